@@ -1,0 +1,99 @@
+/**
+ * What the kernel should look like, computed purely from the config (and from the tenant ids already in use, so that an
+ * edit never renumbers a tenant). Everything below this layer reads these types and nothing of the config's syntax.
+ *
+ * IPv4 addresses are dotted strings, prefixes `a.b.c.d/len` with the host bits kept only for interface addresses.
+ */
+
+/** How a tenant's packets are carried: Ethernet in GRE, or IP in GRE. */
+export type TunnelKind = "gretap" | "gre";
+
+/** How XDP is attached to a NIC. There is no silent fallback from one to another. */
+export type XdpMode = "native" | "generic" | "offload";
+
+/** A closed range of unsigned integers: protocol numbers, ports or addresses in host byte order. */
+export interface Range {
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * One cell of a compiled policy. The cells of one tenant and direction are disjoint, so their order means nothing:
+ * "first match wins" was resolved when they were compiled. What no cell covers is denied.
+ */
+export interface PolicyCell {
+  /** IP protocol number. */
+  readonly protocol: Range;
+  /** The far side's address, as an unsigned 32-bit integer: the source for inbound, the destination for outbound. */
+  readonly address: Range;
+  /** Destination port after DNAT; the whole range for protocols without ports. */
+  readonly port: Range;
+  readonly verdict: "allow" | "deny";
+  /** Index of the rule in the config's list that this cell comes from. */
+  readonly rule: number;
+}
+
+export interface DesiredRoute {
+  readonly to: string;
+  /** The tunnel endpoint on the underlay. */
+  readonly via: string;
+}
+
+export interface DesiredPublicIp {
+  readonly address: string;
+  readonly to: string;
+}
+
+export interface DesiredPortForward {
+  readonly address: string;
+  /** IP protocol number, 6 or 17. */
+  readonly protocol: number;
+  readonly port: number;
+  readonly to: string;
+  readonly toPort: number;
+}
+
+export interface DesiredTenant {
+  readonly name: string;
+  /** GRE key, 0 to 2^32 - 1. */
+  readonly key: number;
+  /** Tenant id: 1 to maxTenants - 1. Also its ct zone, and its slot in the per-tenant BPF arrays. */
+  readonly id: number;
+  /** `routeTableBase + id`. */
+  readonly routeTable: number;
+  /** Names of the devices that xgw makes for the tenant, from the key: `xvrf<key>` and `xgre<key>`. */
+  readonly vrf: string;
+  readonly tunnel: string;
+  readonly tunnelKind: TunnelKind;
+  /** The gateway's own addresses inside the tenant, `a.b.c.d/len` with host bits. */
+  readonly addresses: readonly string[];
+  readonly routes: readonly DesiredRoute[];
+  /** Outer sources from which the tenant's packets may come: every `via`, sorted, once each. */
+  readonly peers: readonly string[];
+  readonly publicIps: readonly DesiredPublicIp[];
+  readonly portForwards: readonly DesiredPortForward[];
+  readonly inbound: readonly PolicyCell[];
+  readonly outbound: readonly PolicyCell[];
+  /** 0 means no limit. */
+  readonly limits: { readonly sessions: number; readonly newPerSecond: number };
+}
+
+export interface DesiredNic {
+  readonly name: string;
+  readonly xdp: XdpMode;
+}
+
+export interface Desired {
+  readonly instance: string;
+  readonly underlay: { readonly device: string; readonly address: string };
+  readonly nics: readonly DesiredNic[];
+  /** Sorted by id. */
+  readonly tenants: readonly DesiredTenant[];
+  readonly maxTenants: number;
+}
+
+/** Route table of tenant id 0; a tenant's table is this plus its id. */
+export const routeTableBase = 100_000;
+
+/** Size of the per-tenant BPF arrays: ids run from 1 to this minus 1. */
+export const maxTenants = 8192;
