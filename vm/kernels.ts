@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { AptSuite } from "./apt.js";
+import { hostArch } from "./arch.js";
+import { exec } from "./exec.js";
+import { cacheDir, repoRoot } from "./root.js";
+
+interface KernelSpec {
+  /** Tried in order. */
+  readonly suites: readonly string[];
+  /** The package that depends on the newest kernel image. */
+  readonly meta: string;
+  /** What the version must start with. */
+  readonly version: string;
+}
+
+interface KernelMatrix {
+  readonly default: string;
+  readonly kernels: Readonly<Record<string, KernelSpec>>;
+}
+
+/** A kernel unpacked in the cache. */
+export interface Kernel {
+  readonly name: string;
+  /** As `uname -r` says it. */
+  readonly release: string;
+  readonly image: string;
+  /** The directory that holds modules.dep. */
+  readonly modules: string;
+  readonly dir: string;
+}
+
+export async function kernelMatrix(): Promise<KernelMatrix> {
+  return JSON.parse(await readFile(join(repoRoot, "vm", "kernels.json"), "utf8")) as KernelMatrix;
+}
+
+/** The kernel of that name in the matrix, fetched from Debian's archive unless the cache has it. */
+export async function ensureKernel(name: string | undefined, log: (line: string) => void): Promise<Kernel> {
+  const matrix = await kernelMatrix();
+  const wanted = name ?? matrix.default;
+  const spec = matrix.kernels[wanted];
+  if (!spec) {
+    throw new Error(`no kernel "${wanted}" in vm/kernels.json; it has ${Object.keys(matrix.kernels).join(", ")}`);
+  }
+  const dir = join(cacheDir(), "kernels", `${wanted}-${hostArch().debian}`);
+  if (!existsSync(dir)) await fetchKernel(wanted, spec, dir, log);
+  return unpackedKernel(wanted, dir);
+}
+
+async function unpackedKernel(name: string, dir: string): Promise<Kernel> {
+  const { release } = JSON.parse(await readFile(join(dir, "kernel.json"), "utf8")) as { release: string };
+  return {
+    name,
+    release,
+    dir,
+    image: join(dir, "boot", `vmlinuz-${release}`),
+    modules: join(dir, "lib", "modules", release),
+  };
+}
+
+async function fetchKernel(name: string, spec: KernelSpec, dir: string, log: (line: string) => void): Promise<void> {
+  const problems: string[] = [];
+  for (const suite of spec.suites) {
+    try {
+      return await fetchFrom(suite, spec, dir, log);
+    } catch (error) {
+      problems.push(`${suite}: ${error instanceof Error ? error.message.trim() : String(error)}`);
+    }
+  }
+  throw new Error(`cannot fetch kernel ${name} from Debian's archive (is the network up?)\n${problems.join("\n")}`);
+}
+
+async function fetchFrom(suite: string, spec: KernelSpec, dir: string, log: (line: string) => void): Promise<void> {
+  const arch = hostArch().debian;
+  const apt = await AptSuite.open(suite, arch, join(cacheDir(), "apt", suite));
+  const { packages, release } = await resolvePackages(apt, spec, arch);
+  log(`fetching Linux ${release} from Debian ${suite} (about 100 MB, once)`);
+  const work = `${dir}.${process.pid}`;
+  try {
+    const debs = await apt.download(packages, join(work, "debs"));
+    const root = join(work, "root");
+    await mkdir(root);
+    for (const deb of debs) await exec("dpkg-deb", ["-x", deb, root]);
+    // Some suites ship /usr/lib/modules, some /lib/modules.
+    if (existsSync(join(root, "usr", "lib", "modules"))) {
+      await mkdir(join(root, "lib"), { recursive: true });
+      await rename(join(root, "usr", "lib", "modules"), join(root, "lib", "modules"));
+    }
+    await expandModules(join(root, "lib", "modules", release));
+    await exec("depmod", ["-b", root, release]);
+    await writeFile(join(root, "kernel.json"), `${JSON.stringify({ release, suite, packages })}\n`);
+    await rename(root, dir).catch((error: unknown) => {
+      if (!existsSync(dir)) throw error;
+    });
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+/** From the meta package to the packages that hold the image and the modules: one in Linux 6.12, three in 7.2. */
+async function resolvePackages(apt: AptSuite, spec: KernelSpec, arch: string) {
+  const metaName = spec.meta.replace("${arch}", arch);
+  const meta = await apt.show(metaName);
+  const image = /\blinux-image-(\d[^\s,]*)/.exec(meta?.get("Depends") ?? "");
+  if (!meta || !image?.[1]) throw new Error(`no ${metaName}`);
+  const version = meta.get("Version") ?? "";
+  if (!version.startsWith(spec.version)) throw new Error(`${metaName} is ${version}, not ${spec.version}`);
+  const release = image[1];
+  const packages = [`linux-image-${release}`];
+  for (const kind of ["binary", "modules"]) {
+    const name = `linux-${kind}-${release}`;
+    if (await apt.show(name)) packages.push(name);
+  }
+  return { packages, release };
+}
+
+/** Unpacking .xz in an emulated guest takes seconds; do it here for the modules that a gateway loads. */
+async function expandModules(modules: string): Promise<void> {
+  const compressed: string[] = [];
+  for (const part of [
+    "kernel/net",
+    "kernel/lib",
+    "kernel/crypto",
+    "kernel/arch",
+    "kernel/fs/9p",
+    "kernel/fs/netfs",
+    "kernel/fs/overlayfs",
+    "kernel/drivers/virtio",
+    "kernel/drivers/block",
+  ]) {
+    compressed.push(...(await filesBelow(join(modules, part), true)));
+  }
+  compressed.push(...(await filesBelow(join(modules, "kernel/drivers/net"), false)));
+  for (const [suffix, tool] of [
+    [".ko.xz", "xz"],
+    [".ko.zst", "zstd"],
+    [".ko.gz", "gzip"],
+  ] as const) {
+    const files = compressed.filter((file) => file.endsWith(suffix));
+    for (let i = 0; i < files.length; i += 200) {
+      await exec(tool, ["-d", "-q", ...(tool === "zstd" ? ["--rm"] : []), ...files.slice(i, i + 200)]);
+    }
+  }
+}
+
+async function filesBelow(dir: string, recursive: boolean): Promise<string[]> {
+  if (!existsSync(dir)) return [];
+  const entries = await readdir(dir, { recursive, withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+}
