@@ -74,6 +74,8 @@ export interface DesiredTenant {
   readonly portForwards: readonly DesiredPortForward[];
   readonly inbound: readonly PolicyCell[];
   readonly outbound: readonly PolicyCell[];
+  /** What becomes of live connections that a changed policy no longer allows. */
+  readonly established: "keep" | "drop";
   /** 0 means no limit. */
   readonly limits: { readonly sessions: number; readonly newPerSecond: number };
 }

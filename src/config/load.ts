@@ -1,0 +1,185 @@
+/** From files to a checked config: the main file, and the tenants beside it. Reports all errors, not the first only. */
+
+import { readdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { ConfigError, type Problem } from "../errors.js";
+import { checkConfig } from "./check.js";
+import type { Finding, Path } from "./finding.js";
+import { describeIssues } from "./issues.js";
+import { apiVersion, type Config, type ConfigTenant, headSchema, tenantSchema } from "./schema.js";
+import { problemAt, readSource, type Source, SourceError } from "./source.js";
+
+export interface LoadedConfig {
+  readonly config: Config;
+  /** What is allowed but hardly meant. */
+  readonly warnings: readonly Problem[];
+  /** Every file read, the main one first: what a daemon watches, with `tenantsDir`. */
+  readonly files: readonly string[];
+  /** Where more tenants may appear; need not exist. */
+  readonly tenantsDir: string;
+}
+
+/** A tenant as it stands in a file. */
+interface TenantAt {
+  readonly source: Source;
+  /** Path of the tenant inside its source. */
+  readonly base: Path;
+  readonly value: unknown;
+}
+
+/**
+ * Loads and checks the config at `file` with the tenants of `tenants.d/*.yaml` beside it.
+ *
+ * @throws ConfigError with every problem that can be seen at once
+ */
+export async function loadConfig(file: string): Promise<LoadedConfig> {
+  const errors: Problem[] = [];
+  const warnings: Problem[] = [];
+  const tenantsDir = join(dirname(file), "tenants.d");
+
+  const main = await tryRead(file, errors);
+  const head = main && parseHead(main, errors);
+  if (main && head === "otherVersion") throw new ConfigError(errors, warnings);
+
+  const found: TenantAt[] = main ? listOf(main, ["tenants"]) : [];
+  const files = [file];
+  for (const path of await tenantFiles(tenantsDir, errors, warnings)) {
+    files.push(path);
+    const source = await tryRead(path, errors);
+    if (source) found.push(...tenantsOf(source, errors));
+  }
+  const tenants = found.flatMap((at) => {
+    const tenant = parseTenant(at, errors);
+    return tenant ? [{ at, tenant }] : [];
+  });
+
+  if (!main) throw new ConfigError(errors, warnings);
+  // With a broken head, the tenants are still checked against each other.
+  const parsedHead = typeof head === "object" ? head : undefined;
+  const config = assemble(
+    parsedHead,
+    tenants.map(({ tenant }) => tenant),
+  );
+  const placed = (finding: Finding) =>
+    toProblem(
+      main,
+      tenants.map(({ at }) => at),
+      finding,
+    );
+  const placeOf = (path: Path) => {
+    const { file: where, line, column } = placed({ path, message: "", remedy: "" });
+    return `${where}:${line}:${column}`;
+  };
+  const checked = checkConfig(config, { placeOf, headIsValid: parsedHead !== undefined });
+  errors.push(...checked.errors.map(placed));
+  warnings.push(...checked.warnings.map(placed));
+  if (errors.length > 0) throw new ConfigError(inFileOrder(errors, files), inFileOrder(warnings, files));
+  return { config, warnings: inFileOrder(warnings, files), files, tenantsDir };
+}
+
+async function tryRead(file: string, errors: Problem[]): Promise<Source | undefined> {
+  try {
+    return await readSource(file);
+  } catch (thrown) {
+    if (!(thrown instanceof SourceError)) throw thrown;
+    errors.push(...thrown.problems);
+    return undefined;
+  }
+}
+
+type Head = Omit<Config, "tenants" | "nics"> & { readonly nics?: Config["nics"] | undefined };
+
+/** The main file without its tenants. A file in another version's language gets one error, not one a line. */
+function parseHead(main: Source, errors: Problem[]): Head | "otherVersion" | undefined {
+  const { value } = main;
+  if (isRecord(value) && value.apiVersion !== undefined && value.apiVersion !== apiVersion) {
+    const remedy = `this xgw reads ${apiVersion}: write that and adapt the file, or use the xgw that the file was written for`;
+    errors.push(problemAt(main, ["apiVersion"], `the version is ${JSON.stringify(value.apiVersion)}`, remedy));
+    return "otherVersion";
+  }
+  const result = headSchema.safeParse(value);
+  if (result.success) {
+    const { tenants: _, ...head } = result.data;
+    return head;
+  }
+  for (const finding of describeIssues(headSchema, value, result.error.issues)) {
+    errors.push(problemAt(main, finding.path, finding.message, finding.remedy));
+  }
+  return undefined;
+}
+
+function assemble(head: Head | undefined, tenants: ConfigTenant[]): Config {
+  const base: Head = head ?? { apiVersion, instance: "default", underlay: { device: "", address: "" }, nics: [] };
+  return { ...base, nics: base.nics ?? [{ name: base.underlay.device, xdp: "native" }], tenants };
+}
+
+/** The regular names of `tenants.d/*.yaml`, sorted. Hidden ones are editors' and not ours. */
+async function tenantFiles(directory: string, errors: Problem[], warnings: Problem[]): Promise<string[]> {
+  let names: string[];
+  try {
+    names = await readdir(directory);
+  } catch (thrown) {
+    const { code, message } = thrown as NodeJS.ErrnoException;
+    if (code === "ENOENT") return [];
+    const why = code === "EACCES" ? "permission denied" : message;
+    const remedy = "make it a directory that xgw's user may read";
+    errors.push({ file: directory, line: 0, column: 0, path: "", message: `cannot be listed (${why})`, remedy });
+    return [];
+  }
+  const visible = names.filter((name) => !name.startsWith(".")).sort();
+  for (const name of visible.filter((candidate) => candidate.endsWith(".yml"))) {
+    const remedy = "rename it to .yaml";
+    warnings.push({
+      file: join(directory, name),
+      line: 0,
+      column: 0,
+      path: "",
+      message: "the file is ignored",
+      remedy,
+    });
+  }
+  return visible.filter((name) => name.endsWith(".yaml")).map((name) => join(directory, name));
+}
+
+function listOf(source: Source, base: Path): TenantAt[] {
+  let list = source.value;
+  for (const step of base) list = isRecord(list) ? list[step as string] : undefined;
+  return Array.isArray(list) ? list.map((value, index) => ({ source, base: [...base, index], value })) : [];
+}
+
+/** A file of `tenants.d`: one tenant, or a list of them. */
+function tenantsOf(source: Source, errors: Problem[]): TenantAt[] {
+  if (Array.isArray(source.value)) return listOf(source, []);
+  if (isRecord(source.value) && "tenants" in source.value) {
+    const remedy =
+      "a file in tenants.d is one tenant's fields or a list of tenants: remove the line and the indentation";
+    errors.push(problemAt(source, ["tenants"], 'the field "tenants" has no place here', remedy));
+    return [];
+  }
+  return [{ source, base: [], value: source.value }];
+}
+
+function parseTenant({ source, base, value }: TenantAt, errors: Problem[]): ConfigTenant | undefined {
+  const result = tenantSchema.safeParse(value);
+  if (result.success) return result.data;
+  for (const finding of describeIssues(tenantSchema, value, result.error.issues)) {
+    errors.push(problemAt(source, [...base, ...finding.path], finding.message, finding.remedy));
+  }
+  return undefined;
+}
+
+/** A finding of the whole config, whose `tenants[i]` may lie in any file, at its place. */
+function toProblem(main: Source, tenants: readonly TenantAt[], { path, message, remedy }: Finding): Problem {
+  const [first, index, ...rest] = path;
+  const at = first === "tenants" && typeof index === "number" ? tenants[index] : undefined;
+  return at ? problemAt(at.source, [...at.base, ...rest], message, remedy) : problemAt(main, path, message, remedy);
+}
+
+function inFileOrder(problems: readonly Problem[], files: readonly string[]): Problem[] {
+  const rank = (file: string) => (files.includes(file) ? files.indexOf(file) : files.length);
+  return [...problems].sort((a, b) => rank(a.file) - rank(b.file) || a.line - b.line || a.column - b.column);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return value !== null && typeof value === "object" && !Array.isArray(value);
+}

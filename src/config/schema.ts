@@ -1,0 +1,233 @@
+/**
+ * The config's shape. Unknown fields are errors. What needs two places of the file to be seen (duplicates, routes to
+ * nowhere) is in `check.ts`. The descriptions feed the JSON schema, and with it the operator's editor.
+ */
+
+import { z } from "zod";
+import { anyAddress, type Prefix, parsePrefix, rangeOf } from "../model/ipv4.js";
+import { anyPort, anyProtocol, type PolicyRule } from "../model/policy.js";
+import {
+  deviceName,
+  hostAddress,
+  instanceName,
+  interfaceAddress,
+  network,
+  port,
+  portOrRange,
+  routeNetwork,
+  tenantName,
+} from "./scalars.js";
+
+export const apiVersion = "xgw/v1";
+
+/** Protocols that have a name in the config, by their IP protocol number. */
+export const protocolNumbers = { icmp: 1, tcp: 6, udp: 17 } as const;
+
+const protocolWord = z
+  .union([z.enum(["tcp", "udp", "icmp", "any"]), z.int().min(0).max(255)])
+  .describe("tcp, udp, icmp, any, or an IP protocol number from 0 to 255.");
+
+type ProtocolWord = z.infer<typeof protocolWord>;
+
+function protocolRange(word: ProtocolWord): PolicyRule["protocol"] {
+  if (word === "any") return anyProtocol;
+  const number = typeof word === "number" ? word : protocolNumbers[word];
+  return { from: number, to: number };
+}
+
+function hasPorts(word: ProtocolWord): boolean {
+  const { from, to } = protocolRange(word);
+  return from === to && (from === protocolNumbers.tcp || from === protocolNumbers.udp);
+}
+
+const verdictFields = {
+  allow: protocolWord.optional().describe("Let this protocol pass: tcp, udp, icmp, any, or an IP protocol number."),
+  deny: protocolWord
+    .optional()
+    .describe("Drop this protocol, and count it under this rule. The same words as `allow`."),
+  ports: z
+    .array(portOrRange)
+    .min(1)
+    .optional()
+    .describe(
+      "Destination ports after DNAT, each a number or a range such as 8000-8100; tcp and udp only. All when missing.",
+    ),
+};
+
+interface RuleInput {
+  readonly allow?: ProtocolWord | undefined;
+  readonly deny?: ProtocolWord | undefined;
+  readonly ports?: PolicyRule["ports"] | undefined;
+}
+
+/** Faults that need more than one field of a rule to be seen. */
+function checkRule(rule: RuleInput, context: z.RefinementCtx<RuleInput>): void {
+  const refuse = (path: string[], message: string, remedy: string) =>
+    context.addIssue({ code: "custom", path, message, params: { remedy }, input: rule });
+  if (rule.allow !== undefined && rule.deny !== undefined) {
+    refuse(["deny"], "a rule either allows or denies", "make two rules of it; the first that matches decides");
+  } else if (rule.allow === undefined && rule.deny === undefined) {
+    refuse(
+      [],
+      "the rule neither allows nor denies anything",
+      "add `allow:` or `deny:` with tcp, udp, icmp, any or a number",
+    );
+  } else if (rule.ports && !hasPorts((rule.allow ?? rule.deny) as ProtocolWord)) {
+    refuse(
+      ["ports"],
+      `protocol ${rule.allow ?? rule.deny} is not known to have ports`,
+      "write one rule for tcp and one for udp",
+    );
+  }
+}
+
+function toRule(rule: RuleInput, farSide: string | undefined): PolicyRule {
+  return {
+    verdict: rule.allow === undefined ? "deny" : "allow",
+    protocol: protocolRange((rule.allow ?? rule.deny) as ProtocolWord),
+    address: farSide === undefined ? anyAddress : rangeOf(parsePrefix(farSide) as Prefix),
+    ports: rule.ports ?? [anyPort],
+  };
+}
+
+const eitherVerdict = { oneOf: [{ required: ["allow"] }, { required: ["deny"] }] };
+
+const inboundRule = z
+  .strictObject({
+    ...verdictFields,
+    from: network.optional().describe("Far side: the sources that the rule is about. Everyone when missing."),
+  })
+  .superRefine(checkRule)
+  .transform((rule) => toRule(rule, rule.from))
+  .meta(eitherVerdict);
+
+const outboundRule = z
+  .strictObject({
+    ...verdictFields,
+    to: network.optional().describe("Far side: the destinations that the rule is about. Everywhere when missing."),
+  })
+  .superRefine(checkRule)
+  .transform((rule) => toRule(rule, rule.to))
+  .meta(eitherVerdict);
+
+const policySchema = z.strictObject({
+  inbound: z
+    .array(inboundRule)
+    .default([])
+    .describe(
+      "Connections from outside to the tenant. The first rule that matches decides; what none matches is denied. Nothing gets in when missing.",
+    ),
+  outbound: z
+    .array(outboundRule)
+    .optional()
+    .describe(
+      "Connections from the tenant to outside. The first rule that matches decides; what none matches is denied. When missing, everything gets out.",
+    ),
+  established: z
+    .enum(["keep", "drop"])
+    .default("drop")
+    .describe(
+      "What happens to live connections that an edited policy no longer allows: `drop` ends them, `keep` lets them finish.",
+    ),
+});
+
+const routeSchema = z.strictObject({
+  to: routeNetwork.describe("A network, or one address with /32, inside the tenant."),
+  via: hostAddress.describe(
+    "The tunnel endpoint on the underlay that has it. Only these may send packets with the tenant's key.",
+  ),
+});
+
+const publicIpSchema = z.strictObject({
+  address: hostAddress.describe("The public address."),
+  to: hostAddress.describe("The tenant's address that it stands for, both ways."),
+});
+
+const portForwardSchema = z.strictObject({
+  address: hostAddress.describe("The public address; many port forwards of one tenant may share it."),
+  protocol: z.enum(["tcp", "udp"]).describe("tcp or udp."),
+  port: port.describe("The public port."),
+  to: hostAddress.describe("The tenant's address that it leads to."),
+  toPort: port.optional().describe("The port there. The same as `port` when missing."),
+});
+
+const limit = z.int().min(1).max(0xffff_ffff);
+
+const limitsSchema = z.strictObject({
+  sessions: limit.optional().describe("Connections that the tenant may have at one time. No limit when missing."),
+  newPerSecond: limit.optional().describe("New connections a second. No limit when missing."),
+});
+
+export const tenantSchema = z.strictObject({
+  name: tenantName.describe("The tenant's name in logs, metrics and commands. Unique."),
+  key: z
+    .int()
+    .min(0)
+    .max(0xffff_ffff)
+    .describe("The GRE key of the tenant's packets, 0 to 4294967295. Unique; another key makes another tenant of it."),
+  tunnel: z
+    .enum(["gretap", "gre"])
+    .default("gretap")
+    .describe("What the tunnel carries: Ethernet frames (gretap) or IP packets (gre)."),
+  addresses: z
+    .array(interfaceAddress)
+    .default([])
+    .describe("The gateway's own addresses inside the tenant, each with its network's length."),
+  routes: z.array(routeSchema).default([]).describe("Where the tenant's networks live on the underlay."),
+  publicIps: z.array(publicIpSchema).default([]).describe("Public addresses that stand for one of the tenant's each."),
+  portForwards: z
+    .array(portForwardSchema)
+    .default([])
+    .describe("Single public ports that lead to one of the tenant's hosts."),
+  policy: policySchema
+    .prefault({})
+    .describe("Which connections may begin. When missing: nothing from outside, everything to outside."),
+  limits: limitsSchema.prefault({}).describe("Quotas that keep one tenant from starving the others."),
+});
+
+const underlaySchema = z.strictObject({
+  device: deviceName.describe("The network device that carries the tunnels."),
+  address: hostAddress.describe("The gateway's own address on it: the outer source of every tunnelled packet."),
+});
+
+const nicSchema = z.strictObject({
+  name: deviceName.describe("The network device."),
+  xdp: z
+    .enum(["native", "generic", "offload"])
+    .default("native")
+    .describe(
+      "How XDP attaches: by the driver, by the stack, or in the NIC. There is no silent fallback from one to another.",
+    ),
+});
+
+/** All of the config but its tenants, which may lie in other files. */
+const headFields = {
+  apiVersion: z.literal(apiVersion).describe("The language of this file."),
+  instance: instanceName
+    .default("default")
+    .describe("Name of this gateway: of its nftables table and its directory in bpffs. Several may share a machine."),
+  underlay: underlaySchema.describe("Where the tunnels run."),
+  nics: z
+    .array(nicSchema)
+    .optional()
+    .describe("The devices with the fast path. The underlay device with native XDP when missing."),
+};
+
+/** The main file before its tenants are looked at: each is parsed by itself, with its own file and place. */
+export const headSchema = z.strictObject({ ...headFields, tenants: z.array(z.unknown()).default([]) });
+
+export const configSchema = z.strictObject({
+  ...headFields,
+  tenants: z
+    .array(tenantSchema)
+    .default([])
+    .describe(
+      "The tenants. More may lie beside this file in tenants.d/*.yaml, each file one tenant or a list of them.",
+    ),
+});
+
+export type ConfigTenant = z.output<typeof tenantSchema>;
+export type ConfigNic = z.output<typeof nicSchema>;
+
+/** A config as loaded: every default filled in, tenants of all files in one list. */
+export type Config = Omit<z.output<typeof configSchema>, "nics"> & { readonly nics: readonly ConfigNic[] };

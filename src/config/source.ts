@@ -1,0 +1,186 @@
+/** One YAML file: its value, and the line of every path in it. */
+
+import type { FileHandle } from "node:fs/promises";
+import { open } from "node:fs/promises";
+import { type Document, isAlias, isCollection, isMap, isScalar, LineCounter, type Node, parseDocument } from "yaml";
+import type { Problem } from "../errors.js";
+import { formatPath, type Path } from "./finding.js";
+
+/** A config of 8,191 tenants has about 20 MB; more than this is a mistake or an attack. */
+export const maxFileBytes = 64 * 1024 * 1024;
+
+/** More expansions of YAML aliases than this make a small file a huge one. */
+const maxAliases = 1000;
+
+export interface Source {
+  readonly file: string;
+  readonly value: unknown;
+  /** Where a path's value is; for a path that is not there, where the nearest thing above it is. */
+  locate(path: Path): { readonly line: number; readonly column: number };
+}
+
+/** A file that could not be read or is not YAML: nothing of it can be used. */
+export class SourceError extends Error {
+  readonly problems: readonly Problem[];
+
+  constructor(problems: readonly Problem[]) {
+    super(problems[0]?.message ?? "unreadable");
+    this.name = "SourceError";
+    this.problems = problems;
+  }
+}
+
+/** A problem of a source at a path. `shown` replaces the path in the message where the file is only part of a config. */
+export function problemAt(source: Source, path: Path, message: string, remedy: string): Problem {
+  return { file: source.file, ...source.locate(path), path: formatPath(path), message, remedy };
+}
+
+export async function readSource(file: string): Promise<Source> {
+  return parseSource(file, await readText(file));
+}
+
+/** @throws SourceError with every syntax error */
+export function parseSource(file: string, text: string): Source {
+  const lines = new LineCounter();
+  const document = parse(file, text, lines);
+  const place = (offset: number) => {
+    const { line, col } = lines.linePos(offset);
+    return { line, column: col };
+  };
+  const faults = [...document.errors, ...document.warnings];
+  if (faults.length > 0) {
+    throw new SourceError(
+      faults.map((fault) => ({ file, ...place(fault.pos[0]), path: "", ...describeFault(fault.code, fault.message) })),
+    );
+  }
+  if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) {
+    throw wholeFile(file, "the file is empty", "write a config into it (docs/config.md), or remove it");
+  }
+  let value: unknown;
+  try {
+    value = document.toJS({ maxAliasCount: maxAliases });
+  } catch (thrown) {
+    throw wholeFile(file, `the aliases cannot be expanded (${(thrown as Error).message})`, "write the values out");
+  }
+  return { file, value, locate: (path) => place(offsetOf(document, path)) };
+}
+
+function parse(file: string, text: string, lineCounter: LineCounter): Document.Parsed {
+  try {
+    return parseDocument(text, { lineCounter, prettyErrors: false, stringKeys: true, merge: true, logLevel: "error" });
+  } catch (thrown) {
+    if (thrown instanceof RangeError) throw wholeFile(file, "the file is nested too deeply", "flatten it");
+    throw thrown;
+  }
+}
+
+function wholeFile(file: string, message: string, remedy: string): SourceError {
+  return new SourceError([{ file, line: 0, column: 0, path: "", message, remedy }]);
+}
+
+/** The parser's message, and what usually mends it. */
+function describeFault(code: string, message: string): { message: string; remedy: string } {
+  const text = `not valid YAML: ${message.trim().replace(/\.$/, "")}`;
+  switch (code) {
+    case "DUPLICATE_KEY":
+      return { message: "the same field twice in one map", remedy: "remove one of them" };
+    case "MULTIPLE_DOCS":
+      return {
+        message: "more than one YAML document in the file",
+        remedy: "remove the `---`; further tenants go to tenants.d/",
+      };
+    case "TAB_AS_INDENT":
+      return { message: text, remedy: "indent with spaces" };
+    case "TAG_RESOLVE_FAILED":
+      return { message: text, remedy: "remove the tag (the word that begins with !)" };
+    case "BAD_INDENT":
+    case "MISSING_CHAR":
+    case "BLOCK_AS_IMPLICIT_KEY":
+    case "BLOCK_IN_FLOW":
+      return { message: text, remedy: "check the indentation, colons and brackets here and on the line above" };
+    default:
+      return { message: text, remedy: "correct the syntax here" };
+  }
+}
+
+/** Byte offset of the value at a path, going through aliases to what they stand for. */
+function offsetOf(document: Document.Parsed, path: Path): number {
+  let node: Node | null | undefined = document.contents;
+  let offset = node?.range?.[0] ?? 0;
+  for (const [index, step] of path.entries()) {
+    const target: Node | null | undefined = isAlias(node) ? node.resolve(document) : node;
+    if (!isCollection(target)) return offset;
+    if (isMap(target)) {
+      const pair = target.items.find((item) => isScalar(item.key) && item.key.value === step);
+      if (!pair) return offset;
+      const key = pair.key as Node;
+      node = pair.value as Node | null;
+      // The value's place, but a field's own where the value is a block below it: that is where the eye looks.
+      const useKey = index === path.length - 1 ? !isScalar(node) : false;
+      offset = (useKey ? key.range?.[0] : (node?.range?.[0] ?? key.range?.[0])) ?? offset;
+    } else {
+      const item = target.items[step as number] as Node | undefined;
+      if (!item) return offset;
+      node = item;
+      offset = node.range?.[0] ?? offset;
+    }
+  }
+  return offset;
+}
+
+async function readText(file: string): Promise<string> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(file, "r");
+    const bytes = await readAll(handle, file);
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (thrown) {
+    if (thrown instanceof SourceError) throw thrown;
+    throw unreadable(file, thrown as NodeJS.ErrnoException);
+  } finally {
+    await handle?.close();
+  }
+}
+
+/** The whole file (or pipe), up to the limit. */
+async function readAll(handle: FileHandle, file: string): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  for (;;) {
+    const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(1 << 16), 0, 1 << 16, null);
+    if (bytesRead === 0) return Buffer.concat(chunks);
+    total += bytesRead;
+    if (total > maxFileBytes) {
+      throw wholeFile(
+        file,
+        `the file is larger than ${maxFileBytes / 1024 / 1024} MiB`,
+        "split its tenants over tenants.d/",
+      );
+    }
+    chunks.push(buffer.subarray(0, bytesRead));
+  }
+}
+
+function unreadable(file: string, thrown: NodeJS.ErrnoException): SourceError {
+  switch (thrown.code) {
+    case "ENOENT":
+      return wholeFile(file, "there is no such file", "create it, or name another with -c FILE");
+    case "EACCES":
+    case "EPERM":
+      return wholeFile(
+        file,
+        "the file may not be read (permission denied)",
+        "run xgw as root, or give its user the right to read it",
+      );
+    case "EISDIR":
+      return wholeFile(file, "this is a directory", "name the YAML file in it");
+    case "ENOTDIR":
+      return wholeFile(file, "a part of the path is not a directory", "check the path");
+    case "ELOOP":
+      return wholeFile(file, "the symbolic links go round in a circle", "point the link at a file");
+    case "ERR_ENCODING_INVALID_ENCODED_DATA":
+      return wholeFile(file, "the file is not UTF-8 text", "save it as UTF-8");
+    default:
+      return wholeFile(file, `the file cannot be read (${thrown.message})`, "check the path");
+  }
+}

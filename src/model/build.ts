@@ -1,0 +1,65 @@
+import type { Config, ConfigTenant } from "../config/schema.js";
+import { allocateIds } from "./allocate.js";
+import { type Desired, type DesiredTenant, maxTenants, routeTableBase } from "./desired.js";
+import { anyAddress, parseAddress } from "./ipv4.js";
+import { anyPort, anyProtocol, compilePolicy, type PolicyRule } from "./policy.js";
+
+/** What a tenant without an `outbound` list may do: everything. Its one cell counts as rule 0. */
+const outboundDefault: readonly PolicyRule[] = [
+  { verdict: "allow", protocol: anyProtocol, address: anyAddress, ports: [anyPort] },
+];
+
+const protocolNumber = { tcp: 6, udp: 17 } as const;
+
+/**
+ * The desired state of a checked config.
+ *
+ * @param idsInUse GRE key -> tenant id as read back from the kernel, so that an edit never renumbers a tenant
+ */
+export function buildDesired(config: Config, idsInUse: ReadonlyMap<number, number> = new Map()): Desired {
+  const ids = allocateIds(
+    config.tenants.map((tenant) => tenant.key),
+    idsInUse,
+  );
+  const tenants = config.tenants.map((tenant) => buildTenant(tenant, ids.get(tenant.key) as number));
+  return {
+    instance: config.instance,
+    underlay: { device: config.underlay.device, address: config.underlay.address },
+    nics: config.nics.map((nic) => ({ name: nic.name, xdp: nic.xdp })),
+    tenants: tenants.sort((a, b) => a.id - b.id),
+    maxTenants,
+  };
+}
+
+function buildTenant(tenant: ConfigTenant, id: number): DesiredTenant {
+  return {
+    name: tenant.name,
+    key: tenant.key,
+    id,
+    routeTable: routeTableBase + id,
+    vrf: `xvrf${tenant.key}`,
+    tunnel: `xgre${tenant.key}`,
+    tunnelKind: tenant.tunnel,
+    addresses: [...tenant.addresses],
+    routes: tenant.routes.map(({ to, via }) => ({ to, via })),
+    peers: peersOf(tenant),
+    publicIps: tenant.publicIps.map(({ address, to }) => ({ address, to })),
+    portForwards: tenant.portForwards.map((forward) => ({
+      address: forward.address,
+      protocol: protocolNumber[forward.protocol],
+      port: forward.port,
+      to: forward.to,
+      toPort: forward.toPort ?? forward.port,
+    })),
+    inbound: compilePolicy(tenant.policy.inbound),
+    outbound: compilePolicy(tenant.policy.outbound ?? outboundDefault),
+    established: tenant.policy.established,
+    limits: { sessions: tenant.limits.sessions ?? 0, newPerSecond: tenant.limits.newPerSecond ?? 0 },
+  };
+}
+
+/** Every `via`, once each, in numeric order. */
+function peersOf(tenant: ConfigTenant): string[] {
+  const vias = new Set(tenant.routes.map((route) => route.via));
+  return [...vias].sort((a, b) => (parseAddress(a) as number) - (parseAddress(b) as number));
+}
