@@ -18,7 +18,7 @@ export function describeIssues(schema: Schema, value: unknown, issues: readonly 
   const meant = new Set(findings.map((finding) => finding.meant).filter((key) => key !== undefined));
   const seen = new Set<string>();
   return findings
-    .filter((finding) => !(finding.missing && meant.has(finding.path.join("/"))))
+    .filter((finding) => !finding.missing?.some((key) => meant.has(key)))
     .filter((finding) => {
       const key = `${finding.path.join("/")}: ${finding.message}`;
       return !seen.has(key) && seen.add(key);
@@ -27,8 +27,8 @@ export function describeIssues(schema: Schema, value: unknown, issues: readonly 
 }
 
 interface Described extends Finding {
-  /** The required field is not there. */
-  readonly missing?: boolean;
+  /** Joined paths of the fields of which one should be there. */
+  readonly missing?: readonly string[];
   /** Joined path of the field that an unknown one was taken for: that one is not reported as missing too. */
   readonly meant?: string;
 }
@@ -41,7 +41,9 @@ function describe(schema: Schema, root: unknown, issue: Issue): Described[] {
     case "unrecognized_keys":
       return issue.keys.map((key) => unknownField(path, key, fieldsOf(place)));
     case "custom":
-      return [{ path, message: issue.message, remedy: String(issue.params?.remedy ?? "") }];
+      return [
+        { path, message: issue.message, remedy: String(issue.params?.remedy ?? ""), ...needed(path, issue.params) },
+      ];
     case "too_small":
     case "too_big":
       if (issue.origin === "array")
@@ -73,9 +75,11 @@ function wrongWord(path: Path, value: unknown, words: readonly string[]): Descri
   const guess = typeof value === "string" ? nearest(value, words) : undefined;
   return {
     path,
-    message: `${show(value)} is not one of the words for this`,
+    message: `unknown value ${show(value)}`,
     remedy:
-      guess !== undefined && words.length > 1 ? `did you mean ${guess}? Write ${list(words)}` : `write ${list(words)}`,
+      guess !== undefined && words.length > 1
+        ? `did you mean ${guess}? The words are ${list(words)}`
+        : `write ${list(words)}`,
   };
 }
 
@@ -104,31 +108,42 @@ function wrongUnion(
 const typeNames: Readonly<Record<string, string>> = {
   string: "text",
   int: "a whole number",
-  number: "a number",
+  number: "a whole number",
   array: "a list",
   object: "a map of fields",
 };
 
 function wrongType(path: Path, value: unknown, expected: string, place: Schema | undefined): Described {
   if (value === undefined) return missing(path, hint(place) ?? "add it");
-  const wanted = typeNames[expected] ?? expected;
   if (value === null) {
     const none = expected === "array" ? "write [] for none, or remove the line" : "give it one, or remove the line";
     return { path, message: "the field has no value", remedy: none };
   }
-  const remedy =
-    expected === "string" && typeof value !== "object"
-      ? `put it in quotes: "${value}"`
-      : expected === "int" && typeof value === "string" && /^\d+$/.test(value)
-        ? "remove the quotes"
-        : expected === "array"
-          ? `write a list: ${typeof value === "object" ? "begin the line with '- '" : `[${String(value)}]`}`
-          : `write ${wanted}`;
-  return { path, message: `must be ${wanted}, not ${show(value)}`, remedy };
+  const message = `must be ${typeNames[expected] ?? expected}, not ${show(value)}`;
+  return { path, message, remedy: typeRemedy(value, expected, place) };
+}
+
+function typeRemedy(value: unknown, expected: string, place: Schema | undefined): string {
+  switch (expected) {
+    case "string":
+      return typeof value === "object" ? "write one word" : `put it in quotes: "${String(value)}"`;
+    case "array":
+      return typeof value === "object" ? "begin each item with '- '" : `write a list: [${String(value)}]`;
+    case "object":
+      return `write its fields: ${fieldsOf(place).join(", ")}`;
+    default:
+      return typeof value === "string" && /^\d+$/.test(value) ? "remove the quotes" : rangeRemedy(place, {});
+  }
 }
 
 function missing(path: Path, remedy: string): Described {
-  return { path, message: `the field "${String(path.at(-1))}" is missing`, remedy, missing: true };
+  return { path, message: `the field "${String(path.at(-1))}" is missing`, remedy, missing: [path.join("/")] };
+}
+
+/** A custom issue may say in its parameters which fields it misses. */
+function needed(path: Path, params: Record<string, unknown> | undefined): Pick<Described, "missing"> {
+  const fields = params?.missing;
+  return Array.isArray(fields) ? { missing: fields.map((field) => [...path, field].join("/")) } : {};
 }
 
 function hint(place: Schema | undefined): string | undefined {
@@ -139,7 +154,8 @@ function hint(place: Schema | undefined): string | undefined {
 function rangeRemedy(place: Schema | undefined, issue: { minimum?: unknown; maximum?: unknown }): string {
   const { minimum, maximum } = limitsOf(place);
   if (minimum !== undefined && maximum !== undefined) return `write a whole number from ${minimum} to ${maximum}`;
-  return issue.maximum === undefined ? `the least is ${String(issue.minimum)}` : `the most is ${String(issue.maximum)}`;
+  if (issue.maximum !== undefined) return `the most is ${String(issue.maximum)}`;
+  return issue.minimum === undefined ? "write a whole number" : `the least is ${String(issue.minimum)}`;
 }
 
 function list(words: readonly string[]): string {
@@ -171,10 +187,17 @@ interface Insides {
   readonly element?: Schema;
   readonly shape?: Readonly<Record<string, Schema>>;
   readonly options?: readonly Schema[];
+  readonly checks?: readonly {
+    readonly _zod: { readonly def: { readonly check: string; readonly value?: unknown } };
+  }[];
+}
+
+function insidesOf(schema: Schema): Insides {
+  return schema._zod.def as unknown as Insides;
 }
 
 function unwrap(schema: Schema): Schema {
-  const insides = schema._zod.def as unknown as Insides;
+  const insides = insidesOf(schema);
   const inner = insides.innerType ?? insides.in;
   return inner === undefined ? schema : unwrap(inner);
 }
@@ -182,7 +205,7 @@ function unwrap(schema: Schema): Schema {
 function schemaAt(schema: Schema, path: Path): Schema | undefined {
   let place: Schema | undefined = schema;
   for (const step of path) {
-    const insides: Insides = unwrap(place)._zod.def as unknown as Insides;
+    const insides: Insides = insidesOf(unwrap(place));
     place = typeof step === "number" ? insides.element : insides.shape?.[step];
     if (place === undefined) return undefined;
   }
@@ -190,7 +213,7 @@ function schemaAt(schema: Schema, path: Path): Schema | undefined {
 }
 
 function fieldsOf(place: Schema | undefined): string[] {
-  return Object.keys((place && (unwrap(place)._zod.def as unknown as Insides).shape) ?? {});
+  return Object.keys((place && insidesOf(unwrap(place)).shape) ?? {});
 }
 
 function descriptionOf(place: Schema): string | undefined {
@@ -198,13 +221,17 @@ function descriptionOf(place: Schema): string | undefined {
 }
 
 /** Least and most of a number's schema, looking into a union for its number. */
-function limitsOf(place: Schema | undefined): { minimum?: number | undefined; maximum?: number | undefined } {
+function limitsOf(place: Schema | undefined): { minimum?: number; maximum?: number } {
   if (place === undefined) return {};
   const schema = unwrap(place);
-  const options = (schema._zod.def as unknown as Insides).options ?? [schema];
-  for (const option of options) {
-    const bag = option._zod.bag as { minimum?: number; maximum?: number };
-    if (bag.maximum !== undefined) return { minimum: bag.minimum, maximum: bag.maximum };
+  for (const option of insidesOf(schema).options ?? [schema]) {
+    const limits: { minimum?: number; maximum?: number } = {};
+    for (const check of insidesOf(unwrap(option)).checks ?? []) {
+      const { check: kind, value } = check._zod.def;
+      if (kind === "greater_than") limits.minimum = value as number;
+      if (kind === "less_than") limits.maximum = value as number;
+    }
+    if (limits.maximum !== undefined) return limits;
   }
   return {};
 }

@@ -22,6 +22,8 @@ export interface Fault {
 /** Attached to a custom zod issue as `params`, where `issues.ts` finds it. */
 export interface FaultParams {
   readonly remedy: string;
+  /** Fields of which one should be there: the fault is not reported when another was plainly misspelt for it. */
+  readonly missing?: readonly string[];
 }
 
 const quadPattern = "(?:(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)\\.){3}(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";

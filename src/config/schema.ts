@@ -8,6 +8,7 @@ import { anyAddress, type Prefix, parsePrefix, rangeOf } from "../model/ipv4.js"
 import { anyPort, anyProtocol, type PolicyRule } from "../model/policy.js";
 import {
   deviceName,
+  type FaultParams,
   hostAddress,
   instanceName,
   interfaceAddress,
@@ -62,22 +63,17 @@ interface RuleInput {
 
 /** Faults that need more than one field of a rule to be seen. */
 function checkRule(rule: RuleInput, context: z.RefinementCtx<RuleInput>): void {
-  const refuse = (path: string[], message: string, remedy: string) =>
-    context.addIssue({ code: "custom", path, message, params: { remedy }, input: rule });
+  const refuse = (path: string[], message: string, params: FaultParams) =>
+    context.addIssue({ code: "custom", path, message, params: { ...params }, input: rule });
   if (rule.allow !== undefined && rule.deny !== undefined) {
-    refuse(["deny"], "a rule either allows or denies", "make two rules of it; the first that matches decides");
+    const remedy = "make two rules of it; the first that matches decides";
+    refuse(["deny"], "a rule either allows or denies", { remedy });
   } else if (rule.allow === undefined && rule.deny === undefined) {
-    refuse(
-      [],
-      "the rule neither allows nor denies anything",
-      "add `allow:` or `deny:` with tcp, udp, icmp, any or a number",
-    );
+    const remedy = "add `allow:` or `deny:` with tcp, udp, icmp, any or a protocol number";
+    refuse([], "the rule neither allows nor denies anything", { remedy, missing: ["allow", "deny"] });
   } else if (rule.ports && !hasPorts((rule.allow ?? rule.deny) as ProtocolWord)) {
-    refuse(
-      ["ports"],
-      `protocol ${rule.allow ?? rule.deny} is not known to have ports`,
-      "write one rule for tcp and one for udp",
-    );
+    const remedy = "write one rule for tcp and one for udp";
+    refuse(["ports"], `ports mean nothing with ${rule.allow ?? rule.deny}`, { remedy });
   }
 }
 

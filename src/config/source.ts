@@ -48,10 +48,12 @@ export function parseSource(file: string, text: string): Source {
     return { line, column: col };
   };
   const faults = [...document.errors, ...document.warnings];
+  if (faults.some((fault) => fault.message.includes("call stack"))) throw tooDeep(file);
   if (faults.length > 0) {
-    throw new SourceError(
-      faults.map((fault) => ({ file, ...place(fault.pos[0]), path: "", ...describeFault(fault.code, fault.message) })),
-    );
+    const problems = faults.map((fault) => {
+      return { file, ...place(fault.pos[0]), path: "", ...describeFault(fault.code, fault.message) };
+    });
+    throw new SourceError(oneAPlace(problems));
   }
   if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) {
     throw wholeFile(file, "the file is empty", "write a config into it (docs/config.md), or remove it");
@@ -69,13 +71,31 @@ function parse(file: string, text: string, lineCounter: LineCounter): Document.P
   try {
     return parseDocument(text, { lineCounter, prettyErrors: false, stringKeys: true, merge: true, logLevel: "error" });
   } catch (thrown) {
-    if (thrown instanceof RangeError) throw wholeFile(file, "the file is nested too deeply", "flatten it");
+    if (thrown instanceof RangeError) throw tooDeep(file);
     throw thrown;
   }
 }
 
 function wholeFile(file: string, message: string, remedy: string): SourceError {
   return new SourceError([{ file, line: 0, column: 0, path: "", message, remedy }]);
+}
+
+function tooDeep(file: string): SourceError {
+  return wholeFile(
+    file,
+    "the file is nested too deeply",
+    "no config needs more than a few levels: look for unclosed brackets",
+  );
+}
+
+/** One mistake can upset the parser several times at the same place; the first time says best why. */
+function oneAPlace(problems: readonly Problem[]): Problem[] {
+  const places = new Map<string, Problem>();
+  for (const problem of problems) {
+    const place = `${problem.line}:${problem.column}`;
+    if (!places.has(place)) places.set(place, problem);
+  }
+  return [...places.values()];
 }
 
 /** The parser's message, and what usually mends it. */
