@@ -1,5 +1,9 @@
-/** What needs two places of the config to be seen. */
+/** What needs two places of the config to be seen: clashes, gaps, and rules that cannot mean what they say. */
 
+import { checkPolicies } from "./check-policy.js";
+import { checkPublicAddresses } from "./check-public.js";
+import { checkRoutes } from "./check-routes.js";
+import { checkNics, checkTenants } from "./check-unique.js";
 import type { Finding, Path } from "./finding.js";
 import type { Config } from "./schema.js";
 
@@ -15,6 +19,28 @@ export interface Checked {
   readonly warnings: readonly Finding[];
 }
 
-export function checkConfig(_config: Config, _options: CheckOptions): Checked {
-  return { errors: [], warnings: [] };
+/** Where the single checks put what they find. */
+export interface Report {
+  error(path: Path, message: string, remedy: string): void;
+  /** Allowed, but hardly meant. */
+  warn(path: Path, message: string, remedy: string): void;
+  placeOf(path: Path): string;
+}
+
+/** All findings of a config whose every field is right by itself. */
+export function checkConfig(config: Config, options: CheckOptions): Checked {
+  const errors: Finding[] = [];
+  const warnings: Finding[] = [];
+  const report: Report = {
+    error: (path, message, remedy) => errors.push({ path, message, remedy }),
+    warn: (path, message, remedy) => warnings.push({ path, message, remedy }),
+    placeOf: options.placeOf,
+  };
+  const underlayAddress = options.headIsValid ? config.underlay.address : undefined;
+  if (options.headIsValid) checkNics(config, report);
+  checkTenants(config.tenants, report);
+  checkRoutes(config.tenants, underlayAddress, report);
+  checkPublicAddresses(config.tenants, underlayAddress, report);
+  checkPolicies(config.tenants, report);
+  return { errors, warnings };
 }

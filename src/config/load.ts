@@ -73,6 +73,11 @@ export async function loadConfig(file: string): Promise<LoadedConfig> {
   const checked = checkConfig(config, { placeOf, headIsValid: parsedHead !== undefined });
   errors.push(...checked.errors.map(placed));
   warnings.push(...checked.warnings.map(placed));
+  if (errors.length === 0 && tenants.length === 0) {
+    warnings.push(
+      problemAt(main, [], "there are no tenants, so nothing is forwarded", `add some here or in ${tenantsDir}`),
+    );
+  }
   if (errors.length > 0) throw new ConfigError(inFileOrder(errors, files), inFileOrder(warnings, files));
   return { config, warnings: inFileOrder(warnings, files), files, tenantsDir };
 }

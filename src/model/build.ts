@@ -1,6 +1,6 @@
 import type { Config, ConfigTenant } from "../config/schema.js";
 import { allocateIds } from "./allocate.js";
-import { type Desired, type DesiredTenant, maxTenants, routeTableBase } from "./desired.js";
+import { type Desired, type DesiredRoute, type DesiredTenant, maxTenants, routeTableBase } from "./desired.js";
 import { anyAddress, parseAddress } from "./ipv4.js";
 import { anyPort, anyProtocol, compilePolicy, type PolicyRule } from "./policy.js";
 
@@ -41,7 +41,7 @@ function buildTenant(tenant: ConfigTenant, id: number): DesiredTenant {
     tunnel: `xgre${tenant.key}`,
     tunnelKind: tenant.tunnel,
     addresses: [...tenant.addresses],
-    routes: tenant.routes.map(({ to, via }) => ({ to, via })),
+    routes: routesOf(tenant),
     peers: peersOf(tenant),
     publicIps: tenant.publicIps.map(({ address, to }) => ({ address, to })),
     portForwards: tenant.portForwards.map((forward) => ({
@@ -56,6 +56,12 @@ function buildTenant(tenant: ConfigTenant, id: number): DesiredTenant {
     established: tenant.policy.established,
     limits: { sessions: tenant.limits.sessions ?? 0, newPerSecond: tenant.limits.newPerSecond ?? 0 },
   };
+}
+
+/** In config order; a route that is listed twice (which is warned about) is one route. */
+function routesOf(tenant: ConfigTenant): DesiredRoute[] {
+  const routes = new Map(tenant.routes.map(({ to, via }) => [to, { to, via }]));
+  return [...routes.values()];
 }
 
 /** Every `via`, once each, in numeric order. */

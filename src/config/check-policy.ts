@@ -1,0 +1,57 @@
+import type { PolicyCell } from "../model/desired.js";
+import { compilePolicy, maxPolicyCells, type PolicyRule, PolicyTooLargeError } from "../model/policy.js";
+import type { Report } from "./check.js";
+import type { Path } from "./finding.js";
+import { type ConfigTenant, protocolNumbers } from "./schema.js";
+
+/** Policies too large to load, rules that decide nothing, and port forwards that the policy keeps shut. */
+export function checkPolicies(tenants: readonly ConfigTenant[], report: Report): void {
+  for (const [index, tenant] of tenants.entries()) {
+    const base: Path = ["tenants", index];
+    const inbound = compiled(tenant.policy.inbound, [...base, "policy", "inbound"], report);
+    if (tenant.policy.outbound) compiled(tenant.policy.outbound, [...base, "policy", "outbound"], report);
+    if (inbound) checkPortForwards(tenant, inbound, base, report);
+  }
+}
+
+function compiled(rules: readonly PolicyRule[], path: Path, report: Report): readonly PolicyCell[] | undefined {
+  let cells: readonly PolicyCell[];
+  try {
+    cells = compilePolicy(rules);
+  } catch (thrown) {
+    if (!(thrown instanceof PolicyTooLargeError)) throw thrown;
+    const remedy =
+      "use fewer rules that cut across each other: merge prefixes, or name what is allowed instead of what is denied";
+    report.error(path, `the rules cut each other into more than ${maxPolicyCells} pieces`, remedy);
+    return undefined;
+  }
+  const deciding = new Set(cells.map((cell) => cell.rule));
+  for (const index of rules.keys()) {
+    if (deciding.has(index)) continue;
+    const remedy = "the first match decides: move the rule up, or remove it";
+    report.warn(
+      [...path, index],
+      "the rule never decides anything, for those above it match all that it names",
+      remedy,
+    );
+  }
+  return cells;
+}
+
+function checkPortForwards(tenant: ConfigTenant, inbound: readonly PolicyCell[], base: Path, report: Report): void {
+  for (const [at, forward] of tenant.portForwards.entries()) {
+    const port = forward.toPort ?? forward.port;
+    const protocol = protocolNumbers[forward.protocol];
+    const open = inbound.some(
+      (cell) => cell.verdict === "allow" && within(protocol, cell.protocol) && within(port, cell.port),
+    );
+    if (open) continue;
+    const message = `the inbound policy lets nobody connect to ${forward.protocol} port ${port} behind this port forward`;
+    const remedy = `add { allow: ${forward.protocol}, ports: [${port}] } to policy.inbound (policy sees the port after translation)`;
+    report.warn([...base, "portForwards", at], message, remedy);
+  }
+}
+
+function within(value: number, range: { readonly from: number; readonly to: number }): boolean {
+  return range.from <= value && value <= range.to;
+}

@@ -1,0 +1,75 @@
+import { parsePrefix, prefixContains } from "../model/ipv4.js";
+import type { Report } from "./check.js";
+import type { Path } from "./finding.js";
+import type { ConfigTenant } from "./schema.js";
+
+/** Routes that contradict each other, the gateway's own addresses or the underlay. */
+export function checkRoutes(
+  tenants: readonly ConfigTenant[],
+  underlayAddress: string | undefined,
+  report: Report,
+): void {
+  for (const [index, tenant] of tenants.entries()) {
+    const base: Path = ["tenants", index];
+    checkOwnAddresses(tenant, base, report);
+    checkDestinations(tenant, base, report);
+    for (const [at, route] of tenant.routes.entries()) {
+      if (route.via !== underlayAddress) continue;
+      const remedy = "give the endpoint at the tenant's end of the tunnel";
+      report.error([...base, "routes", at, "via"], `${route.via} is the gateway's own underlay address`, remedy);
+    }
+    if (tenant.routes.length === 0) {
+      const remedy = "list under `routes` which tunnel endpoint has which network";
+      report.warn(base, `${tenant.name} has no routes, so no packet reaches its hosts`, remedy);
+    }
+  }
+}
+
+function checkOwnAddresses(tenant: ConfigTenant, base: Path, report: Report): void {
+  const seen = new Map<string, Path>();
+  for (const [at, address] of tenant.addresses.entries()) {
+    const path: Path = [...base, "addresses", at];
+    const host = hostOf(address);
+    const first = seen.get(host);
+    if (first) report.error(path, `${host} is listed already at ${report.placeOf(first)}`, "remove one of the two");
+    else seen.set(host, path);
+  }
+}
+
+function checkDestinations(tenant: ConfigTenant, base: Path, report: Report): void {
+  const own = new Map(tenant.addresses.map((address, at) => [hostOf(address), [...base, "addresses", at]]));
+  const seen = new Map<string, { readonly path: Path; readonly via: string }>();
+  for (const [at, route] of tenant.routes.entries()) {
+    const path: Path = [...base, "routes", at, "to"];
+    const ours = route.to.endsWith("/32") ? own.get(hostOf(route.to)) : undefined;
+    if (ours) {
+      const message = `${route.to} is the gateway's own address inside the tenant (${report.placeOf(ours)})`;
+      report.error(path, message, "change the route or the address");
+    }
+    const first = seen.get(route.to);
+    if (!first) {
+      seen.set(route.to, { path, via: route.via });
+    } else if (first.via === route.via) {
+      report.warn(
+        path,
+        `the route to ${route.to} is listed already at ${report.placeOf(first.path)}`,
+        "remove one of the two",
+      );
+    } else {
+      const message = `${route.to} already goes via ${first.via} at ${report.placeOf(first.path)}`;
+      report.error(path, message, "a network lives behind one endpoint: remove one of the two, or split the network");
+    }
+  }
+}
+
+function hostOf(prefix: string): string {
+  return prefix.slice(0, prefix.indexOf("/"));
+}
+
+/** Whether one of the tenant's routes leads to a host. */
+export function isRouted(tenant: ConfigTenant, host: number): boolean {
+  return tenant.routes.some((route) => {
+    const prefix = parsePrefix(route.to);
+    return prefix !== undefined && prefixContains(prefix, host);
+  });
+}

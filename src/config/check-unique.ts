@@ -1,0 +1,59 @@
+import { maxTenants } from "../model/desired.js";
+import type { Report } from "./check.js";
+import type { Path } from "./finding.js";
+import type { Config, ConfigTenant } from "./schema.js";
+
+/** Tenants that cannot be told apart, or are too many. */
+export function checkTenants(tenants: readonly ConfigTenant[], report: Report): void {
+  const names = new Map<string, Path>();
+  const keys = new Map<number, { readonly path: Path; readonly name: string }>();
+  for (const [index, tenant] of tenants.entries()) {
+    const base: Path = ["tenants", index];
+    const sameName = names.get(tenant.name);
+    if (sameName) {
+      const at = report.placeOf([...sameName, "name"]);
+      report.error(
+        [...base, "name"],
+        `the name ${tenant.name} is taken at ${at}`,
+        "give each tenant a name of its own",
+      );
+    } else {
+      names.set(tenant.name, base);
+    }
+    const sameKey = keys.get(tenant.key);
+    if (sameKey) {
+      const at = report.placeOf([...sameKey.path, "key"]);
+      const message = `the key ${tenant.key} is ${sameKey.name}'s at ${at}`;
+      report.error([...base, "key"], message, "give each tenant a GRE key of its own");
+    } else {
+      keys.set(tenant.key, { path: base, name: tenant.name });
+    }
+  }
+  const most = maxTenants - 1;
+  if (tenants.length > most) {
+    report.error(
+      ["tenants"],
+      `there are ${tenants.length} tenants`,
+      `one instance holds ${most}: start a second instance`,
+    );
+  }
+}
+
+/** NICs named twice, or an underlay that no fast path would serve. */
+export function checkNics({ nics, underlay }: Config, report: Report): void {
+  const seen = new Map<string, Path>();
+  for (const [index, nic] of nics.entries()) {
+    const path: Path = ["nics", index, "name"];
+    const first = seen.get(nic.name);
+    if (first) report.error(path, `${nic.name} is listed already at ${report.placeOf(first)}`, "remove one of the two");
+    else seen.set(nic.name, path);
+  }
+  if (!seen.has(underlay.device)) {
+    const remedy = `add { name: ${underlay.device}, xdp: native }`;
+    report.error(
+      ["nics"],
+      `the underlay device ${underlay.device} is not listed, so its traffic has no fast path`,
+      remedy,
+    );
+  }
+}
