@@ -76,11 +76,12 @@ export interface Problem {
 }
 
 /** `file:line:col: path: what is wrong; remedy`, the form that editors and grep understand. */
-export function formatProblem(problem: Problem): string {
+export function formatProblem(problem: Problem, kind: "error" | "warning" = "error"): string {
   const place = problem.line > 0 ? `${problem.file}:${problem.line}:${problem.column}` : problem.file;
+  const label = kind === "warning" ? "warning: " : "";
   const path = problem.path === "" ? "" : `${problem.path}: `;
   const remedy = problem.remedy === "" ? "" : `; ${problem.remedy}`;
-  return `${place}: ${path}${problem.message}${remedy}`;
+  return `${place}: ${label}${path}${problem.message}${remedy}`;
 }
 
 /** The config is refused. Carries every problem found, not the first only, and the warnings found on the way. */
@@ -91,7 +92,7 @@ export class ConfigError extends XgwError {
   readonly warnings: readonly Problem[];
 
   constructor(problems: readonly Problem[], warnings: readonly Problem[] = []) {
-    super(problems.map(formatProblem).join("\n"));
+    super(problems.map((problem) => formatProblem(problem)).join("\n"));
     this.problems = problems;
     this.warnings = warnings;
   }

@@ -1,0 +1,83 @@
+/** From arguments to an exit code: parses, runs the command, and prints what it threw. Knows no process. */
+
+import { existsSync, readFileSync } from "node:fs";
+import { ConfigError, exitCodes, toXgwError, UsageError, XgwError } from "../errors.js";
+import type { LogTarget } from "../log.js";
+import { chooseLevel } from "../log-level.js";
+import type { Command, Context } from "./command.js";
+import { type GlobalArguments, parseArguments } from "./parse.js";
+import { problemLines } from "./problems.js";
+
+export interface Surroundings {
+  readonly stdout: LogTarget & { readonly columns?: number | undefined };
+  readonly stderr: LogTarget;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly outputClosed: AbortSignal;
+}
+
+/** Runs one command line; never throws. */
+export async function runCli(
+  argv: readonly string[],
+  commands: readonly Command[],
+  surroundings: Surroundings,
+): Promise<number> {
+  // Before the arguments are understood, a plain look must do to know how an error is to be printed.
+  let json = argv.some((word) => word === "--json" || word === "--pretty" || /^-[a-zA-Z]*[jp]/.test(word));
+  try {
+    const parsed = await parseArguments(argv, commands, {
+      version: packageVersion(),
+      columns: surroundings.stdout.columns,
+    });
+    if (parsed.kind === "text") {
+      surroundings.stdout.write(`${parsed.text}\n`);
+      return exitCodes.done;
+    }
+    json = parsed.globals.json;
+    const context = makeContext(parsed.command, parsed.globals, surroundings);
+    return (await parsed.command.handler(parsed.args, context)) ?? exitCodes.done;
+  } catch (thrown) {
+    return complain(thrown, json, surroundings);
+  }
+}
+
+function makeContext(command: Command, globals: GlobalArguments, surroundings: Surroundings): Context {
+  const { stdout, stderr, env, outputClosed } = surroundings;
+  let logger: ReturnType<Context["log"]> | undefined;
+  return {
+    configFile: globals.config,
+    json: globals.json,
+    outputClosed,
+    print: (text) => void stdout.write(`${text}\n`),
+    printJson: (value) => void stdout.write(`${JSON.stringify(value, null, globals.pretty ? 2 : undefined)}\n`),
+    note: (text) => void stderr.write(`${text}\n`),
+    log: () => {
+      logger ??= import("../log.js").then(({ createLogger }) => {
+        const { logLevel: option, verbose } = globals;
+        const level = chooseLevel({ option, verbose, environment: env.XGW_LOG, fallback: command.logLevel });
+        return createLogger({ level, target: stderr });
+      });
+      return logger;
+    },
+  };
+}
+
+/** An error for people on stderr, or for programs on stdout; and its exit code. */
+function complain(thrown: unknown, json: boolean, { stdout, stderr }: Surroundings): number {
+  const error = toXgwError(thrown);
+  const isBug = !(thrown instanceof XgwError) && (thrown as NodeJS.ErrnoException).code === undefined;
+  if (json) stdout.write(`${JSON.stringify({ ok: false, error })}\n`);
+  else if (error instanceof ConfigError) stderr.write(`${problemLines(error).join("\n")}\n`);
+  else stderr.write(`xgw: ${error.message}${error.remedy === undefined ? "" : `; ${error.remedy}`}\n`);
+  if (isBug && thrown instanceof Error) stderr.write(`This is a bug in xgw:\n${thrown.stack}\n`);
+  if (error instanceof UsageError && !json) stderr.write("Try: xgw --help\n");
+  return error.exitCode;
+}
+
+/** From the package.json above this file, wherever the build put it. */
+function packageVersion(): string {
+  for (let directory = new URL(".", import.meta.url); ; directory = new URL("..", directory)) {
+    const file = new URL("package.json", directory);
+    if (existsSync(file)) return String((JSON.parse(readFileSync(file, "utf8")) as { version?: string }).version);
+    if (directory.pathname === "/") return "unknown";
+  }
+}

@@ -1,0 +1,60 @@
+/** A command is data: this file says of what kind. Its module is loaded with every start, so it imports little. */
+
+import type { InferredOptionTypes, Options, PositionalOptions } from "yargs";
+import type { ExitCode } from "../errors.js";
+import type { Logger } from "../log.js";
+import type { LogLevel } from "../log-level.js";
+
+/** What a handler gets besides its own options. */
+export interface Context {
+  /** From `-c`. */
+  readonly configFile: string;
+  /** `-j` or `-p`: the result goes to stdout as one JSON value and nothing else does. */
+  readonly json: boolean;
+  /** Aborted when whoever read stdout has gone: a command that prints for ever ends then, others finish their work. */
+  readonly outputClosed: AbortSignal;
+  /** The result, for people. Adds the line end. */
+  print(text: string): void;
+  /** The result, for programs: compact, or indented with `-p`. */
+  printJson(value: unknown): void;
+  /** Notes for people on stderr: warnings, progress. Adds the line end. */
+  note(text: string): void;
+  /** The logger, at the level asked for; loaded when first wanted. */
+  log(): Promise<Logger>;
+}
+
+type OptionTable = Readonly<Record<string, Options>>;
+type PositionalTable = Readonly<Record<string, PositionalOptions>>;
+
+export interface CommandSpec<O extends OptionTable, P extends PositionalTable> {
+  readonly name: string;
+  /** One line for the list of commands. */
+  readonly summary: string;
+  /** More, for the command's own help. */
+  readonly description?: string;
+  /** As in `<name> [other]`; each is described in `positionals`. */
+  readonly positionalUsage?: string;
+  readonly positionals?: P;
+  readonly options: O;
+  /** Whole command lines, each with what it does. */
+  readonly examples: readonly (readonly [line: string, meaning: string])[];
+  /** What it logs when nobody says: `warn` unless given. */
+  readonly logLevel?: LogLevel;
+  /** Imports what is heavy when called. Returns the exit code, 0 when none. Throws XgwError for others to print. */
+  handler(
+    args: InferredOptionTypes<O> & InferredOptionTypes<P>,
+    context: Context,
+  ): Promise<ExitCode | undefined> | Promise<void>;
+}
+
+/** A command whose option types are forgotten, so that different ones fit into one list. */
+export type Command = Omit<CommandSpec<OptionTable, PositionalTable>, "handler"> & {
+  handler(args: Readonly<Record<string, unknown>>, context: Context): Promise<ExitCode | undefined> | Promise<void>;
+};
+
+/** Gives the handler the types of its options. */
+export function defineCommand<const O extends OptionTable, const P extends PositionalTable = Record<never, never>>(
+  spec: CommandSpec<O, P>,
+): Command {
+  return spec as unknown as Command;
+}
