@@ -1,7 +1,7 @@
 /** From arguments to an exit code: parses, runs the command, and prints what it threw. Knows no process. */
 
 import { existsSync, readFileSync } from "node:fs";
-import { ConfigError, exitCodes, toXgwError, UsageError, XgwError } from "../errors.js";
+import { ConfigError, exitCodes, toXgwError, XgwError } from "../errors.js";
 import type { LogTarget } from "../log.js";
 import { chooseLevel } from "../log-level.js";
 import type { Command, Context } from "./command.js";
@@ -69,7 +69,6 @@ function complain(thrown: unknown, json: boolean, { stdout, stderr }: Surroundin
   else if (error instanceof ConfigError) stderr.write(`${problemLines(error).join("\n")}\n`);
   else stderr.write(`xgw: ${error.message}${error.remedy === undefined ? "" : `; ${error.remedy}`}\n`);
   if (isBug && thrown instanceof Error) stderr.write(`This is a bug in xgw:\n${thrown.stack}\n`);
-  if (error instanceof UsageError && !json) stderr.write("Try: xgw --help\n");
   return error.exitCode;
 }
 

@@ -1,0 +1,34 @@
+/**
+ * The config's schema for editors, in JSON schema draft 7, the one that their YAML servers know best. Both are checked in
+ * under `docs/`, and a test fails when they have drifted from the zod schema.
+ */
+
+import { z } from "zod";
+import { configSchema, tenantSchema } from "./schema.js";
+
+type JsonSchema = Record<string, unknown>;
+
+export const schemaFiles = {
+  /** The main file. */
+  config: "xgw.schema.json",
+  /** A file of `tenants.d`: one tenant or a list of them. */
+  tenants: "xgw-tenants.schema.json",
+} as const;
+
+export type SchemaKind = keyof typeof schemaFiles;
+
+export function jsonSchema(kind: SchemaKind): JsonSchema {
+  const schema = kind === "config" ? configSchema : z.union([tenantSchema, z.array(tenantSchema)]);
+  const title = kind === "config" ? "xgw configuration" : "xgw tenants, one or a list of them";
+  const { $schema, ...rest } = z.toJSONSchema(schema, { io: "input", target: "draft-7" }) as JsonSchema;
+  return { $schema, title, ...rest };
+}
+
+/** As text, the way the repository's formatter leaves it: short lists of words on one line. */
+export function jsonSchemaText(kind: SchemaKind): string {
+  const text = JSON.stringify(jsonSchema(kind), null, 2);
+  return `${text.replaceAll(/\[\n\s+("[^[\]{}]*?")\n\s+\]/g, (whole, words: string) => {
+    const line = `[${words.replaceAll(/,\n\s+/g, ", ")}]`;
+    return line.length < 80 ? line : whole;
+  })}\n`;
+}
