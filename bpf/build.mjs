@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0
+// Compiles every entry file, bpf/*.bpf.c and bpf/test/*.bpf.c, to dist/bpf/*.bpf.o with BTF. Skips what is up to date.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const source = dirname(fileURLToPath(import.meta.url));
+const output = join(source, "..", "dist", "bpf");
+const compilers = ["clang-19", "clang"];
+
+function filesIn(folder, ending) {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .filter((name) => name.endsWith(ending))
+    .map((name) => join(folder, name));
+}
+
+/** Where linux/types.h finds asm/types.h, which clang does not look for when it compiles for BPF. */
+function multiarchInclude() {
+  const { stdout } = spawnSync("gcc", ["-print-multiarch"], { encoding: "utf8" });
+  const folder = `/usr/include/${(stdout ?? "").trim()}`;
+  return existsSync(join(folder, "asm")) ? [`-I${folder}`] : [];
+}
+
+function findCompiler() {
+  const found = compilers.find((name) => spawnSync(name, ["--version"]).status === 0);
+  if (found) return found;
+  console.error(`bpf: no clang found (looked for ${compilers.join(", ")}); install it: apt-get install clang-19`);
+  process.exit(1);
+}
+
+const entries = [...filesIn(source, ".bpf.c"), ...filesIn(join(source, "test"), ".bpf.c")];
+const headers = [source, join(source, "lib"), join(source, "test")].flatMap((folder) => filesIn(folder, ".h"));
+const newestHeader = Math.max(0, ...headers.map((file) => statSync(file).mtimeMs));
+const objectOf = (entry) => join(output, `${relative(source, entry).replaceAll("/", "-").slice(0, -2)}.o`);
+const isStale = (entry) => {
+  const object = objectOf(entry);
+  return !existsSync(object) || statSync(object).mtimeMs < Math.max(newestHeader, statSync(entry).mtimeMs);
+};
+
+const stale = entries.filter(isStale);
+if (stale.length > 0) {
+  const compiler = findCompiler();
+  const include = multiarchInclude();
+  mkdirSync(output, { recursive: true });
+  for (const entry of stale) {
+    const object = objectOf(entry);
+    const flags = ["-g", "-O2", "-Wall", "-Wextra", "-Werror", "-target", "bpf", "-mcpu=v3"];
+    const args = [...flags, `-I${source}`, ...include, "-c", entry, "-o", `${object}.tmp`];
+    if (spawnSync(compiler, args, { stdio: "inherit" }).status !== 0) process.exit(1);
+    renameSync(`${object}.tmp`, object);
+    console.log(`bpf: ${relative(process.cwd(), object)}`);
+  }
+}

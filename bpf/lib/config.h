@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Settings that the loader writes before load: constants to the verifier, so a branch that is off costs nothing. */
+#ifndef XGW_CONFIG_H
+#define XGW_CONFIG_H
+
+#include <linux/types.h>
+#include <bpf/bpf_helpers.h>
+
+/* The gateway's own address on the underlay, network byte order. GRE to any other address is not ours. */
+const volatile __be32 underlay_address;
+
+/*
+ * How often a flow asks conntrack, in jiffies (the one clock that is free to read): 1 s at HZ=1000, 10 s at HZ=100, well
+ * below conntrack's shortest timeout for an established connection (UDP stream, 120 s).
+ */
+const volatile __u32 liveness_jiffies = 1024;
+
+/* What a living flow's conntrack timeout is set to, in milliseconds: the kernel's own timeouts, read at load. */
+const volatile __u32 tcp_timeout_ms = 432000 * 1000;
+const volatile __u32 udp_timeout_ms = 120 * 1000;
+
+/* One drop in this many makes an event; 0: none. */
+const volatile __u32 drop_event_every = 64;
+
+#endif

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The kernel's conntrack, asked through its kfuncs (net/netfilter/nf_conntrack_bpf.c). The 16-byte options with a zone
+ * need Linux 6.11.
+ */
+#ifndef XGW_CT_H
+#define XGW_CT_H
+
+#include <linux/bpf.h>
+#include <linux/in.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include "../shared.h"
+#include "config.h"
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+/* The parts of the kernel's types that are read; the loader finds their offsets in the running kernel's BTF. */
+union nf_inet_addr {
+	__be32 ip;
+};
+
+struct nf_conntrack_man {
+	union nf_inet_addr u3;
+	union {
+		__be16 all;
+	} u;
+};
+
+struct nf_conntrack_tuple {
+	struct nf_conntrack_man src;
+	struct {
+		union nf_inet_addr u3;
+		union {
+			__be16 all;
+		} u;
+		__u8 protonum;
+		__u8 dir;
+	} dst;
+};
+
+struct nf_conntrack_tuple_hash {
+	struct nf_conntrack_tuple tuple;
+};
+
+struct ip_ct_tcp {
+	__u8 state;
+};
+
+union nf_conntrack_proto {
+	struct ip_ct_tcp tcp;
+};
+
+struct nf_ct_ext {
+	__u8 offset[4];
+};
+
+struct nf_conn {
+	struct nf_conntrack_tuple_hash tuplehash[2];
+	unsigned long status;
+	__u32 mark;
+	struct nf_ct_ext *ext;
+	union nf_conntrack_proto proto;
+};
+
+#pragma clang attribute pop
+
+struct bpf_ct_opts___xgw {
+	__s32 netns_id;
+	__s32 error;
+	__u8 l4proto;
+	__u8 dir; /* out: the direction of the tuple that was found */
+	__u16 ct_zone_id;
+	__u8 ct_zone_dir;
+	__u8 reserved[3];
+};
+
+extern struct nf_conn *bpf_skb_ct_lookup(struct __sk_buff *skb, struct bpf_sock_tuple *tuple, __u32 tuple_size,
+					 struct bpf_ct_opts___xgw *opts, __u32 opts_size) __ksym;
+extern struct nf_conn *bpf_xdp_ct_lookup(struct xdp_md *ctx, struct bpf_sock_tuple *tuple, __u32 tuple_size,
+					 struct bpf_ct_opts___xgw *opts, __u32 opts_size) __ksym;
+extern int bpf_ct_change_timeout(struct nf_conn *ct, __u32 timeout_ms) __ksym;
+extern void bpf_ct_release(struct nf_conn *ct) __ksym;
+
+/* include/uapi/linux/netfilter/nf_conntrack_common.h and nf_conntrack_tcp.h: part of the kernel's ABI. */
+#define CT_SEEN_REPLY (1 << 1)
+#define CT_SRC_NAT (1 << 4)
+#define CT_DST_NAT (1 << 5)
+#define CT_SEQ_ADJUST (1 << 6)
+#define CT_DYING (1 << 9)
+#define CT_NAT_CLASH (1 << 12)
+#define CT_HELPER (1 << 13)
+#define CT_TCP_ESTABLISHED 3
+#define CT_EXT_HELPER 0
+#define CT_BOTH_DIRECTIONS 3 /* NF_CT_DEFAULT_ZONE_DIR */
+
+static __always_inline void ct_options(struct bpf_ct_opts___xgw *opts, __u8 protocol, __u16 zone)
+{
+	__builtin_memset(opts, 0, sizeof(*opts));
+	opts->netns_id = BPF_F_CURRENT_NETNS;
+	opts->l4proto = protocol;
+	opts->ct_zone_id = zone;
+	opts->ct_zone_dir = CT_BOTH_DIRECTIONS;
+}
+
+/* Alive, and (as the kernel's own flow offload has it) past its handshake. */
+static __always_inline int ct_is_established(const struct nf_conn *ct, __u8 protocol)
+{
+	unsigned long status = ct->status;
+
+	if (!(status & CT_SEEN_REPLY) || status & CT_DYING)
+		return 0;
+	return protocol != IPPROTO_TCP || ct->proto.tcp.state == CT_TCP_ESTABLISHED;
+}
+
+/* Does the kernel change more in this connection's packets than addresses and ports? */
+static __always_inline int ct_is_unusual(const struct nf_conn *ct)
+{
+	struct nf_ct_ext *ext = ct->ext;
+
+	if (ct->status & (CT_SEQ_ADJUST | CT_NAT_CLASH | CT_HELPER))
+		return 1;
+	return ext && ext->offset[CT_EXT_HELPER];
+}
+
+static __always_inline void ct_tuple(const struct nf_conn *ct, int direction, struct xgw_tuple *tuple)
+{
+	const struct nf_conntrack_tuple *from = direction ? &ct->tuplehash[1].tuple : &ct->tuplehash[0].tuple;
+
+	__builtin_memset(tuple, 0, sizeof(*tuple));
+	tuple->saddr = from->src.u3.ip;
+	tuple->daddr = from->dst.u3.ip;
+	tuple->sport = from->src.u.all;
+	tuple->dport = from->dst.u.all;
+	tuple->protocol = from->dst.protonum;
+}
+
+/* From XDP: is the connection still there? If so, its timeout begins anew. */
+static __always_inline int ct_refresh(struct xdp_md *ctx, const struct xgw_flow_key *key, __u16 zone)
+{
+	struct bpf_sock_tuple tuple = {};
+	struct bpf_ct_opts___xgw opts;
+	struct nf_conn *ct;
+	int alive;
+
+	tuple.ipv4.saddr = key->saddr;
+	tuple.ipv4.daddr = key->daddr;
+	tuple.ipv4.sport = key->sport;
+	tuple.ipv4.dport = key->dport;
+	ct_options(&opts, key->protocol, zone);
+	ct = bpf_xdp_ct_lookup(ctx, &tuple, sizeof(tuple.ipv4), &opts, sizeof(opts));
+	if (!ct)
+		return 0;
+	alive = ct_is_established(ct, key->protocol);
+	if (alive)
+		bpf_ct_change_timeout(ct, key->protocol == IPPROTO_TCP ? tcp_timeout_ms : udp_timeout_ms);
+	bpf_ct_release(ct);
+	return alive;
+}
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Header templates: what the kernel put in front of an inner packet, kept once for all flows that leave in the same way.
+ * A slot is found by the hash of its contents, is written once and never changes, so a reader needs no lock.
+ */
+#ifndef XGW_ENCAP_H
+#define XGW_ENCAP_H
+
+#include "../maps.h"
+#include "checksum.h"
+#include "parse.h"
+
+enum { ENCAP_FREE, ENCAP_WRITING, ENCAP_READY };
+#define ENCAP_PROBES 16
+
+static __always_inline struct xgw_encap *encap_get(__u32 id)
+{
+	struct xgw_encap *encap = bpf_map_lookup_elem(&encaps, &id);
+
+	return encap && *(volatile __u32 *)&encap->state == ENCAP_READY ? encap : NULL;
+}
+
+/* FNV-1a over 32-bit words: the learner hashes a template a packet, which need not be quick. */
+static __always_inline __u32 encap_hash(const struct xgw_encap *encap)
+{
+	const __u32 *word = (const __u32 *)encap->header;
+	__u32 hash = 2166136261u ^ encap->ifindex ^ ((__u32)encap->mtu << 16);
+
+	for (int i = 0; i < XGW_ENCAP_MAX / 4; i++)
+		hash = (hash ^ word[i]) * 16777619u;
+	return hash ^ (hash >> 15);
+}
+
+static __always_inline int encap_equal(const struct xgw_encap *a, const struct xgw_encap *b)
+{
+	const __u64 *x = (const __u64 *)a->header, *y = (const __u64 *)b->header;
+	__u64 different = (a->ifindex ^ b->ifindex) | (a->realm ^ b->realm) | (a->wrap ^ b->wrap) |
+			  (a->length ^ b->length) | (a->mtu ^ b->mtu);
+
+	for (int i = 0; i < XGW_ENCAP_MAX / 8; i++)
+		different |= x[i] ^ y[i];
+	return !different;
+}
+
+/* The id of the template with these contents, made when there is none. Negative: the table is full hereabouts. */
+static __always_inline int encap_intern(const struct xgw_encap *wanted)
+{
+	__u32 hash = encap_hash(wanted);
+
+	for (__u32 i = 0; i < ENCAP_PROBES; i++) {
+		__u32 id = (hash + i) & (XGW_ENCAPS - 1);
+		struct xgw_encap *slot = bpf_map_lookup_elem(&encaps, &id);
+
+		if (!slot)
+			return -1;
+		if (__sync_val_compare_and_swap(&slot->state, ENCAP_FREE, ENCAP_WRITING) == ENCAP_FREE) {
+			slot->ifindex = wanted->ifindex;
+			slot->realm = wanted->realm;
+			slot->wrap = wanted->wrap;
+			slot->length = wanted->length;
+			slot->mtu = wanted->mtu;
+			slot->ip_sum = wanted->ip_sum;
+			__builtin_memcpy(slot->header, wanted->header, XGW_ENCAP_MAX);
+			__sync_lock_test_and_set(&slot->state, ENCAP_READY); /* a full barrier: contents first */
+			return id;
+		}
+		if (*(volatile __u32 *)&slot->state == ENCAP_READY && encap_equal(slot, wanted))
+			return id;
+	}
+	return -1;
+}
+
+/*
+ * Writes the outer headers over the first `length` bytes of the packet, which the caller has made room for. The outer
+ * ECN is the inner packet's, CE made ECT(0), as the kernel's tunnels do (INET_ECN_encapsulate, RFC 3168 section 9.1).
+ * `inner_length`: of the inner IP packet, bytes. 0, or negative when the packet is too short, which it is not.
+ */
+static __always_inline int encap_write(void *data, void *end, const struct xgw_encap *encap, __u32 inner_length,
+				       __u8 inner_tos)
+{
+	struct outer *outer = data;
+	__u8 ecn = inner_tos & 3;
+
+	if (encap->wrap == XGW_WRAP_GRETAP) {
+		if (data + GRETAP_INNER_OFFSET > end)
+			return -1;
+		__builtin_memcpy(data, encap->header, GRETAP_INNER_OFFSET);
+	} else {
+		if (data + GRE_INNER_OFFSET > end)
+			return -1;
+		__builtin_memcpy(data, encap->header, GRE_INNER_OFFSET);
+	}
+	if (ecn == 3)
+		ecn = 2;
+	outer->ip.tos |= ecn;
+	outer->ip.tot_len = bpf_htons(encap->length - ETH_HLEN + inner_length);
+	outer->ip.check = ~sum_fold(encap->ip_sum + outer->ip.tot_len + bpf_htons(ecn));
+	return 0;
+}
+
+#endif

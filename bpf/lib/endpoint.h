@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * ARP on a tunnel without a fixed remote. IP packets leave by a route that names the tunnel endpoint; ARP has no route,
+ * and the kernel would drop its replies and its timed probes. So every ARP packet is told the endpoint that the tenant's
+ * routes give for the address it is meant for.
+ */
+#ifndef XGW_ENDPOINT_H
+#define XGW_ENDPOINT_H
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <bpf/bpf_endian.h>
+#include "../maps.h"
+
+/* RFC 826, for IPv4 over Ethernet. */
+struct arp_packet {
+	struct ethhdr eth;
+	__be16 hardware;
+	__be16 protocol;
+	__u8 hardware_length;
+	__u8 protocol_length;
+	__be16 operation;
+	__u8 sender_mac[ETH_ALEN];
+	__be32 sender;
+	__u8 target_mac[ETH_ALEN];
+	__be32 target;
+} __attribute__((packed));
+
+static __always_inline void direct_arp(struct __sk_buff *skb, __u32 tenant)
+{
+	struct xgw_endpoint_key key = {.prefixlen = 64, .tenant = bpf_htonl(tenant)};
+	struct bpf_tunnel_key tunnel = {};
+	struct arp_packet arp;
+	__be32 *endpoint;
+
+	if (skb->protocol != bpf_htons(ETH_P_ARP) || bpf_skb_load_bytes(skb, 0, &arp, sizeof(arp)))
+		return;
+	key.address = arp.target;
+	endpoint = bpf_map_lookup_elem(&endpoints, &key);
+	if (!endpoint)
+		return;
+	tunnel.remote_ipv4 = bpf_ntohl(*endpoint);
+	bpf_skb_set_tunnel_key(skb, &tunnel, sizeof(tunnel), 0);
+}
+
+#endif

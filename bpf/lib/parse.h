@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * From bytes to headers. Everything is at a fixed offset, because a packet with IP options, VLAN tags or optional GRE
+ * fields is the kernel's: what a function cannot place it declines with the reason, and never drops.
+ */
+#ifndef XGW_PARSE_H
+#define XGW_PARSE_H
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include "../shared.h"
+#include "config.h"
+
+/* What a step says when it has nothing to decline. */
+#define XGW_GO_ON XGW_REASON_FORWARDED
+
+/* RFC 2784 and RFC 2890, with the key and nothing else. */
+struct gre_header {
+	__be16 flags;
+	__be16 protocol;
+	__be32 key;
+};
+#define GRE_KEY_ONLY bpf_htons(0x2000)
+#define GRE_KEY_BIT bpf_htons(0x2000)
+
+/* The outer headers of a tunnelled packet. */
+struct outer {
+	struct ethhdr eth;
+	struct iphdr ip;
+	struct gre_header gre;
+} __attribute__((packed));
+
+#define GRE_INNER_OFFSET (sizeof(struct outer)) /* 42 */
+#define GRETAP_INNER_OFFSET (GRE_INNER_OFFSET + ETH_HLEN) /* 56 */
+#define IP_OFFSET_MASK 0x3fff /* fragment offset and MF */
+
+/* A packet as it arrived. */
+struct arrival {
+	struct xgw_flow_key key;
+	__be32 peer; /* outer source */
+	__u32 inner; /* offset of the inner IP header */
+	__u32 length; /* inner total length, host byte order */
+	__u8 outer_tos;
+	__u8 tcp_flags; /* the byte with FIN, SYN, RST; 0 for UDP */
+};
+
+static __always_inline int is_fragment(__be16 frag_off)
+{
+	return (frag_off & bpf_htons(IP_OFFSET_MASK)) != 0;
+}
+
+/* The outer headers. XGW_REASON_HOST: not a tenant's packet at all. */
+static __always_inline enum xgw_reason parse_outer(void *data, void *end, struct arrival *a)
+{
+	struct outer *outer = data;
+
+	if (data + sizeof(*outer) > end)
+		return XGW_REASON_HOST;
+	if (outer->eth.h_proto != bpf_htons(ETH_P_IP) || outer->ip.protocol != IPPROTO_GRE ||
+	    outer->ip.daddr != underlay_address)
+		return XGW_REASON_HOST;
+	if (outer->ip.version != 4 || outer->ip.ihl != 5)
+		return XGW_REASON_HOST; /* the key is not where it is looked for: the kernel finds it */
+	if (is_fragment(outer->ip.frag_off))
+		return XGW_REASON_HOST;
+	if (!(outer->gre.flags & GRE_KEY_BIT))
+		return XGW_REASON_HOST; /* no key: nobody's tenant */
+	a->peer = outer->ip.saddr;
+	a->outer_tos = outer->ip.tos;
+	if (outer->gre.flags != GRE_KEY_ONLY)
+		return XGW_REASON_GRE_FLAGS;
+	a->key.realm = bpf_ntohl(outer->gre.key);
+
+	switch (outer->gre.protocol) {
+	case bpf_htons(ETH_P_TEB): {
+		struct ethhdr *eth = data + GRE_INNER_OFFSET;
+
+		a->key.wrap = XGW_WRAP_GRETAP;
+		a->inner = GRETAP_INNER_OFFSET;
+		if ((void *)(eth + 1) > end)
+			return XGW_REASON_MALFORMED;
+		return eth->h_proto == bpf_htons(ETH_P_IP) ? XGW_GO_ON : XGW_REASON_NOT_TCP_UDP;
+	}
+	case bpf_htons(ETH_P_IP):
+		a->key.wrap = XGW_WRAP_GRE;
+		a->inner = GRE_INNER_OFFSET;
+		return XGW_GO_ON;
+	default:
+		return XGW_REASON_NOT_TCP_UDP;
+	}
+}
+
+/* The inner tuple, at a constant offset so that the verifier sees constant offsets. */
+static __always_inline enum xgw_reason parse_inner_at(void *data, void *end, __u32 offset, struct arrival *a)
+{
+	struct iphdr *ip = data + offset;
+	struct {
+		__be16 source;
+		__be16 dest;
+	} *ports = (void *)(ip + 1);
+
+	if ((void *)(ip + 1) > end || ip->version != 4 || ip->ihl < 5)
+		return XGW_REASON_MALFORMED;
+	if (ip->ihl != 5)
+		return XGW_REASON_IP_OPTIONS;
+	if (is_fragment(ip->frag_off))
+		return XGW_REASON_FRAGMENT;
+	a->length = bpf_ntohs(ip->tot_len);
+	a->tcp_flags = 0;
+	if (ip->protocol == IPPROTO_TCP) {
+		struct tcphdr *tcp = (void *)(ip + 1);
+
+		if ((void *)(tcp + 1) > end || a->length < sizeof(*ip) + sizeof(*tcp))
+			return XGW_REASON_MALFORMED;
+		a->tcp_flags = ((__u8 *)tcp)[13];
+	} else if (ip->protocol == IPPROTO_UDP) {
+		if ((void *)ports + sizeof(struct udphdr) > end || a->length < sizeof(*ip) + sizeof(struct udphdr))
+			return XGW_REASON_MALFORMED;
+	} else {
+		return XGW_REASON_NOT_TCP_UDP;
+	}
+	a->key.saddr = ip->saddr;
+	a->key.daddr = ip->daddr;
+	a->key.sport = ports->source;
+	a->key.dport = ports->dest;
+	a->key.protocol = ip->protocol;
+	return XGW_GO_ON;
+}
+
+static __always_inline enum xgw_reason parse_inner(void *data, void *end, struct arrival *a)
+{
+	if (a->key.wrap == XGW_WRAP_GRETAP)
+		return parse_inner_at(data, end, GRETAP_INNER_OFFSET, a);
+	return parse_inner_at(data, end, GRE_INNER_OFFSET, a);
+}
+
+#endif

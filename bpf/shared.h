@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Types that user space sees: keys and values of the maps, and the enums of verdicts and reasons. TypeScript reads them
+ * through BTF, so a name here is a name there. Every struct has explicit padding and a size that is asserted.
+ *
+ * Addresses and ports (__be32, __be16) are in network byte order, everything else in host byte order.
+ */
+#ifndef XGW_SHARED_H
+#define XGW_SHARED_H
+
+#include <linux/types.h>
+
+/* What happened to a packet. */
+enum xgw_verdict {
+	XGW_PASS, /* to the kernel */
+	XGW_TX, /* out of the NIC that it came in by */
+	XGW_REDIRECT, /* out of another NIC */
+	XGW_DROP,
+	XGW_VERDICTS
+};
+
+/* Why. Each reason belongs to one verdict; docs/reasons.md says more. */
+enum xgw_reason {
+	/* XGW_TX, XGW_REDIRECT */
+	XGW_REASON_FORWARDED, /* a flow matched: rewritten and sent */
+	/* XGW_PASS */
+	XGW_REASON_HOST, /* not for a tenant: the gateway's own traffic */
+	XGW_REASON_NO_FLOW, /* no flow (yet) */
+	XGW_REASON_NOT_TCP_UDP, /* ARP, ICMP and so on: always the kernel's */
+	XGW_REASON_FRAGMENT,
+	XGW_REASON_IP_OPTIONS,
+	XGW_REASON_TTL, /* would expire here */
+	XGW_REASON_MTU, /* would not fit the way out */
+	XGW_REASON_GRE_FLAGS, /* checksum, sequence or routing */
+	XGW_REASON_TCP_CONTROL, /* SYN, FIN or RST: opens or closes */
+	XGW_REASON_ECN, /* outer and inner ECN need the kernel's judgement */
+	XGW_REASON_GENERATION, /* the tenant has changed since the flow was learned */
+	XGW_REASON_CT_GONE, /* conntrack no longer has the connection */
+	XGW_REASON_MALFORMED, /* cannot be parsed */
+	XGW_REASON_TEMPLATE, /* the header template has gone */
+	/* XGW_DROP */
+	XGW_REASON_UNKNOWN_KEY, /* a GRE key that no tenant has */
+	XGW_REASON_STRANGER, /* the outer source is not a peer of the tenant */
+	XGW_REASONS
+};
+
+/* Slots of one tenant in the stats map; a power of two of at least XGW_REASONS. */
+#define XGW_REASON_SLOTS 32
+_Static_assert(XGW_REASONS <= XGW_REASON_SLOTS, "stats: too many reasons for a tenant's slots");
+
+/* How a packet is wrapped on the side where it is seen. */
+enum xgw_wrap {
+	XGW_WRAP_GRETAP, /* Ethernet in GRE with key */
+	XGW_WRAP_GRE, /* IP in GRE with key */
+	XGW_WRAP_PLAIN /* IP on the uplink */
+};
+
+/* tenants: GRE key -> tenant */
+struct xgw_tenant {
+	__u32 id; /* slot in stats and generations */
+	__u32 zone; /* conntrack zone */
+	__u32 vrf_ifindex;
+	__u32 tunnel_ifindex;
+	__u32 route_table;
+	__u32 wrap; /* enum xgw_wrap */
+	__u32 mtu; /* largest inner IP packet that fits the tunnel, bytes */
+	__u32 max_sessions; /* 0: no limit */
+	__u32 max_new_per_second; /* 0: no limit */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct xgw_tenant) == 40, "xgw_tenant");
+
+/* peers: may this outer source send for the tenant? */
+struct xgw_peer_key {
+	__u32 tenant;
+	__be32 address;
+};
+_Static_assert(sizeof(struct xgw_peer_key) == 8, "xgw_peer_key");
+
+/* endpoints: which tunnel endpoint has this inner address? A longest-prefix-match trie. */
+struct xgw_endpoint_key {
+	__u32 prefixlen; /* 32 bits of tenant, then the bits of the address */
+	__be32 tenant; /* big-endian for the trie's sake */
+	__be32 address;
+};
+_Static_assert(sizeof(struct xgw_endpoint_key) == 12, "xgw_endpoint_key");
+
+/* public_ips: public address -> tenant, for plain uplinks */
+struct xgw_public_ip {
+	__u32 tenant;
+	__u32 tunnel_ifindex;
+};
+_Static_assert(sizeof(struct xgw_public_ip) == 8, "xgw_public_ip");
+
+/* A TCP or UDP tuple. */
+struct xgw_tuple {
+	__be32 saddr;
+	__be32 daddr;
+	__be16 sport;
+	__be16 dport;
+	__u8 protocol;
+	__u8 pad[3];
+};
+_Static_assert(sizeof(struct xgw_tuple) == 16, "xgw_tuple");
+
+/* flows: a packet as it arrives -> what to do with it. The realm keeps equal tuples of two tenants apart. */
+struct xgw_flow_key {
+	__u32 realm; /* GRE key, or the uplink's zone where wrap is XGW_WRAP_PLAIN */
+	__be32 saddr;
+	__be32 daddr;
+	__be16 sport;
+	__be16 dport;
+	__u8 protocol;
+	__u8 wrap; /* enum xgw_wrap */
+	__u16 pad;
+};
+_Static_assert(sizeof(struct xgw_flow_key) == 20, "xgw_flow_key");
+
+#define XGW_FLOW_REPLY 1 /* the direction of conntrack's reply tuple */
+
+struct xgw_flow {
+	__be32 saddr; /* as it leaves */
+	__be32 daddr;
+	__be16 sport;
+	__be16 dport;
+	__u16 ip_delta; /* one's complement sum to add to the inner IP header's, TTL - 1 included */
+	__u16 l4_delta; /* the same for TCP and UDP */
+	__u32 encap; /* index in encaps */
+	__u32 generation; /* the tenant's, when it was learned */
+	__be32 peer; /* the outer source that last was checked against peers */
+	__u16 tenant; /* id */
+	__u16 zone;
+	__u32 checked; /* jiffies, when conntrack was last asked */
+	__u8 flags; /* XGW_FLOW_* */
+	__u8 pad[3];
+	__u64 packets;
+	__u64 bytes; /* of inner IP packets */
+};
+_Static_assert(sizeof(struct xgw_flow) == 56, "xgw_flow");
+
+/* encaps: what the kernel put in front of the inner IP packet, shared by all flows that leave in the same way. */
+#define XGW_ENCAP_MAX 64
+struct xgw_encap {
+	__u32 state; /* 0 free, 1 being written, 2 in use; never goes back */
+	__u32 ifindex; /* leaves by */
+	__u32 realm; /* where the other direction arrives */
+	__u8 wrap;
+	__u8 length; /* of header */
+	__u16 mtu; /* of the inner IP packet */
+	__u32 ip_sum; /* one's complement sum of the outer IP header without length, ECN and checksum */
+	__u32 pad;
+	__u8 header[XGW_ENCAP_MAX];
+};
+_Static_assert(sizeof(struct xgw_encap) == 88, "xgw_encap");
+
+/* conntrack: a connection, by its original tuple */
+struct xgw_connection_key {
+	struct xgw_tuple original;
+	__u32 zone;
+};
+_Static_assert(sizeof(struct xgw_connection_key) == 20, "xgw_connection_key");
+
+#define XGW_CLOSING_ORIGINAL 1 /* the original direction has sent FIN */
+#define XGW_CLOSING_REPLY 2
+#define XGW_CLOSING_RESET 4 /* RST by either side */
+
+struct xgw_connection {
+	struct xgw_tuple reply;
+	__u64 born; /* bpf_ktime_get_coarse_ns */
+	__u32 tenant;
+	__u32 rule; /* conntrack's mark: 0, or 1 + index of the policy rule that admitted it */
+	__u32 translation; /* IPS_SRC_NAT, IPS_DST_NAT */
+	__u32 closing; /* XGW_CLOSING_* */
+};
+_Static_assert(sizeof(struct xgw_connection) == 40, "xgw_connection");
+
+/* stats: [tenant id * XGW_REASON_SLOTS + reason] */
+struct xgw_counter {
+	__u64 packets;
+	__u64 bytes; /* of frames as they arrived */
+};
+_Static_assert(sizeof(struct xgw_counter) == 16, "xgw_counter");
+
+enum xgw_event_kind { XGW_EVENT_FLOW_BORN = 1, XGW_EVENT_FLOW_DIED, XGW_EVENT_DROP };
+
+/* events */
+struct xgw_event {
+	__u64 time; /* bpf_ktime_get_ns */
+	struct xgw_flow_key key; /* of a drop only as much as was parsed */
+	__u32 tenant;
+	__be32 peer; /* outer source, of a drop */
+	__u16 kind; /* enum xgw_event_kind */
+	__u16 reason; /* enum xgw_reason */
+};
+_Static_assert(sizeof(struct xgw_event) == 40, "xgw_event");
+
+#endif

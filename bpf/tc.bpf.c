@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0
+/* tc programs: the learner on a NIC's egress, and ARP on a tunnel's. Both only watch or mark; neither drops. */
+#include "lib/endpoint.h"
+#include "lib/learn.h"
+
+/* TCX_NEXT (Linux 6.6): the next program, or the packet goes on. Debian 12's headers do not know it. */
+#define XGW_NEXT (-1)
+
+SEC("tcx/egress")
+int xgw_learn(struct __sk_buff *skb)
+{
+	learn(skb);
+	return XGW_NEXT;
+}
+
+/* The tunnel's tenant: devices are few and each has its own entry. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, XGW_MAX_TENANTS);
+	__type(key, __u32); /* ifindex of the tunnel device */
+	__type(value, __u32); /* tenant id */
+} tunnels SEC(".maps");
+
+SEC("tcx/egress")
+int xgw_arp(struct __sk_buff *skb)
+{
+	__u32 ifindex = skb->ifindex;
+	__u32 *tenant;
+
+	if (skb->protocol != bpf_htons(ETH_P_ARP))
+		return XGW_NEXT;
+	tenant = bpf_map_lookup_elem(&tunnels, &ifindex);
+	if (tenant)
+		direct_arp(skb, *tenant);
+	return XGW_NEXT;
+}
+
+char _license[] SEC("license") = "GPL";

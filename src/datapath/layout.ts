@@ -1,0 +1,133 @@
+/**
+ * Keys and values of the BPF maps as bytes: the TypeScript side of bpf/shared.h, which is where the fields are explained.
+ * Addresses are in network byte order, numbers in the host's.
+ */
+
+import { endianness } from "node:os";
+import { formatAddress, formatPrefix, parseAddress, parsePrefix } from "../model/ipv4.js";
+import type { TunnelKind } from "../model/desired.js";
+import type { Entry } from "../plan/state.js";
+
+export const littleEndian = endianness() === "LE";
+
+const wraps: readonly TunnelKind[] = ["gretap", "gre"];
+
+/** Both ways between a device's name and its ifindex. */
+export interface DeviceNames {
+  indexOf(name: string): number;
+  /** `#<ifindex>` for a device that is gone. */
+  nameOf(ifindex: number): string;
+}
+
+export interface RawEntry {
+  readonly key: Buffer;
+  readonly value: Buffer;
+}
+
+export function u32(...values: number[]): Buffer {
+  const words = new Uint32Array(values);
+  return Buffer.from(words.buffer);
+}
+
+/** The n-th 32-bit word. */
+export function readU32(buffer: Buffer, word: number): number {
+  return littleEndian ? buffer.readUInt32LE(word * 4) : buffer.readUInt32BE(word * 4);
+}
+
+export function readU64(buffer: Buffer, offset: number): bigint {
+  return littleEndian ? buffer.readBigUInt64LE(offset) : buffer.readBigUInt64BE(offset);
+}
+
+/** Dotted quad -> 4 bytes in network byte order. */
+export function addressBytes(address: string): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(parseAddress(address) ?? 0);
+  return bytes;
+}
+
+function be32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+}
+
+export function encodeEntry(entry: Entry, names: DeviceNames): RawEntry {
+  switch (entry.map) {
+    case "tenants": {
+      const { value } = entry;
+      return {
+        key: u32(entry.key),
+        value: u32(
+          value.id,
+          value.zone,
+          names.indexOf(value.vrf),
+          names.indexOf(value.tunnel),
+          value.routeTable,
+          wraps.indexOf(value.kind),
+          value.mtu,
+          value.sessions,
+          value.newPerSecond,
+          0,
+        ),
+      };
+    }
+    case "peers":
+      return { key: Buffer.concat([u32(entry.tenant), addressBytes(entry.address)]), value: u32(1) };
+    case "endpoints": {
+      const prefix = parsePrefix(entry.prefix) ?? { address: 0, length: 0 };
+      return {
+        key: Buffer.concat([u32(32 + prefix.length), be32(entry.tenant), be32(prefix.address)]),
+        value: addressBytes(entry.via),
+      };
+    }
+    case "tunnels":
+      return { key: u32(names.indexOf(entry.device)), value: u32(entry.tenant) };
+    case "public_ips":
+      return { key: addressBytes(entry.address), value: u32(entry.tenant, names.indexOf(entry.device)) };
+    case "nics":
+      return { key: u32(names.indexOf(entry.device)), value: u32(names.indexOf(entry.device)) };
+  }
+}
+
+export function decodeEntry(map: Entry["map"], { key, value }: RawEntry, names: DeviceNames): Entry {
+  switch (map) {
+    case "tenants": {
+      const word = (n: number) => readU32(value, n);
+      return {
+        map,
+        key: readU32(key, 0),
+        value: {
+          id: word(0),
+          zone: word(1),
+          vrf: names.nameOf(word(2)),
+          tunnel: names.nameOf(word(3)),
+          routeTable: word(4),
+          kind: wraps[word(5)] ?? "gretap",
+          mtu: word(6),
+          sessions: word(7),
+          newPerSecond: word(8),
+        },
+      };
+    }
+    case "peers":
+      return { map, tenant: readU32(key, 0), address: formatAddress(key.readUInt32BE(4)) };
+    case "endpoints":
+      return {
+        map,
+        tenant: key.readUInt32BE(4),
+        prefix: formatPrefix({ address: key.readUInt32BE(8), length: readU32(key, 0) - 32 }),
+        via: formatAddress(value.readUInt32BE(0)),
+      };
+    case "tunnels":
+      return { map, device: names.nameOf(readU32(key, 0)), tenant: readU32(value, 0) };
+    case "public_ips":
+      return {
+        map,
+        address: formatAddress(key.readUInt32BE(0)),
+        tenant: readU32(value, 0),
+        device: names.nameOf(readU32(value, 1)),
+      };
+    case "nics":
+      return { map, device: names.nameOf(readU32(key, 0)) };
+  }
+}

@@ -1,0 +1,78 @@
+/** iproute2, in batches: reading is one call for all devices or routes, writing one call for all changes of a phase. */
+
+import { run } from "./spawn.js";
+
+/** A device as `ip -j -d link show` has it; the fields that xgw reads. */
+export interface IpLink {
+  readonly ifindex: number;
+  readonly ifname: string;
+  readonly flags: readonly string[];
+  readonly mtu: number;
+  readonly master?: string;
+  readonly address?: string;
+  readonly ifalias?: string;
+  readonly linkinfo?: {
+    readonly info_kind?: string;
+    readonly info_data?: {
+      readonly table?: number;
+      readonly local?: string;
+      readonly remote?: string;
+      readonly ttl?: number;
+      readonly ikey?: string;
+      readonly okey?: string;
+    };
+  };
+}
+
+export interface IpAddress {
+  readonly family: string;
+  readonly local: string;
+  readonly prefixlen: number;
+}
+
+export interface IpAddressLink {
+  readonly ifname: string;
+  readonly addr_info: readonly IpAddress[];
+}
+
+export interface IpRoute {
+  readonly type?: string;
+  readonly dst: string;
+  readonly dev?: string;
+  readonly table?: string;
+  readonly protocol?: string;
+  readonly metric?: number;
+  readonly encap?: string;
+  /** Tunnel id of an `ip` encapsulation. */
+  readonly id?: number;
+  readonly encapDst?: string;
+}
+
+export async function readLinks(): Promise<IpLink[]> {
+  return JSON.parse((await run("ip", ["-j", "-d", "link", "show"])).stdout || "[]");
+}
+
+/** IPv4 addresses of all devices. */
+export async function readAddresses(): Promise<IpAddressLink[]> {
+  return JSON.parse((await run("ip", ["-j", "-4", "addr", "show"])).stdout || "[]");
+}
+
+/** IPv4 routes of all tables, in numbers. */
+export async function readRoutes(): Promise<IpRoute[]> {
+  return parseRoutes((await run("ip", ["-N", "-j", "-4", "route", "show", "table", "all"])).stdout || "[]");
+}
+
+/** iproute2 gives a route with an `ip` encapsulation two members named `dst`; the encapsulation's becomes `encapDst`. */
+export function parseRoutes(json: string): IpRoute[] {
+  return JSON.parse(json.replace(/("encap":"ip",(?:"[a-z]+":(?:\d+|"[^"]*"|true|false),)*?)"dst":/g, '$1"encapDst":'));
+}
+
+/**
+ * Runs `ip` commands in order, stopping at the first that fails; what went before it stays done.
+ *
+ * @param lines commands without the leading `ip`
+ */
+export async function batch(lines: readonly string[]): Promise<void> {
+  if (lines.length === 0) return;
+  await run("ip", ["-batch", "-"], { input: `${lines.join("\n")}\n` });
+}

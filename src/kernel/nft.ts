@@ -1,0 +1,81 @@
+/** The nft command line: one transaction in, one table's contents out. */
+
+import { formatAddress, parseAddress, rangeOf } from "../model/ipv4.js";
+import { run } from "./spawn.js";
+
+/** A value in nft's JSON: a number, a string, or an expression such as `{ "concat": [...] }`. */
+export type NftValue =
+  | number
+  | string
+  | { readonly concat: readonly NftValue[] }
+  | { readonly range: readonly [NftValue, NftValue] }
+  | { readonly prefix: { readonly addr: string; readonly len: number } }
+  | { readonly elem: { readonly val: NftValue; readonly counter?: { packets: number; bytes: number } } };
+
+/** A set or map; a map's elements are pairs. */
+export interface NftSet {
+  readonly name: string;
+  readonly elem?: readonly (NftValue | readonly [NftValue, NftValue])[];
+}
+
+export interface NftTable {
+  readonly comment: string | undefined;
+  readonly sets: readonly NftSet[];
+  readonly flowtableDevices: readonly string[];
+}
+
+/** Runs a script as one transaction: all of it or nothing. */
+export async function applyScript(script: string): Promise<void> {
+  if (script !== "") await run("nft", ["-f", "-"], { input: script });
+}
+
+/** The `ip` table of that name with its elements in numbers, or undefined when there is none. */
+export async function readTable(name: string): Promise<NftTable | undefined> {
+  const { code, stdout, stderr } = await run("nft", ["-n", "-j", "list", "table", "ip", name], { okCodes: [1] });
+  if (code === 1) {
+    if (/No such file or directory/.test(stderr)) return undefined;
+    await run("nft", ["list", "tables"]); // fails with the reason, such as a missing permission
+    return undefined;
+  }
+  return parseTable(stdout);
+}
+
+export function parseTable(json: string): NftTable {
+  const objects = (JSON.parse(json) as { nftables: Record<string, never>[] }).nftables;
+  const sets: NftSet[] = [];
+  let comment: string | undefined;
+  const flowtableDevices: string[] = [];
+  for (const object of objects) {
+    const { table, set, map, flowtable } = object as {
+      table?: { comment?: string };
+      set?: NftSet;
+      map?: NftSet;
+      flowtable?: { dev?: string | string[] };
+    };
+    if (table) comment = table.comment;
+    if (set) sets.push(set);
+    if (map) sets.push(map);
+    if (flowtable?.dev) flowtableDevices.push(...[flowtable.dev].flat());
+  }
+  return { comment, sets, flowtableDevices };
+}
+
+/** An element's key or value as nft reads it; prefixes as ranges, so that equal elements have equal text. */
+export function formatValue(value: NftValue): string {
+  if (typeof value === "number") return String(value);
+  if (typeof value === "string") return value;
+  if ("concat" in value) return value.concat.map(formatValue).join(" . ");
+  if ("range" in value) return formatRange(formatValue(value.range[0]), formatValue(value.range[1]));
+  if ("prefix" in value) return formatPrefix(value.prefix.addr, value.prefix.len);
+  return formatValue(value.elem.val);
+}
+
+/** `a-b`, or `a` when both are the same. */
+export function formatRange(from: string | number, to: string | number): string {
+  return String(from) === String(to) ? String(from) : `${from}-${to}`;
+}
+
+function formatPrefix(address: string, length: number): string {
+  const range = rangeOf({ address: parseAddress(address) ?? 0, length });
+  return formatRange(formatAddress(range.from), formatAddress(range.to));
+}

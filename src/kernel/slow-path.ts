@@ -1,0 +1,111 @@
+/** Steps of the slow path as iproute2 lines and nft scripts. Writing them down is pure; running them is one call each. */
+
+import { rulesScript, tableName } from "../plan/rules.js";
+import type { Device, Element, Route } from "../plan/state.js";
+import { type Step, stepsOf } from "../plan/steps.js";
+import { batch } from "./ip.js";
+import { applyScript } from "./nft.js";
+import { writeSysctl } from "./sysctl.js";
+
+/** Netlink takes at most this many flowtable devices in one request (NFT_NETDEVICE_MAX, linux/netfilter/nf_tables.h). */
+const flowtableDevicesMax = 256;
+
+/** In the range that iproute2 leaves to others (rt_protos): marks the routes that xgw made. */
+export const routeProtocol = 201;
+
+export async function addSlowPath(instance: string, steps: readonly Step[]): Promise<void> {
+  await batch(deviceLines(steps));
+  for (const { name, value } of stepsOf(steps, "sysctl.set")) await writeSysctl(name, value);
+  await batch([...addressLines(steps), ...routeLines(steps)]);
+  await applyScript(additionScript(instance, steps));
+}
+
+export async function removeElements(instance: string, steps: readonly Step[]): Promise<void> {
+  const lines = stepsOf(steps, "element.delete").map(({ element }) => deleteElement(instance, element));
+  await applyScript(lines.join(""));
+}
+
+export async function removeRoutes(steps: readonly Step[]): Promise<void> {
+  await batch([
+    ...stepsOf(steps, "route.delete").map(({ route }) => `route del ${routeSelector(route)}`),
+    ...stepsOf(steps, "address.delete").map(({ address }) => `addr del ${address.address} dev ${address.device}`),
+  ]);
+}
+
+/** Tunnels before the VRFs that they are in. */
+export async function removeDevices(names: readonly string[]): Promise<void> {
+  const tunnelsFirst = [...names].sort((a, b) => Number(a.startsWith("xvrf")) - Number(b.startsWith("xvrf")));
+  await batch(tunnelsFirst.map((name) => `link del dev ${name}`));
+}
+
+/** VRFs before the tunnels that go into them. */
+export function deviceLines(steps: readonly Step[]): string[] {
+  const replaced = stepsOf(steps, "device.replace");
+  const added = [...stepsOf(steps, "device.add"), ...replaced];
+  const vrfsFirst = [...added].sort((a, b) => Number(b.device.kind === "vrf") - Number(a.device.kind === "vrf"));
+  return [
+    ...replaced.map(({ name }) => `link del dev ${name}`),
+    ...vrfsFirst.flatMap(({ name, device }) => [addDevice(name, device), ...setDevice(name, device)]),
+    ...stepsOf(steps, "device.set").flatMap(({ name, device }) => setDevice(name, device)),
+  ];
+}
+
+function addDevice(name: string, device: Device): string {
+  if (device.kind === "vrf") return `link add name ${name} type vrf table ${device.routeTable}`;
+  return `link add name ${name} type ${device.kind} local ${device.local} key ${device.key} ttl 64`;
+}
+
+function setDevice(name: string, device: Device): string[] {
+  const alias = `link set dev ${name} alias ${device.owner}`;
+  if (device.kind === "vrf") return [alias, `link set dev ${name} up`];
+  return [
+    alias,
+    `link set dev ${name} addrgenmode none`,
+    `link set dev ${name} master ${device.vrf}`,
+    `link set dev ${name} mtu ${device.mtu} up`,
+  ];
+}
+
+/** Without a prefix route: where the tenant's prefixes live is said by its routes alone. */
+function addressLines(steps: readonly Step[]): string[] {
+  return stepsOf(steps, "address.add").map(
+    ({ address }) => `addr replace ${address.address} dev ${address.device} noprefixroute`,
+  );
+}
+
+function routeLines(steps: readonly Step[]): string[] {
+  return stepsOf(steps, "route.set").map(({ route }) => {
+    if (!route.tunnel) return `route replace unreachable ${routeSelector(route)}`;
+    const { device, key, via } = route.tunnel;
+    return `route replace ${routeSelector(route)} encap ip id ${key} dst ${via} key dev ${device} scope link`;
+  });
+}
+
+function routeSelector(route: Route): string {
+  return `${route.to} table ${route.routeTable} proto ${routeProtocol}`;
+}
+
+/** Rules, flowtable devices and elements in one transaction: the kernel takes all of it or nothing. */
+export function additionScript(instance: string, steps: readonly Step[]): string {
+  const rules = stepsOf(steps, "rules.set").map(({ was }) => rulesScript(instance, was !== ""));
+  const elements = stepsOf(steps, "element.set").flatMap(({ element, was }) => [
+    ...(was ? [deleteElement(instance, was)] : []),
+    `add element ip ${tableName(instance)} ${element.set} { ${element.key} : ${element.value} }\n`,
+  ]);
+  return [...rules, ...flowtableScript(instance, steps), ...elements].join("");
+}
+
+function flowtableScript(instance: string, steps: readonly Step[]): string[] {
+  const devices = stepsOf(steps, "flowtable.add").map(({ device }) => device);
+  const scripts: string[] = [];
+  for (let at = 0; at < devices.length; at += flowtableDevicesMax) {
+    const some = devices.slice(at, at + flowtableDevicesMax).join(", ");
+    const spec = `{ hook ingress priority filter; devices = { ${some} }; }`;
+    scripts.push(`add flowtable ip ${tableName(instance)} offload ${spec}\n`);
+  }
+  return scripts;
+}
+
+function deleteElement(instance: string, element: Element): string {
+  return `delete element ip ${tableName(instance)} ${element.set} { ${element.key} }\n`;
+}

@@ -1,0 +1,64 @@
+/** The one place where xgw starts other programs: no shell, no inherited input, and a failure that says what was run. */
+
+import { spawn } from "node:child_process";
+import { KernelError, XgwError } from "../errors.js";
+
+export interface RunOptions {
+  /** Written to the program's standard input. */
+  readonly input?: string;
+  /** Milliseconds after which the program is killed. */
+  readonly timeoutMs?: number;
+  /** Exit codes other than 0 that are no failure. */
+  readonly okCodes?: readonly number[];
+}
+
+export interface RunResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/**
+ * Runs a program to its end.
+ *
+ * @throws KernelError when the program is not installed
+ * @throws XgwError when it fails, with its own words
+ */
+export function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, {
+      stdio: ["pipe", "pipe", "pipe"],
+      timeout: options.timeoutMs ?? 120_000,
+      killSignal: "SIGKILL",
+      env: { ...process.env, LC_ALL: "C" },
+    });
+    const stdout: Buffer[] = [];
+    const stderr: Buffer[] = [];
+    child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
+    child.stderr.on("data", (chunk: Buffer) => stderr.push(chunk));
+    child.stdin.on("error", () => {
+      // The program ended before it read everything: its exit code says why.
+    });
+    child.on("error", (cause: NodeJS.ErrnoException) => {
+      if (cause.code !== "ENOENT") return reject(new XgwError(`${program}: ${cause.message}`, { cause }));
+      reject(new KernelError(`${program} is not installed`, { cause, remedy: `install ${packageOf(program)}` }));
+    });
+    child.on("close", (code, signal) => {
+      const result = { code: code ?? -1, stdout: text(stdout), stderr: text(stderr) };
+      if (code === 0 || options.okCodes?.includes(result.code)) return resolve(result);
+      const why = result.stderr.trim() || (signal ? `killed by ${signal}` : `exit code ${code}`);
+      reject(new XgwError(`${program} ${args.join(" ")}: ${why}`, { details: { program, args, code, signal } }));
+    });
+    child.stdin.end(options.input ?? "");
+  });
+}
+
+function text(chunks: Buffer[]): string {
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+/** The Debian package that has the program. */
+function packageOf(program: string): string {
+  const packages: Record<string, string> = { ip: "iproute2", nft: "nftables", modprobe: "kmod" };
+  return packages[program] ?? program;
+}

@@ -1,0 +1,30 @@
+/** /proc/sys, as seen from the network namespace that xgw was started in. */
+
+import { readFile, writeFile } from "node:fs/promises";
+import { KernelError } from "../errors.js";
+
+/** Device names may have dots, so the dots that separate are the ones around the device. */
+function pathOf(name: string): string {
+  const [, prefix, device, key] = /^(net\.ipv4\.conf)\.(.+)\.([a-z_]+)$/.exec(name) ?? [];
+  const parts = prefix && device && key ? [...prefix.split("."), device, key] : name.split(".");
+  return `/proc/sys/${parts.join("/")}`;
+}
+
+/** The value, or undefined when there is no such setting (yet). */
+export async function readSysctl(name: string): Promise<string | undefined> {
+  try {
+    return (await readFile(pathOf(name), "utf8")).trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+export async function writeSysctl(name: string, value: string): Promise<void> {
+  try {
+    await writeFile(pathOf(name), value);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
+    throw new KernelError(`there is no setting ${name}`, { cause, remedy: "load the module that has it" });
+  }
+}

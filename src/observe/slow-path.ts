@@ -1,0 +1,157 @@
+/** What the kernel has of the slow path, in the form in which it is compared. Only what is ours is reported. */
+
+import { ForeignError, KernelError } from "../errors.js";
+import { type IpLink, type IpRoute, readAddresses, readLinks, readRoutes } from "../kernel/ip.js";
+import { formatValue, type NftTable, type NftValue, readTable } from "../kernel/nft.js";
+import { routeProtocol } from "../kernel/slow-path.js";
+import { readSysctl } from "../kernel/sysctl.js";
+import type { Desired } from "../model/desired.js";
+import { routeTableBase } from "../model/desired.js";
+import { parseAddress } from "../model/ipv4.js";
+import { elementSets, parseTableComment, tableName } from "../plan/rules.js";
+import {
+  type Address,
+  addressId,
+  byId,
+  type Device,
+  type Element,
+  elementId,
+  type Route,
+  routeId,
+  type State,
+} from "../plan/state.js";
+
+export type SlowPathState = Pick<
+  State,
+  "devices" | "addresses" | "routes" | "rules" | "flowtableDevices" | "elements"
+>;
+
+export interface ObservedSlowPath {
+  readonly state: SlowPathState;
+  readonly links: readonly IpLink[];
+}
+
+/** @throws ForeignError when something of another owner has a name or table that xgw needs */
+export async function observeSlowPath(instance: string): Promise<ObservedSlowPath> {
+  const [links, addressLinks, ipRoutes, table] = await Promise.all([
+    readLinks(),
+    readAddresses(),
+    readRoutes(),
+    readTable(tableName(instance)),
+  ]);
+  const devices = new Map(
+    links.filter((link) => isOurs(instance, link)).map((link): [string, Device] => [link.ifname, toDevice(link)]),
+  );
+  const addresses: Address[] = addressLinks
+    .filter(({ ifname }) => devices.has(ifname))
+    .flatMap(({ ifname, addr_info }) =>
+      addr_info.map(({ local, prefixlen }) => ({ device: ifname, address: `${local}/${prefixlen}` })),
+    );
+  const state: SlowPathState = {
+    devices,
+    addresses: byId(addresses, addressId),
+    routes: byId(ipRoutes.filter((route) => route.protocol === String(routeProtocol)).map(toRoute), routeId),
+    ...toNft(instance, table),
+  };
+  return { state, links };
+}
+
+const isOurs = (instance: string, link: IpLink) => link.ifalias?.startsWith(`xgw/${instance}/`) ?? false;
+
+/** A down or half-made device differs in a field, and so is set right again. */
+function toDevice(link: IpLink): Device {
+  const kind = link.linkinfo?.info_kind;
+  const data = link.linkinfo?.info_data ?? {};
+  const up = link.flags.includes("UP");
+  const owner = up ? (link.ifalias ?? "") : "";
+  if (kind === "vrf") return { kind, routeTable: data.table ?? 0, owner };
+  if (kind !== "gretap" && kind !== "gre")
+    throw new ForeignError(`device ${link.ifname} bears xgw's alias ${link.ifalias} but is of type ${kind ?? "unknown"}`, {
+      remedy: `rename it, or clear its alias: ip link set dev ${link.ifname} alias ""`,
+    });
+  return {
+    kind,
+    key: data.ikey !== undefined && data.ikey === data.okey ? (parseAddress(data.ikey) ?? -1) : -1,
+    local: data.local ?? "any",
+    vrf: link.master ?? "",
+    mtu: link.mtu,
+    owner,
+  };
+}
+
+function toRoute(route: IpRoute): Route {
+  const routeTable = Number(route.table ?? 254);
+  const to = route.dst.includes("/") || route.dst === "default" ? route.dst : `${route.dst}/32`;
+  if (route.type === "unreachable") return { routeTable, to };
+  return { routeTable, to, tunnel: { device: route.dev ?? "", key: route.id ?? -1, via: route.encapDst ?? "" } };
+}
+
+function toNft(instance: string, table: NftTable | undefined): Pick<State, "rules" | "flowtableDevices" | "elements"> {
+  if (!table) return { rules: "", flowtableDevices: new Set(), elements: new Map() };
+  const rules = parseTableComment(instance, table.comment);
+  if (rules === undefined)
+    throw new ForeignError(`the nft table ip ${tableName(instance)} was not made by xgw`, {
+      remedy: `choose another instance name, or remove it: nft delete table ip ${tableName(instance)}`,
+    });
+  const isElementSet = (name: string) => (elementSets as readonly string[]).includes(name);
+  const elements = table.sets
+    .filter(({ name }) => isElementSet(name))
+    .flatMap(({ name, elem }) => (elem ?? []).map((pair) => toElement(name, pair as [NftValue, NftValue])));
+  return { rules, flowtableDevices: new Set(table.flowtableDevices), elements: byId(elements, elementId) };
+}
+
+function toElement(set: string, [key, value]: readonly [NftValue, NftValue]): Element {
+  return { set, key: formatValue(key), value: formatValue(value) };
+}
+
+/** The names and tables that the desired state needs must be free or ours. */
+export function checkForeignDevices(desired: Desired, links: readonly IpLink[]): void {
+  const ours = new Set(desired.tenants.flatMap((tenant) => [tenant.vrf, tenant.tunnel]));
+  const tables = new Map(desired.tenants.map((tenant) => [tenant.routeTable, tenant.name]));
+  for (const link of links) {
+    if (isOurs(desired.instance, link)) continue;
+    const owner = link.ifalias?.startsWith("xgw/") ? `xgw instance ${link.ifalias.split("/")[1]}` : "somebody else";
+    if (ours.has(link.ifname))
+      throw new ForeignError(`device ${link.ifname} (ifindex ${link.ifindex}) exists and belongs to ${owner}`, {
+        remedy: `remove or rename it, or give the tenant another key: ip link del dev ${link.ifname}`,
+      });
+    const table = link.linkinfo?.info_kind === "vrf" ? link.linkinfo.info_data?.table : undefined;
+    if (table !== undefined && tables.has(table))
+      throw new ForeignError(`VRF ${link.ifname} of ${owner} uses route table ${table}, which tenant ${tables.get(table)} needs`, {
+        remedy: `move it to a route table outside ${routeTableBase} to ${routeTableBase + desired.maxTenants}`,
+      });
+  }
+}
+
+/** MTU of the underlay, after a check that every named NIC is there. */
+export function underlayMtu(desired: Desired, links: readonly IpLink[]): number {
+  const byName = new Map(links.map((link) => [link.ifname, link]));
+  for (const name of [desired.underlay.device, ...desired.nics.map((nic) => nic.name)])
+    if (!byName.has(name))
+      throw new KernelError(`there is no network device ${name} in this network namespace`, {
+        remedy: `correct the config, or make the device; there are: ${[...byName.keys()].join(", ")}`,
+        details: { device: name },
+      });
+  return byName.get(desired.underlay.device)?.mtu ?? 1500;
+}
+
+/** The settings that the desired state names, as they are now; those that do not exist yet are left out. */
+export async function observeSysctls(names: Iterable<string>): Promise<Map<string, string>> {
+  const values = new Map<string, string>();
+  for (const name of names) {
+    const value = await readSysctl(name);
+    if (value !== undefined) values.set(name, value);
+  }
+  return values;
+}
+
+/** GRE key -> tenant id, from the devices: a tenant's id is what its route table says. */
+export function idsInUse(devices: ReadonlyMap<string, Device>): Map<number, number> {
+  const ids = new Map<number, number>();
+  for (const device of devices.values()) {
+    if (device.kind === "vrf") continue;
+    const vrf = devices.get(device.vrf);
+    if (vrf?.kind === "vrf") ids.set(device.key, vrf.routeTable - routeTableBase);
+  }
+  return ids;
+}

@@ -1,0 +1,179 @@
+/** The steps from observed to desired. Pure. */
+
+import { routeTableBase } from "../model/desired.js";
+import type { Device, Element, Entry, Route, State } from "./state.js";
+import { phaseOrder, type Step } from "./steps.js";
+
+interface Difference<T> {
+  readonly added: readonly [string, T][];
+  readonly changed: readonly [string, T, T][];
+  readonly removed: readonly [string, T][];
+}
+
+/** Old to new. Records are equal when their JSON is. */
+function difference<T>(was: ReadonlyMap<string, T>, is: ReadonlyMap<string, T>): Difference<T> {
+  const added: [string, T][] = [];
+  const changed: [string, T, T][] = [];
+  const removed: [string, T][] = [];
+  for (const [name, record] of is) {
+    const old = was.get(name);
+    if (old === undefined) added.push([name, record]);
+    else if (JSON.stringify(old) !== JSON.stringify(record)) changed.push([name, record, old]);
+  }
+  for (const [name, record] of was) if (!is.has(name)) removed.push([name, record]);
+  return { added, changed, removed };
+}
+
+/** In the order in which they are to run. Empty when observed is desired. */
+export function diff(desired: State, observed: State): Step[] {
+  const steps: Step[] = [
+    ...sysctlSteps(desired, observed),
+    ...deviceSteps(desired, observed),
+    ...addressSteps(desired, observed),
+    ...routeSteps(desired, observed),
+    ...nftSteps(desired, observed),
+    ...entrySteps(desired, observed),
+    ...datapathSteps(desired, observed),
+  ];
+  const bumps = [...touchedTenants(desired, observed, steps)].map(
+    (tenant): Step => ({ kind: "generation.bump", tenant }),
+  );
+  const order = (step: Step) => phaseOrder.indexOf(step.kind);
+  return [...steps, ...bumps].sort((a, b) => order(a) - order(b));
+}
+
+function sysctlSteps(desired: State, observed: State): Step[] {
+  const { added, changed } = difference(observed.sysctls, desired.sysctls);
+  return [...added, ...changed].map(([name, value, was]) => ({ kind: "sysctl.set", name, value, was }));
+}
+
+function deviceSteps(desired: State, observed: State): Step[] {
+  const { added, changed, removed } = difference(observed.devices, desired.devices);
+  return [
+    ...added.map(([name, device]): Step => ({ kind: "device.add", name, device })),
+    ...changed.map(
+      ([name, device, was]): Step => ({
+        kind: isSameDevice(device, was) ? "device.set" : "device.replace",
+        name,
+        device,
+        was,
+      }),
+    ),
+    ...removed.map(([name, device]): Step => ({ kind: "device.delete", name, device })),
+  ];
+}
+
+/** What the kernel cannot change on a living device: its kind, a VRF's table, a tunnel's key and local address. */
+function isSameDevice(a: Device, b: Device): boolean {
+  if (a.kind === "vrf") return b.kind === "vrf" && a.routeTable === b.routeTable;
+  if (b.kind === "vrf") return false;
+  return a.kind === b.kind && a.key === b.key && a.local === b.local;
+}
+
+function addressSteps(desired: State, observed: State): Step[] {
+  const { added, changed, removed } = difference(observed.addresses, desired.addresses);
+  return [
+    ...[...added, ...changed].map(([, address]): Step => ({ kind: "address.add", address })),
+    ...removed.map(([, address]): Step => ({ kind: "address.delete", address })),
+  ];
+}
+
+function routeSteps(desired: State, observed: State): Step[] {
+  const { added, changed, removed } = difference(observed.routes, desired.routes);
+  return [
+    ...[...added, ...changed].map(([, route, was]): Step => ({ kind: "route.set", route, was })),
+    ...removed.map(([, route]): Step => ({ kind: "route.delete", route })),
+  ];
+}
+
+/** New rules come with an empty table, so everything in it is added again, in the same transaction. */
+function nftSteps(desired: State, observed: State): Step[] {
+  const anew = desired.rules !== observed.rules;
+  const known = anew ? new Map<string, Element>() : observed.elements;
+  const { added, changed, removed } = difference(known, desired.elements);
+  const inFlowtable = anew ? new Set<string>() : observed.flowtableDevices;
+  return [
+    ...(anew ? [{ kind: "rules.set", was: observed.rules } as const] : []),
+    ...[...desired.flowtableDevices]
+      .filter((device) => !inFlowtable.has(device))
+      .map((device): Step => ({ kind: "flowtable.add", device })),
+    ...[...added, ...changed].map(([, element, was]): Step => ({ kind: "element.set", element, was })),
+    ...removed.map(([, element]): Step => ({ kind: "element.delete", element })),
+  ];
+}
+
+function entrySteps(desired: State, observed: State): Step[] {
+  const { added, changed, removed } = difference(observed.entries, desired.entries);
+  return [
+    ...[...added, ...changed].map(([, entry, was]): Step => ({ kind: "entry.set", entry, was })),
+    ...removed.map(([, entry]): Step => ({ kind: "entry.delete", entry })),
+  ];
+}
+
+function datapathSteps(desired: State, observed: State): Step[] {
+  const { added, changed, removed } = difference(observed.attachments, desired.attachments);
+  return [
+    ...[...desired.datapaths]
+      .filter((fingerprint) => !observed.datapaths.has(fingerprint))
+      .map((fingerprint): Step => ({ kind: "datapath.load", fingerprint })),
+    ...[...added, ...changed].map(([name, attachment, was]): Step => ({ kind: "attach", name, attachment, was })),
+    ...removed.map(([name, attachment]): Step => ({ kind: "detach", name, attachment })),
+    ...[...observed.datapaths]
+      .filter((fingerprint) => !desired.datapaths.has(fingerprint))
+      .map((fingerprint): Step => ({ kind: "datapath.unload", fingerprint })),
+  ];
+}
+
+/**
+ * The tenants that existed before and that any step concerns: their flows are decided anew. A tenant that is being added
+ * has no flows, and the others notice nothing.
+ */
+function touchedTenants(desired: State, observed: State, steps: readonly Step[]): Set<number> {
+  const byDevice = new Map<string, number>();
+  for (const state of [observed, desired])
+    for (const [name, device] of state.devices)
+      if (device.kind === "vrf") byDevice.set(name, device.routeTable - routeTableBase);
+  for (const state of [observed, desired])
+    for (const [name, device] of state.devices)
+      if (device.kind !== "vrf") byDevice.set(name, byDevice.get(device.vrf) ?? 0);
+  const known = new Set(
+    [...observed.entries.values()].flatMap((entry) => (entry.map === "tenants" ? [entry.value.id] : [])),
+  );
+  const touched = new Set<number>();
+  for (const step of steps)
+    for (const tenant of tenantsOf(step, byDevice)) if (known.has(tenant)) touched.add(tenant);
+  return touched;
+}
+
+function tenantsOf(step: Step, byDevice: ReadonlyMap<string, number>): number[] {
+  const ofDevice = (name: string) => [byDevice.get(name) ?? 0];
+  switch (step.kind) {
+    case "device.add":
+    case "device.set":
+    case "device.replace":
+    case "device.delete":
+      return ofDevice(step.name);
+    case "address.add":
+    case "address.delete":
+      return ofDevice(step.address.device);
+    case "route.set":
+    case "route.delete":
+      return [tenantOfRoute(step.route)];
+    case "element.set":
+    case "element.delete":
+      return [tenantOfElement(step.element)];
+    case "entry.set":
+    case "entry.delete":
+      return [tenantOfEntry(step.entry)];
+    default:
+      return [];
+  }
+}
+
+const tenantOfRoute = (route: Route) => route.routeTable - routeTableBase;
+const tenantOfElement = (element: Element) => Number(element.set === "zones" ? element.value : element.key.split(" ")[0]);
+
+function tenantOfEntry(entry: Entry): number {
+  if (entry.map === "tenants") return entry.value.id;
+  return entry.map === "nics" ? 0 : entry.tenant;
+}

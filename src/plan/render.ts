@@ -1,0 +1,191 @@
+/** Desired state, rendered into the form in which it is compared. Pure. */
+
+import type { Desired, DesiredTenant, PolicyCell, TunnelKind } from "../model/desired.js";
+import { formatAddress } from "../model/ipv4.js";
+import { deniedMark, outboundMark, rulesVersion } from "./rules.js";
+import {
+  type Address,
+  type Attachment,
+  addressId,
+  byId,
+  type Device,
+  type Element,
+  type Entry,
+  elementId,
+  entryId,
+  type ProgramName,
+  type Route,
+  routeId,
+  type State,
+} from "./state.js";
+
+/** What the config cannot know. */
+export interface RenderContext {
+  /** MTU of the underlay device, bytes. */
+  readonly underlayMtu: number;
+  /** Of the data path to run. */
+  readonly fingerprint: string;
+}
+
+/** Bytes in front of the inner IP packet: outer IP 20, GRE with key 8, and for gretap the inner Ethernet header 14. */
+export const tunnelOverhead: Readonly<Record<TunnelKind, number>> = { gretap: 42, gre: 28 };
+
+export function render(desired: Desired, context: RenderContext): State {
+  const { tenants } = desired;
+  const mtuOf = (tenant: DesiredTenant) => context.underlayMtu - tunnelOverhead[tenant.tunnelKind];
+  return {
+    sysctls: new Map([...globalSysctls(desired), ...tenants.flatMap(tenantSysctls)]),
+    devices: new Map(tenants.flatMap((tenant) => devices(desired, tenant, mtuOf(tenant)))),
+    addresses: byId(tenants.flatMap(addresses), addressId),
+    routes: byId(tenants.flatMap(routes), routeId),
+    rules: rulesVersion,
+    flowtableDevices: new Set(tenants.map((tenant) => tenant.tunnel)),
+    elements: byId(tenants.flatMap(elements), elementId),
+    datapaths: new Set([context.fingerprint]),
+    entries: byId(
+      [...desired.nics.map(nicEntry), ...tenants.flatMap((tenant) => entries(tenant, mtuOf(tenant)))],
+      entryId,
+    ),
+    attachments: new Map(attachments(desired, context)),
+  };
+}
+
+/** What `ip link show` says of a device's owner: `xgw/<instance>/<tenant>`. */
+export const ownerOf = (instance: string, tenant: string) => `xgw/${instance}/${tenant}`;
+
+function globalSysctls(desired: Desired): [string, string][] {
+  return [
+    ["net.ipv4.ip_forward", "1"],
+    ["net.netfilter.nf_conntrack_tcp_be_liberal", "1"], // the fast path's packets are not seen by the window tracking
+    [`net.ipv4.conf.${desired.underlay.device}.rp_filter`, "0"],
+  ];
+}
+
+function tenantSysctls(tenant: DesiredTenant): [string, string][] {
+  return [
+    [`net.ipv4.conf.${tenant.vrf}.rp_filter`, "0"],
+    [`net.ipv4.conf.${tenant.tunnel}.rp_filter`, "0"],
+  ];
+}
+
+function devices(desired: Desired, tenant: DesiredTenant, mtu: number): [string, Device][] {
+  const owner = ownerOf(desired.instance, tenant.name);
+  return [
+    [tenant.vrf, { kind: "vrf", routeTable: tenant.routeTable, owner }],
+    [
+      tenant.tunnel,
+      { kind: tenant.tunnelKind, key: tenant.key, local: desired.underlay.address, vrf: tenant.vrf, mtu, owner },
+    ],
+  ];
+}
+
+function addresses(tenant: DesiredTenant): Address[] {
+  return tenant.addresses.map((address) => ({ device: tenant.tunnel, address }));
+}
+
+function routes(tenant: DesiredTenant): Route[] {
+  const { routeTable } = tenant;
+  return [
+    { routeTable, to: "default" },
+    ...tenant.routes.map(({ to, via }) => ({
+      routeTable,
+      to: to === "0.0.0.0/0" ? "default" : to,
+      tunnel: { device: tenant.tunnel, key: tenant.key, via },
+    })),
+  ];
+}
+
+function elements(tenant: DesiredTenant): Element[] {
+  const zone = tenant.id;
+  const element = (set: string, key: (string | number)[], value: string | number) => ({
+    set,
+    key: key.join(" . "),
+    value: String(value),
+  });
+  return [
+    element("zones", [tenant.tunnel], zone),
+    ...tenant.publicIps.flatMap(({ address, to }) => [
+      element("dnat_to", [zone, address], to),
+      element("snat_to", [zone, to], address),
+    ]),
+    ...tenant.portForwards.map((forward) =>
+      element(
+        "forward_to",
+        [zone, forward.address, forward.protocol, forward.port],
+        `${forward.to} . ${forward.toPort}`,
+      ),
+    ),
+    ...tenant.inbound.map((cell) => element("inbound", [zone, ...cellKey(cell)], cellMark(cell, 0))),
+    ...tenant.outbound.map((cell) => element("outbound", [zone, ...cellKey(cell)], cellMark(cell, outboundMark))),
+  ];
+}
+
+function cellKey(cell: PolicyCell): string[] {
+  const span = (from: string | number, to: string | number) => (from === to ? `${from}` : `${from}-${to}`);
+  return [
+    span(cell.protocol.from, cell.protocol.to),
+    span(formatAddress(cell.address.from), formatAddress(cell.address.to)),
+    span(cell.port.from, cell.port.to),
+  ];
+}
+
+function cellMark(cell: PolicyCell, direction: number): number {
+  return direction + cell.rule + 1 + (cell.verdict === "deny" ? deniedMark : 0);
+}
+
+function nicEntry(nic: { readonly name: string }): Entry {
+  return { map: "nics", device: nic.name };
+}
+
+function entries(tenant: DesiredTenant, mtu: number): Entry[] {
+  return [
+    {
+      map: "tenants",
+      key: tenant.key,
+      value: {
+        id: tenant.id,
+        zone: tenant.id,
+        vrf: tenant.vrf,
+        tunnel: tenant.tunnel,
+        routeTable: tenant.routeTable,
+        kind: tenant.tunnelKind,
+        mtu,
+        sessions: tenant.limits.sessions,
+        newPerSecond: tenant.limits.newPerSecond,
+      },
+    },
+    { map: "tunnels", device: tenant.tunnel, tenant: tenant.id },
+    ...tenant.peers.map((address): Entry => ({ map: "peers", tenant: tenant.id, address })),
+    ...tenant.routes.map(({ to, via }): Entry => ({ map: "endpoints", tenant: tenant.id, prefix: to, via })),
+    ...publicAddresses(tenant).map(
+      (address): Entry => ({ map: "public_ips", address, tenant: tenant.id, device: tenant.tunnel }),
+    ),
+  ];
+}
+
+function publicAddresses(tenant: DesiredTenant): string[] {
+  return [...new Set([...tenant.publicIps, ...tenant.portForwards].map(({ address }) => address))];
+}
+
+function attachments(desired: Desired, context: RenderContext): [string, Attachment][] {
+  const { fingerprint } = context;
+  const egress = (prefix: string, device: string, program: ProgramName): [string, Attachment] => [
+    pinName(prefix, device),
+    { device, hook: "tcx-egress", program, fingerprint },
+  ];
+  return [
+    ...desired.nics.flatMap((nic): [string, Attachment][] => [
+      [
+        pinName("xdp", nic.name),
+        { device: nic.name, hook: "xdp", program: "xgw_xdp", fingerprint, mode: nic.xdp },
+      ],
+      egress("learn", nic.name, "xgw_learn"),
+    ]),
+    ...desired.tenants
+      .filter((tenant) => tenant.tunnelKind === "gretap")
+      .map((tenant) => egress("arp", tenant.tunnel, "xgw_arp")),
+  ];
+}
+
+/** bpffs allows no dots in names, device names do. */
+export const pinName = (prefix: string, device: string) => `${prefix}_${device.replaceAll(".", "~")}`;

@@ -1,0 +1,103 @@
+/**
+ * The constant part of the nft table. Tenants are elements of its maps, so nothing here grows with them, and a packet
+ * costs a fixed number of look-ups. Everything is keyed by the conntrack zone, which is the tenant's id.
+ *
+ * The policy maps give a connection's mark: 1 + the rule's index, plus `outboundMark` for outbound rules, plus
+ * `deniedMark` when the rule denies. A packet that no cell covers keeps mark 0 and is denied as well. The mark stays with
+ * the connection, and says which rule admitted it.
+ */
+
+import { createHash } from "node:crypto";
+
+export const outboundMark = 0x1_0000;
+export const deniedMark = 0x8000_0000;
+
+/** Names of the sets that tenants are elements of. */
+export const elementSets = ["zones", "dnat_to", "forward_to", "snat_to", "inbound", "outbound"] as const;
+
+/** Counters that the rules write: denied connections by zone and mark, and the packets that the stack forwarded by zone. */
+export const counterSets = { denied: "denied", forwarded: "kernel_forwarded" } as const;
+
+const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
+
+/*
+ * Rules from top to bottom:
+ * - zone: the VRF's second pass through prerouting has nothing to add; the outer GRE packets are not tracked.
+ * - forward: what does not come out of one of our VRFs is not ours to judge. Denied is what no rule admits.
+ */
+const body = `
+	map zones { typeof iifname : ct zone; }
+	map dnat_to { typeof ct zone . ip daddr : ip daddr; }
+	map forward_to { typeof ct zone . ip daddr . ip protocol . th dport : ip daddr . th dport; }
+	map snat_to { typeof ct zone . ip saddr : ip saddr; }
+	map inbound { typeof ct zone . meta l4proto . ip saddr . th dport : ct mark; flags interval; }
+	map outbound { typeof ct zone . meta l4proto . ip daddr . th dport : ct mark; flags interval; }
+	set denied { typeof ct zone . ct mark; size 65535; flags dynamic; counter; }
+	set kernel_forwarded { typeof ct zone; size 65535; flags dynamic; counter; }
+	flowtable offload { hook ingress priority filter; }
+
+	chain zone {
+		type filter hook prerouting priority raw; policy accept;
+		meta iifkind "vrf" accept
+		ip protocol gre notrack
+		ct zone set iifname map @zones
+	}
+	chain outer {
+		type filter hook output priority raw; policy accept;
+		ip protocol gre notrack
+	}
+	chain to_tenant {
+		type nat hook prerouting priority dstnat; policy accept;
+		dnat ip to ct zone . ip daddr . ip protocol . th dport map @forward_to
+		dnat ip to ct zone . ip daddr map @dnat_to
+	}
+	chain from_tenant {
+		type nat hook postrouting priority srcnat; policy accept;
+		snat ip to ct zone . ip saddr map @snat_to
+	}
+	chain forward {
+		type filter hook forward priority filter; policy accept;
+		iifname != "xvrf*" accept
+		update @kernel_forwarded { ct zone }
+		ct state established ip protocol { tcp, udp } flow add @offload
+		ct state established,related accept
+		ct state invalid drop
+		ct status dnat jump admit_inbound
+		ct status dnat accept
+		jump admit_outbound
+	}
+	chain admit_inbound {
+		ct mark set ct zone . meta l4proto . ip saddr . th dport map @inbound
+		${notDenied} return
+		goto deny
+	}
+	chain admit_outbound {
+		ct mark set ct zone . meta l4proto . ip daddr . th dport map @outbound
+		${notDenied} return
+		goto deny
+	}
+	chain deny {
+		update @denied { ct zone . ct mark }
+		drop
+	}
+`;
+
+/** Changes whenever the rules do. */
+export const rulesVersion = createHash("sha256").update(body).digest("hex").slice(0, 12);
+
+export const tableName = (instance: string) => `xgw_${instance.replaceAll("-", "_")}`;
+
+/** Table comment by which xgw knows its own: `xgw <instance> <version>`. */
+export const tableComment = (instance: string, version = rulesVersion) => `xgw ${instance} ${version}`;
+
+/** The version in a table's comment; undefined for a table that xgw did not make. */
+export function parseTableComment(instance: string, comment: string | undefined): string | undefined {
+  const [owner, name, version] = (comment ?? "").split(" ");
+  return owner === "xgw" && name === instance ? version : undefined;
+}
+
+/** Makes the table anew, without elements; `replace` drops an older one in the same transaction. */
+export function rulesScript(instance: string, replace: boolean): string {
+  const table = `ip ${tableName(instance)}`;
+  return `${replace ? `delete table ${table}\n` : ""}table ${table} {\n\tcomment "${tableComment(instance)}"\n${body}}\n`;
+}

@@ -1,0 +1,122 @@
+/**
+ * The form in which desired and observed are compared: flat collections of small records under stable names. Two records
+ * are equal when their JSON is, so fields are always written in the same order.
+ *
+ * Devices are named, never numbered: an ifindex is looked up when a record is written to a map, so that a plan can be
+ * made before the device exists.
+ */
+
+import type { TunnelKind, XdpMode } from "../model/desired.js";
+
+export type Device =
+  | { readonly kind: "vrf"; readonly routeTable: number; readonly owner: string }
+  | {
+      readonly kind: TunnelKind;
+      readonly key: number;
+      readonly local: string;
+      readonly vrf: string;
+      readonly mtu: number;
+      readonly owner: string;
+    };
+
+export interface Address {
+  readonly device: string;
+  /** `a.b.c.d/len` */
+  readonly address: string;
+}
+
+export interface Route {
+  readonly routeTable: number;
+  /** `a.b.c.d/len`, or `default` */
+  readonly to: string;
+  /** Missing: the prefix is unreachable, so that a look-up ends in the tenant's own table. */
+  readonly tunnel?: { readonly device: string; readonly key: number; readonly via: string };
+}
+
+/** An element of one of the sets of the nft table, as nft writes it; a set's element has no value. */
+export interface Element {
+  readonly set: string;
+  readonly key: string;
+  readonly value: string;
+}
+
+/** An entry of a BPF map, before encoding. */
+export type Entry =
+  | { readonly map: "tenants"; readonly key: number; readonly value: TenantEntry }
+  | { readonly map: "peers"; readonly tenant: number; readonly address: string }
+  | { readonly map: "endpoints"; readonly tenant: number; readonly prefix: string; readonly via: string }
+  | { readonly map: "tunnels"; readonly device: string; readonly tenant: number }
+  | { readonly map: "public_ips"; readonly address: string; readonly tenant: number; readonly device: string }
+  | { readonly map: "nics"; readonly device: string };
+
+export interface TenantEntry {
+  readonly id: number;
+  readonly zone: number;
+  readonly vrf: string;
+  readonly tunnel: string;
+  readonly routeTable: number;
+  readonly kind: TunnelKind;
+  readonly mtu: number;
+  readonly sessions: number;
+  readonly newPerSecond: number;
+}
+
+export type Hook = "xdp" | "tcx-egress";
+export type ProgramName = "xgw_xdp" | "xgw_learn" | "xgw_arp";
+
+export interface Attachment {
+  readonly device: string;
+  readonly hook: Hook;
+  readonly program: ProgramName;
+  /** Of the data path that the program is of. */
+  readonly fingerprint: string;
+  /** XDP only. */
+  readonly mode?: XdpMode;
+}
+
+export interface State {
+  /** Path below /proc/sys with dots -> value. Only ever set, never taken back: xgw cannot know what else needs it. */
+  readonly sysctls: ReadonlyMap<string, string>;
+  /** By name. */
+  readonly devices: ReadonlyMap<string, Device>;
+  readonly addresses: ReadonlyMap<string, Address>;
+  readonly routes: ReadonlyMap<string, Route>;
+  /** Version of the constant rules; empty when there is no table. */
+  readonly rules: string;
+  readonly flowtableDevices: ReadonlySet<string>;
+  readonly elements: ReadonlyMap<string, Element>;
+  /**
+   * Fingerprints (of the object files and the constants that they are loaded with) of the data paths whose programs are
+   * pinned: one, or two in the middle of an upgrade.
+   */
+  readonly datapaths: ReadonlySet<string>;
+  readonly entries: ReadonlyMap<string, Entry>;
+  /** By the name under which it is pinned. */
+  readonly attachments: ReadonlyMap<string, Attachment>;
+}
+
+export const addressId = (address: Address) => `${address.device} ${address.address}`;
+export const routeId = (route: Route) => `${route.routeTable} ${route.to}`;
+export const elementId = (element: Element) => `${element.set} ${element.key}`;
+
+export function entryId(entry: Entry): string {
+  switch (entry.map) {
+    case "tenants":
+      return `tenants ${entry.key}`;
+    case "peers":
+      return `peers ${entry.tenant} ${entry.address}`;
+    case "endpoints":
+      return `endpoints ${entry.tenant} ${entry.prefix}`;
+    case "tunnels":
+      return `tunnels ${entry.device}`;
+    case "public_ips":
+      return `public_ips ${entry.address}`;
+    case "nics":
+      return `nics ${entry.device}`;
+  }
+}
+
+/** The records by the name that the function gives them. */
+export function byId<T>(records: Iterable<T>, id: (record: T) => string): Map<string, T> {
+  return new Map([...records].map((record) => [id(record), record]));
+}

@@ -1,0 +1,61 @@
+/** Steps are data: printed by `plan`, run by `execute`. Each is of one phase, and phases run in the order given here. */
+
+import type { Address, Attachment, Device, Element, Entry, Route } from "./state.js";
+
+export type Step =
+  | { readonly kind: "device.add"; readonly name: string; readonly device: Device }
+  | { readonly kind: "device.set"; readonly name: string; readonly device: Device; readonly was: Device }
+  | { readonly kind: "device.replace"; readonly name: string; readonly device: Device; readonly was: Device }
+  | { readonly kind: "sysctl.set"; readonly name: string; readonly value: string; readonly was: string | undefined }
+  | { readonly kind: "address.add"; readonly address: Address }
+  | { readonly kind: "route.set"; readonly route: Route; readonly was: Route | undefined }
+  | { readonly kind: "rules.set"; readonly was: string }
+  | { readonly kind: "flowtable.add"; readonly device: string }
+  | { readonly kind: "element.set"; readonly element: Element; readonly was: Element | undefined }
+  | { readonly kind: "datapath.load"; readonly fingerprint: string }
+  | { readonly kind: "entry.set"; readonly entry: Entry; readonly was: Entry | undefined }
+  | { readonly kind: "attach"; readonly name: string; readonly attachment: Attachment; readonly was: Attachment | undefined }
+  | { readonly kind: "entry.delete"; readonly entry: Entry }
+  | { readonly kind: "element.delete"; readonly element: Element }
+  | { readonly kind: "route.delete"; readonly route: Route }
+  | { readonly kind: "address.delete"; readonly address: Address }
+  | { readonly kind: "generation.bump"; readonly tenant: number }
+  | { readonly kind: "detach"; readonly name: string; readonly attachment: Attachment }
+  | { readonly kind: "datapath.unload"; readonly fingerprint: string }
+  | { readonly kind: "device.delete"; readonly name: string; readonly device: Device };
+
+export type StepKind = Step["kind"];
+
+/**
+ * Adds before deletes: the slow path is right before a map points at it, maps are right before a program is attached,
+ * and what goes is taken out of the maps before it is taken out of the slow path. Once nothing old can be decided any
+ * more, the generation moves on, and no flow learned before it is followed.
+ */
+export const phaseOrder: readonly StepKind[] = [
+  "device.add",
+  "device.set",
+  "device.replace",
+  "sysctl.set",
+  "address.add",
+  "route.set",
+  "rules.set",
+  "flowtable.add",
+  "element.set",
+  "datapath.load",
+  "entry.set",
+  "attach",
+  "entry.delete",
+  "element.delete",
+  "route.delete",
+  "address.delete",
+  "generation.bump",
+  "detach",
+  "datapath.unload",
+  "device.delete",
+];
+
+export type StepOf<K extends StepKind> = Extract<Step, { kind: K }>;
+
+export function stepsOf<K extends StepKind>(steps: readonly Step[], kind: K): StepOf<K>[] {
+  return steps.filter((step): step is StepOf<K> => step.kind === kind);
+}
