@@ -1,0 +1,114 @@
+/** Turns the options of an attachment into what BPF_LINK_CREATE wants. */
+import { addon } from "./addon.js";
+import { ATTACH_TYPES, type AttachType, numberIn } from "./enums.js";
+import { BpfError, invalid } from "./error.js";
+import { BpfLink } from "./link.js";
+import type { BpfProgram } from "./program.js";
+
+/** Where in the driver an XDP program runs: in the driver, in the stack, in the NIC. */
+export type XdpMode = "native" | "generic" | "offload";
+
+export interface XdpOptions {
+  ifindex: number;
+  /** Without it the kernel chooses native where the driver can, generic elsewhere. */
+  mode?: XdpMode;
+}
+
+/**
+ * A place among the programs of a hook: next to a link, next to a program, or at the very end ("all": before all or
+ * after all).
+ */
+export type Anchor = BpfLink | BpfProgram | { linkId: number } | { progId: number } | "all";
+
+export interface MultiOptions {
+  ifindex: number;
+  before?: Anchor;
+  after?: Anchor;
+  /** Fails with ESTALE when the hook has changed since this revision, see queryTcx(). */
+  expectedRevision?: bigint;
+}
+
+export interface TcxOptions extends MultiOptions {
+  direction: "ingress" | "egress";
+}
+
+export interface NetkitOptions extends MultiOptions {
+  side: "primary" | "peer";
+}
+
+interface LinkRequest {
+  ifindex: number;
+  attachType: AttachType;
+  flags: number;
+  relativeFd: number;
+  relativeId: number;
+  expectedRevision: bigint;
+}
+
+/** @internal */
+export const XDP_MODE_FLAGS: Record<XdpMode, number> = { native: 1 << 2, generic: 1 << 1, offload: 1 << 3 };
+
+const F_BEFORE = 1 << 3;
+const F_AFTER = 1 << 4;
+const F_ID = 1 << 5;
+const F_LINK = 1 << 13;
+
+/** @internal */
+export function xdpRequest(options: XdpOptions): LinkRequest {
+  return {
+    ifindex: options.ifindex,
+    attachType: "xdp",
+    flags: options.mode === undefined ? 0 : XDP_MODE_FLAGS[options.mode],
+    relativeFd: 0,
+    relativeId: 0,
+    expectedRevision: 0n,
+  };
+}
+
+/** @internal */
+export function tcxRequest(options: TcxOptions): LinkRequest {
+  return { ...multiRequest(options), attachType: options.direction === "ingress" ? "tcx_ingress" : "tcx_egress" };
+}
+
+/** @internal */
+export function netkitRequest(options: NetkitOptions): LinkRequest {
+  return { ...multiRequest(options), attachType: options.side === "primary" ? "netkit_primary" : "netkit_peer" };
+}
+
+function multiRequest(options: MultiOptions): Omit<LinkRequest, "attachType"> {
+  if (options.before !== undefined && options.after !== undefined) {
+    throw invalid("attach to", `interface ${options.ifindex}`, "both before and after are given");
+  }
+  const anchor = options.before ?? options.after;
+  const side = options.before !== undefined ? F_BEFORE : options.after !== undefined ? F_AFTER : 0;
+  const request = {
+    ifindex: options.ifindex,
+    flags: side,
+    relativeFd: 0,
+    relativeId: 0,
+    expectedRevision: options.expectedRevision ?? 0n,
+  };
+  if (anchor === undefined || anchor === "all") return request;
+  if ("linkId" in anchor) return { ...request, flags: side | F_ID | F_LINK, relativeId: anchor.linkId };
+  if ("progId" in anchor) return { ...request, flags: side | F_ID, relativeId: anchor.progId };
+  return { ...request, flags: side | (anchor instanceof BpfLink ? F_LINK : 0), relativeFd: anchor.fd };
+}
+
+/** @internal */
+export function attachLink(programFd: number, request: LinkRequest, label: string): BpfLink {
+  const fd = addon.linkCreate(
+    programFd,
+    request.ifindex,
+    numberIn(ATTACH_TYPES, request.attachType),
+    request.flags,
+    request.relativeFd,
+    request.relativeId,
+    request.expectedRevision,
+  );
+  if (fd < 0) {
+    const name = addon.interfaceName(request.ifindex);
+    const where = name === undefined ? `interface ${request.ifindex}` : name;
+    throw new BpfError({ operation: `attach ${label} to ${request.attachType} of`, objectName: where, errno: fd });
+  }
+  return BpfLink.fromFd(fd, label);
+}

@@ -1,0 +1,26 @@
+/** libbpf-ts: the public API. */
+import { addon } from "./addon.js";
+
+export type { Anchor, MultiOptions, NetkitOptions, TcxOptions, XdpMode, XdpOptions } from "./attach.js";
+export { Btf } from "./btf/btf.js";
+export type { BtfKind, BtfMember, BtfType, BtfTypeOf } from "./btf/types.js";
+export { possibleCpus } from "./cpus.js";
+export { type AttachType, type LinkType, MapFlag, type MapType, type ProgramType } from "./enums.js";
+export { BpfError, type BpfErrorDetails } from "./error.js";
+export { FdHandle, removePin } from "./handle.js";
+export type { LinkInfo, MapInfo, ProgramInfo } from "./info.js";
+export { BpfLink } from "./link.js";
+export { type LogHandler, type LogLevel, setLogHandler } from "./log.js";
+export { BpfMap, type MapCreateOptions, type UpdateFlag, type UpdateOptions } from "./map.js";
+export type { Batch, BatchOptions } from "./map-batch.js";
+export { inNetNamespace, interfaceIndex, interfaceName } from "./net-namespace.js";
+export { BpfObject, type MapSpec, type ObjectOpenOptions, type ProgramSpec } from "./object.js";
+export { BpfProgram, type TestRunOptions, type TestRunResult } from "./program.js";
+export { type HookQuery, queryNetkit, queryTcx, queryXdp, setXdp, type XdpQuery } from "./query.js";
+export { RingBuffer, type RingBufferOptions } from "./ring-buffer.js";
+export type { VariableSpec } from "./variables.js";
+
+/** The version of the libbpf inside, such as "v1.4". */
+export function libbpfVersion(): string {
+  return addon.libbpfVersion();
+}

@@ -1,0 +1,71 @@
+// What the running kernel can do, and the names libbpf has for it.
+#include "addon.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+namespace libbpf_ts
+{
+
+namespace
+{
+
+Napi::Value mapType(const Napi::CallbackInfo &info)
+{
+	LogScope log(info.Env());
+	return result(info.Env(),
+		      libbpf_probe_bpf_map_type(static_cast<enum bpf_map_type>(u32Arg(info, 0)), nullptr));
+}
+
+Napi::Value programType(const Napi::CallbackInfo &info)
+{
+	LogScope log(info.Env());
+	return result(info.Env(),
+		      libbpf_probe_bpf_prog_type(static_cast<enum bpf_prog_type>(u32Arg(info, 0)), nullptr));
+}
+
+Napi::Value helper(const Napi::CallbackInfo &info)
+{
+	LogScope log(info.Env());
+	return result(info.Env(),
+		      libbpf_probe_bpf_helper(static_cast<enum bpf_prog_type>(u32Arg(info, 0)),
+					      static_cast<enum bpf_func_id>(u32Arg(info, 1)), nullptr));
+}
+
+/// programLoad(type, attachType, instructions, licence) -> descriptor or -errno: a bare program, for probes.
+Napi::Value programLoad(const Napi::CallbackInfo &info)
+{
+	LogScope log(info.Env());
+	LIBBPF_OPTS(bpf_prog_load_opts, options,
+		    .expected_attach_type = static_cast<enum bpf_attach_type>(u32Arg(info, 1)));
+	Bytes code = bytesArg(info, 2);
+	int fd =
+	    bpf_prog_load(static_cast<enum bpf_prog_type>(u32Arg(info, 0)), nullptr, strArg(info, 3).c_str(),
+			  static_cast<const bpf_insn *>(code.data), code.size / sizeof(bpf_insn), &options);
+	return fdResult(info.Env(), fd);
+}
+
+Napi::Value nameOf(const Napi::CallbackInfo &info)
+{
+	std::string kind = strArg(info, 0);
+	uint32_t value = u32Arg(info, 1);
+	const char *name = kind == "map"    ? libbpf_bpf_map_type_str(static_cast<enum bpf_map_type>(value))
+			   : kind == "prog" ? libbpf_bpf_prog_type_str(static_cast<enum bpf_prog_type>(value))
+			   : kind == "link"
+			       ? libbpf_bpf_link_type_str(static_cast<enum bpf_link_type>(value))
+			       : libbpf_bpf_attach_type_str(static_cast<enum bpf_attach_type>(value));
+	return name ? Napi::String::New(info.Env(), name) : info.Env().Undefined();
+}
+
+} // namespace
+
+void initProbe(Napi::Env env, Napi::Object exports)
+{
+	method<mapType>(env, exports, "probeMapType");
+	method<programType>(env, exports, "probeProgramType");
+	method<helper>(env, exports, "probeHelper");
+	method<programLoad>(env, exports, "programLoad");
+	method<nameOf>(env, exports, "typeName");
+}
+
+} // namespace libbpf_ts

@@ -1,0 +1,86 @@
+// Small facts and moves outside of bpf(2): CPUs, error texts, interface names, network namespaces.
+#include "addon.h"
+
+#include <bpf/libbpf.h>
+
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <unistd.h>
+
+namespace libbpf_ts
+{
+
+namespace
+{
+
+Napi::Value possibleCpus(const Napi::CallbackInfo &info)
+{
+	return result(info.Env(), libbpf_num_possible_cpus());
+}
+
+Napi::Value errorText(const Napi::CallbackInfo &info)
+{
+	char text[128] = "";
+	libbpf_strerror(intArg(info, 0), text, sizeof(text));
+	return Napi::String::New(info.Env(), text);
+}
+
+Napi::Value libbpfVersion(const Napi::CallbackInfo &info)
+{
+	return Napi::String::New(info.Env(), libbpf_version_string());
+}
+
+Napi::Value interfaceName(const Napi::CallbackInfo &info)
+{
+	char name[IF_NAMESIZE] = "";
+	if (!if_indextoname(u32Arg(info, 0), name))
+		return info.Env().Undefined();
+	return Napi::String::New(info.Env(), name);
+}
+
+Napi::Value interfaceIndex(const Napi::CallbackInfo &info)
+{
+	unsigned int index = if_nametoindex(strArg(info, 0).c_str());
+	return result(info.Env(), index ? static_cast<int64_t>(index) : -errno);
+}
+
+/// enterNetNamespace(path) -> descriptor of the namespace that this thread was in, or -errno
+Napi::Value enterNetNamespace(const Napi::CallbackInfo &info)
+{
+	int before = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (before < 0)
+		return result(info.Env(), -errno);
+	int target = open(strArg(info, 0).c_str(), O_RDONLY | O_CLOEXEC);
+	int rc = target < 0 || setns(target, CLONE_NEWNET) ? -errno : 0;
+	if (target >= 0)
+		close(target);
+	if (rc == 0)
+		return fdResult(info.Env(), before);
+	close(before);
+	return result(info.Env(), rc);
+}
+
+/// leaveNetNamespace(descriptor): back to where enterNetNamespace() came from; closes the descriptor.
+Napi::Value leaveNetNamespace(const Napi::CallbackInfo &info)
+{
+	int fd = intArg(info, 0);
+	int rc = setns(fd, CLONE_NEWNET) ? -errno : 0;
+	addonOf(info.Env()).closeFd(fd);
+	return result(info.Env(), rc);
+}
+
+} // namespace
+
+void initSystem(Napi::Env env, Napi::Object exports)
+{
+	method<possibleCpus>(env, exports, "possibleCpus");
+	method<errorText>(env, exports, "errorText");
+	method<libbpfVersion>(env, exports, "libbpfVersion");
+	method<interfaceName>(env, exports, "interfaceName");
+	method<interfaceIndex>(env, exports, "interfaceIndex");
+	method<enterNetNamespace>(env, exports, "enterNetNamespace");
+	method<leaveNetNamespace>(env, exports, "leaveNetNamespace");
+}
+
+} // namespace libbpf_ts
