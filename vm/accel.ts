@@ -1,6 +1,38 @@
 // SPDX-License-Identifier: MIT
+import { constants } from "node:fs";
+import { access, mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { cacheDir } from "./root.js";
 
-/** How QEMU shall run the guest. */
-export function tcgArgs(): string[] {
-  return ["-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max"];
+const kvm = ["-accel", "kvm", "-cpu", "host"];
+const emulation = ["-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max"];
+
+/**
+ * QEMU's arguments for the fastest way to run a guest here. /dev/kvm can be there and yet boot no guest, so `boots`
+ * is asked to boot one with it, once per boot of this machine. XGW_VM_ACCEL=kvm or =tcg decides without asking.
+ */
+export async function accelArgs(boots: (args: readonly string[]) => Promise<boolean>): Promise<readonly string[]> {
+  const forced = process.env.XGW_VM_ACCEL;
+  if (forced === "kvm") return kvm;
+  if (forced === "tcg") return emulation;
+  try {
+    await access("/dev/kvm", constants.R_OK | constants.W_OK);
+  } catch {
+    return emulation;
+  }
+  return (await kvmBoots(boots)) ? kvm : emulation;
+}
+
+async function kvmBoots(boots: (args: readonly string[]) => Promise<boolean>): Promise<boolean> {
+  const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
+  const path = join(cacheDir(), "kvm.json");
+  const known = await readFile(path, "utf8").then(
+    (text) => JSON.parse(text) as { bootId: string; works: boolean },
+    () => undefined,
+  );
+  if (known?.bootId === bootId) return known.works;
+  const works = await boots(kvm);
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, `${JSON.stringify({ bootId, works })}\n`);
+  return works;
 }

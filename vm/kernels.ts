@@ -6,6 +6,7 @@ import { AptSuite } from "./apt.js";
 import { hostArch } from "./arch.js";
 import { exec } from "./exec.js";
 import { cacheDir, repoRoot } from "./root.js";
+import { extractVmlinux } from "./vmlinux.js";
 
 interface KernelSpec {
   /** Tried in order. */
@@ -32,6 +33,15 @@ export interface Kernel {
   readonly dir: string;
 }
 
+/** What kernel.json in the cache says. */
+interface KernelRecord {
+  readonly release: string;
+  /** Relative to the directory that holds kernel.json. */
+  readonly image: string;
+  readonly suite: string;
+  readonly packages: readonly string[];
+}
+
 export async function kernelMatrix(): Promise<KernelMatrix> {
   return JSON.parse(await readFile(join(repoRoot, "vm", "kernels.json"), "utf8")) as KernelMatrix;
 }
@@ -50,14 +60,8 @@ export async function ensureKernel(name: string | undefined, log: (line: string)
 }
 
 async function unpackedKernel(name: string, dir: string): Promise<Kernel> {
-  const { release } = JSON.parse(await readFile(join(dir, "kernel.json"), "utf8")) as { release: string };
-  return {
-    name,
-    release,
-    dir,
-    image: join(dir, "boot", `vmlinuz-${release}`),
-    modules: join(dir, "lib", "modules", release),
-  };
+  const { release, image } = JSON.parse(await readFile(join(dir, "kernel.json"), "utf8")) as KernelRecord;
+  return { name, release, dir, image: join(dir, image), modules: join(dir, "lib", "modules", release) };
 }
 
 async function fetchKernel(name: string, spec: KernelSpec, dir: string, log: (line: string) => void): Promise<void> {
@@ -90,7 +94,9 @@ async function fetchFrom(suite: string, spec: KernelSpec, dir: string, log: (lin
     }
     await expandModules(join(root, "lib", "modules", release));
     await exec("depmod", ["-b", root, release]);
-    await writeFile(join(root, "kernel.json"), `${JSON.stringify({ release, suite, packages })}\n`);
+    const image = await bootImage(root, release);
+    const record: KernelRecord = { release, image, suite, packages };
+    await writeFile(join(root, "kernel.json"), `${JSON.stringify(record)}\n`);
     await rename(root, dir).catch((error: unknown) => {
       if (!existsSync(dir)) throw error;
     });
@@ -99,40 +105,37 @@ async function fetchFrom(suite: string, spec: KernelSpec, dir: string, log: (lin
   }
 }
 
-/** From the meta package to the packages that hold the image and the modules: one in Linux 6.12, three in 7.2. */
+/** From the meta package to the packages that hold the image and the modules: one in Linux 6.12, four in 7.2. */
 async function resolvePackages(apt: AptSuite, spec: KernelSpec, arch: string) {
-  const metaName = spec.meta.replace("${arch}", arch);
+  const metaName = `${spec.meta}-${arch}`;
   const meta = await apt.show(metaName);
-  const image = /\blinux-image-(\d[^\s,]*)/.exec(meta?.get("Depends") ?? "");
-  if (!meta || !image?.[1]) throw new Error(`no ${metaName}`);
+  const release = /\blinux-image-(\d[^\s,]*)/.exec(meta?.get("Depends") ?? "")?.[1];
+  if (!meta || !release) throw new Error(`no ${metaName}`);
   const version = meta.get("Version") ?? "";
   if (!version.startsWith(spec.version)) throw new Error(`${metaName} is ${version}, not ${spec.version}`);
-  const release = image[1];
-  const packages = [`linux-image-${release}`];
-  for (const kind of ["binary", "modules"]) {
-    const name = `linux-${kind}-${release}`;
-    if (await apt.show(name)) packages.push(name);
-  }
-  return { packages, release };
+  const name = `linux-image-${release}`;
+  const depends = (await apt.show(name))?.get("Depends") ?? "";
+  const parts = depends.split(/[\s,|]+/).filter((part) => part.startsWith("linux-") && part.endsWith(`-${release}`));
+  return { packages: [name, ...parts], release };
 }
+
+/** The file to boot, relative to the root of the unpacked packages. */
+async function bootImage(root: string, release: string): Promise<string> {
+  const places = [join("boot", `vmlinuz-${release}`), join("lib", "modules", release, "vmlinuz")];
+  const image = places.find((place) => existsSync(join(root, place)));
+  if (image === undefined) throw new Error(`the packages of Linux ${release} hold no image`);
+  return (await extractVmlinux(join(root, image), join(root, "vmlinux"))) ? "vmlinux" : image;
+}
+
+const gatewayModules = [
+  ...["net", "lib", "crypto", "arch", "fs/9p", "fs/netfs", "fs/overlayfs"],
+  ...["drivers/virtio", "drivers/block", "drivers/net/netdevsim"],
+];
 
 /** Unpacking .xz in an emulated guest takes seconds; do it here for the modules that a gateway loads. */
 async function expandModules(modules: string): Promise<void> {
-  const compressed: string[] = [];
-  for (const part of [
-    "kernel/net",
-    "kernel/lib",
-    "kernel/crypto",
-    "kernel/arch",
-    "kernel/fs/9p",
-    "kernel/fs/netfs",
-    "kernel/fs/overlayfs",
-    "kernel/drivers/virtio",
-    "kernel/drivers/block",
-  ]) {
-    compressed.push(...(await filesBelow(join(modules, part), true)));
-  }
-  compressed.push(...(await filesBelow(join(modules, "kernel/drivers/net"), false)));
+  const compressed = await filesBelow(join(modules, "kernel/drivers/net"), false);
+  for (const part of gatewayModules) compressed.push(...(await filesBelow(join(modules, "kernel", part), true)));
   for (const [suffix, tool] of [
     [".ko.xz", "xz"],
     [".ko.zst", "zstd"],

@@ -1,37 +1,37 @@
 // SPDX-License-Identifier: MIT
+// npm run vm: one command, or a shell, on another kernel.
+import { parseVmArgs, type VmArgs, vmUsage } from "./args.js";
+import { reportEnding } from "./ending.js";
 import { runInVm } from "./run.js";
+import { UsageError } from "./usage.js";
 
-const args = process.argv.slice(2);
-let kernel: string | undefined;
-let timeoutMs = 600_000;
-let shareDir: string | undefined;
-let console_ = false;
-let stats = false;
-while (args[0]?.startsWith("-")) {
-  const flag = args.shift();
-  if (flag === "--") break;
-  if (flag === "--kernel") kernel = args.shift();
-  else if (flag === "--timeout") timeoutMs = Number(args.shift()) * 1000;
-  else if (flag === "--share") shareDir = args.shift();
-  else if (flag === "--console") console_ = true;
-  else if (flag === "--stats") stats = true;
+async function main(args: VmArgs): Promise<number> {
+  if (args.help) {
+    process.stdout.write(vmUsage);
+    return 0;
+  }
+  const interactive = args.command.length === 0;
+  if (interactive && !process.stdin.isTTY) throw new UsageError("a shell needs a terminal; else name a command");
+  const abort = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(name, () => abort.abort());
+  const result = await runInVm({
+    ...args,
+    command: interactive ? ["bash"] : args.command,
+    interactive,
+    signal: abort.signal,
+    onConsole: args.console ? (data) => process.stderr.write(data) : undefined,
+  });
+  if (args.stats) {
+    const [boot, total] = [result.bootMs, result.totalMs].map((ms) => `${(ms / 1000).toFixed(1)} s`);
+    process.stderr.write(`vm: Linux ${result.release}, boot ${boot}, in all ${total}\n`);
+  }
+  return reportEnding(result, args.timeoutMs, (line) => process.stderr.write(`vm: ${line}\n`));
 }
-const env: Record<string, string> = {};
-for (const name of ["HOME", "PATH", "TERM", "LANG", "USER"]) {
-  const value = process.env[name];
-  if (value !== undefined) env[name] = value;
+
+try {
+  process.exitCode = await main(parseVmArgs(process.argv.slice(2)));
+} catch (error) {
+  process.stderr.write(`vm: ${error instanceof Error ? error.message : String(error)}\n`);
+  if (error instanceof UsageError) process.stderr.write(`\n${vmUsage}`);
+  process.exitCode = error instanceof UsageError ? 2 : 125;
 }
-const result = await runInVm({
-  command: args,
-  timeoutMs,
-  env,
-  ...(kernel ? { kernel } : {}),
-  ...(shareDir ? { shareDir } : {}),
-  onStdout: (data) => process.stdout.write(data),
-  onStderr: (data) => process.stderr.write(data),
-  ...(console_ ? { onConsole: (data: Buffer) => process.stderr.write(data) } : {}),
-  log: (line) => process.stderr.write(`vm: ${line}\n`),
-});
-if (result.ended !== "exit") process.stderr.write(`vm: ${result.ended}\n${result.consoleTail}\n`);
-if (stats) process.stderr.write(`vm: boot ${result.bootMs.toFixed()} ms, total ${result.totalMs.toFixed()} ms\n`);
-process.exitCode = result.exitCode ?? 125;

@@ -12,7 +12,7 @@ control=$(port 3)
 exec 3<>"$control"
 mkdir /run/xgw-vm/job
 $B head -n 1 <&3 | $B base64 -d >/run/xgw-vm/job/setup
-# Defines: command (a script's text lies in job/command), modules, share, own_tmp
+# Sets: modules, share, interactive. Writes: job/command, a script.
 . /run/xgw-vm/job/setup
 
 mkdir /dev/pts /dev/shm
@@ -28,7 +28,6 @@ mount -t debugfs debugfs /sys/kernel/debug
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mkdir /usr/lib/modules
 mount -o bind "/run/xgw-vm/host$modules" /usr/lib/modules
-[ "$own_tmp" = 1 ] && mount -t tmpfs -o mode=1777 tmp /tmp
 mkdir /run/lock /run/netns /run/user
 if [ -n "$share" ]; then
 	mkdir "$share"
@@ -38,7 +37,14 @@ fi
 $B hostname xgw-vm
 $B ifconfig lo up 127.0.0.1
 echo 1 >/proc/sys/net/core/bpf_jit_enable
+ulimit -Hn 524288
 echo ready >&3
+
+if [ "$interactive" = 1 ]; then
+	$B setsid $B cttyhack $B sh /run/xgw-vm/job/command </dev/console >/dev/console 2>&1 3>&-
+	echo "exit $?" >&3
+	$B poweroff -f
+fi
 
 $B mkfifo /run/xgw-vm/job/out /run/xgw-vm/job/err
 $B cat /run/xgw-vm/job/out >"$(port 1)" 3>&- &

@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: MIT
+
+/** A command line that cannot be obeyed. */
+export class UsageError extends Error {}
