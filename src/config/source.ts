@@ -5,6 +5,7 @@ import { open } from "node:fs/promises";
 import { type Document, isAlias, isCollection, isMap, isScalar, LineCounter, type Node, parseDocument } from "yaml";
 import type { Problem } from "../errors.js";
 import { formatPath, type Path } from "./finding.js";
+import { isTooDeep } from "./yaml-depth.js";
 
 /** A config of 8,191 tenants has about 20 MB; more than this is a mistake or an attack. */
 export const maxFileBytes = 64 * 1024 * 1024;
@@ -48,7 +49,6 @@ export function parseSource(file: string, text: string): Source {
     return { line, column: col };
   };
   const faults = [...document.errors, ...document.warnings];
-  if (faults.some((fault) => fault.message.includes("call stack"))) throw tooDeep(file);
   if (faults.length > 0) {
     const problems = faults.map((fault) => {
       return { file, ...place(fault.pos[0]), path: "", ...describeFault(fault.code, fault.message) };
@@ -68,12 +68,8 @@ export function parseSource(file: string, text: string): Source {
 }
 
 function parse(file: string, text: string, lineCounter: LineCounter): Document.Parsed {
-  try {
-    return parseDocument(text, { lineCounter, prettyErrors: false, stringKeys: true, merge: true, logLevel: "error" });
-  } catch (thrown) {
-    if (thrown instanceof RangeError) throw tooDeep(file);
-    throw thrown;
-  }
+  if (isTooDeep(text)) throw tooDeep(file);
+  return parseDocument(text, { lineCounter, prettyErrors: false, stringKeys: true, merge: true, logLevel: "error" });
 }
 
 function wholeFile(file: string, message: string, remedy: string): SourceError {

@@ -32,51 +32,145 @@ export class PolicyTooLargeError extends RangeError {
 
 /**
  * The cells of a rule list. What no rule matches has no cell, and is denied by that; a deny cell exists only where a
- * rule says so, so that a drop can be counted under its rule. Every cell with less than all ports is TCP or UDP as long
- * as every such rule is, because boxes are cut by protocol first and by port last.
+ * rule says so, so that a drop can be counted under its rule. A protocol that no rule names with ports has cells of all
+ * ports only.
+ *
+ * The space is cut into slabs of protocols, those into slabs of addresses, those into intervals of ports: inside a slab
+ * the same rules apply everywhere, so only the innermost step has to find who comes first. Neighbours are joined again
+ * on the way out. The work is about (rules) x (address boundaries), whatever the rules are.
  */
 export function compilePolicy(rules: readonly PolicyRule[]): PolicyCell[] {
+  const indexed = rules.map((rule, index) => ({ ...rule, index }));
+  const compiled = new Map<string, readonly Pane[]>();
   const cells: PolicyCell[] = [];
-  for (const [index, rule] of rules.entries()) {
-    const fresh: PolicyCell[] = [];
-    for (const port of rule.ports) {
-      let parts: Box[] = [{ protocol: rule.protocol, address: rule.address, port }];
-      for (const earlier of [cells, fresh].flat()) {
-        if (parts.length === 0) break;
-        parts = parts.flatMap((part) => subtract(part, earlier));
-      }
-      for (const part of parts) fresh.push({ ...part, verdict: rule.verdict, rule: index });
-      if (cells.length + fresh.length > maxPolicyCells) throw new PolicyTooLargeError();
+  for (const protocol of slabs(indexed.map((rule) => rule.protocol))) {
+    const applicable = indexed.filter((rule) => covers(rule.protocol, protocol));
+    const signature = signatureOf(applicable);
+    let panes = compiled.get(signature);
+    if (!panes) {
+      panes = compileAddresses(applicable);
+      compiled.set(signature, panes);
     }
-    cells.push(...mergeNeighbours(fresh));
+    for (const { address, port, rule } of panes) {
+      const { verdict } = rules[rule] as PolicyRule;
+      cells.push({ protocol, address, port, verdict, rule });
+    }
+    if (cells.length > 4 * maxPolicyCells) throw new PolicyTooLargeError();
   }
-  return cells.sort(byPosition);
+  const merged = mergeNeighbours(cells);
+  if (merged.length > maxPolicyCells) throw new PolicyTooLargeError();
+  return merged.sort(byPosition);
 }
 
-/** A cell without its meaning. */
-type Box = Pick<PolicyCell, "protocol" | "address" | "port">;
-type Dimension = keyof Box;
+interface IndexedRule extends PolicyRule {
+  readonly index: number;
+}
+
+/** A cell of one protocol slab: addresses and ports that one rule decides. */
+interface Pane {
+  readonly address: Range;
+  readonly port: Range;
+  readonly rule: number;
+}
+
+/** A stretch of ports that one rule decides. */
+interface Stretch {
+  readonly port: Range;
+  readonly rule: number;
+}
+
+/** The panes of rules that all apply to one protocol. */
+function compileAddresses(rules: readonly IndexedRule[]): Pane[] {
+  const closed: Pane[] = [];
+  const known = new Map<string, readonly Stretch[]>();
+  let open = new Map<string, Pane>();
+  let last: number | undefined;
+  for (const address of slabs(rules.map((rule) => rule.address))) {
+    const applicable = rules.filter((rule) => covers(rule.address, address));
+    const signature = signatureOf(applicable);
+    let stretches = known.get(signature);
+    if (!stretches) {
+      stretches = compilePorts(applicable);
+      known.set(signature, stretches);
+    }
+    const adjacent = last !== undefined && last + 1 === address.from;
+    const next = new Map<string, Pane>();
+    for (const { port, rule } of stretches) {
+      const key = `${port.from}-${port.to}:${rule}`;
+      const before = adjacent ? open.get(key) : undefined;
+      if (before) open.delete(key);
+      next.set(key, { address: { from: before?.address.from ?? address.from, to: address.to }, port, rule });
+    }
+    closed.push(...open.values());
+    if (closed.length > maxPolicyCells) throw new PolicyTooLargeError();
+    open = next;
+    last = address.to;
+  }
+  closed.push(...open.values());
+  return closed;
+}
+
+/** Which of the rules decides at which ports; ports that none names are left out. */
+function compilePorts(rules: readonly IndexedRule[]): Stretch[] {
+  const pieces = slabs(rules.flatMap((rule) => rule.ports));
+  const startOf = new Map(pieces.map((piece, at) => [piece.from, at]));
+  const owners: (number | undefined)[] = pieces.map(() => undefined);
+  // `nextFree[i]` is i while piece i has no owner, else a hint of where to look on.
+  const nextFree = Array.from({ length: pieces.length + 1 }, (_, at) => at);
+  const free = (at: number): number => {
+    let found = at;
+    while (nextFree[found] !== found) found = nextFree[found] as number;
+    for (let hint = at; hint !== found; ) {
+      const further = nextFree[hint] as number;
+      nextFree[hint] = found;
+      hint = further;
+    }
+    return found;
+  };
+  for (const rule of rules) {
+    for (const port of rule.ports) {
+      for (let at = free(startOf.get(port.from) as number); (pieces[at]?.to ?? Infinity) <= port.to; at = free(at)) {
+        owners[at] = rule.index;
+        nextFree[at] = at + 1;
+      }
+    }
+  }
+  return joinStretches(pieces, owners);
+}
+
+function joinStretches(pieces: readonly Range[], owners: readonly (number | undefined)[]): Stretch[] {
+  const stretches: Stretch[] = [];
+  for (const [at, piece] of pieces.entries()) {
+    const rule = owners[at];
+    if (rule === undefined) continue;
+    const before = stretches.at(-1);
+    if (before?.rule === rule && before.port.to + 1 === piece.from) {
+      stretches[stretches.length - 1] = { rule, port: { from: before.port.from, to: piece.to } };
+    } else {
+      stretches.push({ rule, port: piece });
+    }
+  }
+  return stretches;
+}
+
+/** Cuts ranges at each other's ends: the disjoint pieces from the lowest start to the highest end, in order. */
+function slabs(ranges: readonly Range[]): Range[] {
+  const starts = new Set(ranges.flatMap((range) => [range.from, range.to + 1]));
+  const sorted = [...starts].sort((a, b) => a - b);
+  return sorted.slice(0, -1).map((from, index) => ({ from, to: (sorted[index + 1] as number) - 1 }));
+}
+
+function covers(outer: Range, inner: Range): boolean {
+  return outer.from <= inner.from && inner.to <= outer.to;
+}
+
+function signatureOf(rules: readonly IndexedRule[]): string {
+  return rules.map((rule) => rule.index).join(",");
+}
+
+type Dimension = "protocol" | "address" | "port";
 
 const dimensions: readonly Dimension[] = ["protocol", "address", "port"];
-
-function overlaps(a: Range, b: Range): boolean {
-  return a.from <= b.to && b.from <= a.to;
-}
-
-/** What of `box` lies outside `hole`: at most two slices a dimension, and nothing changed when they do not meet. */
-function subtract(box: Box, hole: Box): Box[] {
-  if (!dimensions.every((dimension) => overlaps(box[dimension], hole[dimension]))) return [box];
-  const outside: Box[] = [];
-  let rest = box;
-  for (const dimension of dimensions) {
-    const { from, to } = rest[dimension];
-    const cut = hole[dimension];
-    if (from < cut.from) outside.push({ ...rest, [dimension]: { from, to: cut.from - 1 } });
-    if (to > cut.to) outside.push({ ...rest, [dimension]: { from: cut.to + 1, to } });
-    rest = { ...rest, [dimension]: { from: Math.max(from, cut.from), to: Math.min(to, cut.to) } };
-  }
-  return outside;
-}
 
 /** Joins cells of one rule that touch along one dimension and agree in the other two, until none do. */
 function mergeNeighbours(cells: PolicyCell[]): PolicyCell[] {
@@ -93,7 +187,7 @@ function mergeAlong(dimension: Dimension, cells: readonly PolicyCell[]): PolicyC
   const others = dimensions.filter((other) => other !== dimension);
   const rows = new Map<string, PolicyCell[]>();
   for (const cell of cells) {
-    const key = others.map((other) => `${cell[other].from}-${cell[other].to}`).join(",");
+    const key = `${cell.rule}:${others.map((other) => `${cell[other].from}-${cell[other].to}`).join(",")}`;
     const row = rows.get(key);
     if (row) row.push(cell);
     else rows.set(key, [cell]);

@@ -1,0 +1,182 @@
+import { describe, expect, it } from "vitest";
+import { head, load, loadTenants, tenant } from "./fixture.js";
+
+/** What is wrong, without its place and remedy. */
+async function faults(...tenants: string[]): Promise<readonly string[]> {
+  return (await loadTenants(...tenants)).errors;
+}
+
+describe("public addresses", () => {
+  it("one that two tenants claim one to one is refused, naming the other place", async () => {
+    const seen = await faults(
+      tenant("a", 1, "publicIps: [{ address: 2.2.2.11, to: 10.0.0.7 }]"),
+      tenant("b", 2, "publicIps: [{ address: 2.2.2.11, to: 10.0.0.7 }]"),
+    );
+    expect(seen).toEqual([
+      "xgw.yaml:12:26: tenants[1].publicIps[0].address: the public address 2.2.2.11 is a's at xgw.yaml:8:26; a one-to-one address leads to one host: remove one of the two",
+    ]);
+  });
+
+  it("one that a tenant has twice one to one is refused", async () => {
+    const seen = await faults(
+      tenant("a", 1, "publicIps: [{ address: 2.2.2.11, to: 10.0.0.7 }, { address: 2.2.2.11, to: 10.0.0.8 }]"),
+    );
+    expect(seen.join("\n")).toContain("the public address 2.2.2.11 is this tenant's already at xgw.yaml:8:26");
+  });
+
+  it("a private address with two of them is refused: it could leave under either", async () => {
+    const seen = await faults(
+      tenant("a", 1, "publicIps: [{ address: 2.2.2.11, to: 10.0.0.7 }, { address: 2.2.2.12, to: 10.0.0.7 }]"),
+    );
+    expect(seen).toEqual([expect.stringContaining("10.0.0.7 has a public address already at xgw.yaml:8:26")]);
+  });
+
+  it("a port forward on somebody's one-to-one address is refused", async () => {
+    const seen = await faults(
+      tenant("a", 1, "portForwards: [{ address: 2.2.2.11, protocol: tcp, port: 80, to: 10.0.0.7 }]"),
+      tenant("b", 2, "publicIps: [{ address: 2.2.2.11, to: 10.0.0.7 }]"),
+    );
+    expect(seen).toEqual([expect.stringContaining("portForwards[0].address: the public address 2.2.2.11 is b's")]);
+  });
+
+  it("a port forward on another tenant's address is refused", async () => {
+    const forward = (port: number) =>
+      `portForwards: [{ address: 2.2.2.13, protocol: tcp, port: ${port}, to: 10.0.0.7 }]`;
+    const seen = await faults(tenant("a", 1, forward(80)), tenant("b", 2, forward(81)));
+    expect(seen).toEqual([
+      expect.stringContaining("tenants[1].portForwards[0].address: the public address 2.2.2.13 is a's"),
+    ]);
+  });
+
+  it("the same address, protocol and port twice is refused", async () => {
+    const entry = "{ address: 2.2.2.13, protocol: tcp, port: 80, to: 10.0.0.7 }";
+    const seen = await faults(tenant("a", 1, `portForwards: [${entry}, ${entry}]`));
+    expect(seen).toEqual([expect.stringContaining("2.2.2.13 tcp port 80 is forwarded already at xgw.yaml:8:")]);
+  });
+
+  it("tcp and udp on one port of one address are two port forwards", async () => {
+    const entry = (protocol: string) => `{ address: 2.2.2.13, protocol: ${protocol}, port: 443, to: 10.0.0.7 }`;
+    expect(await faults(tenant("a", 1, `portForwards: [${entry("tcp")}, ${entry("udp")}]`))).toEqual([]);
+  });
+
+  it("the underlay address is refused", async () => {
+    const seen = await faults(tenant("a", 1, "publicIps: [{ address: 172.168.0.1, to: 10.0.0.7 }]"));
+    expect(seen).toEqual([expect.stringContaining("172.168.0.1 is the gateway's underlay address")]);
+  });
+
+  it("one that leads to a host without a route is refused, with the route to add", async () => {
+    const seen = await faults(
+      tenant("a", 1, "addresses: [10.9.0.1/24]", "publicIps: [{ address: 2.2.2.11, to: 10.9.0.7 }]"),
+    );
+    expect(seen).toEqual([
+      "xgw.yaml:9:40: tenants[0].publicIps[0].to: 10.9.0.7 is in none of a's routes, so packets for it go nowhere; add { to: 10.9.0.7/32, via: <tunnel endpoint> } to a's routes",
+    ]);
+  });
+
+  it("a port forward to the gateway itself is refused", async () => {
+    const seen = await faults(
+      tenant(
+        "a",
+        1,
+        "addresses: [10.0.0.1/24]",
+        "portForwards: [{ address: 2.2.2.1, protocol: tcp, port: 80, to: 10.0.0.1 }]",
+      ),
+    );
+    expect(seen).toEqual([expect.stringContaining("10.0.0.1 is the gateway's own address inside the tenant")]);
+  });
+});
+
+describe("routes", () => {
+  const withRoutes = (...routes: string[]) =>
+    `- name: a\n  key: 1\n  addresses: [10.0.0.1/24]\n  routes:\n${routes.map((route) => `    - ${route}\n`).join("")}`;
+
+  it("a network behind two endpoints is refused", async () => {
+    const seen = await faults(
+      withRoutes("{ to: 10.0.0.0/24, via: 172.168.0.11 }", "{ to: 10.0.0.0/24, via: 172.168.0.12 }"),
+    );
+    expect(seen).toEqual([
+      expect.stringContaining("routes[1].to: 10.0.0.0/24 already goes via 172.168.0.11 at xgw.yaml:9:"),
+    ]);
+  });
+
+  it("a route that is there twice is a warning", async () => {
+    const route = "{ to: 10.0.0.0/24, via: 172.168.0.11 }";
+    const { errors, warnings } = await loadTenants(withRoutes(route, route));
+    expect([errors, warnings]).toEqual([[], [expect.stringContaining("is listed already at xgw.yaml:9:")]]);
+  });
+
+  it("a route via the gateway itself is refused", async () => {
+    const seen = await faults(withRoutes("{ to: 10.0.0.0/24, via: 172.168.0.1 }"));
+    expect(seen).toEqual([expect.stringContaining("routes[0].via: 172.168.0.1 is the gateway's own underlay address")]);
+  });
+
+  it("a route to the gateway's own address is refused", async () => {
+    const seen = await faults(withRoutes("{ to: 10.0.0.1/32, via: 172.168.0.11 }"));
+    expect(seen).toEqual([
+      expect.stringContaining("10.0.0.1/32 is the gateway's own address inside the tenant (xgw.yaml:7:"),
+    ]);
+  });
+
+  it("a tenant without any is a warning", async () => {
+    const { warnings } = await loadTenants("- name: a\n  key: 1\n");
+    expect(warnings).toEqual([expect.stringContaining("a has no routes, so no packet reaches its hosts")]);
+  });
+});
+
+describe("network devices", () => {
+  const withNics = (nics: string) => load({ "xgw.yaml": `${head.replace("tenants:\n", "")}nics: ${nics}\n` });
+
+  it("one that is named twice is refused", async () => {
+    const { errors } = await withNics("[{ name: eth0 }, { name: eth0, xdp: generic }]");
+    expect(errors).toEqual([
+      "xgw.yaml:4:32: nics[1].name: eth0 is listed already at xgw.yaml:4:16; remove one of the two",
+    ]);
+  });
+
+  it("an underlay device that is not among the NICs is refused", async () => {
+    const { errors } = await withNics("[{ name: eth1 }]");
+    expect(errors).toEqual([expect.stringContaining("the underlay device eth0 is not listed")]);
+  });
+});
+
+describe("policies", () => {
+  it("a port forward that inbound policy keeps shut is a warning that names the rule to add", async () => {
+    const { warnings } = await loadTenants(
+      tenant(
+        "a",
+        1,
+        "portForwards: [{ address: 2.2.2.13, protocol: tcp, port: 80, to: 10.0.0.7, toPort: 8080 }]",
+        "policy: { inbound: [{ allow: tcp, ports: [80] }] }",
+      ),
+    );
+    expect(warnings).toEqual([expect.stringContaining("add { allow: tcp, ports: [8080] } to policy.inbound")]);
+  });
+
+  it("a port forward that is open to some sources is no warning", async () => {
+    const { warnings } = await loadTenants(
+      tenant(
+        "a",
+        1,
+        "portForwards: [{ address: 2.2.2.13, protocol: tcp, port: 80, to: 10.0.0.7 }]",
+        "policy: { inbound: [{ allow: tcp, ports: [80], from: 203.0.113.0/24 }] }",
+      ),
+    );
+    expect(warnings).toEqual([]);
+  });
+
+  it("a rule that those above it leave nothing to decide is a warning", async () => {
+    const { warnings } = await loadTenants(
+      tenant("a", 1, "policy: { outbound: [{ allow: any }, { deny: tcp, ports: [22] }] }"),
+    );
+    expect(warnings).toEqual([expect.stringContaining("policy.outbound[1]: the rule never decides anything")]);
+  });
+
+  it("a policy that falls into too many pieces is refused", async () => {
+    const stripes = Array.from({ length: 200 }, (_, index) => [
+      `{ deny: any, from: 10.${index}.0.0/32 }`,
+      `{ deny: tcp, ports: [${index * 2 + 1}] }`,
+    ]).flat();
+    const { errors } = await loadTenants(tenant("a", 1, `policy: { inbound: [${stripes}, { allow: any }] }`));
+    expect(errors).toEqual([expect.stringContaining("the rules cut each other into more than 16384 pieces")]);
+  });
+});
