@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+import { defineConfig } from "vitest/config";
+
+/** Programs, bindings and the lab all use the one kernel that there is: a file at a time, and time enough. */
+function onTheKernel(name: string, groupOrder: number, timeoutMs: number) {
+  return {
+    name,
+    include: [`test/${name}/**/*.test.ts`],
+    fileParallelism: false,
+    sequence: { groupOrder },
+    testTimeout: timeoutMs,
+    hookTimeout: timeoutMs,
+  };
+}
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: "unit", include: ["test/unit/**/*.test.ts"] } },
+      { test: onTheKernel("native", 1, 120_000) },
+      { test: onTheKernel("bpf", 2, 120_000) },
+      { test: onTheKernel("e2e", 3, 600_000) },
+    ],
+  },
+});

@@ -1,0 +1,191 @@
+/**
+ * A host's applications: real TCP and UDP clients and servers, run inside a host's network namespace and told what to do
+ * by lines of JSON on standard input. Each request `{ id, do, ... }` is answered by one line `{ id, ... }`.
+ */
+
+import { createHash } from "node:crypto";
+import dgram from "node:dgram";
+import net from "node:net";
+import { createInterface } from "node:readline";
+
+export interface Exchange {
+  /** SHA-256 of what was sent and of what arrived, hex. */
+  readonly sent: string;
+  readonly received: string;
+  readonly receivedBytes: number;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+}
+
+const chunkSize = 65536;
+const servers = new Map<string, { result: Promise<Exchange>; close(): void }>();
+
+/** A block that no other seed or position makes. */
+function block(seed: number, index: number, size: number): Buffer {
+  const bytes = Buffer.alloc(size, seed & 0xff);
+  bytes.writeUInt32BE(seed, 0);
+  bytes.writeUInt32BE(index, 4);
+  return bytes;
+}
+
+/** Sends `bytes` made from the seed and reads until the other side ends, both at once. */
+async function exchange(socket: net.Socket, seed: number, bytes: number): Promise<Exchange> {
+  const { remoteAddress = "", remotePort = 0 } = socket;
+  const receivedHash = createHash("sha256");
+  let receivedBytes = 0;
+  const received = new Promise<void>((resolve, reject) => {
+    socket.on("data", (data: Buffer) => {
+      receivedHash.update(data);
+      receivedBytes += data.length;
+    });
+    socket.on("end", resolve);
+    socket.on("error", reject);
+    socket.on("close", () => reject(new Error("connection closed early")));
+  });
+  const sentHash = createHash("sha256");
+  const send = async () => {
+    for (let at = 0, index = 0; at < bytes; at += chunkSize, index++) {
+      const data = block(seed, index, Math.max(8, Math.min(chunkSize, bytes - at)));
+      sentHash.update(data);
+      if (!socket.write(data)) await new Promise((resolve) => socket.once("drain", resolve));
+    }
+    socket.end();
+  };
+  await Promise.all([received, send()]);
+  return {
+    sent: sentHash.digest("hex"),
+    received: receivedHash.digest("hex"),
+    receivedBytes,
+    remoteAddress,
+    remotePort,
+  };
+}
+
+interface Request {
+  readonly id: number;
+  readonly do: string;
+  readonly port: number;
+  readonly host: string;
+  readonly localPort?: number;
+  readonly seed: number;
+  readonly bytes: number;
+  readonly timeoutMs: number;
+  readonly count: number;
+  readonly intervalMs: number;
+}
+
+const actions: Record<string, (request: Request) => Promise<object>> = {
+  /** Listens for one exchange on a TCP port. */
+  async serveTcp({ port, seed, bytes }) {
+    const server = net.createServer({ allowHalfOpen: true });
+    const result = new Promise<Exchange>((resolve, reject) => {
+      server.once("connection", (socket) => exchange(socket, seed, bytes).then(resolve, reject));
+    });
+    result.catch(() => {}); // looked at by tcpServed
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(port, resolve);
+    });
+    servers.set(`tcp ${port}`, { result, close: () => server.close() });
+    return {};
+  },
+
+  /** Waits for what serveTcp's connection came to. */
+  async tcpServed({ port }) {
+    const server = servers.get(`tcp ${port}`);
+    if (!server) throw new Error(`nothing listens on TCP port ${port}`);
+    return server.result;
+  },
+
+  async connectTcp({ host, port, localPort, seed, bytes, timeoutMs }) {
+    const socket = net.connect({ host, port, allowHalfOpen: true, ...(localPort ? { localPort } : {}) });
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        socket.destroy();
+        reject(new Error("timeout"));
+      }, timeoutMs);
+      socket.once("error", (error: NodeJS.ErrnoException) => {
+        clearTimeout(timer);
+        reject(new Error(error.code ?? error.message));
+      });
+      socket.once("connect", () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+    return exchange(socket, seed, bytes);
+  },
+
+  /** Echoes datagrams, and remembers who sent the last one. */
+  async serveUdp({ port }) {
+    const socket = dgram.createSocket("udp4");
+    const served = { remoteAddress: "", remotePort: 0, received: 0, sent: "", receivedBytes: 0 };
+    socket.on("message", (data, from) => {
+      served.remoteAddress = from.address;
+      served.remotePort = from.port;
+      served.received++;
+      served.receivedBytes += data.length;
+      socket.send(data, from.port, from.address);
+    });
+    await new Promise<void>((resolve) => socket.bind(port, resolve));
+    servers.set(`udp ${port}`, {
+      get result() {
+        return Promise.resolve({ ...served, received: String(served.received) });
+      },
+      close: () => socket.close(),
+    });
+    return {};
+  },
+
+  async udpServed({ port }) {
+    const server = servers.get(`udp ${port}`);
+    if (!server) throw new Error(`nothing listens on UDP port ${port}`);
+    return server.result;
+  },
+
+  /** Sends numbered datagrams at a steady pace to an echo; `missing` never came back, `reordered` came back late. */
+  async streamUdp({ host, port, localPort, count, intervalMs, bytes }) {
+    const socket = dgram.createSocket("udp4");
+    await new Promise<void>((resolve) => socket.bind(localPort ?? 0, resolve));
+    const seen = new Set<number>();
+    let last = -1;
+    let reordered = 0;
+    socket.on("message", (data) => {
+      const number = data.readUInt32BE(0);
+      if (number < last) reordered++;
+      last = Math.max(last, number);
+      seen.add(number);
+    });
+    const start = performance.now();
+    for (let number = 0; number < count; number++) {
+      const data = Buffer.alloc(Math.max(4, bytes));
+      data.writeUInt32BE(number, 0);
+      socket.send(data, port, host);
+      const wait = start + (number + 1) * intervalMs - performance.now();
+      await new Promise((resolve) => setTimeout(resolve, Math.max(0, wait)));
+    }
+    for (let i = 0; i < 20 && seen.size < count; i++) await new Promise((resolve) => setTimeout(resolve, 100));
+    socket.close();
+    const missing = Array.from({ length: count }, (_, number) => number).filter((number) => !seen.has(number));
+    return { sent: count, received: seen.size, reordered, missing: missing.slice(0, 20) };
+  },
+
+  async close({ port }) {
+    for (const protocol of ["tcp", "udp"]) {
+      servers.get(`${protocol} ${port}`)?.close();
+      servers.delete(`${protocol} ${port}`);
+    }
+    return {};
+  },
+};
+
+createInterface({ input: process.stdin })
+  .on("line", (line) => {
+    const request = JSON.parse(line) as Request;
+    const answer = (body: object) => process.stdout.write(`${JSON.stringify({ id: request.id, ...body })}\n`);
+    const action = actions[request.do];
+    if (action) action(request).then(answer, (error: Error) => answer({ error: error.message }));
+    else answer({ error: `no action ${request.do}` });
+  })
+  .on("close", () => process.exit(0));
+process.stdout.write(`${JSON.stringify({ id: 0 })}\n`);

@@ -1,0 +1,110 @@
+/** A host of the lab with its applications: asks the agent that runs in the host's namespace. */
+
+import type { ChildProcess } from "node:child_process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import type { Exchange } from "./agent.js";
+import type { Namespace } from "./netns.js";
+
+const agentFile = fileURLToPath(new URL("./agent.js", import.meta.url));
+
+export interface StreamResult {
+  readonly sent: number;
+  readonly received: number;
+  readonly reordered: number;
+  /** The first numbers that never came back. */
+  readonly missing: readonly number[];
+}
+
+interface Transfer {
+  readonly host: string;
+  readonly port: number;
+  readonly localPort?: number;
+  readonly seed: number;
+  readonly bytes: number;
+  /** For the connection to open. */
+  readonly timeoutMs?: number;
+}
+
+export class Host {
+  private readonly waiting = new Map<number, (answer: Record<string, unknown>) => void>();
+  private nextId = 1;
+
+  private constructor(
+    readonly namespace: Namespace,
+    private readonly child: ChildProcess,
+  ) {
+    child.stdout?.setEncoding("utf8");
+    if (child.stdout)
+      createInterface({ input: child.stdout }).on("line", (line) => {
+        const answer = JSON.parse(line) as { id: number };
+        this.waiting.get(answer.id)?.(answer);
+        this.waiting.delete(answer.id);
+      });
+    child.stderr?.on("data", (data: Buffer) => process.stderr.write(`${namespace.name}: ${data}`));
+  }
+
+  static async start(namespace: Namespace): Promise<Host> {
+    const host = new Host(namespace, namespace.spawn([process.execPath, agentFile]));
+    await new Promise<void>((resolve) => host.waiting.set(0, () => resolve()));
+    return host;
+  }
+
+  private ask(action: string, request: object): Promise<never> {
+    const id = this.nextId++;
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, (answer) => {
+        if (typeof answer.error === "string") reject(new Error(answer.error));
+        else resolve(answer as never);
+      });
+      this.child.stdin?.write(`${JSON.stringify({ id, do: action, ...request })}\n`);
+    });
+  }
+
+  serveTcp(request: { port: number; seed: number; bytes: number }): Promise<void> {
+    return this.ask("serveTcp", request);
+  }
+
+  tcpServed(port: number): Promise<Exchange> {
+    return this.ask("tcpServed", { port });
+  }
+
+  connectTcp(request: Transfer): Promise<Exchange> {
+    return this.ask("connectTcp", { timeoutMs: 10_000, ...request });
+  }
+
+  serveUdp(port: number): Promise<void> {
+    return this.ask("serveUdp", { port });
+  }
+
+  udpServed(port: number): Promise<Exchange> {
+    return this.ask("udpServed", { port });
+  }
+
+  streamUdp(request: {
+    host: string;
+    port: number;
+    localPort?: number;
+    count: number;
+    intervalMs: number;
+    bytes: number;
+  }): Promise<StreamResult> {
+    return this.ask("streamUdp", request);
+  }
+
+  close(port: number): Promise<void> {
+    return this.ask("close", { port });
+  }
+
+  /** Echo requests that were answered, of `count`. */
+  async ping(address: string, count = 3): Promise<number> {
+    const { stdout } = await this.namespace.tryRun("ping", "-n", "-c", `${count}`, "-i", "0.2", "-W", "2", address);
+    return Number(/(\d+) received/.exec(stdout)?.[1] ?? 0);
+  }
+
+  async stop(): Promise<void> {
+    const ended = new Promise((resolve) => this.child.once("exit", resolve));
+    this.child.stdin?.end();
+    await ended;
+  }
+}

@@ -1,0 +1,67 @@
+/** Network namespaces of the lab: made under a prefix of their own, entered by name, removed with everything in them. */
+
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { promisify } from "node:util";
+
+const exec = promisify(execFile);
+
+export interface Output {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a program to its end; a failure is a result, not an exception. */
+export async function tryRun(program: string, args: readonly string[]): Promise<Output> {
+  try {
+    const { stdout, stderr } = await exec(program, [...args], { maxBuffer: 64 * 2 ** 20 });
+    return { code: 0, stdout, stderr };
+  } catch (error) {
+    const { code, stdout, stderr } = error as { code?: number; stdout?: string; stderr?: string };
+    return { code: typeof code === "number" ? code : 1, stdout: stdout ?? "", stderr: stderr ?? String(error) };
+  }
+}
+
+export async function run(program: string, args: readonly string[]): Promise<string> {
+  const output = await tryRun(program, args);
+  if (output.code !== 0) throw new Error(`lab: ${program} ${args.join(" ")}: ${output.stderr.trim() || output.code}`);
+  return output.stdout;
+}
+
+export class Namespace {
+  private constructor(readonly name: string) {}
+
+  static async create(name: string): Promise<Namespace> {
+    await run("ip", ["netns", "add", name]);
+    const namespace = new Namespace(name);
+    await namespace.ip("link set lo up");
+    return namespace;
+  }
+
+  /** Enters the network namespace only: bpffs and the rest of /sys stay the ones that everybody sees. */
+  private enter(command: readonly string[]): [string, string[]] {
+    return ["nsenter", [`--net=/run/netns/${this.name}`, "--", ...command]];
+  }
+
+  run(...command: string[]): Promise<string> {
+    return run(...this.enter(command));
+  }
+
+  tryRun(...command: string[]): Promise<Output> {
+    return tryRun(...this.enter(command));
+  }
+
+  /** Lines of `ip` commands. */
+  async ip(...lines: string[]): Promise<void> {
+    for (const line of lines) await run("ip", ["-n", this.name, ...line.split(" ")]);
+  }
+
+  spawn(command: readonly string[], env: NodeJS.ProcessEnv = process.env): ChildProcess {
+    const [program, args] = this.enter(command);
+    return spawn(program, args, { stdio: ["pipe", "pipe", "pipe"], env });
+  }
+
+  async delete(): Promise<void> {
+    await tryRun("ip", ["netns", "del", this.name]);
+  }
+}

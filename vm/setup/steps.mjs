@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { runLogged } from "./command.mjs";
+import { modulesInstalled } from "./modules.mjs";
+import { root } from "./paths.mjs";
+import { contentHash, readStamp, writeStamp } from "./stamp.mjs";
+
+/** What is built: from which files, to which file, by which command. */
+const builds = [
+  {
+    name: "native",
+    title: "building the libbpf bindings",
+    inputs: ["native", "package-lock.json"],
+    result: "native/dist/index.js",
+    command: ["npm", "run", "build:native"],
+  },
+  {
+    name: "bpf",
+    title: "compiling the BPF programs",
+    inputs: ["bpf"],
+    result: "dist/bpf",
+    command: ["node", "bpf/build.mjs"],
+  },
+  {
+    name: "ts",
+    title: "compiling TypeScript",
+    inputs: ["src", "test", "vm", "native", "package-lock.json", "tsconfig.json"],
+    result: "dist/vm/test.js",
+    command: ["npx", "tsc", "-p", "tsconfig.json"],
+  },
+];
+
+/** The steps that have to be done, in their order; each has run(). */
+export function pendingSteps() {
+  const steps = [];
+  if (!modulesInstalled()) steps.push({ run: installModules });
+  for (const build of builds) {
+    const hash = contentHash(build.inputs);
+    if (readStamp(build.name) === hash && existsSync(join(root, build.result))) continue;
+    steps.push({ run: () => runBuild(build, hash) });
+  }
+  return steps;
+}
+
+async function installModules() {
+  await runLogged("installing npm modules", "npm", ["ci", "--no-audit", "--no-fund"], {
+    remedy: (text) => (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT/.test(text) ? "is the network up?" : undefined),
+  });
+  if (!modulesInstalled())
+    throw new Error("npm ci has ended well, but node_modules is not what package-lock.json says");
+}
+
+async function runBuild({ name, title, command, result }, hash) {
+  await runLogged(title, command[0], command.slice(1));
+  if (!existsSync(join(root, result))) throw new Error(`${command.join(" ")} has ended well without making ${result}`);
+  writeStamp(name, hash);
+}

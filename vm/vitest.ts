@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { type Counts, countReport } from "./counts.js";
+import { reportEnding } from "./ending.js";
+import { repoRoot } from "./root.js";
+import { runInVm } from "./run.js";
+import type { TestArgs, TestProject } from "./test-args.js";
+
+export interface VitestRun {
+  readonly args: TestArgs;
+  readonly projects: readonly TestProject[];
+  /** Where the report goes; the VM can write there. */
+  readonly reportDir: string;
+  readonly log: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+export async function runHere(run: VitestRun): Promise<Counts> {
+  const report = join(run.reportDir, "here.json");
+  const [command = "", ...args] = vitestCommand(run, report);
+  const child = spawn(command, args, { cwd: repoRoot, stdio: ["ignore", "inherit", "inherit"] });
+  const onAbort = () => child.kill("SIGTERM");
+  run.signal.addEventListener("abort", onAbort);
+  const [status] = (await once(child, "exit")) as [number | null];
+  run.signal.removeEventListener("abort", onAbort);
+  return count(report, status ?? 1, run.log);
+}
+
+export async function runOnKernel(run: VitestRun, kernel: string | undefined): Promise<Counts> {
+  const report = join(run.reportDir, "vm.json");
+  const color = process.stdout.isTTY && !process.env.NO_COLOR ? { FORCE_COLOR: "1" } : {};
+  const result = await runInVm({
+    command: vitestCommand(run, report),
+    kernel,
+    cwd: repoRoot,
+    env: color,
+    shareDir: run.reportDir,
+    timeoutMs: run.args.timeoutMs,
+    signal: run.signal,
+    log: run.log,
+  });
+  const status = reportEnding(result, run.args.timeoutMs, run.log);
+  run.log(`Linux ${result.release}: boot ${seconds(result.bootMs)}, in all ${seconds(result.totalMs)}`);
+  return count(report, status, run.log);
+}
+
+function vitestCommand({ args, projects }: VitestRun, report: string): string[] {
+  return [
+    ...[process.execPath, join(repoRoot, "node_modules", "vitest", "vitest.mjs"), "run"],
+    ...projects.flatMap((project) => ["--project", project]),
+    ...["--reporter=default", "--reporter=json", `--outputFile.json=${report}`],
+    ...(args.name === undefined ? [] : ["--testNamePattern", args.name]),
+    ...(args.files.length === 0 ? [] : ["--passWithNoTests"]),
+    ...args.files,
+  ];
+}
+
+/** What the report says; a run that failed without a failed test counts as one. */
+async function count(report: string, status: number, log: (line: string) => void): Promise<Counts> {
+  const text = await readFile(report, "utf8").catch(() => undefined);
+  await rm(report, { force: true });
+  const counts = text === undefined ? { passed: 0, failed: 0, skipped: 0 } : countReport(text);
+  if (status === 0 || counts.failed > 0) return counts;
+  log(`vitest ended with status ${status}${text === undefined ? " and left no report" : ""}: counted as a failure`);
+  return { ...counts, failed: 1 };
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
