@@ -22,14 +22,20 @@ export async function runLogged(title, command, args, options = {}) {
   const status = await runInto(log, title, command, args, options.env);
   if (status === 0) return;
   const text = readFileSync(log, "utf8").trim();
-  const tail = text
-    .split("\n")
-    .slice(-25)
-    .map((line) => `  | ${line}`);
   const remedy = options.remedy?.(text);
   throw new SetupError(
-    `${title}: "${[command, ...args].join(" ")}" failed (${status}); its last lines:\n${tail.join("\n")}\n` +
+    `${title}: "${[command, ...args].join(" ")}" failed (${status}):\n${excerpt(text)}\n` +
       `  all of it: ${log}${remedy ? `\n  ${remedy}` : ""}`,
+  );
+}
+
+/** The first lines of a log, where compilers say what is wrong, and the last, where most others do. */
+function excerpt(text) {
+  const [first, last] = [10, 20];
+  const lines = text.split("\n").map((line) => `  | ${line}`);
+  if (lines.length <= first + last) return lines.join("\n");
+  return [...lines.slice(0, first), `  | … ${lines.length - first - last} lines more …`, ...lines.slice(-last)].join(
+    "\n",
   );
 }
 
