@@ -2,10 +2,10 @@
 
 import type { FileHandle } from "node:fs/promises";
 import { open } from "node:fs/promises";
-import { type Document, isAlias, isCollection, isMap, isScalar, LineCounter, type Node, parseDocument } from "yaml";
+import { type Document, isAlias, isCollection, isMap, isScalar, type LineCounter, type Node } from "yaml";
 import type { Problem } from "../errors.js";
 import { formatPath, type Path } from "./finding.js";
-import { isTooDeep } from "./yaml-depth.js";
+import { type ParsedText, parseText, TooDeepError } from "./yaml-text.js";
 
 /** A config of 8,191 tenants has about 20 MB; more than this is a mistake or an attack. */
 export const maxFileBytes = 64 * 1024 * 1024;
@@ -31,7 +31,7 @@ export class SourceError extends Error {
   }
 }
 
-/** A problem of a source at a path. `shown` replaces the path in the message where the file is only part of a config. */
+/** A problem of a source at a path inside it. */
 export function problemAt(source: Source, path: Path, message: string, remedy: string): Problem {
   return { file: source.file, ...source.locate(path), path: formatPath(path), message, remedy };
 }
@@ -40,48 +40,60 @@ export async function readSource(file: string): Promise<Source> {
   return parseSource(file, await readText(file));
 }
 
-/** @throws SourceError with every syntax error */
+/**
+ * Places are found by parsing the text once more when the first is asked for: a right config asks for none, and need
+ * not keep every node of every file in memory (some 100 bytes for each byte of text).
+ *
+ * @throws SourceError with every syntax error
+ */
 export function parseSource(file: string, text: string): Source {
-  const lines = new LineCounter();
-  const document = parse(file, text, lines);
-  const place = (offset: number) => {
-    const { line, col } = lines.linePos(offset);
-    return { line, column: col };
+  const value = parseValue(file, text);
+  let again: ParsedText | undefined;
+  const locate = (path: Path) => {
+    again ??= parseText(text);
+    return placeIn(again.lines, offsetOf(again.document, path));
   };
-  const faults = [...document.errors, ...document.warnings];
-  if (faults.length > 0) {
-    const problems = faults.map((fault) => {
-      return { file, ...place(fault.pos[0]), path: "", ...describeFault(fault.code, fault.message) };
-    });
-    throw new SourceError(oneAPlace(problems));
+  return { file, value, locate };
+}
+
+function placeIn(lines: LineCounter, offset: number): { line: number; column: number } {
+  const { line, col } = lines.linePos(offset);
+  return { line, column: col };
+}
+
+function parseValue(file: string, text: string): unknown {
+  const { document, lines, secondDocument } = parse(file, text);
+  const faults: Problem[] = [...document.errors, ...document.warnings].map((fault) => {
+    return { file, ...placeIn(lines, fault.pos[0]), path: "", ...describeFault(fault.code, fault.message) };
+  });
+  if (secondDocument !== undefined) {
+    const message = "more than one YAML document in the file";
+    const remedy = "remove the `---`; further tenants go to tenants.d/";
+    faults.push({ file, ...placeIn(lines, secondDocument), path: "", message, remedy });
   }
-  if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) {
+  if (faults.length > 0) throw new SourceError(oneAPlace(faults));
+  const { contents } = document;
+  if (contents === null || (isScalar(contents) && contents.value === null)) {
     throw wholeFile(file, "the file is empty", "write a config into it (docs/config.md), or remove it");
   }
-  let value: unknown;
   try {
-    value = document.toJS({ maxAliasCount: maxAliases });
+    return document.toJS({ maxAliasCount: maxAliases });
   } catch (thrown) {
     throw wholeFile(file, `the aliases cannot be expanded (${(thrown as Error).message})`, "write the values out");
   }
-  return { file, value, locate: (path) => place(offsetOf(document, path)) };
 }
 
-function parse(file: string, text: string, lineCounter: LineCounter): Document.Parsed {
-  if (isTooDeep(text)) throw tooDeep(file);
-  return parseDocument(text, { lineCounter, prettyErrors: false, stringKeys: true, merge: true, logLevel: "error" });
+function parse(file: string, text: string): ParsedText {
+  try {
+    return parseText(text);
+  } catch (thrown) {
+    if (!(thrown instanceof TooDeepError)) throw thrown;
+    throw wholeFile(file, `the file is ${thrown.message}`, "no config needs so many: look for unclosed brackets");
+  }
 }
 
 function wholeFile(file: string, message: string, remedy: string): SourceError {
   return new SourceError([{ file, line: 0, column: 0, path: "", message, remedy }]);
-}
-
-function tooDeep(file: string): SourceError {
-  return wholeFile(
-    file,
-    "the file is nested too deeply",
-    "no config needs more than a few levels: look for unclosed brackets",
-  );
 }
 
 /** One mistake can upset the parser several times at the same place; the first time says best why. */
@@ -100,11 +112,6 @@ function describeFault(code: string, message: string): { message: string; remedy
   switch (code) {
     case "DUPLICATE_KEY":
       return { message: "the same field twice in one map", remedy: "remove one of them" };
-    case "MULTIPLE_DOCS":
-      return {
-        message: "more than one YAML document in the file",
-        remedy: "remove the `---`; further tenants go to tenants.d/",
-      };
     case "TAB_AS_INDENT":
       return { message: text, remedy: "indent with spaces" };
     case "TAG_RESOLVE_FAILED":

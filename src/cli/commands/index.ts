@@ -1,6 +1,11 @@
 /** Every command, in the order of the help. */
 
 import type { Command } from "../command.js";
+import { apply } from "./apply.js";
+import { plan } from "./plan.js";
+import { run } from "./run.js";
+import { status } from "./status.js";
+import { teardown } from "./teardown.js";
 import { validate } from "./validate.js";
 
-export const commands: readonly Command[] = [validate];
+export const commands: readonly Command[] = [validate, plan, apply, run, status, teardown];

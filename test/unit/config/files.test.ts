@@ -5,6 +5,17 @@ import { directoryOf, head, load, loadAt, tenant } from "./fixture.js";
 
 const alone = `${head}${tenant("a", 1)}`;
 
+/** Runs something without root's right to read everything. */
+async function asNobody<T>(run: () => Promise<T>): Promise<T> {
+  if (process.geteuid?.() !== 0) return run();
+  process.seteuid?.(65_534);
+  try {
+    return await run();
+  } finally {
+    process.seteuid?.(0);
+  }
+}
+
 describe("a main file that cannot be used", () => {
   const cases: [name: string, content: string | Uint8Array, wanted: string][] = [
     ["is empty", "", "xgw.yaml: the file is empty; write a config into it (docs/config.md), or remove it"],
@@ -42,7 +53,7 @@ describe("a main file that cannot be used", () => {
     [
       "is nested without end",
       "[".repeat(100_000),
-      "xgw.yaml: the file is nested too deeply; no config needs more than a few levels: look for unclosed brackets",
+      "xgw.yaml: the file is nested deeper than 100 levels; no config needs so many: look for unclosed brackets",
     ],
   ];
   it.each(cases)("%s", async (_name, content, wanted) => {
@@ -76,10 +87,11 @@ describe("a main file that cannot be used", () => {
     expect(errors).toEqual(["xgw.yaml: the file is larger than 64 MiB; split its tenants over tenants.d/"]);
   });
 
-  it.skipIf(process.getuid?.() === 0)("may not be read", async () => {
+  it("may not be read", async () => {
     const directory = directoryOf({ "xgw.yaml": alone });
+    chmodSync(directory, 0o755);
     chmodSync(join(directory, "xgw.yaml"), 0);
-    const { errors } = await loadAt(directory);
+    const { errors } = await asNobody(() => loadAt(directory));
     expect(errors[0]).toMatch(/^xgw\.yaml: the file may not be read \(permission denied\); /);
   });
 });

@@ -1,0 +1,32 @@
+import { defineCommand } from "../command.js";
+
+export const apply = defineCommand({
+  name: "apply",
+  summary: "Make the kernel what the config says, once",
+  description: "Reads back what it did, and does nothing the second time. Traffic that the config allows goes on.",
+  options: {
+    wait: {
+      type: "number",
+      default: 10,
+      describe: "Seconds to wait while another xgw changes the same instance",
+    },
+  },
+  examples: [
+    ["xgw apply", "bring the gateway in step with /etc/xgw/xgw.yaml"],
+    ["xgw plan; xgw apply", "look first"],
+  ],
+  async handler({ wait }, context) {
+    const { loadConfig } = await import("../../config/load.js");
+    const { apply } = await import("../../gateway.js");
+    const { withLock } = await import("../../lock.js");
+    const { describeStep } = await import("../../plan/describe.js");
+    const { warningLines } = await import("../problems.js");
+    const { config, warnings } = await loadConfig(context.configFile);
+    for (const line of warningLines(warnings)) context.note(line);
+    const lock = { instance: config.instance, purpose: "apply", waitMs: wait * 1000 };
+    const { steps } = await withLock(lock, () => apply(config));
+    if (context.json) return context.printJson({ instance: config.instance, steps });
+    for (const step of steps) context.print(describeStep(step));
+    context.print(steps.length === 0 ? "nothing to do" : `${steps.length} steps done`);
+  },
+});

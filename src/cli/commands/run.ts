@@ -1,0 +1,18 @@
+import { defineCommand } from "../command.js";
+
+export const run = defineCommand({
+  name: "run",
+  summary: "Keep the kernel in step with the config until stopped (the daemon)",
+  description:
+    "Applies the config at start, when a file of it changes, and on SIGHUP. A config with errors is logged and the last good one stays in force. Stopping leaves all traffic running; `xgw teardown` is what removes it.",
+  logLevel: "info",
+  options: {},
+  examples: [
+    ["xgw run", "in the foreground, as under systemd"],
+    ["kill -HUP $(pidof xgw)", "read the config again now"],
+  ],
+  async handler(_args, context) {
+    const { runDaemon } = await import("../../daemon/daemon.js");
+    await runDaemon(context.configFile, await context.log());
+  },
+});

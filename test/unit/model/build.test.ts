@@ -1,0 +1,118 @@
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { loadConfig } from "../../../src/config/load.js";
+import { buildDesired } from "../../../src/model/build.js";
+import type { DesiredTenant, PolicyCell } from "../../../src/model/desired.js";
+import { configOf, head, tenant } from "../config/fixture.js";
+
+const seedFile = fileURLToPath(new URL("../../../examples/two-tenants.yaml", import.meta.url));
+
+/** `6 22 allow`: protocol, port and verdict of cells for any address. */
+function shown(cells: readonly PolicyCell[]): string[] {
+  const range = ({ from, to }: { from: number; to: number }) => (from === to ? `${from}` : `${from}-${to}`);
+  return cells.map(({ protocol, port, verdict }) => `${range(protocol)} ${range(port)} ${verdict}`);
+}
+
+async function built(...lines: string[]): Promise<DesiredTenant> {
+  const { config } = await configOf({ "xgw.yaml": head + tenant("a", 4_294_967_295, ...lines) });
+  return buildDesired(config).tenants[0] as DesiredTenant;
+}
+
+describe("the seed deployment", async () => {
+  const { config } = await loadConfig(seedFile);
+  const desired = buildDesired(config);
+
+  it("is one gateway on eth0 with native XDP", () => {
+    const { tenants: _, ...gateway } = desired;
+    expect(gateway).toEqual({
+      instance: "gw1",
+      underlay: { device: "eth0", address: "172.168.0.1" },
+      nics: [{ name: "eth0", xdp: "native" }],
+      maxTenants: 8192,
+    });
+  });
+
+  it("has two tenants with names, ids and devices from their keys", () => {
+    const seen = desired.tenants.map(({ name, key, id, routeTable, vrf, tunnel, tunnelKind }) => [
+      name,
+      key,
+      id,
+      routeTable,
+      vrf,
+      tunnel,
+      tunnelKind,
+    ]);
+    expect(seen).toEqual([
+      ["user1", 1000, 1, 100_001, "xvrf1000", "xgre1000", "gretap"],
+      ["user2", 2000, 2, 100_002, "xvrf2000", "xgre2000", "gretap"],
+    ]);
+  });
+
+  it("takes each tenant's packets from its own endpoint and the client's", () => {
+    expect(desired.tenants.map(({ peers }) => peers)).toEqual([
+      ["172.168.0.7", "172.168.0.11"],
+      ["172.168.0.7", "172.168.0.12"],
+    ]);
+  });
+
+  it("gives both the same private address, and each a public one of its own", () => {
+    expect(desired.tenants.map(({ publicIps }) => publicIps)).toEqual([
+      [{ address: "2.2.2.11", to: "10.0.0.7" }],
+      [{ address: "2.2.2.12", to: "10.0.0.7" }],
+    ]);
+  });
+
+  it("lets in ssh to user1 and telnet to user2, beside ping and one UDP port", () => {
+    expect(desired.tenants.map(({ inbound }) => shown(inbound))).toEqual([
+      ["1 0-65535 allow", "6 22 allow", "17 5000 allow"],
+      ["1 0-65535 allow", "6 23 allow", "17 5000 allow"],
+    ]);
+  });
+
+  it("lets out everything but ssh from user1, and but telnet from user2", () => {
+    const denied = desired.tenants.map(({ outbound }) => shown(outbound).filter((cell) => cell.endsWith("deny")));
+    expect(denied).toEqual([["6 22 deny"], ["6 23 deny"]]);
+  });
+});
+
+describe("a tenant's desired state", () => {
+  it("has device names that fit even for the greatest key", async () => {
+    const { vrf, tunnel } = await built();
+    expect([vrf, tunnel].filter((name) => name.length > 15)).toEqual([]);
+  });
+
+  it("without a policy lets nothing in and everything out", async () => {
+    const { inbound, outbound } = await built();
+    expect([shown(inbound), shown(outbound)]).toEqual([[], ["0-255 0-65535 allow"]]);
+  });
+
+  it("with an empty outbound list lets nothing out", async () => {
+    const { outbound } = await built("policy: { outbound: [] }");
+    expect(outbound).toEqual([]);
+  });
+
+  it("forwards to the same port when no other is named", async () => {
+    const { portForwards } = await built("portForwards: [{ address: 2.2.2.2, protocol: udp, port: 53, to: 10.0.0.7 }]");
+    expect(portForwards).toEqual([{ address: "2.2.2.2", protocol: 17, port: 53, to: "10.0.0.7", toPort: 53 }]);
+  });
+
+  it("has 0 for limits that are not named", async () => {
+    const { limits } = await built("limits: { sessions: 5 }");
+    expect(limits).toEqual({ sessions: 5, newPerSecond: 0 });
+  });
+
+  it("has a route once that the config lists twice", async () => {
+    const route = "{ to: 10.7.0.0/24, via: 172.168.0.11 }";
+    const { config } = await configOf({ "xgw.yaml": `${head}- { name: a, key: 1, routes: [${route}, ${route}] }\n` });
+    expect(buildDesired(config).tenants[0]?.routes).toEqual([{ to: "10.7.0.0/24", via: "172.168.0.11" }]);
+  });
+});
+
+it("tenants come sorted by the ids they had, not by the config's order", async () => {
+  const { config } = await configOf({ "xgw.yaml": head + tenant("new", 1) + tenant("old", 2) });
+  const { tenants } = buildDesired(config, new Map([[2, 1]]));
+  expect(tenants.map(({ name, id }) => [name, id])).toEqual([
+    ["old", 1],
+    ["new", 2],
+  ]);
+});
