@@ -2,7 +2,17 @@
 
 import type { FileHandle } from "node:fs/promises";
 import { open } from "node:fs/promises";
-import { type Document, isAlias, isCollection, isMap, isScalar, type LineCounter, type Node } from "yaml";
+import {
+  type Alias,
+  type Document,
+  isAlias,
+  isCollection,
+  isMap,
+  isScalar,
+  type LineCounter,
+  type Node,
+  visit,
+} from "yaml";
 import type { Problem } from "../errors.js";
 import { formatPath, type Path } from "./finding.js";
 import { type ParsedText, parseText, TooDeepError } from "./yaml-text.js";
@@ -79,8 +89,27 @@ function parseValue(file: string, text: string): unknown {
   try {
     return document.toJS({ maxAliasCount: maxAliases });
   } catch (thrown) {
+    const dangling = danglingAlias(document);
+    if (dangling) {
+      const message = `the alias *${dangling.source} has no anchor before it`;
+      const remedy = `put &${dangling.source} before the value that is meant, or quotes around the text`;
+      throw new SourceError([{ file, ...placeIn(lines, dangling.range?.[0] ?? 0), path: "", message, remedy }]);
+    }
     throw wholeFile(file, `the aliases cannot be expanded (${(thrown as Error).message})`, "write the values out");
   }
+}
+
+/** The first alias that stands for nothing. */
+function danglingAlias(document: Document.Parsed): Alias | undefined {
+  let found: Alias | undefined;
+  visit(document, {
+    Alias(_key, alias) {
+      if (alias.resolve(document)) return undefined;
+      found = alias;
+      return visit.BREAK;
+    },
+  });
+  return found;
 }
 
 function parse(file: string, text: string): ParsedText {

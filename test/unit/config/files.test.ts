@@ -51,6 +51,11 @@ describe("a main file that cannot be used", () => {
       "xgw.yaml:2:1: not valid YAML: Tabs are not allowed as indentation; indent with spaces",
     ],
     [
+      "has an alias of nothing",
+      "apiVersion: xgw/v1\nunderlay: *eth\n",
+      "xgw.yaml:2:11: the alias *eth has no anchor before it; put &eth before the value that is meant, or quotes around the text",
+    ],
+    [
       "is nested without end",
       "[".repeat(100_000),
       "xgw.yaml: the file is nested deeper than 100 levels; no config needs so many: look for unclosed brackets",
