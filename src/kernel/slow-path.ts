@@ -1,6 +1,6 @@
 /** Steps of the slow path as iproute2 lines and nft scripts. Writing them down is pure; running them is one call each. */
 
-import { rulesScript, tableName } from "../plan/rules.js";
+import { flowtableName, rulesScript, tableName } from "../plan/rules.js";
 import type { Device, Element, Route } from "../plan/state.js";
 import { type Step, stepsOf } from "../plan/steps.js";
 import { batch } from "./ip.js";
@@ -101,7 +101,7 @@ function flowtableScript(instance: string, steps: readonly Step[]): string[] {
   for (let at = 0; at < devices.length; at += flowtableDevicesMax) {
     const some = devices.slice(at, at + flowtableDevicesMax).join(", ");
     const spec = `{ hook ingress priority filter; devices = { ${some} }; }`;
-    scripts.push(`add flowtable ip ${tableName(instance)} offload ${spec}\n`);
+    scripts.push(`add flowtable ip ${tableName(instance)} ${flowtableName} ${spec}\n`);
   }
   return scripts;
 }

@@ -79,10 +79,13 @@ function toDevice(link: IpLink): Device {
   };
 }
 
+/** RTN_UNREACHABLE (linux/rtnetlink.h): routes are read in numbers. */
+const unreachableType = "7";
+
 function toRoute(route: IpRoute): Route {
   const routeTable = Number(route.table ?? 254);
   const to = route.dst.includes("/") || route.dst === "default" ? route.dst : `${route.dst}/32`;
-  if (route.type === "unreachable") return { routeTable, to };
+  if (route.type === unreachableType) return { routeTable, to };
   return { routeTable, to, tunnel: { device: route.dev ?? "", key: route.id ?? -1, via: route.encapDst ?? "" } };
 }
 

@@ -16,13 +16,19 @@ export const deniedMark = 0x8000_0000;
 export const elementSets = ["zones", "dnat_to", "forward_to", "snat_to", "inbound", "outbound"] as const;
 
 /** Counters that the rules write: denied connections by zone and mark, and the packets that the stack forwarded by zone. */
-export const counterSets = { denied: "denied", forwarded: "kernel_forwarded" } as const;
+export const counterSets = {
+  deniedInbound: "denied_inbound",
+  deniedOutbound: "denied_outbound",
+  forwarded: "kernel_forwarded",
+} as const;
+
+export const flowtableName = "fastpath";
 
 const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
 
 /*
  * Rules from top to bottom:
- * - zone: the VRF's second pass through prerouting has nothing to add; the outer GRE packets are not tracked.
+ * - assign_zone: the VRF's second pass through prerouting has nothing to add; the outer GRE packets are not tracked.
  * - forward: what does not come out of one of our VRFs is not ours to judge. Denied is what no rule admits.
  */
 const body = `
@@ -32,11 +38,12 @@ const body = `
 	map snat_to { typeof ct zone . ip saddr : ip saddr; }
 	map inbound { typeof ct zone . meta l4proto . ip saddr . th dport : ct mark; flags interval; }
 	map outbound { typeof ct zone . meta l4proto . ip daddr . th dport : ct mark; flags interval; }
-	set denied { typeof ct zone . ct mark; size 65535; flags dynamic; counter; }
+	set denied_inbound { typeof ct zone . ct mark; size 65535; flags dynamic; counter; }
+	set denied_outbound { typeof ct zone . ct mark; size 65535; flags dynamic; counter; }
 	set kernel_forwarded { typeof ct zone; size 65535; flags dynamic; counter; }
-	flowtable offload { hook ingress priority filter; }
+	flowtable ${flowtableName} { hook ingress priority filter; }
 
-	chain zone {
+	chain assign_zone {
 		type filter hook prerouting priority raw; policy accept;
 		meta iifkind "vrf" accept
 		ip protocol gre notrack
@@ -59,7 +66,7 @@ const body = `
 		type filter hook forward priority filter; policy accept;
 		iifname != "xvrf*" accept
 		update @kernel_forwarded { ct zone }
-		ct state established ip protocol { tcp, udp } flow add @offload
+		ct state established ip protocol { tcp, udp } flow add @${flowtableName}
 		ct state established,related accept
 		ct state invalid drop
 		ct status dnat jump admit_inbound
@@ -69,15 +76,13 @@ const body = `
 	chain admit_inbound {
 		ct mark set ct zone . meta l4proto . ip saddr . th dport map @inbound
 		${notDenied} return
-		goto deny
+		update @denied_inbound { ct zone . ct mark }
+		drop
 	}
 	chain admit_outbound {
 		ct mark set ct zone . meta l4proto . ip daddr . th dport map @outbound
 		${notDenied} return
-		goto deny
-	}
-	chain deny {
-		update @denied { ct zone . ct mark }
+		update @denied_outbound { ct zone . ct mark }
 		drop
 	}
 `;

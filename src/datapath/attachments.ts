@@ -1,0 +1,113 @@
+/** Programs on devices, held by pinned links: they stay when the daemon goes, and are replaced atomically. */
+
+import { existsSync } from "node:fs";
+import { BpfError, BpfLink, BpfProgram, queryXdp } from "libbpf-ts";
+import { ForeignError, KernelError } from "../errors.js";
+import type { Desired } from "../model/desired.js";
+import type { Attachment, ProgramName } from "../plan/state.js";
+import type { DeviceNames } from "./layout.js";
+import type { Pins } from "./pins.js";
+
+export function observeAttachments(pins: Pins, names: DeviceNames): Map<string, Attachment> {
+  const programs = pinnedPrograms(pins);
+  const attachments = new Map<string, Attachment>();
+  for (const name of pins.links()) {
+    using link = BpfLink.openPinned(pins.link(name));
+    const info = link.info;
+    const ifindex = info.ifindex ?? 0;
+    const { program, fingerprint } = programs.get(info.progId) ?? { program: "xgw_xdp", fingerprint: "" };
+    const device = ifindex === 0 ? "" : names.nameOf(ifindex);
+    if (info.type === "xdp") {
+      const mode = ifindex === 0 ? undefined : queryXdp(ifindex).mode;
+      attachments.set(name, {
+        device,
+        hook: "xdp",
+        program,
+        fingerprint,
+        ...(mode === "native" || mode === "generic" || mode === "offload" ? { mode } : {}),
+      });
+    } else {
+      attachments.set(name, { device, hook: "tcx-egress", program, fingerprint });
+    }
+  }
+  return attachments;
+}
+
+/** By program id. */
+function pinnedPrograms(pins: Pins): Map<number, { program: ProgramName; fingerprint: string }> {
+  const programs = new Map<number, { program: ProgramName; fingerprint: string }>();
+  for (const fingerprint of pins.fingerprints())
+    for (const name of pins.programs(fingerprint)) {
+      using program = BpfProgram.openPinned(pins.program(fingerprint, name));
+      programs.set(program.id, { program: name as ProgramName, fingerprint });
+    }
+  return programs;
+}
+
+/**
+ * A link on the right device gets the new program, between one packet and the next; any other is made anew.
+ *
+ * @throws KernelError when the NIC does not take the program in that mode
+ */
+export function attach(
+  pins: Pins,
+  name: string,
+  attachment: Attachment,
+  was: Attachment | undefined,
+  names: DeviceNames,
+): void {
+  const path = pins.link(name);
+  using program = BpfProgram.openPinned(pins.program(attachment.fingerprint, attachment.program));
+  if (was && was.device === attachment.device && was.mode === attachment.mode) {
+    using link = BpfLink.openPinned(path);
+    link.update(program);
+    return;
+  }
+  if (existsSync(path)) detach(pins, name);
+  const ifindex = names.indexOf(attachment.device);
+  try {
+    using link =
+      attachment.hook === "xdp"
+        ? program.attachXdp({ ifindex, mode: attachment.mode ?? "native" })
+        : program.attachTcx({ ifindex, direction: "egress" });
+    link.pin(path);
+  } catch (error) {
+    throw attachError(attachment, error);
+  }
+}
+
+function attachError(attachment: Attachment, error: unknown): unknown {
+  if (!(error instanceof BpfError)) return error;
+  const where = `${attachment.device} (${attachment.mode ?? attachment.hook})`;
+  if (error.code === "EBUSY" || error.code === "EEXIST")
+    return new ForeignError(`another program is attached to ${where}`, { cause: error, remedy: "detach it first" });
+  if (attachment.hook !== "xdp") return error;
+  return new KernelError(`${where} does not take the XDP program: ${error.message}`, {
+    cause: error,
+    remedy: "choose another mode with `xdp: generic` or `xdp: native` under `nics`",
+  });
+}
+
+/** The pin goes last: were it gone first, a crash in between would leave a program that nobody knows of. */
+export function detach(pins: Pins, name: string): void {
+  using link = BpfLink.openPinned(pins.link(name));
+  try {
+    link.detach();
+  } catch (error) {
+    if (!(error instanceof BpfError)) throw error; // its device has gone, and it with it
+  }
+  pins.removeLink(name);
+}
+
+/** @throws ForeignError when XDP on a NIC is somebody else's */
+export function checkForeignXdp(pins: Pins, desired: Desired, names: DeviceNames): void {
+  const ours = pinnedPrograms(pins);
+  for (const nic of desired.nics) {
+    const { progId } = queryXdp(names.indexOf(nic.name));
+    if (progId === undefined || progId === 0 || ours.has(progId)) continue;
+    throw new ForeignError(`NIC ${nic.name} runs XDP program ${progId}, which is not xgw's`, {
+      remedy: `see who owns it: bpftool prog show id ${progId}; detach it: ip link set dev ${nic.name} xdp off`,
+      details: { device: nic.name, progId },
+    });
+  }
+}

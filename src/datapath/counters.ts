@@ -1,0 +1,44 @@
+/** What the programs have counted, and which flows they follow. */
+
+import { BpfMap } from "libbpf-ts";
+import { readU32, readU64, u32 } from "./layout.js";
+import type { Pins } from "./pins.js";
+import { reasonSlots, reasons } from "./reasons.js";
+
+export interface Count {
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+/** Reason -> count over all CPUs, without the zeros; `tenant` 0 holds what is nobody's. */
+export function readReasons(pins: Pins, tenants: readonly number[]): Map<number, Record<string, Count>> {
+  const result = new Map<number, Record<string, Count>>();
+  if (!pins.hasMap("stats")) return result;
+  using stats = BpfMap.openPinned(pins.map("stats"));
+  for (const tenant of tenants) {
+    const counts: Record<string, Count> = {};
+    reasons.forEach(({ name }, index) => {
+      const values = stats.getPerCpu(u32(tenant * reasonSlots + index)) ?? [];
+      const sum = (offset: number) => Number(values.reduce((total, value) => total + readU64(value, offset), 0n));
+      const packets = sum(0);
+      if (packets > 0) counts[name] = { packets, bytes: sum(8) };
+    });
+    result.set(tenant, counts);
+  }
+  return result;
+}
+
+/** Offset of the tenant in struct xgw_flow, a 16-bit number. */
+const flowTenantWord = 7;
+
+/** Tenant id -> flows in the flow map, stale ones of an older generation included. */
+export function countFlows(pins: Pins): Map<number, number> {
+  const counts = new Map<number, number>();
+  if (!pins.hasMap("flows")) return counts;
+  using flows = BpfMap.openPinned(pins.map("flows"));
+  for (const [, value] of flows.entries()) {
+    const tenant = readU32(value, flowTenantWord) & 0xffff;
+    counts.set(tenant, (counts.get(tenant) ?? 0) + 1);
+  }
+  return counts;
+}

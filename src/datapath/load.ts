@@ -1,0 +1,93 @@
+/** The programs: which build with which constants is wanted, and how it gets into the kernel beside the maps in use. */
+
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { BpfError, BpfMap, BpfObject } from "libbpf-ts";
+import { KernelError, XgwError } from "../errors.js";
+import type { ProgramName } from "../plan/state.js";
+import { addressBytes, u32 } from "./layout.js";
+import type { Pins } from "./pins.js";
+
+const objects: readonly { readonly file: string; readonly programs: readonly ProgramName[] }[] = [
+  { file: "xdp.bpf.o", programs: ["xgw_xdp"] },
+  { file: "tc.bpf.o", programs: ["xgw_learn", "xgw_arp"] },
+];
+
+const objectPath = (file: string) => fileURLToPath(new URL(`../../bpf/${file}`, import.meta.url));
+
+/** Values of bpf/lib/config.h. */
+export interface Constants {
+  /** Dotted quad. */
+  readonly underlayAddress: string;
+  /** What conntrack's timeouts of established connections are, milliseconds. */
+  readonly tcpTimeoutMs: number;
+  readonly udpTimeoutMs: number;
+}
+
+/** Names one build of the programs with one set of constants: 12 hex digits. */
+export function fingerprintOf(constants: Constants): string {
+  const hash = createHash("sha256").update(JSON.stringify(constants));
+  for (const { file } of objects) hash.update(readFileSync(objectPath(file)));
+  return hash.digest("hex").slice(0, 12);
+}
+
+/**
+ * Loads the programs and pins them; maps that are pinned already are kept, with all that is in them.
+ *
+ * @throws KernelError when this kernel does not take the programs
+ * @throws XgwError when a pinned map has another layout
+ */
+export function loadDatapath(pins: Pins, fingerprint: string, constants: Constants): void {
+  pins.prepare(fingerprint);
+  for (const { file, programs } of objects) loadObject(pins, fingerprint, constants, file, programs);
+}
+
+function loadObject(
+  pins: Pins,
+  fingerprint: string,
+  constants: Constants,
+  file: string,
+  programs: readonly ProgramName[],
+): void {
+  using object = BpfObject.open(objectPath(file));
+  const variables: Record<string, Buffer> = {
+    underlay_address: addressBytes(constants.underlayAddress),
+    tcp_timeout_ms: u32(constants.tcpTimeoutMs),
+    udp_timeout_ms: u32(constants.udpTimeoutMs),
+  };
+  for (const { name } of object.variables) {
+    const value = variables[name];
+    if (value) object.setVariable(name, value);
+  }
+  const maps = object.maps.filter((map) => !map.internal).map((map) => map.name);
+  for (const name of maps) if (pins.hasMap(name)) reuseMap(object, pins, name);
+  try {
+    object.load();
+  } catch (error) {
+    throw loadError(file, error);
+  }
+  for (const name of maps) if (!pins.hasMap(name)) object.map(name).pin(pins.map(name));
+  for (const name of programs) object.program(name).pin(pins.program(fingerprint, name));
+}
+
+function reuseMap(object: BpfObject, pins: Pins, name: string): void {
+  using map = BpfMap.openPinned(pins.map(name));
+  try {
+    object.reuseMap(name, map);
+  } catch (cause) {
+    throw new XgwError(`the map ${pins.map(name)} has another layout than this version's: ${(cause as Error).message}`, {
+      cause,
+      remedy: "run `xgw teardown`, then `xgw apply`; live flows start again by the kernel",
+    });
+  }
+}
+
+function loadError(file: string, error: unknown): unknown {
+  if (!(error instanceof BpfError) || error.code === "EPERM") return error;
+  return new KernelError(`this kernel does not take ${file}: ${error.message}`, {
+    cause: error,
+    remedy: "xgw needs Linux 6.12 or later with BTF, and the nf_conntrack module loaded",
+    details: { verifierLog: error.verifierLog },
+  });
+}

@@ -1,0 +1,35 @@
+/** The reasons of bpf/shared.h in their order there; a test compares the two by BTF. */
+
+export type Verdict = "forwarded" | "pass" | "drop";
+
+export interface Reason {
+  /** As in metrics and `-j`. */
+  readonly name: string;
+  readonly verdict: Verdict;
+  readonly meaning: string;
+}
+
+const reason = (name: string, verdict: Verdict, meaning: string): Reason => ({ name, verdict, meaning });
+
+export const reasons: readonly Reason[] = [
+  reason("forwarded", "forwarded", "a flow matched: rewritten and sent by XDP"),
+  reason("host", "pass", "not for a tenant: the gateway's own traffic"),
+  reason("no_flow", "pass", "no flow (yet): the kernel decides"),
+  reason("not_tcp_udp", "pass", "ARP, ICMP and so on: always the kernel's"),
+  reason("fragment", "pass", "an IP fragment"),
+  reason("ip_options", "pass", "the IP header has options"),
+  reason("ttl", "pass", "would expire here"),
+  reason("mtu", "pass", "would not fit the way out"),
+  reason("gre_flags", "pass", "GRE with checksum, sequence or routing"),
+  reason("tcp_control", "pass", "SYN, FIN or RST: opens or closes a connection"),
+  reason("ecn", "pass", "outer and inner ECN need the kernel's judgement"),
+  reason("generation", "pass", "the tenant has changed since the flow was learned"),
+  reason("ct_gone", "pass", "conntrack no longer has the connection"),
+  reason("malformed", "pass", "cannot be parsed"),
+  reason("template", "pass", "the flow's header template has gone"),
+  reason("unknown_key", "drop", "a GRE key that no tenant has"),
+  reason("stranger", "drop", "the outer source is not a peer of the tenant"),
+];
+
+/** XGW_REASON_SLOTS */
+export const reasonSlots = 32;

@@ -1,0 +1,166 @@
+/**
+ * The gateway: what the config wants, what is there, and the way from one to the other. Every command and the daemon go
+ * through here.
+ */
+
+import type { Config } from "./config/schema.js";
+import { attach, checkForeignXdp, detach, observeAttachments } from "./datapath/attachments.js";
+import { deleteEntries, deviceNames, observeEntries, setEntries } from "./datapath/entries.js";
+import { bumpGenerations } from "./datapath/generations.js";
+import type { DeviceNames } from "./datapath/layout.js";
+import { type Constants, fingerprintOf, loadDatapath } from "./datapath/load.js";
+import { checkBpffs, Pins } from "./datapath/pins.js";
+import { XgwError } from "./errors.js";
+import { readLinks } from "./kernel/ip.js";
+import { applyScript } from "./kernel/nft.js";
+import { checkHost, checkReversePathFilter, loadModules } from "./kernel/preflight.js";
+import { addSlowPath, removeDevices, removeElements, removeRoutes } from "./kernel/slow-path.js";
+import { readSysctl } from "./kernel/sysctl.js";
+import { buildDesired } from "./model/build.js";
+import type { Desired } from "./model/desired.js";
+import {
+  checkForeignDevices,
+  idsInUse,
+  type ObservedSlowPath,
+  observeSlowPath,
+  observeSysctls,
+  underlayMtu,
+} from "./observe/slow-path.js";
+import { diff } from "./plan/diff.js";
+import { render } from "./plan/render.js";
+import { tableName } from "./plan/rules.js";
+import type { State } from "./plan/state.js";
+import { type Step, stepsOf } from "./plan/steps.js";
+
+/** Everything that a change needs to know, as of one moment. */
+export interface Plan {
+  readonly desired: Desired;
+  /** In the order in which they are to run; empty when there is nothing to do. */
+  readonly steps: readonly Step[];
+  readonly constants: Constants;
+}
+
+/**
+ * Compares the config with the kernel. Changes nothing.
+ *
+ * @throws PermissionError, KernelError, ForeignError
+ */
+export async function plan(config: Config): Promise<Plan> {
+  await checkHost();
+  checkBpffs();
+  const pins = new Pins(config.instance);
+  const slowPath = await observeSlowPath(config.instance);
+  const desired = buildDesired(config, idsInUse(slowPath.state.devices));
+  const mtu = underlayMtu(desired, slowPath.links);
+  checkForeignDevices(desired, slowPath.links);
+  const names = deviceNames(slowPath.links);
+  checkForeignXdp(pins, desired, names);
+  const constants = await readConstants(desired);
+  const wanted = render(desired, { underlayMtu: mtu, fingerprint: fingerprintOf(constants) });
+  const observed = await observe(slowPath, pins, names, wanted.sysctls.keys());
+  return { desired, constants, steps: diff(wanted, observed) };
+}
+
+async function observe(
+  slowPath: ObservedSlowPath,
+  pins: Pins,
+  names: DeviceNames,
+  sysctls: Iterable<string>,
+): Promise<State> {
+  return {
+    ...slowPath.state,
+    sysctls: await observeSysctls(sysctls),
+    datapaths: new Set(pins.fingerprints()),
+    entries: observeEntries(pins, names),
+    attachments: observeAttachments(pins, names),
+  };
+}
+
+/** Seconds in the settings, milliseconds in the programs. The defaults are the kernel's, for before conntrack is loaded. */
+async function readConstants(desired: Desired): Promise<Constants> {
+  const seconds = async (name: string, otherwise: number) =>
+    Number((await readSysctl(`net.netfilter.${name}`)) ?? otherwise);
+  return {
+    underlayAddress: desired.underlay.address,
+    tcpTimeoutMs: 1000 * (await seconds("nf_conntrack_tcp_timeout_established", 432000)),
+    udpTimeoutMs: 1000 * (await seconds("nf_conntrack_udp_timeout_stream", 120)),
+  };
+}
+
+/** How often a change is compared with its result before it counts as failed. */
+const applyAttempts = 3;
+
+/**
+ * Makes the kernel what the config wants, and reads back that it is. What one pass undoes by the way (a device made anew
+ * loses its routes) the next puts right. The caller holds the lock.
+ *
+ * @returns the steps that were taken
+ */
+export async function apply(config: Config): Promise<Plan> {
+  await checkHost();
+  await loadModules();
+  await checkReversePathFilter();
+  const taken: Step[] = [];
+  for (let attempt = 1; ; attempt++) {
+    const next = await plan(config);
+    if (next.steps.length === 0) return { ...next, steps: taken };
+    if (attempt > applyAttempts)
+      throw new XgwError(`after ${applyAttempts} attempts the kernel still differs from the config`, {
+        remedy: "see what is left with `xgw plan`; something else may be changing it",
+        details: { steps: next.steps },
+      });
+    await execute(next);
+    taken.push(...next.steps);
+  }
+}
+
+/** Runs the steps phase by phase; see `phaseOrder` for why in this order. */
+async function execute({ desired, steps, constants }: Plan): Promise<void> {
+  const { instance } = desired;
+  const pins = new Pins(instance);
+  await addSlowPath(instance, steps);
+  for (const { fingerprint } of stepsOf(steps, "datapath.load")) loadDatapath(pins, fingerprint, constants);
+  const names = deviceNames(await readLinks());
+  setEntries(
+    pins,
+    stepsOf(steps, "entry.set").map(({ entry }) => entry),
+    names,
+  );
+  for (const { name, attachment, was } of stepsOf(steps, "attach")) attach(pins, name, attachment, was, names);
+  deleteEntries(
+    pins,
+    stepsOf(steps, "entry.delete").map(({ entry }) => entry),
+    names,
+  );
+  await removeElements(instance, steps);
+  await removeRoutes(steps);
+  await bumpGenerations(
+    pins,
+    stepsOf(steps, "generation.bump").map(({ tenant }) => tenant),
+  );
+  for (const { name } of stepsOf(steps, "detach")) detach(pins, name);
+  for (const { fingerprint } of stepsOf(steps, "datapath.unload")) pins.removeDatapath(fingerprint);
+  await removeDevices(stepsOf(steps, "device.delete").map(({ name }) => name));
+}
+
+/** What `teardown` removed. */
+export interface Removed {
+  readonly attachments: readonly string[];
+  readonly devices: readonly string[];
+  readonly table: boolean;
+}
+
+/** Removes everything of an instance and nothing else: programs first, the devices under them last. */
+export async function teardown(instance: string): Promise<Removed> {
+  await checkHost();
+  checkBpffs();
+  const pins = new Pins(instance);
+  const { state } = await observeSlowPath(instance);
+  const attachments = pins.links();
+  for (const name of attachments) detach(pins, name);
+  pins.removeAll();
+  if (state.rules !== "") await applyScript(`delete table ip ${tableName(instance)}\n`);
+  await removeRoutes([...state.routes.values()].filter((route) => !route.tunnel).map((route) => ({ kind: "route.delete", route })));
+  await removeDevices([...state.devices.keys()]);
+  return { attachments, devices: [...state.devices.keys()], table: state.rules !== "" };
+}

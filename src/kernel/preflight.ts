@@ -1,0 +1,79 @@
+/** What must be true before anything is changed: privilege, kernel, modules. */
+
+import { readFile } from "node:fs/promises";
+import { release } from "node:os";
+import { KernelError, PermissionError } from "../errors.js";
+import { run } from "./spawn.js";
+import { readSysctl } from "./sysctl.js";
+
+/** The first with conntrack look-ups by zone from XDP and tc, and flowtables that work with all of it. */
+const kernelFloor = [6, 12] as const;
+
+/** Capability numbers, linux/capability.h. */
+const capabilities = { CAP_NET_ADMIN: 12, CAP_SYS_ADMIN: 21, CAP_BPF: 39 } as const;
+
+/** One module each for VRF, GRE, conntrack, flowtable; others come with them. */
+const modules = ["vrf", "ip_gre", "nf_conntrack", "nf_flow_table", "nf_tables"] as const;
+
+/** @throws PermissionError, KernelError */
+export async function checkHost(): Promise<void> {
+  await checkCapabilities();
+  checkKernel(release());
+}
+
+async function checkCapabilities(): Promise<void> {
+  const status = await readFile("/proc/self/status", "utf8");
+  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? "0"}`);
+  const has = (bit: number) => (effective >> BigInt(bit)) & 1n;
+  const missing = Object.entries(capabilities).filter(([, bit]) => !has(bit));
+  if (missing.length === 0) return;
+  throw new PermissionError(`xgw lacks ${missing.map(([name]) => name).join(", ")}`, { remedy: "run it as root" });
+}
+
+/** @param version as `uname -r` prints it */
+export function checkKernel(version: string): void {
+  const [major = 0, minor = 0] = version.split(".").map((part) => Number.parseInt(part, 10));
+  const [floorMajor, floorMinor] = kernelFloor;
+  if (major > floorMajor || (major === floorMajor && minor >= floorMinor)) return;
+  throw new KernelError(`Linux ${version} is too old: xgw needs ${kernelFloor.join(".")} or later`, {
+    remedy: "install a newer kernel (on Debian 12: linux-image-amd64 from bookworm-backports) and boot it",
+  });
+}
+
+/**
+ * Loads the modules and sees that the kernel has what they bring, built in or not.
+ *
+ * @throws KernelError when it has not
+ */
+export async function loadModules(): Promise<void> {
+  await run("modprobe", ["-q", "-a", ...modules], { okCodes: [1] });
+  const probes: [string, Promise<boolean>][] = [
+    ["VRF devices (CONFIG_NET_VRF)", knows("net.vrf.strict_mode")],
+    ["conntrack (CONFIG_NF_CONNTRACK)", knows("net.netfilter.nf_conntrack_max")],
+    ["nft flowtables (CONFIG_NF_FLOW_TABLE)", knows("net.netfilter.nf_flowtable_tcp_timeout")],
+    ["GRE (CONFIG_NET_IPGRE)", hasSymbol("ipgre_tunnel_init|gre_tap_init|erspan_init")],
+  ];
+  const missing: string[] = [];
+  for (const [feature, present] of probes) if (!(await present)) missing.push(feature);
+  if (missing.length === 0) return;
+  throw new KernelError(`Linux ${release()} lacks ${missing.join(", ")}`, {
+    remedy: "boot a kernel that has them, such as Debian's linux-image-amd64 (not the cloud flavour)",
+  });
+}
+
+async function knows(sysctl: string): Promise<boolean> {
+  return (await readSysctl(sysctl)) !== undefined;
+}
+
+async function hasSymbol(pattern: string): Promise<boolean> {
+  const symbol = new RegExp(`\\b(${pattern})\\b`);
+  return symbol.test(await readFile("/proc/kallsyms", "utf8"));
+}
+
+/** @throws KernelError when a host-wide setting defeats what xgw sets on its own devices */
+export async function checkReversePathFilter(): Promise<void> {
+  if ((await readSysctl("net.ipv4.conf.all.rp_filter")) !== "1") return;
+  throw new KernelError("net.ipv4.conf.all.rp_filter is 1, which drops what comes out of tunnels", {
+    remedy: "set it to 0 or 2 (loose): sysctl net.ipv4.conf.all.rp_filter=2",
+  });
+}

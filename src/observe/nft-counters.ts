@@ -1,0 +1,42 @@
+/** What the nft rules have counted, by tenant. */
+
+import { formatValue, type NftValue, readTable } from "../kernel/nft.js";
+import { counterSets, tableName } from "../plan/rules.js";
+
+export interface Denied {
+  readonly direction: "inbound" | "outbound";
+  /** Index of the rule that denied; undefined where no rule matched, which denies too. */
+  readonly rule: number | undefined;
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+export interface NftCounters {
+  /** Tenant id -> packets that were refused. */
+  readonly denied: ReadonlyMap<number, readonly Denied[]>;
+  /** Tenant id -> packets (GRO's large ones count once) that the stack forwarded without the flowtable. */
+  readonly forwarded: ReadonlyMap<number, { readonly packets: number; readonly bytes: number }>;
+}
+
+export async function readNftCounters(instance: string): Promise<NftCounters> {
+  const table = await readTable(tableName(instance));
+  const rows = (set: string) =>
+    (table?.sets.find(({ name }) => name === set)?.elem ?? []).map((elem) => counted(elem as NftValue));
+  const denied = new Map<number, Denied[]>();
+  for (const [set, direction] of [
+    [counterSets.deniedInbound, "inbound"],
+    [counterSets.deniedOutbound, "outbound"],
+  ] as const)
+    for (const { key, packets, bytes } of rows(set)) {
+      const [zone = 0, mark = 0] = key.split(" . ").map(Number);
+      const rule = mark === 0 ? undefined : (mark & 0xffff) - 1;
+      denied.set(zone, [...(denied.get(zone) ?? []), { direction, rule, packets, bytes }]);
+    }
+  const forwarded = new Map(rows(counterSets.forwarded).map(({ key, packets, bytes }) => [Number(key), { packets, bytes }]));
+  return { denied, forwarded };
+}
+
+function counted(element: NftValue): { key: string; packets: number; bytes: number } {
+  const counter = typeof element === "object" && "elem" in element ? element.elem.counter : undefined;
+  return { key: formatValue(element), packets: counter?.packets ?? 0, bytes: counter?.bytes ?? 0 };
+}

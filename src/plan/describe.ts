@@ -1,0 +1,68 @@
+/** Steps in words, one line each, for `plan` and the log. `+` makes, `~` changes, `-` removes, `>` moves on. */
+
+import type { Attachment, Device, Entry, Route } from "./state.js";
+import { entryId } from "./state.js";
+import type { Step } from "./steps.js";
+
+export function describeStep(step: Step): string {
+  switch (step.kind) {
+    case "device.add":
+      return `+ device ${step.name}: ${describeDevice(step.device)}`;
+    case "device.set":
+      return `~ device ${step.name}: ${describeDevice(step.device)}`;
+    case "device.replace":
+      return `~ device ${step.name}, made anew: ${describeDevice(step.device)}`;
+    case "device.delete":
+      return `- device ${step.name}`;
+    case "sysctl.set":
+      return `~ sysctl ${step.name} = ${step.value}${step.was === undefined ? "" : ` (was ${step.was})`}`;
+    case "address.add":
+      return `+ address ${step.address.address} on ${step.address.device}`;
+    case "address.delete":
+      return `- address ${step.address.address} on ${step.address.device}`;
+    case "route.set":
+      return `${step.was ? "~" : "+"} route ${describeRoute(step.route)}`;
+    case "route.delete":
+      return `- route ${describeRoute(step.route)}`;
+    case "rules.set":
+      return step.was === "" ? "+ nft rules" : `~ nft rules (were version ${step.was})`;
+    case "flowtable.add":
+      return `+ flowtable device ${step.device}`;
+    case "element.set":
+      return `${step.was ? "~" : "+"} nft ${step.element.set}: ${step.element.key} : ${step.element.value}`;
+    case "element.delete":
+      return `- nft ${step.element.set}: ${step.element.key}`;
+    case "datapath.load":
+      return `+ programs ${step.fingerprint}`;
+    case "datapath.unload":
+      return `- programs ${step.fingerprint}`;
+    case "entry.set":
+      return `${step.was ? "~" : "+"} map ${describeEntry(step.entry)}`;
+    case "entry.delete":
+      return `- map ${entryId(step.entry)}`;
+    case "attach":
+      return `${step.was ? "~" : "+"} attach ${describeAttachment(step.attachment)}`;
+    case "detach":
+      return `- attachment ${step.name}`;
+    case "generation.bump":
+      return `> generation of tenant ${step.tenant}: its flows are decided anew`;
+  }
+}
+
+function describeDevice(device: Device): string {
+  if (device.kind === "vrf") return `vrf, route table ${device.routeTable}`;
+  return `${device.kind}, key ${device.key}, local ${device.local}, mtu ${device.mtu}, in ${device.vrf}`;
+}
+
+function describeRoute({ routeTable, to, tunnel }: Route): string {
+  const where = tunnel ? `via ${tunnel.via}, key ${tunnel.key}, dev ${tunnel.device}` : "unreachable";
+  return `${to} in table ${routeTable}: ${where}`;
+}
+
+function describeEntry(entry: Entry): string {
+  return entry.map === "endpoints" ? `${entryId(entry)} : ${entry.via}` : entryId(entry);
+}
+
+function describeAttachment({ program, device, hook, mode, fingerprint }: Attachment): string {
+  return `${program} (${fingerprint}) to ${device}, ${hook}${mode ? ` ${mode}` : ""}`;
+}
