@@ -41,7 +41,7 @@ it("every key of the config has a description for editors", () => {
 describe("docs/config.md", () => {
   const text = readFileSync(join(root, "docs/config.md"), "utf8");
   // A key's row begins with the key in code marks and has four columns; other tables have fewer.
-  const documented = [...text.matchAll(/^\| `([^`]+)` \|[^|\n]*\|[^|\n]*\|[^|\n]*\|$/gm)]
+  const documented = [...text.matchAll(/^\| `([^`]+)`\s*\|[^|\n]*\|[^|\n]*\|[^|\n]*\|$/gm)]
     .map((match) => match[1] as string)
     .filter((key) => key !== "inbound" && key !== "outbound");
 
