@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT
 import { defineConfig } from "vitest/config";
 
 /** Programs, bindings and the lab all use the one kernel that there is: a file at a time, and time enough. */

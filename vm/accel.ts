@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT
 import { constants } from "node:fs";
 import { access, mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { exec } from "./exec.js";

@@ -1,5 +1,3 @@
-// SPDX-License-Identifier: MIT
-
 /** What differs between the machines that xgw can be tested on. */
 export interface Arch {
   /** Debian's name. */

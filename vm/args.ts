@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT
 import { parseArgs } from "node:util";
 import { UsageError } from "./usage.js";
 

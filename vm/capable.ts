@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT
 // Whether the kernel that runs here can do what xgw needs. Nothing is left behind: all is tried in a network namespace
 // of its own that ends with the process in it.
 import { existsSync } from "node:fs";

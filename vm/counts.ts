@@ -1,5 +1,3 @@
-// SPDX-License-Identifier: MIT
-
 export interface Counts {
   readonly passed: number;
   readonly failed: number;

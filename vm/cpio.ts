@@ -1,5 +1,3 @@
-// SPDX-License-Identifier: MIT
-
 /** A file system image in the kernel's initramfs format ("newc"). */
 export class CpioArchive {
   readonly #chunks: Buffer[] = [];

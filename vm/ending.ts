@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT
 import type { GuestResult } from "./guest.js";
 
 /** Says why a guest ended if its command did not end it, and returns the exit status that stands for it. */

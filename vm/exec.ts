@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 

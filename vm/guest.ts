@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import type { Duplex, Readable } from "node:stream";

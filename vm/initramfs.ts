@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile, rename, writeFile } from "node:fs/promises";

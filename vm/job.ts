@@ -1,5 +1,3 @@
-// SPDX-License-Identifier: MIT
-
 export interface Job {
   readonly command: readonly string[];
   readonly cwd: string;

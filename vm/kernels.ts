@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";

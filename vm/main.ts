@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT
 // npm run vm: one command, or a shell, on another kernel.
 import { parseVmArgs, type VmArgs, vmUsage } from "./args.js";
 import { reportEnding } from "./ending.js";

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT
 import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { missingForBpf, missingForGateway } from "./capable.js";

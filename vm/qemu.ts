@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT
 import { type ChildProcess, type IOType, spawn } from "node:child_process";
 import { hostArch } from "./arch.js";
 import type { Kernel } from "./kernels.js";

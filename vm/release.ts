@@ -1,5 +1,3 @@
-// SPDX-License-Identifier: MIT
-
 /** Compares the leading "major.minor" of two kernel releases. */
 export function atLeast(release: string, floor: string): boolean {
   const [major = 0, minor = 0] = release.split(".").map((part) => Number.parseInt(part, 10));

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT
 import { mkdir } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { accelArgs } from "./accel.js";

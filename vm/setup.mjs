@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT
 // Makes a fresh clone on Debian 12 or 13 ready to run: packages, npm modules, builds. Does only what is still to be
 // done, and with nothing to do it ends in a fraction of a second. Plain Node.js: it runs before anything is installed.
 import { SetupError } from "./setup/error.mjs";

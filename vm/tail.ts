@@ -1,5 +1,3 @@
-// SPDX-License-Identifier: MIT
-
 /** Keeps the last bytes of a stream. */
 export class Tail {
   #data = Buffer.alloc(0);

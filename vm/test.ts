@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT
 // npm test: all tests, each on a kernel that can run it, and their count as the last line.
 import { mkdtemp, rm } from "node:fs/promises";
 import { release, tmpdir } from "node:os";

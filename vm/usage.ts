@@ -1,4 +1,2 @@
-// SPDX-License-Identifier: MIT
-
 /** A command line that cannot be obeyed. */
 export class UsageError extends Error {}

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile, rm } from "node:fs/promises";

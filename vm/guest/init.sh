@@ -1,5 +1,4 @@
 #!/bin/busybox sh
-# SPDX-License-Identifier: MIT
 # First process of the guest. Makes a root file system of the host's (read-only, over 9p) and a
 # scratch layer in memory, and hands over to run.sh in it.
 B=/bin/busybox

@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: MIT
 # First process of the guest once its root is in place. Reads one line from the control port (a shell
 # script, base64), runs it with its output on the other two ports, and answers with its status.
 B=/run/xgw-vm/busybox

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT
 import { spawn, spawnSync } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stateDir } from "./paths.mjs";

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT
 import { existsSync, writeFileSync } from "node:fs";
 import { output, runLogged } from "./command.mjs";
 import { SetupError } from "./error.mjs";

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT
 import { readFileSync } from "node:fs";
 import { SetupError } from "./error.mjs";
 

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { runLogged } from "./command.mjs";
