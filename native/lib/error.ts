@@ -31,6 +31,8 @@ export class BpfError extends Error {
   readonly errno: number;
   /** The error number's name, such as "EPERM". */
   readonly code: string;
+  /** Why, without the operation and the code around it. */
+  readonly reason: string;
   /** The verifier's whole log, when it was the verifier that said no. */
   readonly verifierLog: string | undefined;
   /** All that libbpf printed during the call, when that was anything. */
@@ -41,15 +43,18 @@ export class BpfError extends Error {
     const failure = details.log === undefined ? undefined : findVerifierFailure(details.log);
     const code = errnoName(errno);
     const subject = details.objectName === undefined ? "" : ` ${details.objectName}`;
+    let reason: string;
     if (failure !== undefined) {
+      reason = failure.reason;
       const where = failure.sourceLine === undefined ? "" : `${failure.sourceLine}: `;
       super(
         `${where}${failure.reason} (program ${failure.program} rejected by the verifier; ${details.operation}${subject}: ${code})`,
       );
     } else {
-      const reason = details.reason ?? lastComplaint(details.log) ?? errnoText(errno);
+      reason = details.reason ?? lastComplaint(details.log) ?? errnoText(errno);
       super(`${details.operation}${subject}: ${reason} (${code})`);
     }
+    this.reason = reason;
     this.operation = details.operation;
     this.objectName = details.objectName;
     this.errno = errno;

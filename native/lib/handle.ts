@@ -1,5 +1,5 @@
 /** Descriptors with an owner: closed once, and refused after that. */
-import { unlinkSync } from "node:fs";
+import { readlinkSync, unlinkSync } from "node:fs";
 import { addon } from "./addon.js";
 import { EINVAL } from "./errno.js";
 import { BpfError, check, closedError } from "./error.js";
@@ -71,6 +71,22 @@ export abstract class FdHandle implements Disposable {
   protected duplicateFd(): number {
     return check(addon.duplicate(this.fd), "duplicate", this.label);
   }
+}
+
+/** What a descriptor is of, as the kernel names it in /proc. */
+const KINDS = { map: "anon_inode:bpf-map", program: "anon_inode:bpf-prog", link: "anon_inode:bpf_link" } as const;
+
+/**
+ * @internal A descriptor for a pin that is of the kind wanted.
+ * @throws BpfError ENOENT when there is no such pin; EINVAL when it is of another kind.
+ */
+export function openPin(kind: keyof typeof KINDS, path: string, fileFlags = 0): number {
+  const operation = `open pinned ${kind}`;
+  const fd = check(addon.openPin(path, fileFlags), operation, path);
+  const seen = readlinkSync(`/proc/self/fd/${fd}`);
+  if (seen === KINDS[kind]) return fd;
+  addon.closeFd(fd);
+  throw new BpfError({ operation, objectName: path, errno: EINVAL, reason: `the pin is not a ${kind}` });
 }
 
 /** Removes a pin by its path alone. */

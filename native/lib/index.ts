@@ -3,6 +3,10 @@ import { addon } from "./addon.js";
 
 export type { Anchor, MultiOptions, NetkitOptions, TcxOptions, XdpMode, XdpOptions } from "./attach.js";
 export { Btf } from "./btf/btf.js";
+export * as codec from "./btf/codec.js";
+export { type Codec, type CodecValue, codecOf } from "./btf/codec.js";
+export { type BtfInfo, btfById, listBtf } from "./btf/kernel.js";
+export { type ByteOrder, type FieldLayout, type Layout, type LayoutOptions, layoutOf } from "./btf/layout.js";
 export type { BtfKind, BtfMember, BtfType, BtfTypeOf } from "./btf/types.js";
 export { possibleCpus } from "./cpus.js";
 export { type AttachType, type LinkType, MapFlag, type MapType, type ProgramType } from "./enums.js";
@@ -18,6 +22,7 @@ export { BpfObject, type MapSpec, type ObjectOpenOptions, type ProgramSpec } fro
 export { BpfProgram, type TestRunOptions, type TestRunResult } from "./program.js";
 export { type HookQuery, queryNetkit, queryTcx, queryXdp, setXdp, type XdpQuery } from "./query.js";
 export { RingBuffer, type RingBufferOptions } from "./ring-buffer.js";
+export { type MapTypeSource, TypedMap, type TypedMapOptions } from "./typed-map.js";
 export type { VariableSpec } from "./variables.js";
 
 /** The version of the libbpf inside, such as "v1.4". */

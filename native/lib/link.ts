@@ -1,8 +1,8 @@
 /** A BPF link: the attachment of a program as an object. It ends with its last handle or pin. */
 import { addon } from "./addon.js";
 import type { LinkType } from "./enums.js";
-import { BpfError, check, invalid } from "./error.js";
-import { FdHandle } from "./handle.js";
+import { BpfError, check } from "./error.js";
+import { FdHandle, openPin } from "./handle.js";
 import { fdById } from "./ids.js";
 import { type LinkInfo, readLinkInfo } from "./info.js";
 import type { BpfProgram } from "./program.js";
@@ -28,13 +28,7 @@ export class BpfLink extends FdHandle {
 
   /** @throws BpfError ENOENT when there is no such pin; EINVAL when the pin is not a link. */
   static openPinned(path: string): BpfLink {
-    const fd = check(addon.openPin(path, 0), "open pinned link", path);
-    try {
-      return new BpfLink(fd, path, path);
-    } catch (error) {
-      if (error instanceof BpfError) throw invalid("open pinned link", path, "the pin is not a link");
-      throw error;
-    }
+    return new BpfLink(openPin("link", path), path, path);
   }
 
   static openById(id: number): BpfLink {

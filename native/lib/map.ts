@@ -4,7 +4,7 @@ import { possibleCpus } from "./cpus.js";
 import { isPerCpu, MAP_TYPES, type MapType, numberIn } from "./enums.js";
 import { EEXIST, ENOENT } from "./errno.js";
 import { BpfError, check, invalid } from "./error.js";
-import { FdHandle } from "./handle.js";
+import { FdHandle, openPin } from "./handle.js";
 import { fdById, fdByName } from "./ids.js";
 import { type MapInfo, readMapInfo } from "./info.js";
 import { type Batch, type BatchOptions, deleteBatch, readBatches, updateBatch } from "./map-batch.js";
@@ -44,6 +44,7 @@ export class BpfMap extends FdHandle {
   #info: MapInfo;
   readonly #keySize: number;
   readonly #valueSize: number;
+  readonly #valueStride: number;
   readonly #perCpu: boolean;
 
   private constructor(fd: number, label: string, pinPath?: string) {
@@ -57,6 +58,7 @@ export class BpfMap extends FdHandle {
     this.#keySize = this.#info.keySize;
     this.#valueSize = this.#info.valueSize;
     this.#perCpu = isPerCpu(this.#info.type);
+    this.#valueStride = this.#perCpu ? perCpuStride(this.#valueSize) * possibleCpus() : this.#valueSize;
   }
 
   /** Makes a map. It lives as long as a handle, a pin or a program holds it. */
@@ -71,13 +73,7 @@ export class BpfMap extends FdHandle {
 
   /** @throws BpfError ENOENT when there is no such pin; EINVAL when the pin is not a map. */
   static openPinned(path: string, options: { readOnly?: boolean } = {}): BpfMap {
-    const fd = check(addon.openPin(path, options.readOnly ? 1 << 3 : 0), "open pinned map", path);
-    try {
-      return new BpfMap(fd, path, path);
-    } catch (error) {
-      if (error instanceof BpfError) throw invalid("open pinned map", path, "the pin is not a map");
-      throw error;
-    }
+    return new BpfMap(openPin("map", path, options.readOnly ? 1 << 3 : 0), path, path);
   }
 
   static openById(id: number): BpfMap {
@@ -135,7 +131,7 @@ export class BpfMap extends FdHandle {
 
   /** Bytes that one element's value takes in batch buffers: of all CPUs, each rounded up to 8, in per-CPU maps. */
   get valueStride(): number {
-    return this.#perCpu ? perCpuStride(this.#valueSize) * possibleCpus() : this.#valueSize;
+    return this.#valueStride;
   }
 
   /** What the kernel says of the map, read anew. */
@@ -147,11 +143,7 @@ export class BpfMap extends FdHandle {
   /** The value of a key, or undefined. */
   get(key: Uint8Array): Buffer | undefined {
     this.#single("get from");
-    this.#checkKey(key, "get from");
-    const value = Buffer.allocUnsafe(this.#valueSize);
-    const rc = addon.mapLookup(this.fd, key, value, 0);
-    if (rc === 0) return value;
-    return this.#absent(rc, "get from");
+    return this.getPacked(key);
   }
 
   /**
@@ -161,9 +153,7 @@ export class BpfMap extends FdHandle {
    */
   set(key: Uint8Array, value: Uint8Array, options: UpdateOptions = {}): void {
     this.#single("set in");
-    this.#checkKey(key, "set in");
-    this.#checkValue(value, this.#valueSize, "set in");
-    this.#done(addon.mapUpdate(this.fd, key, value, UPDATE_FLAGS[options.flag ?? "any"]), "set in");
+    this.setPacked(key, value, options);
   }
 
   /** Deletes a key. False when it was not there. */
@@ -176,49 +166,56 @@ export class BpfMap extends FdHandle {
   }
 
   has(key: Uint8Array): boolean {
-    this.#checkKey(key, "get from");
-    const rc = addon.mapLookup(this.fd, key, Buffer.allocUnsafe(this.valueStride), 0);
-    if (rc === 0) return true;
-    this.#absent(rc, "get from");
-    return false;
+    return this.getPacked(key) !== undefined;
   }
 
   /** Looks up and deletes in one step; undefined when the key was not there. */
   take(key: Uint8Array): Buffer | undefined {
     this.#single("take from");
-    this.#checkKey(key, "take from");
-    const value = Buffer.allocUnsafe(this.#valueSize);
-    const rc = addon.mapTake(this.fd, key, value, 0);
-    if (rc === 0) return value;
-    return this.#absent(rc, "take from");
+    return this.takePacked(key);
   }
 
   /** The values of a key, one for each possible CPU, or undefined. */
   getPerCpu(key: Uint8Array): Buffer[] | undefined {
     this.#multiple("get from");
-    this.#checkKey(key, "get from");
-    const packed = Buffer.allocUnsafe(this.valueStride);
-    const rc = addon.mapLookup(this.fd, key, packed, 0);
-    if (rc === 0) return splitPerCpu(packed, this.#valueSize);
-    return this.#absent(rc, "get from");
+    const packed = this.getPacked(key);
+    return packed === undefined ? undefined : splitPerCpu(packed, this.#valueSize);
   }
 
   /** Sets the value of a key on every possible CPU. */
   setPerCpu(key: Uint8Array, values: readonly Uint8Array[], options: UpdateOptions = {}): void {
     this.#multiple("set in");
-    this.#checkKey(key, "set in");
-    const packed = this.packPerCpu(values);
-    this.#done(addon.mapUpdate(this.fd, key, packed, UPDATE_FLAGS[options.flag ?? "any"]), "set in");
+    this.setPacked(key, this.packPerCpu(values), options);
   }
 
   /** Looks up and deletes a key of a per-CPU map. */
   takePerCpu(key: Uint8Array): Buffer[] | undefined {
     this.#multiple("take from");
+    const packed = this.takePacked(key);
+    return packed === undefined ? undefined : splitPerCpu(packed, this.#valueSize);
+  }
+
+  /** @internal Values here and below are of valueStride bytes, for per-CPU maps and others alike. */
+  getPacked(key: Uint8Array): Buffer | undefined {
+    this.#checkKey(key, "get from");
+    const value = Buffer.allocUnsafe(this.valueStride);
+    const rc = addon.mapLookup(this.fd, key, value, 0);
+    return rc === 0 ? value : this.#absent(rc, "get from");
+  }
+
+  /** @internal */
+  setPacked(key: Uint8Array, value: Uint8Array, options: UpdateOptions): void {
+    this.#checkKey(key, "set in");
+    this.#checkValue(value, this.valueStride, "set in");
+    this.#done(addon.mapUpdate(this.fd, key, value, UPDATE_FLAGS[options.flag ?? "any"]), "set in");
+  }
+
+  /** @internal */
+  takePacked(key: Uint8Array): Buffer | undefined {
     this.#checkKey(key, "take from");
-    const packed = Buffer.allocUnsafe(this.valueStride);
-    const rc = addon.mapTake(this.fd, key, packed, 0);
-    if (rc === 0) return splitPerCpu(packed, this.#valueSize);
-    return this.#absent(rc, "take from");
+    const value = Buffer.allocUnsafe(this.valueStride);
+    const rc = addon.mapTake(this.fd, key, value, 0);
+    return rc === 0 ? value : this.#absent(rc, "take from");
   }
 
   /** One value a CPU as the kernel wants them: in one piece, each rounded up to 8 bytes. */

@@ -3,6 +3,8 @@ import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { type AddonMapSpec, type AddonProgramSpec, addon } from "./addon.js";
 import { Btf } from "./btf/btf.js";
+import { codecOf } from "./btf/codec.js";
+import { layoutOf } from "./btf/layout.js";
 import {
   ATTACH_TYPES,
   type AttachType,
@@ -18,6 +20,7 @@ import { BpfError, check, closedError, invalid } from "./error.js";
 import { drainLog } from "./log.js";
 import { BpfMap } from "./map.js";
 import { BpfProgram } from "./program.js";
+import { TypedMap, type TypedMapOptions } from "./typed-map.js";
 import { listVariables, type VariableSpec, variableBytes } from "./variables.js";
 
 export interface ObjectOpenOptions {
@@ -75,6 +78,8 @@ export class BpfObject implements Disposable {
   readonly btf: Btf | undefined;
   #handle: number;
   #loaded = false;
+  /** As the file had them: libbpf forgets, at load, those of maps that the kernel takes no BTF for. */
+  readonly #typeIds: Map<string, Pick<MapSpec, "btfKeyTypeId" | "btfValueTypeId">>;
   readonly #maps = new Map<string, BpfMap>();
   readonly #programs = new Map<string, BpfProgram>();
 
@@ -82,6 +87,9 @@ export class BpfObject implements Disposable {
     this.#handle = handle;
     const spec = addon.objectDescribe(handle);
     this.name = spec.name;
+    this.#typeIds = new Map(
+      spec.maps.map(({ name, btfKeyTypeId, btfValueTypeId }) => [name, { btfKeyTypeId, btfValueTypeId }]),
+    );
     this.btf = spec.btf === undefined ? undefined : Btf.parse(spec.btf);
   }
 
@@ -107,7 +115,10 @@ export class BpfObject implements Disposable {
 
   /** The maps as they are to be made, in the object's order. */
   get maps(): MapSpec[] {
-    return addon.objectDescribe(this.#open("describe")).maps.map(mapSpec);
+    return addon.objectDescribe(this.#open("describe")).maps.map((map) => ({
+      ...mapSpec(map),
+      ...this.#typeIds.get(map.name),
+    }));
   }
 
   /** The programs as they are to be loaded. */
@@ -135,10 +146,10 @@ export class BpfObject implements Disposable {
   }
 
   /**
-   * Gives a global variable its value, before load(): a number for integers and enums (checked against the type's range),
-   * bytes for all else.
+   * Gives a global variable its value, before load(): a number for integers (checked against the type's range), objects for
+   * structs and so on as its BTF has it, or its bytes.
    */
-  setVariable(name: string, value: number | bigint | boolean | Uint8Array): this {
+  setVariable(name: string, value: unknown): this {
     this.#unloaded("set variable", name);
     const variable = this.variableSpec(name);
     if (this.btf === undefined) throw this.#missing("variable", name);
@@ -162,6 +173,13 @@ export class BpfObject implements Disposable {
       throw new BpfError({ operation: "get variable", objectName: name, errno: section ?? ENOENT });
     }
     return Buffer.from(section.subarray(variable.offset, variable.offset + variable.size));
+  }
+
+  /** A global variable's value by its BTF, as setVariable() takes it; see {@link getVariable}. */
+  readVariable(name: string): unknown {
+    const bytes = this.getVariable(name);
+    if (this.btf === undefined) throw this.#missing("variable", name);
+    return codecOf(layoutOf(this.btf, this.variableSpec(name).typeId)).decode(bytes);
   }
 
   resizeMap(name: string, maxEntries: number): this {
@@ -269,6 +287,13 @@ export class BpfObject implements Disposable {
       this.#maps.set(name, map);
     }
     return map;
+  }
+
+  /** A loaded map as typed objects, by the object's BTF. @throws BpfError ENOENT */
+  typedMap<K = unknown, V = unknown>(name: string, options: TypedMapOptions<K, V> = {}): TypedMap<K, V> {
+    const map = this.map(name);
+    const { btfKeyTypeId: keyTypeId, btfValueTypeId: valueTypeId } = this.mapSpec(name);
+    return new TypedMap(map, { types: { btf: this.btf, keyTypeId, valueTypeId }, ...options });
   }
 
   /** A loaded program. The same handle each time, the object's to close. @throws BpfError ENOENT; EINVAL if not loaded */

@@ -11,8 +11,8 @@ import {
 } from "./attach.js";
 import type { ProgramType } from "./enums.js";
 import { ENOSPC } from "./errno.js";
-import { BpfError, check, invalid } from "./error.js";
-import { FdHandle } from "./handle.js";
+import { BpfError } from "./error.js";
+import { FdHandle, openPin } from "./handle.js";
 import { fdById, fdByName } from "./ids.js";
 import { type ProgramInfo, readProgramInfo } from "./info.js";
 import type { BpfLink } from "./link.js";
@@ -69,13 +69,7 @@ export class BpfProgram extends FdHandle {
 
   /** @throws BpfError ENOENT when there is no such pin; EINVAL when the pin is not a program. */
   static openPinned(path: string): BpfProgram {
-    const fd = check(addon.openPin(path, 0), "open pinned program", path);
-    try {
-      return new BpfProgram(fd, path, path);
-    } catch (error) {
-      if (error instanceof BpfError) throw invalid("open pinned program", path, "the pin is not a program");
-      throw error;
-    }
+    return new BpfProgram(openPin("program", path), path, path);
   }
 
   static openById(id: number): BpfProgram {

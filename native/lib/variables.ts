@@ -1,7 +1,9 @@
 /** An object's global variables: where they lie, and their values as bytes. */
 import type { AddonMapSpec } from "./addon.js";
 import type { Btf } from "./btf/btf.js";
-import { invalid } from "./error.js";
+import { codecOf } from "./btf/codec.js";
+import { type Layout, layoutOf } from "./btf/layout.js";
+import { BpfError, invalid } from "./error.js";
 
 export interface VariableSpec {
   name: string;
@@ -41,12 +43,8 @@ export function listVariables(btf: Btf | undefined, maps: readonly AddonMapSpec[
   return variables;
 }
 
-/** A value as the bytes of the variable's type. */
-export function variableBytes(
-  btf: Btf,
-  variable: VariableSpec,
-  value: number | bigint | boolean | Uint8Array,
-): Uint8Array {
+/** A value as the bytes of the variable's type: bytes as they are, anything else by the type's codec. */
+export function variableBytes(btf: Btf, variable: VariableSpec, value: unknown): Uint8Array {
   const operation = "set variable";
   if (value instanceof Uint8Array) {
     if (value.byteLength !== variable.size) {
@@ -54,22 +52,17 @@ export function variableBytes(
     }
     return value;
   }
-  const type = btf.resolve(variable.typeId);
-  if (type.kind !== "int" && type.kind !== "enum" && type.kind !== "enum64") {
-    throw invalid(operation, variable.name, `a ${type.kind} takes a Buffer of ${variable.size} bytes`);
+  const layout = layoutOf(btf, variable.typeId);
+  try {
+    return codecOf(layout).encode(asTruth(value, layout));
+  } catch (error) {
+    throw error instanceof BpfError ? invalid(operation, variable.name, error.reason) : error;
   }
-  if (typeof value === "number" && !Number.isInteger(value)) {
-    throw invalid(operation, variable.name, `${value} is no integer`);
-  }
-  const bits = type.size * 8;
-  const number = BigInt(value);
-  const wrapped = type.signed ? BigInt.asIntN(bits, number) : BigInt.asUintN(bits, number);
-  if (wrapped !== number) {
-    throw invalid(operation, variable.name, `${number} does not fit ${type.signed ? "" : "un"}signed ${bits} bits`);
-  }
-  const bytes = Buffer.alloc(type.size);
-  for (let i = 0; i < type.size; i++) {
-    bytes[btf.endianness === "LE" ? i : type.size - 1 - i] = Number((wrapped >> BigInt(8 * i)) & 0xffn);
-  }
-  return bytes;
+}
+
+/** A bool takes 0 and 1 too, an integer true and false: C does not tell them apart either. */
+function asTruth(value: unknown, layout: Layout): unknown {
+  if (layout.kind === "bool" && (value === 0 || value === 1)) return value === 1;
+  if (layout.kind === "int" && typeof value === "boolean") return value ? 1 : 0;
+  return value;
 }

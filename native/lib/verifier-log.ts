@@ -27,17 +27,17 @@ export function findVerifierFailure(text: string): VerifierFailure | undefined {
   const log = text.slice(begin + BEGIN.length, end < 0 ? undefined : end);
   const program = /prog '([^']*)': $/.exec(text.slice(0, begin))?.[1] ?? "";
   const lines = log.split("\n");
-  let reason = "";
-  let reasonAt = lines.length;
-  for (let i = lines.length - 1; i >= 0; i--) {
-    const line = lines[i] ?? "";
-    if (NOISE.test(line) || TRACE.test(line)) continue;
-    reason = line.trim();
-    reasonAt = i;
-    break;
-  }
+  const quiet = (line: string | undefined) => line === undefined || NOISE.test(line);
+  let stop = lines.length;
+  while (stop > 0 && quiet(lines[stop - 1])) stop--;
+  let start = stop;
+  while (start > 0 && !quiet(lines[start - 1]) && !TRACE.test(lines[start - 1] ?? "")) start--;
+  const reason = lines
+    .slice(start, stop)
+    .map((line) => line.trim())
+    .join("; ");
   const sourceLine = lines
-    .slice(0, reasonAt)
+    .slice(0, start)
     .findLast((line) => line.startsWith("; "))
     ?.slice(2)
     .trim();

@@ -1,0 +1,76 @@
+/** Places in the kernel that a test may use, and that vanish with it. */
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { inNetNamespace, interfaceIndex } from "libbpf-ts";
+import { onTestFinished } from "vitest";
+
+const BPFFS = "/sys/fs/bpf";
+let serial = 0;
+
+function unique(): string {
+  return `libbpfts${process.pid}x${serial++}`;
+}
+
+function ensureBpffs(): void {
+  const mounted = readFileSync("/proc/mounts", "utf8").includes(` ${BPFFS} bpf `);
+  if (!mounted) execFileSync("mount", ["-t", "bpf", "bpf", BPFFS]);
+}
+
+/** A directory in a bpffs; gone, with its pins, when the test is over. */
+export function pinDirectory(): string {
+  ensureBpffs();
+  const path = `${BPFFS}/${unique()}`;
+  mkdirSync(path);
+  onTestFinished(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+export interface TestNamespace {
+  name: string;
+  path: string;
+  /** Index of "v0", whose peer is "v1"; both are up. */
+  ifindex: number;
+  peerIfindex: number;
+  /** Runs synchronous work with this thread in the namespace. */
+  inside<T>(work: () => T): T;
+}
+
+/** A network namespace with a veth pair in it; gone when the test is over. */
+export function netNamespace(): TestNamespace {
+  const name = unique();
+  const path = `/run/netns/${name}`;
+  execFileSync("ip", ["netns", "add", name]);
+  onTestFinished(() => {
+    execFileSync("ip", ["netns", "del", name]);
+  });
+  execFileSync("ip", ["-n", name, "link", "add", "v0", "type", "veth", "peer", "name", "v1"]);
+  execFileSync("ip", ["-n", name, "link", "set", "v0", "up"]);
+  execFileSync("ip", ["-n", name, "link", "set", "v1", "up"]);
+  const inside = <T>(work: () => T): T => inNetNamespace(path, work as () => never);
+  return {
+    name,
+    path,
+    inside,
+    ifindex: inside(() => interfaceIndex("v0")),
+    peerIfindex: inside(() => interfaceIndex("v1")),
+  };
+}
+
+/** What bpftool prints as JSON; in a network namespace if given. */
+export function bpftool(args: string[], netns?: string): unknown {
+  const command = netns === undefined ? ["bpftool"] : ["ip", "netns", "exec", netns, "bpftool"];
+  const [program = "bpftool", ...rest] = [...command, "-j", ...args];
+  const out = execFileSync(program, rest, { encoding: "utf8" });
+  return out === "" ? undefined : JSON.parse(out);
+}
+
+/** The text that a call throws, or what it returned instead. */
+export function failure(call: () => unknown): { code?: string; message: string; errno?: number } {
+  let returned: unknown;
+  try {
+    returned = call();
+  } catch (error) {
+    return error as { code?: string; message: string };
+  }
+  return { message: `did not throw, returned ${String(returned)}` };
+}
