@@ -37,6 +37,12 @@ export class AptSuite {
     return apt;
   }
 
+  /** The names of the packages that match a regular expression. */
+  async search(pattern: string): Promise<string[]> {
+    const text = await exec("apt-cache", [...this.#options, "search", "--names-only", pattern]);
+    return text.split("\n").flatMap((line) => line.split(" - ")[0] || []);
+  }
+
   /** The fields of the newest version of a package; undefined if the suite has no such package. */
   async show(name: string): Promise<Map<string, string> | undefined> {
     const text = await exec("apt-cache", [...this.#options, "show", "--no-all-versions", name]).catch(() => "");

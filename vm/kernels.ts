@@ -8,12 +8,10 @@ import { cacheDir, repoRoot } from "./root.js";
 import { extractVmlinux } from "./vmlinux.js";
 
 interface KernelSpec {
-  /** Tried in order. */
+  /** What the release starts with: "6.12". */
+  readonly series: string;
+  /** Debian suites, tried in order. */
   readonly suites: readonly string[];
-  /** The package that depends on the newest kernel image. */
-  readonly meta: string;
-  /** What the version must start with. */
-  readonly version: string;
 }
 
 interface KernelMatrix {
@@ -78,7 +76,7 @@ async function fetchKernel(name: string, spec: KernelSpec, dir: string, log: (li
 async function fetchFrom(suite: string, spec: KernelSpec, dir: string, log: (line: string) => void): Promise<void> {
   const arch = hostArch().debian;
   const apt = await AptSuite.open(suite, arch, join(cacheDir(), "apt", suite));
-  const { packages, release } = await resolvePackages(apt, spec, arch);
+  const { packages, release } = await resolvePackages(apt, spec.series, arch);
   log(`fetching Linux ${release} from Debian ${suite} (about 100 MB, once)`);
   const work = `${dir}.${process.pid}`;
   try {
@@ -104,18 +102,21 @@ async function fetchFrom(suite: string, spec: KernelSpec, dir: string, log: (lin
   }
 }
 
-/** From the meta package to the packages that hold the image and the modules: one in Linux 6.12, four in 7.2. */
-async function resolvePackages(apt: AptSuite, spec: KernelSpec, arch: string) {
-  const metaName = `${spec.meta}-${arch}`;
-  const meta = await apt.show(metaName);
-  const release = /\blinux-image-(\d[^\s,]*)/.exec(meta?.get("Depends") ?? "")?.[1];
-  if (!meta || !release) throw new Error(`no ${metaName}`);
-  const version = meta.get("Version") ?? "";
-  if (!version.startsWith(spec.version)) throw new Error(`${metaName} is ${version}, not ${spec.version}`);
-  const name = `linux-image-${release}`;
-  const depends = (await apt.show(name))?.get("Depends") ?? "";
+/** The packages that hold the newest image of a series and its modules: one in Linux 6.12, four in 7.2. */
+async function resolvePackages(apt: AptSuite, series: string, arch: string) {
+  // Other flavours have another word before the architecture: "-cloud-amd64" (which lacks 9p), "-rt-amd64".
+  const images = await apt.search(`^linux-image-${series.replaceAll(".", "\\.")}\\.[^-]*-${arch}$`);
+  const image = newest(images);
+  if (image === undefined) throw new Error(`no Linux ${series}`);
+  const release = image.slice("linux-image-".length);
+  const depends = (await apt.show(image))?.get("Depends") ?? "";
   const parts = depends.split(/[\s,|]+/).filter((part) => part.startsWith("linux-") && part.endsWith(`-${release}`));
-  return { packages: [name, ...parts], release };
+  return { packages: [image, ...parts], release };
+}
+
+function newest(names: readonly string[]): string | undefined {
+  const { compare } = new Intl.Collator("en", { numeric: true });
+  return names.toSorted(compare).at(-1);
 }
 
 /** The file to boot, relative to the root of the unpacked packages. */

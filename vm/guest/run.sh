@@ -40,7 +40,7 @@ ulimit -Hn 524288
 echo ready >&3
 
 if [ "$interactive" = 1 ]; then
-	$B setsid $B cttyhack $B sh /run/xgw-vm/job/command </dev/console >/dev/console 2>&1 3>&-
+	$B setsid $B cttyhack /bin/sh /run/xgw-vm/job/command </dev/console >/dev/console 2>&1 3>&-
 	echo "exit $?" >&3
 	$B poweroff -f
 fi
@@ -50,7 +50,7 @@ $B cat /run/xgw-vm/job/out >"$(port 1)" 3>&- &
 out=$!
 $B cat /run/xgw-vm/job/err >"$(port 2)" 3>&- &
 err=$!
-$B setsid $B sh /run/xgw-vm/job/command </dev/null >/run/xgw-vm/job/out 2>/run/xgw-vm/job/err 3>&- &
+$B setsid /bin/sh /run/xgw-vm/job/command </dev/null >/run/xgw-vm/job/out 2>/run/xgw-vm/job/err 3>&- &
 wait $!
 status=$?
 
