@@ -181,8 +181,7 @@ export interface Addon {
 
   probeMapType(type: number): number;
   probeProgramType(type: number): number;
-  probeHelper(programType: number, helper: number): number;
-  programLoad(type: number, attachType: number, instructions: Uint8Array, licence: string): number;
+  programLoad(type: number, attachType: number, instructions: Uint8Array, licence: string): [fd: number, log: string];
   typeName(kind: "map" | "prog" | "link" | "attach", value: number): string | undefined;
 
   ringOpen(mapFd: number, wake: () => void): number;
@@ -196,6 +195,7 @@ export interface Addon {
   libbpfVersion(): string;
   interfaceName(ifindex: number): string | undefined;
   interfaceIndex(name: string): number;
+  clocks(): [realtimeNs: bigint, bootTimeNs: bigint];
   enterNetNamespace(path: string): number;
   leaveNetNamespace(fd: number): number;
 }

@@ -73,18 +73,22 @@ export abstract class FdHandle implements Disposable {
   }
 }
 
-/** What a descriptor is of, as the kernel names it in /proc. */
-const KINDS = { map: "anon_inode:bpf-map", program: "anon_inode:bpf-prog", link: "anon_inode:bpf_link" } as const;
+export type HandleKind = "map" | "program" | "link";
+
+/** @internal What a descriptor is of, by the name that the kernel gives it in /proc; undefined for anything else. */
+export function kindOf(fd: number): HandleKind | undefined {
+  const name = /^anon_inode:\[?bpf[-_](map|prog|link)/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[1];
+  return name === "prog" ? "program" : (name as "map" | "link" | undefined);
+}
 
 /**
  * @internal A descriptor for a pin that is of the kind wanted.
  * @throws BpfError ENOENT when there is no such pin; EINVAL when it is of another kind.
  */
-export function openPin(kind: keyof typeof KINDS, path: string, fileFlags = 0): number {
+export function openPin(kind: HandleKind, path: string, fileFlags = 0): number {
   const operation = `open pinned ${kind}`;
   const fd = check(addon.openPin(path, fileFlags), operation, path);
-  const seen = readlinkSync(`/proc/self/fd/${fd}`);
-  if (seen === KINDS[kind]) return fd;
+  if (kindOf(fd) === kind) return fd;
   addon.closeFd(fd);
   throw new BpfError({ operation, objectName: path, errno: EINVAL, reason: `the pin is not a ${kind}` });
 }

@@ -11,6 +11,7 @@ export type { BtfKind, BtfMember, BtfType, BtfTypeOf } from "./btf/types.js";
 export { possibleCpus } from "./cpus.js";
 export { type AttachType, type LinkType, MapFlag, type MapType, type ProgramType } from "./enums.js";
 export { BpfError, type BpfErrorDetails } from "./error.js";
+export { type GenerateOptions, generate } from "./gen/generate.js";
 export { FdHandle, removePin } from "./handle.js";
 export type { LinkInfo, MapInfo, ProgramInfo } from "./info.js";
 export { BpfLink } from "./link.js";
@@ -19,9 +20,35 @@ export { BpfMap, type MapCreateOptions, type UpdateFlag, type UpdateOptions } fr
 export type { Batch, BatchOptions } from "./map-batch.js";
 export { inNetNamespace, interfaceIndex, interfaceName } from "./net-namespace.js";
 export { BpfObject, type MapSpec, type ObjectOpenOptions, type ProgramSpec } from "./object.js";
+export {
+  type AttachMode,
+  type Features,
+  helperNumbers,
+  probeAttach,
+  probeFeatures,
+  probeHelper,
+  probeKfunc,
+  probeMapType,
+  probeProgramType,
+} from "./probe.js";
 export { BpfProgram, type TestRunOptions, type TestRunResult } from "./program.js";
 export { type HookQuery, queryNetkit, queryTcx, queryXdp, setXdp, type XdpQuery } from "./query.js";
 export { RingBuffer, type RingBufferOptions } from "./ring-buffer.js";
+export { memoryOf } from "./show/fdinfo.js";
+export { type NetShow, showNet } from "./show/net.js";
+export { findPins, type PinKind, type Pins } from "./show/pins.js";
+export { type ShowOptions, showLinks, showMaps, showPrograms } from "./show/show.js";
+export {
+  attachTc,
+  detachTc,
+  ensureClsact,
+  listTcFilters,
+  removeClsact,
+  type TcAttachOptions,
+  type TcDirection,
+  type TcFilter,
+  type TcFilterInfo,
+} from "./tc.js";
 export { type MapTypeSource, TypedMap, type TypedMapOptions } from "./typed-map.js";
 export type { VariableSpec } from "./variables.js";
 

@@ -24,25 +24,25 @@ Napi::Value programType(const Napi::CallbackInfo &info)
 		      libbpf_probe_bpf_prog_type(static_cast<enum bpf_prog_type>(u32Arg(info, 0)), nullptr));
 }
 
-Napi::Value helper(const Napi::CallbackInfo &info)
-{
-	LogScope log(info.Env());
-	return result(info.Env(),
-		      libbpf_probe_bpf_helper(static_cast<enum bpf_prog_type>(u32Arg(info, 0)),
-					      static_cast<enum bpf_func_id>(u32Arg(info, 1)), nullptr));
-}
-
-/// programLoad(type, attachType, instructions, licence) -> descriptor or -errno: a bare program, for probes.
+/// programLoad(type, attachType, instructions, licence) -> [descriptor or -errno, verifier's log]: a bare
+/// program, for probes.
 Napi::Value programLoad(const Napi::CallbackInfo &info)
 {
 	LogScope log(info.Env());
+	std::vector<char> text(64 * 1024);
 	LIBBPF_OPTS(bpf_prog_load_opts, options,
 		    .expected_attach_type = static_cast<enum bpf_attach_type>(u32Arg(info, 1)));
+	options.log_level = 1;
+	options.log_buf = text.data();
+	options.log_size = static_cast<__u32>(text.size());
 	Bytes code = bytesArg(info, 2);
 	int fd =
 	    bpf_prog_load(static_cast<enum bpf_prog_type>(u32Arg(info, 0)), nullptr, strArg(info, 3).c_str(),
 			  static_cast<const bpf_insn *>(code.data), code.size / sizeof(bpf_insn), &options);
-	return fdResult(info.Env(), fd);
+	Napi::Array out = Napi::Array::New(info.Env(), 2);
+	out.Set(0u, fdResult(info.Env(), fd));
+	out.Set(1u, Napi::String::New(info.Env(), text.data()));
+	return out;
 }
 
 Napi::Value nameOf(const Napi::CallbackInfo &info)
@@ -63,7 +63,6 @@ void initProbe(Napi::Env env, Napi::Object exports)
 {
 	method<mapType>(env, exports, "probeMapType");
 	method<programType>(env, exports, "probeProgramType");
-	method<helper>(env, exports, "probeHelper");
 	method<programLoad>(env, exports, "programLoad");
 	method<nameOf>(env, exports, "typeName");
 }

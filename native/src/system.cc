@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
+#include <time.h>
 #include <unistd.h>
 
 namespace libbpf_ts
@@ -45,6 +46,20 @@ Napi::Value interfaceIndex(const Napi::CallbackInfo &info)
 	return result(info.Env(), index ? static_cast<int64_t>(index) : -errno);
 }
 
+/// clocks() -> [CLOCK_REALTIME, CLOCK_BOOTTIME] in nanoseconds (bigint)
+Napi::Value clocks(const Napi::CallbackInfo &info)
+{
+	Napi::Array out = Napi::Array::New(info.Env(), 2);
+	uint32_t i = 0;
+	for (clockid_t clock : {CLOCK_REALTIME, CLOCK_BOOTTIME}) {
+		timespec now = {};
+		clock_gettime(clock, &now);
+		out.Set(i++, Napi::BigInt::New(info.Env(),
+					       static_cast<int64_t>(now.tv_sec) * 1000000000 + now.tv_nsec));
+	}
+	return out;
+}
+
 /// enterNetNamespace(path) -> descriptor of the namespace that this thread was in, or -errno
 Napi::Value enterNetNamespace(const Napi::CallbackInfo &info)
 {
@@ -79,6 +94,7 @@ void initSystem(Napi::Env env, Napi::Object exports)
 	method<libbpfVersion>(env, exports, "libbpfVersion");
 	method<interfaceName>(env, exports, "interfaceName");
 	method<interfaceIndex>(env, exports, "interfaceIndex");
+	method<clocks>(env, exports, "clocks");
 	method<enterNetNamespace>(env, exports, "enterNetNamespace");
 	method<leaveNetNamespace>(env, exports, "leaveNetNamespace");
 }

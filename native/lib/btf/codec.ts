@@ -53,6 +53,7 @@ function outOfRange(value: unknown, what: string): Error {
 
 /** Integers of 1, 2 and 4 bytes are numbers; of 8 and more, bigints. */
 export function int(size: 1 | 2 | 4, signed: boolean, order: ByteOrder): Codec<number>;
+export function int(size: 8 | 16, signed: boolean, order: ByteOrder): Codec<bigint>;
 export function int(size: number, signed: boolean, order: ByteOrder): Codec<number> | Codec<bigint>;
 export function int(size: number, signed: boolean, order: ByteOrder): Codec<number> | Codec<bigint> {
   if (size > 4) return wideInt(size, signed, order);
@@ -155,20 +156,38 @@ export function float(size: 4 | 8, order: ByteOrder): Codec<number> {
 
 /** Values without a name decode to their number (bigint above 4 bytes); names and numbers are accepted. */
 export function enumeration<Name extends string>(
+  size: 1 | 2 | 4,
+  signed: boolean,
+  order: ByteOrder,
+  values: Readonly<Record<Name, number>>,
+): Codec<Name | number>;
+export function enumeration<Name extends string>(
+  size: 8,
+  signed: boolean,
+  order: ByteOrder,
+  values: Readonly<Record<Name, bigint>>,
+): Codec<Name | bigint>;
+export function enumeration(
   size: number,
   signed: boolean,
   order: ByteOrder,
-  values: Readonly<Record<Name, number | bigint>>,
-): Codec<Name | number | bigint> {
+  values: Readonly<Record<string, number | bigint>>,
+): Codec<string | number> | Codec<string | bigint>;
+export function enumeration(
+  size: number,
+  signed: boolean,
+  order: ByteOrder,
+  values: Readonly<Record<string, number | bigint>>,
+): Codec<string | number> | Codec<string | bigint> {
   const number = int(size, signed, order) as Codec<number | bigint>;
-  const names = new Map<number | bigint, Name>();
+  const names = new Map<number | bigint, string>();
   const numbers = new Map<string, number | bigint>();
-  for (const [name, value] of Object.entries(values) as [Name, number | bigint][]) {
+  for (const [name, value] of Object.entries(values)) {
     const key = size > 4 ? BigInt(value) : Number(value);
     if (!names.has(key)) names.set(key, name);
     numbers.set(name, key);
   }
-  return make<Name | number | bigint>(
+  return make<string | number | bigint>(
     size,
     (bytes, offset) => {
       const value = number.decode(bytes, offset);
@@ -179,7 +198,7 @@ export function enumeration<Name extends string>(
       if (raw === undefined) throw outOfRange(value, `value of the enum (${[...numbers.keys()].join(", ")})`);
       number.encodeInto(raw, bytes, offset);
     },
-  );
+  ) as Codec<string | number>;
 }
 
 /** A byte array; decodes to a view. */
@@ -231,6 +250,14 @@ export function bits(
   order: ByteOrder,
   shift: number,
   width: number,
+  wide: true,
+): Codec<bigint>;
+export function bits(
+  size: number,
+  signed: boolean,
+  order: ByteOrder,
+  shift: number,
+  width: number,
   wide: boolean,
 ): Codec<number> | Codec<bigint>;
 export function bits(
@@ -260,7 +287,7 @@ export function bits(
 }
 
 /** Offset and codec of a field, under its name. */
-export type Fields<T> = { readonly [K in keyof T]-?: readonly [offset: number, codec: Codec<NonNullable<T[K]>>] };
+export type Fields<T> = { readonly [K in keyof T]?: readonly [offset: number, codec: Codec<NonNullable<T[K]>>] };
 
 /** An anonymous struct or union inside of another: its fields are the outer one's. */
 export interface Anonymous {

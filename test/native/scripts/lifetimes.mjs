@@ -1,0 +1,76 @@
+// Opens and closes everything, many times over, and prints as JSON how descriptors and memory grew. Needs node --expose-gc.
+import { readdirSync, readFileSync } from "node:fs";
+import { BpfLink, BpfMap, BpfObject, BpfProgram, inNetNamespace, interfaceIndex, RingBuffer } from "libbpf-ts";
+
+const [objectPath, netns, pins, cyclesText] = process.argv.slice(2);
+const cycles = Number(cyclesText);
+const bytes = readFileSync(objectPath);
+const key = Buffer.alloc(8);
+const value = Buffer.alloc(16);
+const packet = { data: Buffer.alloc(64) };
+const ifindex = inNetNamespace(netns, () => interfaceIndex("v0"));
+
+// What is cheap runs every time, what is not (it waits for RCU in the kernel) every so often.
+function cycle(i) {
+  const map = BpfMap.create({ type: "hash", keySize: 8, valueSize: 16, maxEntries: 4 });
+  map.set(key, value);
+  map.get(key);
+  for (const _ of map) {
+    // Leaves in the middle of an iteration.
+    break;
+  }
+  map.clone().close();
+  try {
+    map.set(key, key);
+  } catch {
+    // The wrong size: an error a cycle.
+  }
+  map.close();
+  const object = BpfObject.open(bytes, { name: "basic" });
+  object.setVariable("verdict", 1);
+  try {
+    BpfObject.open(key);
+  } catch {
+    // No object.
+  }
+  if (i % 20 === 0) loaded(object, i % 100 === 0);
+  object.close();
+}
+
+function loaded(object, attached) {
+  object.load();
+  object.program("count").testRun(packet);
+  const ring = new RingBuffer(object.map("events"));
+  ring.take();
+  ring.close();
+  if (!attached) return;
+  const link = inNetNamespace(netns, () => object.program("count").attachXdp({ ifindex }));
+  link.pin(`${pins}/link`);
+  object.map("flows").pin(`${pins}/map`);
+  BpfLink.openPinned(`${pins}/link`).close();
+  BpfMap.openPinned(`${pins}/map`).close();
+  BpfProgram.openById(object.program("count").id).close();
+  link.unpin();
+  object.map("flows").unpin();
+  link.close();
+}
+
+function measure() {
+  globalThis.gc();
+  globalThis.gc();
+  return { descriptors: readdirSync("/proc/self/fd").length, rssBytes: process.memoryUsage().rss };
+}
+
+// The first cycles fill caches and pools.
+const warmUp = Math.ceil(cycles / 5);
+for (let i = 0; i < warmUp; i++) cycle(i);
+const before = measure();
+for (let i = 0; i < cycles; i++) cycle(i);
+const after = measure();
+process.stdout.write(
+  JSON.stringify({
+    cycles,
+    descriptors: after.descriptors - before.descriptors,
+    bytesPerCycle: (after.rssBytes - before.rssBytes) / cycles,
+  }),
+);

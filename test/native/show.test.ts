@@ -1,0 +1,145 @@
+/** JSON of what is loaded: a superset, key and value, of what bpftool prints for the same things. */
+import { execFileSync } from "node:child_process";
+import { attachTc, BpfObject, ensureClsact, showLinks, showMaps, showNet, showPrograms } from "libbpf-ts";
+import { expect, onTestFinished, test } from "vitest";
+import { objectFile } from "./support/compile.js";
+import { bpftool, netNamespace, pinDirectory } from "./support/kernel.js";
+
+type Json = Record<string, unknown>;
+
+function loaded(name: string): BpfObject {
+  const object = BpfObject.open(objectFile(name)).load();
+  onTestFinished(() => object.close());
+  return object;
+}
+
+/** Sorted, so that the order of pins does not matter. */
+function pinsSorted(json: Json): Json {
+  return Array.isArray(json.pinned) ? { ...json, pinned: [...json.pinned].sort() } : json;
+}
+
+test("every map of every kind", () => {
+  const object = loaded("kinds");
+  for (const { name, autocreate } of object.maps) {
+    if (!autocreate) continue;
+    const { id } = object.map(name).info;
+    expect(showMaps({ id })[0], name).toMatchObject(bpftool(["map", "show", "id", String(id)]) as Json);
+  }
+});
+
+test("a program array tells its owner's type", () => {
+  const object = loaded("kinds");
+  const { id } = object.map("k_progs").info;
+  expect(showMaps({ id })[0]).toMatchObject({ owner_prog_type: "xdp", owner_jited: true });
+});
+
+test("a frozen map tells so", () => {
+  const object = loaded("kinds");
+  const map = object.map("k_hash");
+  map.freeze();
+  const { id } = map.info;
+  expect(showMaps({ id })[0]).toMatchObject(bpftool(["map", "show", "id", String(id)]) as Json);
+});
+
+test("every program", () => {
+  const object = loaded("basic");
+  for (const { name } of object.programs) {
+    const { id } = object.program(name);
+    expect(showPrograms({ id })[0], name).toMatchObject(bpftool(["prog", "show", "id", String(id)]) as Json);
+  }
+});
+
+test("a program whose name is longer than the kernel's 15 bytes, in full", () => {
+  const { id } = loaded("names").program("a_program_with_quite_a_long_name");
+  const theirs = bpftool(["prog", "show", "id", String(id)]) as Json;
+  expect([showPrograms({ id })[0]?.name, theirs.name]).toEqual([
+    "a_program_with_quite_a_long_name",
+    "a_program_with_quite_a_long_name",
+  ]);
+});
+
+test("a program's run time, while the kernel counts it", () => {
+  const program = loaded("basic").program("count");
+  const before = execFileSync("sysctl", ["-n", "kernel.bpf_stats_enabled"], { encoding: "utf8" }).trim();
+  execFileSync("sysctl", ["-qw", "kernel.bpf_stats_enabled=1"]);
+  onTestFinished(() => void execFileSync("sysctl", ["-qw", `kernel.bpf_stats_enabled=${before}`]));
+  program.testRun({ data: Buffer.alloc(64), repeat: 10 });
+  const { id } = program;
+  const shown = showPrograms({ id })[0];
+  expect(shown).toMatchObject(bpftool(["prog", "show", "id", String(id)]) as Json);
+  expect(shown?.run_cnt).toBe(10);
+});
+
+test("pins of maps, programs and links", () => {
+  const object = loaded("basic");
+  const dir = pinDirectory();
+  const ns = netNamespace();
+  const link = ns.inside(() => object.program("count").attachXdp({ ifindex: ns.ifindex }));
+  onTestFinished(() => link.close());
+  object.map("flows").pin(`${dir}/map`);
+  object.program("count").pin(`${dir}/prog`);
+  link.pin(`${dir}/link`);
+  const ids = { map: object.map("flows").info.id, prog: object.program("count").id, link: link.id };
+  const ours = {
+    map: showMaps({ id: ids.map, pinned: true })[0]?.pinned,
+    prog: showPrograms({ id: ids.prog, pinned: true })[0]?.pinned,
+    link: showLinks({ id: ids.link, pinned: true })[0]?.pinned,
+  };
+  expect(ours).toEqual({
+    map: expect.arrayContaining([`${dir}/map`]),
+    prog: expect.arrayContaining([`${dir}/prog`]),
+    link: expect.arrayContaining([`${dir}/link`]),
+  });
+  for (const kind of ["map", "prog", "link"] as const) {
+    const theirs = pinsSorted(bpftool(["-f", kind, "show", "id", String(ids[kind])]) as Json).pinned as string[];
+    expect(new Set(ours[kind] as string[]), kind).toEqual(new Set(theirs));
+  }
+});
+
+test("links of a kind that this bpftool knows", () => {
+  const object = loaded("basic");
+  const ns = netNamespace();
+  using link = ns.inside(() => object.program("count").attachXdp({ ifindex: ns.ifindex }));
+  const theirs = bpftool(["link", "show", "id", String(link.id)]) as Json;
+  const [ours] = ns.inside(() => showLinks({ id: link.id }));
+  expect(ours).toMatchObject(theirs);
+  expect(ours).toMatchObject({ devname: "v0", ifindex: ns.ifindex });
+});
+
+test("a tcx link, by name where an old bpftool has the number", () => {
+  const object = loaded("basic");
+  const ns = netNamespace();
+  using link = ns.inside(() => object.program("pass").attachTcx({ ifindex: ns.ifindex, direction: "egress" }));
+  const { type, ...theirs } = bpftool(["link", "show", "id", String(link.id)]) as Json;
+  const [ours] = ns.inside(() => showLinks({ id: link.id }));
+  expect([11, "tcx"]).toContain(type);
+  expect(ours).toMatchObject({ ...theirs, type: "tcx", attach_type: "tcx_egress", devname: "v0" });
+});
+
+test("what hangs on the interfaces of a namespace: xdp, tc and tcx", () => {
+  const object = loaded("basic");
+  const ns = netNamespace();
+  const shown = ns.inside(() => {
+    const { ifindex, peerIfindex } = ns;
+    const links = [
+      object.program("count").attachXdp({ ifindex, mode: "native" }),
+      object.program("drop_all").attachXdp({ ifindex: peerIfindex, mode: "generic" }),
+      object.program("pass_too").attachTcx({ ifindex, direction: "ingress" }),
+    ];
+    onTestFinished(() => {
+      for (const link of links) link.close();
+    });
+    ensureClsact(ifindex);
+    attachTc(object.program("pass"), { ifindex, direction: "ingress" });
+    attachTc(object.program("pass_too"), { ifindex, direction: "egress" });
+    return showNet();
+  });
+  const [theirs] = bpftool(["net", "show"], ns.name) as [{ xdp: Json[]; tc: Json[]; flow_dissector: Json[] }];
+  expect(theirs.tc.length, "tc filters that bpftool sees").toBe(2);
+  expect(shown.xdp).toEqual(expect.arrayContaining(theirs.xdp.map((entry) => expect.objectContaining(entry))));
+  expect(shown.tc).toEqual(expect.arrayContaining(theirs.tc.map((entry) => expect.objectContaining(entry))));
+  expect(shown.tc).toContainEqual(
+    expect.objectContaining({ kind: "tcx/ingress", name: "pass_too", prog_id: object.program("pass_too").id }),
+  );
+  expect(Object.keys(shown)).toEqual(expect.arrayContaining(Object.keys(theirs)));
+});
