@@ -4,6 +4,7 @@
 #include "lib/forward.h"
 #include "lib/parse.h"
 #include "lib/tenant.h"
+#include "lib/types.h"
 #include "lib/verdict.h"
 
 /* Admission of a packet that no flow answers for: the kernel gets it only from a peer of a tenant. */
