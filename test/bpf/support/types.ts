@@ -1,0 +1,97 @@
+/** The structs of bpf/shared.h as the bindings read and write them by BTF; addresses are numbers, see `addressNumber`. */
+
+export interface Tenant {
+  readonly id: number;
+  readonly zone: number;
+  readonly vrf_ifindex?: number;
+  readonly tunnel_ifindex?: number;
+  readonly route_table?: number;
+  readonly wrap: number;
+  readonly mtu: number;
+}
+
+export interface PeerKey {
+  readonly tenant: number;
+  readonly address: number;
+}
+
+export interface EndpointKey {
+  readonly prefixlen: number;
+  readonly tenant: number;
+  readonly address: number;
+}
+
+export interface Tuple {
+  readonly saddr: number;
+  readonly daddr: number;
+  readonly sport: number;
+  readonly dport: number;
+  readonly protocol: number;
+}
+
+export interface FlowKey extends Tuple {
+  readonly realm: number;
+  readonly wrap: number;
+}
+
+export interface Flow {
+  readonly saddr: number;
+  readonly daddr: number;
+  readonly sport: number;
+  readonly dport: number;
+  readonly ip_delta: number;
+  readonly l4_delta: number;
+  readonly encap: number;
+  readonly generation: number;
+  readonly peer: number;
+  readonly tenant: number;
+  readonly zone: number;
+  readonly checked: number;
+  readonly flags: number;
+  readonly packets: bigint;
+  readonly bytes: bigint;
+}
+
+export interface Encap {
+  readonly state: number;
+  readonly ifindex: number;
+  readonly realm: number;
+  readonly wrap: number;
+  readonly length: number;
+  readonly mtu: number;
+  readonly ip_sum: number;
+  readonly header: Buffer;
+}
+
+export interface ConnectionKey {
+  readonly original: Tuple;
+  readonly zone: number;
+}
+
+export interface Connection {
+  readonly reply: Tuple;
+  readonly born: bigint;
+  readonly tenant: number;
+  readonly rule: number;
+  readonly translation: number;
+  readonly closing: number;
+}
+
+export interface Counter {
+  readonly packets: bigint;
+  readonly bytes: bigint;
+}
+
+export interface Event {
+  readonly time: bigint;
+  readonly key: FlowKey;
+  readonly tenant: number;
+  readonly peer: number;
+  readonly kind: number;
+  readonly reason: number;
+}
+
+/** A dotted quad as the number that it is in network byte order. */
+export function addressNumber(address: string): number {
+  return address.split(".").reduce((sum, byte) => sum * 256 + Number(byte), 0);
+}

@@ -1,0 +1,364 @@
+/**
+ * The world of the tests: two tenants with the same addresses, and their connections as the kernel would have decided
+ * them. A connection knows each of its packets twice, as it arrives and as it has to leave, both made by the builder.
+ */
+
+import type { Datapath } from "./datapath.js";
+import { jiffies, underlayAddress } from "./datapath.js";
+import * as packet from "./packet.js";
+import { addressNumber, type ConnectionKey, type Encap, type Flow, type FlowKey, type Tuple } from "./types.js";
+
+export type Wrap = "gretap" | "gre";
+const wraps: readonly Wrap[] = ["gretap", "gre"];
+export const wrapNumber = (wrap: Wrap) => wraps.indexOf(wrap);
+
+export interface TestTenant {
+  readonly id: number;
+  readonly key: number;
+  readonly zone: number;
+  readonly wrap: Wrap;
+  readonly mtu: number;
+  readonly peers: readonly string[];
+}
+
+export const clientEndpoint = "172.168.0.7";
+export const stranger = "172.168.0.66";
+
+export const user1: TestTenant = {
+  id: 1,
+  key: 1000,
+  zone: 11,
+  wrap: "gretap",
+  mtu: 1458,
+  peers: [clientEndpoint, "172.168.0.11"],
+};
+
+export const user2: TestTenant = {
+  id: 2,
+  key: 2000,
+  zone: 12,
+  wrap: "gre",
+  mtu: 1472,
+  peers: [clientEndpoint, "172.168.0.12"],
+};
+
+export const macs = {
+  gateway: "02:00:00:00:00:01",
+  client: "02:00:00:00:00:07",
+  server: "02:00:00:00:00:0b",
+  /** Inside a gretap tunnel. */
+  innerGateway: "0a:00:00:00:00:01",
+  innerClient: "0a:00:00:00:00:07",
+  innerServer: "0a:00:00:00:00:0b",
+} as const;
+
+/** One end of a connection as somebody sees it. */
+export interface End {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** A packet of a connection, apart from its addresses. What is not given is as the builder has it. */
+export interface Segment {
+  readonly payload?: Uint8Array | string;
+  readonly tcpFlags?: readonly packet.TcpFlag[];
+  readonly tcpOptions?: Uint8Array;
+  readonly seq?: number;
+  readonly ack?: number;
+  readonly udpChecksum?: boolean;
+  readonly tos?: number;
+  readonly ttl?: number;
+  readonly id?: number;
+  readonly df?: boolean;
+  readonly more?: boolean;
+  readonly offset?: number;
+  readonly options?: Uint8Array;
+}
+
+/** The outer headers of a packet that arrives. */
+export interface Outer {
+  readonly src?: string;
+  readonly dst?: string;
+  readonly tos?: number;
+  readonly ttl?: number;
+  readonly id?: number;
+  readonly df?: boolean;
+  readonly more?: boolean;
+  readonly offset?: number;
+  readonly options?: Uint8Array;
+  readonly key?: number;
+  readonly gre?: Partial<packet.GreFields>;
+  readonly wrap?: Wrap;
+}
+
+export interface DirectionFields {
+  readonly protocol: "tcp" | "udp";
+  readonly arrivesAs: readonly [End, End];
+  readonly leavesAs: readonly [End, End];
+  readonly arrivesBy: { readonly tenant: TestTenant; readonly endpoint: string };
+  readonly leavesBy: { readonly tenant: TestTenant; readonly endpoint: string };
+  readonly reply: boolean;
+}
+
+export interface EstablishOptions {
+  readonly tenant?: TestTenant;
+  readonly protocol?: "tcp" | "udp";
+  readonly client?: End;
+  readonly publicEnd?: End;
+  readonly server?: End;
+  /** Tenant on whose side the server is; the same if not given. */
+  readonly serverSide?: TestTenant;
+  /** Where the packets leave; the device that they came in by if not given. */
+  readonly ifindex?: number;
+}
+
+/** The loopback device: where a test run's packets come in when nothing else is said. */
+export const testRunIfindex = 1;
+
+/** One direction: its packets as they arrive and as they have to leave, and the entries that lead from one to the other. */
+export class Direction {
+  constructor(readonly fields: DirectionFields) {}
+
+  get key(): FlowKey {
+    const { protocol, arrivesAs, arrivesBy } = this.fields;
+    return {
+      ...tupleOf(protocol, arrivesAs),
+      realm: arrivesBy.tenant.key,
+      wrap: wrapNumber(arrivesBy.tenant.wrap),
+    };
+  }
+
+  arrives(segment: Segment = {}, outer: Outer = {}): Buffer {
+    const { arrivesBy } = this.fields;
+    const { tenant, endpoint } = arrivesBy;
+    const wrap = outer.wrap ?? tenant.wrap;
+    const eth = { src: macs.client, dst: macs.gateway };
+    const innerEth = { src: macs.innerClient, dst: macs.innerGateway };
+    const inner = this.inner(this.fields.arrivesAs, segment);
+    const { key = tenant.key, gre = {}, src = endpoint, dst = underlayAddress, wrap: _, ...ip } = outer;
+    const ipFields = { id: 4711, ...ip, src, dst };
+    return packet.ethernet(eth, packet.ipv4(ipFields, wrapped(wrap, { key, ...gre }, innerEth, inner)));
+  }
+
+  /** TTL 1 less, addresses and ports changed, the kernel's headers in front: outer id 0, DF, TTL 64, ECN from inside. */
+  leaves(segment: Segment = {}): Buffer {
+    const { tenant, endpoint } = this.fields.leavesBy;
+    const inner = this.inner(this.fields.leavesAs, { ...segment, ttl: (segment.ttl ?? 64) - 1 });
+    const ecn = (segment.tos ?? 0) & 3;
+    const outerEcn = ecn === 3 ? 2 : ecn;
+    const ip = { src: underlayAddress, dst: endpoint, tos: outerEcn, id: 0, ttl: 64 };
+    const eth = { src: macs.gateway, dst: macs.server };
+    const innerEth = { src: macs.innerGateway, dst: macs.innerServer };
+    return packet.ethernet(eth, packet.ipv4(ip, wrapped(tenant.wrap, { key: tenant.key }, innerEth, inner)));
+  }
+
+  private inner([from, to]: readonly [End, End], segment: Segment): Buffer {
+    const { payload = "some data", tcpFlags, tcpOptions, seq, ack, udpChecksum, ...ip } = segment;
+    const ports = { sport: from.port, dport: to.port, payload };
+    const transport =
+      this.fields.protocol === "tcp"
+        ? packet.tcp({
+            ...ports,
+            ...(tcpFlags ? { flags: tcpFlags } : {}),
+            ...(tcpOptions ? { options: tcpOptions } : {}),
+            ...(seq === undefined ? {} : { seq }),
+            ...(ack === undefined ? {} : { ack }),
+          })
+        : packet.udp({ ...ports, checksum: udpChecksum ?? true });
+    return packet.ipv4({ id: 99, ...ip, src: from.address, dst: to.address }, transport);
+  }
+
+  /** The flow entry for a template, as the learner would write it. */
+  flow(encap: number, changes: Partial<Flow> = {}): Flow {
+    const [from, to] = this.fields.arrivesAs;
+    const [newFrom, newTo] = this.fields.leavesAs;
+    const addresses = [...negated(from.address, to.address), ...words(newFrom.address), ...words(newTo.address)];
+    const ports = [negate(from.port), negate(to.port), newFrom.port, newTo.port];
+    const { protocol: _, ...leaves } = tupleOf(this.fields.protocol, this.fields.leavesAs);
+    return {
+      ...leaves,
+      ip_delta: inMemory(sum([...addresses, negate(0x0100)])),
+      l4_delta: inMemory(sum([...addresses, ...ports])),
+      encap,
+      generation: 0,
+      peer: addressNumber(this.fields.arrivesBy.endpoint),
+      tenant: this.fields.arrivesBy.tenant.id,
+      zone: this.fields.arrivesBy.tenant.zone,
+      checked: jiffies(),
+      flags: this.fields.reply ? 1 : 0,
+      packets: 0n,
+      bytes: 0n,
+      ...changes,
+    };
+  }
+
+  /** The header template of this direction, taken from a packet that leaves. */
+  encap(ifindex: number): Encap {
+    const { tenant } = this.fields.leavesBy;
+    const length = tenant.wrap === "gretap" ? 56 : 42;
+    const header = Buffer.alloc(64);
+    this.leaves().copy(header, 0, 0, length);
+    header.writeUInt16BE(0, 16); // total length
+    header.writeUInt16BE(0, 24); // checksum
+    const ipWords = Array.from({ length: 10 }, (_, n) => header.readUInt16BE(14 + 2 * n));
+    return {
+      state: 2,
+      ifindex,
+      realm: tenant.key,
+      wrap: wrapNumber(tenant.wrap),
+      length,
+      mtu: tenant.mtu,
+      ip_sum: inMemory(sum(ipWords)),
+      header,
+    };
+  }
+}
+
+export interface TestConnection {
+  readonly original: Direction;
+  readonly reply: Direction;
+  readonly record: ConnectionKey;
+}
+
+/** Fills the maps; slots of templates are given out one by one. */
+export class World {
+  #encaps = 0;
+
+  constructor(readonly datapath: Datapath) {}
+
+  /** Back to two tenants and no connection. */
+  reset(): void {
+    const { datapath } = this;
+    for (let id = 0; id < this.#encaps; id++) datapath.encaps.set(id, { ...emptyEncap });
+    this.#encaps = 0;
+    datapath.clear();
+    for (const tenant of [user1, user2]) this.addTenant(tenant);
+  }
+
+  addTenant({ id, key, zone, wrap, mtu, peers }: TestTenant): void {
+    this.datapath.tenants.set(key, { id, zone, wrap: wrapNumber(wrap), mtu });
+    for (const peer of peers) this.datapath.peers.set({ tenant: id, address: addressNumber(peer) }, 1);
+  }
+
+  removeTenant({ id, key, peers }: TestTenant): void {
+    this.datapath.tenants.delete(key);
+    for (const peer of peers) this.datapath.peers.delete({ tenant: id, address: addressNumber(peer) });
+  }
+
+  /** A connection from the client to a public address, which NAT gives to the tenant's server; both flows learned. */
+  establish(options: EstablishOptions = {}): TestConnection {
+    const connection = connectionOf(options);
+    const { ifindex = testRunIfindex } = options;
+    for (const direction of [connection.original, connection.reply]) this.follow(direction, direction.encap(ifindex));
+    const { original, reply } = connection;
+    this.datapath.connections.set(connection.record, {
+      reply: tupleOf(reply.fields.protocol, reply.fields.arrivesAs),
+      born: 1n,
+      tenant: original.fields.arrivesBy.tenant.id,
+      rule: 1,
+      translation: 0x20,
+      closing: 0,
+    });
+    return connection;
+  }
+
+  /** Writes the flow of one direction, with a template of its own. */
+  follow(direction: Direction, encap: Encap, changes: Partial<Flow> = {}): void {
+    const id = this.#encaps++;
+    this.datapath.encaps.set(id, encap);
+    this.datapath.flows.set(direction.key, direction.flow(id, changes));
+  }
+
+  /** Writes the flow of a direction anew, changed. */
+  change(direction: Direction, changes: Partial<Flow>): void {
+    const flow = this.datapath.flows.get(direction.key);
+    if (!flow) throw new Error("the test's flow is not there to be changed");
+    this.datapath.flows.set(direction.key, { ...flow, ...changes });
+  }
+
+  isFollowed(direction: Direction): boolean {
+    return this.datapath.flows.has(direction.key);
+  }
+}
+
+const emptyEncap: Encap = {
+  state: 0,
+  ifindex: 0,
+  realm: 0,
+  wrap: 0,
+  length: 0,
+  mtu: 0,
+  ip_sum: 0,
+  header: Buffer.alloc(64),
+};
+
+/** A connection's packets, with nothing written to any map. */
+export function connectionOf({
+  tenant = user1,
+  protocol = "tcp",
+  client = { address: "1.1.1.7", port: 40000 },
+  publicEnd = { address: "2.2.2.11", port: 22 },
+  server = { address: "10.0.0.7", port: 2222 },
+  serverSide = tenant,
+}: EstablishOptions): TestConnection {
+  const clientSide = { tenant, endpoint: clientEndpoint };
+  const serverBy = { tenant: serverSide, endpoint: serverSide.peers[1] ?? clientEndpoint };
+  const original = new Direction({
+    protocol,
+    arrivesAs: [client, publicEnd],
+    leavesAs: [client, server],
+    arrivesBy: clientSide,
+    leavesBy: serverBy,
+    reply: false,
+  });
+  const reply = new Direction({
+    protocol,
+    arrivesAs: [server, client],
+    leavesAs: [publicEnd, client],
+    arrivesBy: serverBy,
+    leavesBy: clientSide,
+    reply: true,
+  });
+  return { original, reply, record: { original: tupleOf(protocol, [client, publicEnd]), zone: tenant.zone } };
+}
+
+export function tupleOf(protocol: "tcp" | "udp", [from, to]: readonly [End, End]): Tuple {
+  return {
+    saddr: addressNumber(from.address),
+    daddr: addressNumber(to.address),
+    sport: from.port,
+    dport: to.port,
+    protocol: packet.ipProtocol[protocol],
+  };
+}
+
+/** The inner packet in GRE, bridged or routed. */
+export function wrapped(
+  wrap: Wrap,
+  gre: Partial<packet.GreFields>,
+  eth: packet.EthernetFields,
+  inner: Buffer,
+): packet.Transport {
+  const payload = wrap === "gretap" ? packet.ethernet(eth, inner) : inner;
+  return packet.gre({ type: wrap === "gretap" ? packet.etherType.bridged : packet.etherType.ipv4, ...gre }, payload);
+}
+
+const negate = (word: number) => ~word & 0xffff;
+
+function words(address: string): number[] {
+  const bytes = packet.ipBytes(address);
+  return [bytes.readUInt16BE(0), bytes.readUInt16BE(2)];
+}
+
+const negated = (...addresses: string[]) => addresses.flatMap(words).map(negate);
+
+/** One's complement sum. */
+function sum(values: readonly number[]): number {
+  return ~packet.checksum(Buffer.from(values.flatMap((value) => [value >> 8, value & 0xff]))) & 0xffff;
+}
+
+/** A sum of network-order words as the programs hold it, who sum words as they lie in memory. */
+function inMemory(value: number): number {
+  const bytes = Buffer.from([value >> 8, value & 0xff]);
+  return new Uint16Array(bytes.buffer, bytes.byteOffset, 1)[0] ?? 0;
+}
