@@ -35,7 +35,7 @@ int xgw_xdp(struct xdp_md *ctx)
 	int action = XDP_PASS;
 
 	reason = parse_outer(data, end, &a);
-	if (reason == XGW_REASON_HOST || reason == XGW_REASON_GRE_FLAGS)
+	if (reason == XGW_REASON_HOST)
 		return pass(0, reason, bytes);
 	if (reason == XGW_GO_ON)
 		reason = parse_inner(data, end, &a);
@@ -47,6 +47,8 @@ int xgw_xdp(struct xdp_md *ctx)
 
 	tenant = flow->tenant;
 	reason = forward(ctx, &a, flow, &action);
+	if (reason == XGW_REASON_GENERATION || reason == XGW_REASON_TEMPLATE)
+		return admit(&a, reason, bytes); /* the flow is no answer any more: not to who may send, either */
 	if (reason == XGW_REASON_STRANGER) {
 		emit_drop(reason, &a.key, tenant, a.peer);
 		return drop(tenant, reason, bytes);

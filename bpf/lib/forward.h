@@ -48,6 +48,12 @@ static __always_inline int is_alive(struct xdp_md *ctx, const struct xgw_flow_ke
 	return ct_refresh(ctx, key, flow->zone);
 }
 
+/* Does the flow leave by a NIC that takes redirected packets? The redirect itself would drop them if not. */
+static __always_inline int can_leave(struct xdp_md *ctx, const struct xgw_encap *encap)
+{
+	return encap->ifindex == ctx->ingress_ifindex || bpf_map_lookup_elem(&nics, &encap->ifindex) != NULL;
+}
+
 /* Everything that can send an established flow's packet up instead. */
 static __always_inline enum xgw_reason check_packet(struct xdp_md *ctx, const struct arrival *a, const struct iphdr *ip,
 						    struct xgw_flow *flow, const struct xgw_encap *encap, __u8 *set_ce)
@@ -67,6 +73,8 @@ static __always_inline enum xgw_reason check_packet(struct xdp_md *ctx, const st
 		return XGW_REASON_TTL;
 	if (a->length > encap->mtu)
 		return XGW_REASON_MTU;
+	if (!can_leave(ctx, encap))
+		return XGW_REASON_TEMPLATE;
 	if (!is_alive(ctx, &a->key, flow)) {
 		close_flows(&a->key, flow, encap, XGW_REASON_CT_GONE);
 		return XGW_REASON_CT_GONE;

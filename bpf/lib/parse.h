@@ -28,6 +28,8 @@ struct gre_header {
 };
 #define GRE_KEY_ONLY bpf_htons(0x2000)
 #define GRE_KEY_BIT bpf_htons(0x2000)
+#define GRE_WORD_BEFORE_KEY bpf_htons(0xc000) /* checksum or routing */
+#define GRE_VERSION bpf_htons(0x0007)
 
 /* The outer headers of a tunnelled packet. */
 struct outer {
@@ -46,6 +48,7 @@ struct arrival {
 	__be32 peer; /* outer source */
 	__u32 inner; /* offset of the inner IP header */
 	__u32 length; /* inner total length, host byte order */
+	__u32 end; /* of the outer IP packet, bytes from the start of the frame; what follows is padding */
 	__u8 outer_tos;
 	__u8 tcp_flags; /* the byte with FIN, SYN, RST; 0 for UDP */
 };
@@ -53,6 +56,35 @@ struct arrival {
 static __always_inline int is_fragment(__be16 frag_off)
 {
 	return (frag_off & bpf_htons(IP_OFFSET_MASK)) != 0;
+}
+
+/*
+ * GRE for us with something extra in the headers. Only the key is looked for, so that these packets are admitted as any
+ * other. A fragment that is not the first has none; it is of no use without the first, and that is judged.
+ */
+static __always_inline enum xgw_reason parse_unusual(void *data, void *end, struct arrival *a)
+{
+	struct outer *outer = data;
+	__u32 offset = ETH_HLEN + outer->ip.ihl * 4;
+	struct {
+		__be16 flags;
+		__be16 protocol;
+		__be32 words[2];
+	} *gre = data + offset;
+
+	if (outer->ip.version != 4 || outer->ip.ihl < 5 || (outer->ip.frag_off & bpf_htons(0x1fff)))
+		return XGW_REASON_HOST;
+	if ((void *)&gre->words[1] > end || !(gre->flags & GRE_KEY_BIT) || gre->flags & GRE_VERSION)
+		return XGW_REASON_HOST;
+	if (!(gre->flags & GRE_WORD_BEFORE_KEY))
+		a->key.realm = bpf_ntohl(gre->words[0]);
+	else if ((void *)(gre + 1) <= end)
+		a->key.realm = bpf_ntohl(gre->words[1]);
+	else
+		return XGW_REASON_HOST;
+	if (outer->ip.ihl != 5)
+		return XGW_REASON_IP_OPTIONS;
+	return is_fragment(outer->ip.frag_off) ? XGW_REASON_FRAGMENT : XGW_REASON_GRE_FLAGS;
 }
 
 /* The outer headers. XGW_REASON_HOST: not a tenant's packet at all. */
@@ -65,16 +97,12 @@ static __always_inline enum xgw_reason parse_outer(void *data, void *end, struct
 	if (outer->eth.h_proto != bpf_htons(ETH_P_IP) || outer->ip.protocol != IPPROTO_GRE ||
 	    outer->ip.daddr != underlay_address)
 		return XGW_REASON_HOST;
-	if (outer->ip.version != 4 || outer->ip.ihl != 5)
-		return XGW_REASON_HOST; /* the key is not where it is looked for: the kernel finds it */
-	if (is_fragment(outer->ip.frag_off))
-		return XGW_REASON_HOST;
-	if (!(outer->gre.flags & GRE_KEY_BIT))
-		return XGW_REASON_HOST; /* no key: nobody's tenant */
 	a->peer = outer->ip.saddr;
 	a->outer_tos = outer->ip.tos;
-	if (outer->gre.flags != GRE_KEY_ONLY)
-		return XGW_REASON_GRE_FLAGS;
+	if (outer->ip.version != 4 || outer->ip.ihl != 5 || is_fragment(outer->ip.frag_off) ||
+	    outer->gre.flags != GRE_KEY_ONLY)
+		return parse_unusual(data, end, a);
+	a->end = ETH_HLEN + bpf_ntohs(outer->ip.tot_len);
 	a->key.realm = bpf_ntohl(outer->gre.key);
 
 	switch (outer->gre.protocol) {
@@ -112,6 +140,8 @@ static __always_inline enum xgw_reason parse_inner_at(void *data, void *end, __u
 	if (is_fragment(ip->frag_off))
 		return XGW_REASON_FRAGMENT;
 	a->length = bpf_ntohs(ip->tot_len);
+	if (a->inner + a->length > a->end)
+		return XGW_REASON_MALFORMED;
 	a->tcp_flags = 0;
 	if (ip->protocol == IPPROTO_TCP) {
 		struct tcphdr *tcp = (void *)(ip + 1);

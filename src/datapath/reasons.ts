@@ -26,7 +26,7 @@ export const reasons: readonly Reason[] = [
   reason("generation", "pass", "the tenant has changed since the flow was learned"),
   reason("ct_gone", "pass", "conntrack no longer has the connection"),
   reason("malformed", "pass", "cannot be parsed"),
-  reason("template", "pass", "the flow's header template has gone"),
+  reason("template", "pass", "the flow's header template, or the NIC that it names, has gone"),
   reason("unknown_key", "drop", "a GRE key that no tenant has"),
   reason("stranger", "drop", "the outer source is not a peer of the tenant"),
 ];

@@ -1,0 +1,139 @@
+// What XDP may drop, and what is none of its business.
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { Datapath } from "./support/datapath.js";
+import { expectDropped, expectPassed, nobody } from "./support/expectations.js";
+import * as packet from "./support/packet.js";
+import { addressNumber } from "./support/types.js";
+import { clientEndpoint, connectionOf, macs, stranger, user1, user2, World, wrapped } from "./support/world.js";
+
+const datapath = new Datapath();
+afterAll(() => datapath[Symbol.dispose]());
+const world = new World(datapath);
+beforeEach(() => world.reset());
+
+const eth = { src: macs.client, dst: macs.gateway };
+const toUs = { src: clientEndpoint, dst: "172.168.0.1" };
+const someTcp = packet.tcp({ sport: 1, dport: 2, payload: "some data" });
+const dropEvent = 3;
+const unknownKeyReason = 15;
+
+describe("a key that no tenant has", () => {
+  for (const tenant of [user1, user2])
+    it(`is dropped in ${tenant.wrap}`, () => {
+      const frame = connectionOf({ tenant }).original.arrives({}, { key: 3000 });
+      expectDropped(datapath.receive(frame), nobody, "unknown_key");
+    });
+
+  it("is dropped whatever is inside", () => {
+    const inner = packet.ipv4({ src: "1.1.1.7", dst: "2.2.2.11" }, packet.icmp());
+    const gre = wrapped("gre", { key: 3000 }, eth, inner);
+    expectDropped(datapath.receive(packet.ethernet(eth, packet.ipv4(toUs, gre))), nobody, "unknown_key");
+  });
+
+  for (const key of [0, 0xffff_ffff])
+    it(`is dropped when it is ${key}`, () => {
+      const frame = connectionOf({}).original.arrives({}, { key });
+      expectDropped(datapath.receive(frame), nobody, "unknown_key");
+    });
+
+  it("is told as an event with the key and the outer source", () => {
+    datapath.receive(connectionOf({}).original.arrives({}, { key: 3000 }));
+    const [event] = datapath.events();
+    expect([event?.kind, event?.reason, event?.key.realm, event?.peer]).toEqual([
+      dropEvent,
+      unknownKeyReason,
+      3000,
+      addressNumber(clientEndpoint),
+    ]);
+  });
+});
+
+describe("keys at the ends of their range", () => {
+  for (const key of [0, 0xffff_ffff])
+    it(`${key} is a tenant's like any other`, () => {
+      const tenant = { ...user1, id: 3, key, zone: 13 };
+      world.addTenant(tenant);
+      const frame = connectionOf({ tenant }).original.arrives();
+      expectPassed(datapath.receive(frame), frame, tenant, "no_flow");
+    });
+});
+
+describe("a stranger", () => {
+  it("is dropped on the tuple of an established flow", () => {
+    const { original } = world.establish();
+    expectDropped(datapath.receive(original.arrives({}, { src: stranger })), user1, "stranger");
+  });
+
+  it("is dropped when it is a peer of another tenant only", () => {
+    const { original } = world.establish();
+    expectDropped(datapath.receive(original.arrives({}, { src: "172.168.0.12" })), user1, "stranger");
+  });
+
+  it("does not become a peer by having tried", () => {
+    const { original } = world.establish();
+    datapath.receive(original.arrives({}, { src: stranger }));
+    expectDropped(datapath.receive(original.arrives({}, { src: stranger })), user1, "stranger");
+  });
+
+  it("is counted in bytes of the frame", () => {
+    const frame = connectionOf({}).original.arrives({}, { src: stranger });
+    const before = datapath.bytesOf(user1.id, "stranger");
+    datapath.receive(frame);
+    expect(datapath.bytesOf(user1.id, "stranger") - before).toBe(frame.length);
+  });
+});
+
+describe("the host's own traffic", () => {
+  const inner = packet.ipv4({ src: "1.1.1.7", dst: "2.2.2.11" }, someTcp);
+  const host: readonly (readonly [string, Buffer])[] = [
+    ["plain TCP to the gateway", packet.ethernet(eth, packet.ipv4(toUs, someTcp))],
+    ["plain UDP to another host", packet.ethernet(eth, packet.ipv4({ ...toUs, dst: "192.0.2.1" }, someTcp))],
+    [
+      "GRE with an unknown key to another address",
+      packet.ethernet(eth, packet.ipv4({ ...toUs, dst: "172.168.0.2" }, wrapped("gre", { key: 3000 }, eth, inner))),
+    ],
+    ["GRE without a key", packet.ethernet(eth, packet.ipv4(toUs, wrapped("gre", {}, eth, inner)))],
+    [
+      "GRE without a key, with a sequence",
+      packet.ethernet(eth, packet.ipv4(toUs, wrapped("gre", { sequence: 1 }, eth, inner))),
+    ],
+    ["GRE of version 1 (PPTP), whose key is no key", pptp()],
+    [
+      "a later fragment of a GRE packet",
+      packet.ethernet(
+        eth,
+        packet.ipv4({ ...toUs, df: false, offset: 1480 }, wrapped("gre", { key: 3000 }, eth, inner)),
+      ),
+    ],
+    [
+      "a tenant's packet behind a VLAN tag",
+      packet.ethernet(
+        { ...eth, type: packet.etherType.vlan },
+        Buffer.concat([Buffer.from([0, 5, 8, 0]), packet.ipv4(toUs, wrapped("gre", { key: user2.key }, eth, inner))]),
+      ),
+    ],
+    ["IPv6", packet.ethernet({ ...eth, type: packet.etherType.ipv6 }, Buffer.alloc(80, 0x60))],
+    [
+      "ARP",
+      packet.arp({
+        operation: "request",
+        senderMac: macs.client,
+        sender: clientEndpoint,
+        targetMac: "00:00:00:00:00:00",
+        target: "172.168.0.1",
+      }),
+    ],
+    ["the shortest frame that there is", packet.ethernet(eth, Buffer.alloc(0))],
+  ];
+  for (const [name, frame] of host)
+    it(`${name} goes up as it arrived`, () => {
+      world.establish({ tenant: user2 });
+      expectPassed(datapath.receive(frame), frame, nobody, "host");
+    });
+});
+
+/** RFC 2637: the flags have the key bit and version 1, and the "key" is a length and a call id. */
+function pptp(): Buffer {
+  const gre = Buffer.concat([Buffer.from("3001880b00040001", "hex"), Buffer.alloc(40, 1)]);
+  return packet.ethernet(eth, packet.ipv4(toUs, packet.raw(packet.ipProtocol.gre, gre)));
+}
