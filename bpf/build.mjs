@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
-// Compiles every entry file, bpf/*.bpf.c and bpf/test/*.bpf.c, to dist/bpf/*.bpf.o with BTF. Skips what is up to date.
+// Compiles every entry file, bpf/*.bpf.c, bpf/test/*.bpf.c and bench/bpf/*.bpf.c, to dist/bpf/*.bpf.o with BTF: those of
+// the data path under their own names, the others as test-*.bpf.o and bench-*.bpf.o. Skips what is up to date.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const source = dirname(fileURLToPath(import.meta.url));
+const folders = [
+  { folder: source, prefix: "" },
+  { folder: join(source, "test"), prefix: "test-" },
+  { folder: join(source, "..", "bench", "bpf"), prefix: "bench-" },
+];
 const output = join(source, "..", "dist", "bpf");
 const compilers = ["clang-19", "clang"];
 
@@ -30,24 +36,28 @@ function findCompiler() {
   process.exit(1);
 }
 
-const entries = [...filesIn(source, ".bpf.c"), ...filesIn(join(source, "test"), ".bpf.c")];
-const headers = [source, join(source, "lib"), join(source, "test")].flatMap((folder) => filesIn(folder, ".h"));
+const entries = folders.flatMap(({ folder, prefix }) =>
+  filesIn(folder, ".bpf.c").map((file) => ({
+    file,
+    object: join(output, `${prefix}${basename(file).slice(0, -2)}.o`),
+  })),
+);
+const headers = [join(source, "lib"), ...folders.map(({ folder }) => folder)].flatMap((folder) =>
+  filesIn(folder, ".h"),
+);
 const newestHeader = Math.max(0, ...headers.map((file) => statSync(file).mtimeMs));
-const objectOf = (entry) => join(output, `${relative(source, entry).replaceAll("/", "-").slice(0, -2)}.o`);
-const isStale = (entry) => {
-  const object = objectOf(entry);
-  return !existsSync(object) || statSync(object).mtimeMs < Math.max(newestHeader, statSync(entry).mtimeMs);
-};
+// The benchmark's programs include the data path's entry files.
+const newestEntry = Math.max(0, ...entries.map(({ file }) => statSync(file).mtimeMs));
+const isStale = ({ object }) => !existsSync(object) || statSync(object).mtimeMs < Math.max(newestHeader, newestEntry);
 
 const stale = entries.filter(isStale);
 if (stale.length > 0) {
   const compiler = findCompiler();
   const include = multiarchInclude();
   mkdirSync(output, { recursive: true });
-  for (const entry of stale) {
-    const object = objectOf(entry);
+  for (const { file, object } of stale) {
     const flags = ["-g", "-O2", "-Wall", "-Wextra", "-Werror", "-target", "bpf", "-mcpu=v3"];
-    const args = [...flags, `-I${source}`, ...include, "-c", entry, "-o", `${object}.tmp`];
+    const args = [...flags, `-I${source}`, ...include, "-c", file, "-o", `${object}.tmp`];
     if (spawnSync(compiler, args, { stdio: "inherit" }).status !== 0) process.exit(1);
     renameSync(`${object}.tmp`, object);
     console.log(`bpf: ${relative(process.cwd(), object)}`);

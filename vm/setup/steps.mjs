@@ -17,14 +17,14 @@ const builds = [
   {
     name: "bpf",
     title: "compiling the BPF programs",
-    inputs: ["bpf"],
+    inputs: ["bpf", "bench/bpf"],
     result: "dist/bpf",
     command: ["node", "bpf/build.mjs"],
   },
   {
     name: "ts",
     title: "compiling TypeScript",
-    inputs: ["src", "test", "vm", "native", "package-lock.json", "tsconfig.json"],
+    inputs: ["src", "test", "vm", "bench", "native", "package-lock.json", "tsconfig.json"],
     result: "dist/vm/test.js",
     command: ["npx", "tsc", "-p", "tsconfig.json"],
   },

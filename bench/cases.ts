@@ -1,0 +1,123 @@
+/** What is measured. */
+import type { BpfObject, BpfProgram } from "libbpf-ts";
+import { Datapath, tenantKey } from "./datapath.js";
+import { endpoints, type FrameOptions, faultOf, frame, innerOffset, ipv4, service } from "./frame.js";
+import type { Generator, Traffic } from "./generator.js";
+import type { Case } from "./measure.js";
+import { names } from "./names.js";
+import { load, u32 } from "./objects.js";
+import type { Peer } from "./peer.js";
+
+export const flowCounts = [1, 65_536, 1_048_576];
+const most = Math.max(...flowCounts);
+
+const xdp = { aborted: 0, drop: 1, pass: 2, tx: 3, redirect: 4 };
+
+function trafficOf(options: FrameOptions, flows: number): Traffic {
+  return { frame: frame(options), inner: innerOffset(options.wrap), flows };
+}
+
+/** A packet that goes up or away must be the packet that came. */
+function unchanged(traffic: Traffic) {
+  return (packet: Buffer) => (packet.length === traffic.frame.length ? undefined : "length");
+}
+
+export interface Bench {
+  readonly cases: readonly Case[];
+  readonly empty: BpfProgram;
+  close(): void;
+}
+
+function primitives(object: BpfObject, generator: Generator): Case[] {
+  const fillTraffic = { frame: Buffer.alloc(128), inner: 0, flows: most };
+  for (const filler of ["hash_fill", "chase_fill"]) {
+    generator.set(fillTraffic);
+    const { retval } = object.program(filler).testRun({ data: fillTraffic.frame, repeat: most });
+    if (retval !== xdp.tx) throw new Error(`${filler} failed`);
+  }
+  object.map("devices").set(u32(1), u32(1));
+  const of = (name: string, program: string, flows: number, verdict = xdp.tx): Case => ({
+    name,
+    program: object.program(program),
+    traffic: trafficOf({ wrap: "gretap", protocol: "tcp" }, flows),
+    verdict,
+  });
+  return [
+    of(names.parse, "parse", 1),
+    ...flowCounts.map((flows) => of(names.hash, "hash_lookup", flows)),
+    of(names.line, "chase_hot", 1),
+    of(names.line, "chase", most),
+    of(names.counter, "counter", 1),
+    of(names.rewrite, "rewrite", 1),
+    of(names.push, "head_push", 1),
+    of(names.pop, "head_pop", 1),
+    of(names.devmap, "redirect", 1, xdp.redirect),
+  ];
+}
+
+function established(name: string, datapath: Datapath, options: FrameOptions, flows: number): Case {
+  const { wrap, protocol } = options;
+  return {
+    name,
+    program: datapath.program,
+    traffic: trafficOf(options, flows),
+    verdict: xdp.tx,
+    fault: (packet, number) => faultOf(packet, wrap, protocol, number, tenantKey),
+  };
+}
+
+function declined(name: string, datapath: Datapath, options: FrameOptions, flows: number, verdict: number): Case {
+  const traffic = trafficOf(options, flows);
+  return { name, program: datapath.program, traffic, verdict, fault: unchanged(traffic) };
+}
+
+/** Routed by the kernel's tables and sent to the other device: no tunnel, no NAT, no state. */
+function forwarded(peer: Peer): Case {
+  const traffic = trafficOf({ wrap: "plain", protocol: "tcp" }, 1);
+  return {
+    name: names.xdpForward,
+    program: peer.program,
+    traffic,
+    verdict: xdp.redirect,
+    fault: (packet) => (packet[innerOffset("plain") + 8] === 63 ? undefined : `TTL (for ${service.address})`),
+    context: peer.context(traffic.frame.length),
+    within: peer.within,
+  };
+}
+
+/** Loads everything and fills all tables. */
+export function prepare(generator: Generator, peer: Peer | undefined): Bench {
+  const object = load("bench-primitives", {
+    sizes: { table: 2 * most, lines: most },
+    reuse: { bench: generator.state },
+    variables: { underlay_address: ipv4(endpoints.gateway) },
+  });
+  const own = new Datapath("", 4 * most, generator);
+  const stock = new Datapath("bench-stock-", 2 * most, generator);
+  own.fill("gretap", "tcp", most);
+  own.fill("gretap", "udp", most);
+  stock.fill("gretap", "tcp", most);
+  const tcp: FrameOptions = { wrap: "gretap", protocol: "tcp" };
+  const udp: FrameOptions = { wrap: "gretap", protocol: "udp" };
+  // GRE without Ethernet inside: no flow was taught for it, so that every packet misses.
+  const missing: FrameOptions = { wrap: "gre", protocol: "tcp" };
+  const cases = [
+    ...primitives(object, generator),
+    ...flowCounts.flatMap((flows) => [
+      established(names.establishedTcp, own, tcp, flows),
+      established(names.establishedUdp, own, udp, flows),
+      established(names.stockTcp, stock, tcp, flows),
+      declined(names.miss, own, missing, flows, xdp.pass),
+    ]),
+    ...(peer ? [forwarded(peer)] : []),
+    declined(names.unknownKey, own, { ...tcp, key: 4242 }, 1, xdp.drop),
+    declined(names.stranger, own, { ...missing, outerSource: endpoints.stranger }, 1, xdp.drop),
+  ];
+  return {
+    cases,
+    empty: object.program("empty"),
+    close: () => {
+      for (const part of [stock, own, object]) part.close();
+    },
+  };
+}

@@ -1,0 +1,71 @@
+/** xgw's own program over a full flow table, with one tenant or many. */
+import type { BpfMap, BpfObject, BpfProgram } from "libbpf-ts";
+import { endpoints, innerOffset, ipv4, outerHeaders, type Protocol, server, service, type Wrap } from "./frame.js";
+import type { Generator } from "./generator.js";
+import { load, mapsOf, u16, u32 } from "./objects.js";
+
+export const tenantKey = 1000;
+const tenantId = 1;
+const zone = 1;
+const protocols: Record<Protocol, number> = { tcp: 6, udp: 17 };
+const wraps: Record<Wrap, number> = { gretap: 0, gre: 1, plain: 2 };
+/** The device that a test run without a context claims to come from. */
+const loopback = 1;
+/** XGW_ENCAP_MAX */
+const encapBytes = 64;
+
+export class Datapath {
+  readonly #object: BpfObject;
+  readonly #filler: BpfObject;
+  readonly #departure: BpfMap;
+  readonly program: BpfProgram;
+
+  /** `slots`: how many flows the table has room for. */
+  constructor(
+    prefix: "" | "bench-stock-",
+    slots: number,
+    private readonly generator: Generator,
+  ) {
+    const sizes = { flows: prefix === "" ? slots : 4096, stock_flows: slots };
+    this.#object = load(`${prefix}xdp`, {
+      sizes,
+      // Conntrack knows none of these connections, so it is not to be asked.
+      variables: { underlay_address: ipv4(endpoints.gateway), liveness_jiffies: 0x7fffffff },
+    });
+    this.program = this.#object.program("xgw_xdp");
+    const reuse = { ...mapsOf(this.#object), bench: generator.state };
+    this.#filler = load(prefix === "" ? "bench-fill" : "bench-stock-fill", { reuse });
+    this.#departure = this.#filler.map("departure");
+    this.#object.map("tenants").set(u32(tenantKey), u32(tenantId, zone, 0, 0, 0, wraps.gretap, 1400, 0, 0, 0));
+    this.#object.map("peers").set(Buffer.concat([u32(tenantId), ipv4(endpoints.from)]), u32(1));
+    this.#object.map("generations").set(u32(tenantId), u32(7));
+  }
+
+  /** Teaches flows 0 … flows-1, and runs one packet through each. */
+  fill(wrap: Wrap, protocol: Protocol, flows: number): void {
+    const header = Buffer.alloc(encapBytes);
+    outerHeaders(wrap, tenantKey, endpoints.gateway, endpoints.to, 0).copy(header);
+    this.#departure.set(
+      u32(0),
+      Buffer.concat([
+        header,
+        ...[ipv4("0.0.0.0"), ipv4(server.address), Buffer.from([0, 0, server.port >> 8, server.port & 0xff])],
+        Buffer.from([protocols[protocol], 0, 0, 0]),
+        ipv4(service.address),
+        Buffer.from([service.port >> 8, service.port & 0xff]),
+        u16(protocols[protocol]),
+        u32(tenantKey, tenantId, loopback),
+        Buffer.from([wraps[wrap], innerOffset(wrap)]),
+        u16(1400),
+      ]),
+    );
+    this.generator.set({ frame: Buffer.alloc(128), inner: 0, flows });
+    const { retval } = this.#filler.program("fill").testRun({ data: Buffer.alloc(128), repeat: flows });
+    if (retval !== 3) throw new Error(`the flow table was not filled: ${retval}`);
+  }
+
+  close(): void {
+    this.#filler.close();
+    this.#object.close();
+  }
+}

@@ -1,0 +1,51 @@
+/** What the figures must show. A gate compares minima, and figures of one run only. */
+import type { Result } from "./measure.js";
+import { names } from "./names.js";
+
+export interface Gate {
+  readonly name: string;
+  readonly wanted: number;
+  readonly unit: "ns" | "×";
+  /** Undefined: not measured in this run. */
+  readonly measured: number | undefined;
+}
+
+export function isMet({ measured, wanted }: Gate): boolean {
+  return measured !== undefined && measured <= wanted;
+}
+
+const many = 1_048_576;
+
+export function gatesOf(results: readonly Result[]): Gate[] {
+  const least = (name: string, flows: number) =>
+    results.find((result) => result.name === name && result.flows === flows)?.least;
+  const ratio = (a: number | undefined, b: number | undefined) =>
+    a === undefined || b === undefined || b <= 0 ? undefined : a / b;
+  const tcp = (flows: number) => least(names.establishedTcp, flows);
+  const udp = (flows: number) => least(names.establishedUdp, flows);
+  const extra = [tcp, udp].map((of) => (of(many) ?? Number.NaN) - (of(1) ?? Number.NaN));
+  const parts = [names.parse, names.line, names.rewrite, names.counter].map((name) => least(name, 1));
+  const primitives = parts.reduce<number>((sum, part) => sum + (part ?? Number.NaN), 0);
+  const gate = (name: string, wanted: number, unit: Gate["unit"], measured: number | undefined): Gate => ({
+    name,
+    wanted,
+    unit,
+    measured: Number.isNaN(measured) ? undefined : measured,
+  });
+  return [
+    gate("established GRE→GRE, TCP, 1 flow", 40, "ns", tcp(1)),
+    gate("established GRE→GRE, UDP, 1 flow", 40, "ns", udp(1)),
+    gate(
+      "TCP, 1 flow ÷ the sum of its primitives (parse, line, rewrite, counter)",
+      1.8,
+      "×",
+      ratio(tcp(1), primitives),
+    ),
+    gate("TCP, (1,048,576 flows − 1 flow) ÷ one cold line", 1.6, "×", ratio(extra[0], least(names.line, many))),
+    gate("UDP, (1,048,576 flows − 1 flow) ÷ one cold line", 1.6, "×", ratio(extra[1], least(names.line, many))),
+    gate("TCP, 1,048,576 flows ÷ the same over a stock HASH", 0.6, "×", ratio(tcp(many), least(names.stockTcp, many))),
+    gate("TCP, 1 flow ÷ xdp-forward fib-full", 0.4, "×", ratio(tcp(1), least(names.xdpForward, 1))),
+    gate("unknown key, dropped", 20, "ns", least(names.unknownKey, 1)),
+    gate("stranger, dropped", 20, "ns", least(names.stranger, 1)),
+  ];
+}

@@ -1,0 +1,100 @@
+/** docs/benchmark.md and its plots. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { flowCounts } from "./cases.js";
+import { type Gate, gatesOf, isMet } from "./gates.js";
+import type { Result } from "./measure.js";
+import { names } from "./names.js";
+import { barPlot } from "./plot.js";
+import type { Results } from "./results.js";
+
+const number = (value: number) => value.toLocaleString("en", { maximumFractionDigits: 2 });
+
+function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  return [line(header), line(header.map((_, index) => (index === 0 ? "---" : "---:"))), ...rows.map(line)].join("\n");
+}
+
+function gateRow(gate: Gate): string[] {
+  const { name, wanted, unit, measured } = gate;
+  const value = measured === undefined ? "not measured" : `${number(measured)} ${unit}`;
+  return [name, `≤ ${wanted} ${unit}`, value, measured === undefined ? "" : isMet(gate) ? "yes" : "**no**"];
+}
+
+function resultRow({ name, flows, least, net, baseline }: Result): string[] {
+  return [name, number(flows), ...[least, net.median, net.q1, net.q3, baseline.median].map((ns) => ns.toFixed(0))];
+}
+
+function text(results: Results): string {
+  const { machine, programs, peers } = results;
+  return `# Benchmark
+
+Written by \`npm run bench\`; do not edit. \`npm run bench -- --compare OLD.json NEW.json\` compares two runs.
+
+| | |
+| --- | --- |
+| when | ${results.date}, ${results.effort} run of ${results.seconds} s |
+| machine | ${machine.cpu}, ${machine.cpus} CPUs${machine.hypervisor ? ", a virtual machine" : ""}, ${machine.memoryMiB} MiB |
+| kernel | ${machine.kernel} ${machine.arch}, BPF JIT ${machine.jit} |
+| compiler | ${machine.clang} |
+| Node.js | ${machine.node} |
+| commit | ${machine.commit} |
+| load before | ${machine.loadBefore.toFixed(2)} |
+${Object.entries(peers)
+  .map(([name, version]) => `| ${name} | ${version} |`)
+  .join("\n")}
+
+Times differ from machine to machine, and on a shared one from minute to minute: compare figures of one run only.
+
+## What must hold
+
+${table(["", "wanted", "measured", "met"], gatesOf(programs).map(gateRow))}
+
+## What a program costs
+
+![Established flows](benchmark/established.svg)
+
+![Parts](benchmark/parts.svg)
+
+Nanoseconds a packet, by \`BPF_PROG_TEST_RUN\` on one CPU. Before each packet a generator program makes the headers anew
+and patches in the next flow, in pseudo-random order, then tail-calls the program under test. *Net* is what is left when
+the same generator's time with an empty program is taken away. *Least* is the least total of all rounds less the least
+baseline; the gates use it. Quartiles are over ${programs[0]?.net.rounds ?? 0} interleaved rounds. The kernel counts whole
+nanoseconds. The verdict and the first packet that comes out of each program are checked, byte for byte where it is
+forwarded. All tables hold 1,048,576 flows and more, however many of them are visited.
+
+${table(["", "flows", "least", "median", "quartile 1", "quartile 3", "generator"], programs.map(resultRow))}
+`;
+}
+
+export function writeReport(results: Results, folder: string): void {
+  const { programs } = results;
+  const least = (name: string, flows: number) =>
+    programs.find((result) => result.name === name && result.flows === flows)?.least;
+  const byFlows = [names.establishedTcp, names.establishedUdp, names.stockTcp, names.hash];
+  const parts = [
+    ...[names.parse, names.line, names.rewrite, names.counter, names.push, names.pop, names.devmap, names.hash],
+    ...[names.establishedTcp, names.establishedUdp, names.miss, names.unknownKey, names.stranger, names.xdpForward],
+  ];
+  mkdirSync(join(folder, "benchmark"), { recursive: true });
+  const plot = (name: string, svg: string) => writeFileSync(join(folder, "benchmark", `${name}.svg`), svg);
+  plot(
+    "established",
+    barPlot({
+      title: "Established flows, visited in random order",
+      unit: "ns",
+      categories: flowCounts.map((flows) => `${number(flows)} flow${flows > 1 ? "s" : ""}`),
+      series: byFlows.map((name) => ({ name, values: flowCounts.map((flows) => least(name, flows)) })),
+    }),
+  );
+  plot(
+    "parts",
+    barPlot({
+      title: "One flow: parts, paths and a peer",
+      unit: "ns",
+      categories: parts,
+      series: [{ name: "least, net", values: parts.map((name) => least(name, 1)) }],
+    }),
+  );
+  writeFileSync(join(folder, "benchmark.md"), text(results));
+}

@@ -1,0 +1,26 @@
+/** A run's results as a file. */
+import { readFileSync, writeFileSync } from "node:fs";
+import type { Machine } from "./machine.js";
+import type { Result } from "./measure.js";
+
+export const format = "xgw-bench/1";
+
+export interface Results {
+  readonly format: typeof format;
+  readonly date: string;
+  readonly effort: string;
+  readonly seconds: number;
+  readonly machine: Machine;
+  readonly peers: Readonly<Record<string, string>>;
+  readonly programs: readonly Result[];
+}
+
+export function readResults(file: string): Results {
+  const results = JSON.parse(readFileSync(file, "utf8")) as Results;
+  if (results.format !== format) throw new Error(`${file} is not a result file of this benchmark (${format})`);
+  return results;
+}
+
+export function writeResults(file: string, results: Results): void {
+  writeFileSync(file, `${JSON.stringify(results, null, 1)}\n`);
+}
