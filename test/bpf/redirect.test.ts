@@ -19,7 +19,9 @@ const attached = inNetNamespace(namespace.path, () => [
   datapath.xdpProgram.attachXdp({ ifindex: first, mode: "native" }),
   datapath.xdpProgram.attachXdp({ ifindex: second, mode: "native" }),
 ]);
-afterAll(() => attached.forEach((attachment) => attachment.close()));
+afterAll(() => {
+  for (const attachment of attached) attachment.close();
+});
 
 it("by the NIC that it came in by: transmitted", () => {
   isOurs(first);

@@ -12,7 +12,7 @@ import {
   RingBuffer,
   type TypedMap,
 } from "libbpf-ts";
-import { addressBytes, u32 } from "../../../src/datapath/layout.js";
+import { addressBytes, readU32, u32 } from "../../../src/datapath/layout.js";
 import { reasonSlots, reasons } from "../../../src/datapath/reasons.js";
 import type {
   Connection,
@@ -151,8 +151,19 @@ export class Datapath implements Disposable {
     return this.#ring.take(10_000).map((record) => codec.decode(Buffer.from(record)));
   }
 
-  /** Empties what tests write, templates apart. */
+  /** Ids of the templates in use. */
+  encapsInUse(): number[] {
+    const ids: number[] = [];
+    for (const { keys, values, count } of this.encaps.map.batches())
+      for (let n = 0; n < count; n++)
+        if (readU32(values.subarray(n * this.encaps.map.valueStride), 0) !== 0)
+          ids.push(readU32(keys.subarray(n * 4), 0));
+    return ids;
+  }
+
+  /** Empties what tests write. */
   clear(): void {
+    for (const id of this.encapsInUse()) this.encaps.map.set(u32(id), Buffer.alloc(this.encaps.map.valueSize));
     for (const map of [this.tenants, this.peers, this.flows, this.connections, this.endpoints, this.tunnels, this.nics])
       for (const key of [...map.keys()]) (map as TypedMap).delete(key);
     for (const tenant of [1, 2, 3]) this.generations.set(tenant, 0);
@@ -200,9 +211,9 @@ function xdpContext(length: number, ingressIfindex: number): Buffer {
   return u32(0, length, 0, ingressIfindex, 0, 0);
 }
 
-/** struct __sk_buff up to and with ifindex, its 11th word; a test run takes a shorter one. */
+/** struct __sk_buff, 48 words, of which ifindex is the 11th. */
 function skbContext(ifindex: number): Buffer {
-  return u32(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ifindex, 0);
+  return u32(...Array.from({ length: 48 }, (_, word) => (word === 10 ? ifindex : 0)));
 }
 
 /** The kernel's clock of flow.checked. */

@@ -3,6 +3,7 @@
 import { execFileSync } from "node:child_process";
 import { inNetNamespace, interfaceIndex } from "libbpf-ts";
 import { afterAll } from "vitest";
+import type { TestConnection } from "./world.js";
 
 let serial = 0;
 
@@ -32,4 +33,46 @@ export function makeNamespace(): Namespace {
   for (const device of ["v0", "v1"]) ip("link", "set", device, "up");
   const index = (device: string) => inNetNamespace(path, () => interfaceIndex(device));
   return { name, path, veth: [index("v0"), index("v1")], ip, exec };
+}
+
+export interface EntryOptions {
+  /** Of TCP; ESTABLISHED if not given. */
+  readonly state?: string;
+  /** `conntrack -u`; SEEN_REPLY if not given. */
+  readonly status?: string;
+  /** Seconds; 100 if not given. */
+  readonly timeout?: number;
+  readonly mark?: number;
+  readonly zone?: number;
+}
+
+/** Makes the kernel's entry of a connection, as NAT would have left it. */
+export function track(
+  namespace: Namespace,
+  { original, reply, record }: TestConnection,
+  options: EntryOptions = {},
+): void {
+  const { state = "ESTABLISHED", status = "SEEN_REPLY", timeout = 100, mark = 0, zone = record.zone } = options;
+  const { protocol, arrivesAs } = original.fields;
+  const [client, publicEnd] = arrivesAs;
+  const server = reply.fields.arrivesAs[0];
+  namespace.exec(
+    "conntrack",
+    ...["-I", "-p", protocol, "-w", `${zone}`, "-t", `${timeout}`, "-u", status, "-m", `${mark}`],
+    ...["-s", client.address, "--sport", `${client.port}`, "-d", publicEnd.address, "--dport", `${publicEnd.port}`],
+    ...["--dst-nat", `${server.address}:${server.port}`],
+    ...(protocol === "tcp" ? ["--state", state] : []),
+  );
+}
+
+/** Seconds until the entry of a protocol ends; undefined when there is none. */
+export function timeoutOf(namespace: Namespace, protocol: "tcp" | "udp", zone: number): number | undefined {
+  const line = namespace.exec("conntrack", "-L", "-p", protocol, "-w", `${zone}`);
+  const seconds = new RegExp(`^${protocol}\\s+\\d+ (\\d+) `).exec(line)?.[1];
+  return seconds === undefined ? undefined : Number(seconds);
+}
+
+/** Removes all conntrack entries. */
+export function untrack(namespace: Namespace): void {
+  namespace.exec("conntrack", "-F");
 }

@@ -229,7 +229,6 @@ export class World {
   /** Back to two tenants and no connection. */
   reset(): void {
     const { datapath } = this;
-    for (let id = 0; id < this.#encaps; id++) datapath.encaps.set(id, { ...emptyEncap });
     this.#encaps = 0;
     datapath.clear();
     for (const tenant of [user1, user2]) this.addTenant(tenant);
@@ -280,17 +279,6 @@ export class World {
     return this.datapath.flows.has(direction.key);
   }
 }
-
-const emptyEncap: Encap = {
-  state: 0,
-  ifindex: 0,
-  realm: 0,
-  wrap: 0,
-  length: 0,
-  mtu: 0,
-  ip_sum: 0,
-  header: Buffer.alloc(64),
-};
 
 /** A connection's packets, with nothing written to any map. */
 export function connectionOf({

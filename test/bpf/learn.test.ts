@@ -1,0 +1,340 @@
+// The learner: a packet that the kernel sends becomes a flow, when it is an established connection's and nothing is odd.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { Datapath } from "./support/datapath.js";
+import { expectSent } from "./support/expectations.js";
+import { type EntryOptions, makeNamespace, track, untrack } from "./support/kernel.js";
+import * as packet from "./support/packet.js";
+import { addressNumber } from "./support/types.js";
+import {
+  connectionOf,
+  Direction,
+  type EstablishOptions,
+  macs,
+  type TestConnection,
+  testRunIfindex,
+  tupleOf,
+  user1,
+  user2,
+  World,
+  wrapped,
+} from "./support/world.js";
+
+const datapath = new Datapath();
+afterAll(() => datapath[Symbol.dispose]());
+const world = new World(datapath);
+const namespace = makeNamespace();
+const netns = namespace.path;
+beforeEach(() => {
+  world.reset();
+  untrack(namespace);
+});
+
+/** What the kernel sends: an outer header with an id of its own, which is not part of a template. */
+function sent(direction: Direction, segment = {}): Buffer {
+  const frame = direction.leaves(segment);
+  frame.writeUInt16BE(0x1234, 18);
+  return rechecked(frame);
+}
+
+/** With the outer header's checksum made right again. */
+function rechecked(frame: Buffer): Buffer {
+  frame.writeUInt16BE(0, 24);
+  frame.writeUInt16BE(packet.checksum(frame.subarray(14, 34)), 24);
+  return frame;
+}
+
+const transmit = (frame: Buffer) => datapath.transmit(frame, netns, testRunIfindex);
+
+function tracked(options: EstablishOptions = {}, entry: EntryOptions = {}): TestConnection {
+  const connection = connectionOf(options);
+  track(namespace, connection, entry);
+  return connection;
+}
+
+/** What the maps have learned, as counts. */
+const learned = () => ({
+  flows: [...datapath.flows.keys()].length,
+  templates: datapath.encapsInUse().length,
+  connections: [...datapath.connections.keys()].length,
+});
+const nothing = { flows: 0, templates: 0, connections: 0 };
+
+for (const tenant of [user1, user2])
+  for (const protocol of ["tcp", "udp"] as const)
+    describe(`an established ${protocol} connection in ${tenant.wrap}`, () => {
+      for (const name of ["original", "reply"] as const)
+        describe(`its ${name} direction`, () => {
+          it("becomes this flow", () => {
+            datapath.generations.set(tenant.id, 5);
+            const direction = tracked({ tenant, protocol })[name];
+            transmit(sent(direction));
+            const flow = datapath.flows.get(direction.key);
+            const { checked, encap } = flow ?? {};
+            const wanted = direction.flow(encap ?? -1, { generation: 5, peer: 0, checked: checked ?? -1 });
+            expect(flow).toMatchObject(wanted);
+          });
+
+          it("becomes this template", () => {
+            const direction = tracked({ tenant, protocol })[name];
+            transmit(sent(direction));
+            const [id = -1] = datapath.encapsInUse();
+            const { header, ...fields } = datapath.encaps.get(id) ?? direction.encap(0);
+            const { header: wantedHeader, ...wanted } = direction.encap(testRunIfindex);
+            expect({ ...fields, header: header.toString("hex") }).toMatchObject({
+              ...wanted,
+              header: wantedHeader.toString("hex"),
+            });
+          });
+
+          it("is recorded under the connection's original tuple", () => {
+            const connection = tracked({ tenant, protocol }, { mark: 7 });
+            transmit(sent(connection[name]));
+            const dstNat = 0x20;
+            expect(datapath.connections.get(connection.record)).toMatchObject({
+              reply: tupleOf(protocol, connection.reply.fields.arrivesAs),
+              tenant: tenant.id,
+              rule: 7,
+              translation: dstNat,
+              closing: 0,
+            });
+          });
+
+          it("is done by XDP from then on, byte for byte", () => {
+            const direction = tracked({ tenant, protocol })[name];
+            transmit(sent(direction));
+            const segment = { payload: "the next packet" };
+            expectSent(datapath.receive(direction.arrives(segment), { netns }), tenant, direction.leaves(segment));
+          });
+        });
+
+      it("both directions: two flows, a template for each endpoint, one connection", () => {
+        const { original, reply } = tracked({ tenant, protocol });
+        transmit(sent(original));
+        transmit(sent(reply));
+        expect(learned()).toEqual({ flows: 2, templates: 2, connections: 1 });
+      });
+    });
+
+describe("a template", () => {
+  it("is shared by connections that leave in the same way", () => {
+    for (const port of [1, 2, 3]) transmit(sent(tracked({ client: { address: "1.1.1.7", port } }).original));
+    expect(learned()).toEqual({ flows: 3, templates: 1, connections: 3 });
+  });
+
+  it("is another one for another device", () => {
+    const { original } = tracked();
+    transmit(sent(original));
+    datapath.transmit(sent(original), netns, namespace.veth[0]);
+    expect(learned()).toEqual({ flows: 1, templates: 2, connections: 1 });
+  });
+
+  it("does not take over the ECN mark of the packet that it is learned from", () => {
+    const { original } = tracked();
+    transmit(sent(original, { tos: 2 }));
+    const segment = { tos: 0 };
+    expectSent(datapath.receive(original.arrives(segment), { netns }), user1, original.leaves(segment));
+  });
+
+  it("finds room beside another with the same hash", () => {
+    const { original } = tracked();
+    transmit(sent(original));
+    const [id = -1] = datapath.encapsInUse();
+    const mine = datapath.encaps.get(id);
+    if (mine) datapath.encaps.set(id, { ...mine, ifindex: 4242 });
+    transmit(sent(original));
+    expect(datapath.encapsInUse()).toEqual([id, id + 1]);
+  });
+});
+
+describe("a flow that is known", () => {
+  it("keeps its counts when the kernel sends another of its packets", () => {
+    const { original } = tracked();
+    transmit(sent(original));
+    world.change(original, { packets: 41n });
+    transmit(sent(original));
+    expect(datapath.flows.get(original.key)?.packets).toBe(41n);
+  });
+
+  it("is learned anew after its tenant has changed", () => {
+    const { original } = tracked();
+    transmit(sent(original));
+    datapath.generations.set(user1.id, 1);
+    transmit(sent(original));
+    expectSent(datapath.receive(original.arrives(), { netns }), user1, original.leaves());
+  });
+
+  it("is learned anew when the kernel sends it another way", () => {
+    const { original } = tracked();
+    transmit(sent(original));
+    const moved = new Direction({
+      ...original.fields,
+      leavesBy: { ...original.fields.leavesBy, endpoint: "172.168.0.99" },
+    });
+    transmit(sent(moved));
+    expectSent(datapath.receive(original.arrives(), { netns }), user1, moved.leaves());
+  });
+
+  it("was told as an event when it was born, once", () => {
+    const { original } = tracked();
+    transmit(sent(original));
+    transmit(sent(original));
+    const flowBorn = 1;
+    expect(datapath.events().map(({ kind, tenant, peer }) => [kind, tenant, peer])).toEqual([
+      [flowBorn, user1.id, addressNumber("172.168.0.11")],
+    ]);
+  });
+});
+
+it("equal tuples of two tenants become two flows", () => {
+  const first = tracked({ tenant: user1 });
+  const second = tracked({ tenant: user2 });
+  transmit(sent(first.original));
+  transmit(sent(second.original));
+  expect([world.isFollowed(first.original), world.isFollowed(second.original)]).toEqual([true, true]);
+});
+
+it("a large packet that GSO has yet to cut is learned from like any other", () => {
+  const { original } = tracked();
+  transmit(sent(original, { payload: Buffer.alloc(3000, 1) }));
+  expectSent(datapath.receive(original.arrives(), { netns }), user1, original.leaves());
+});
+
+describe("nothing is learned from", () => {
+  const cases: readonly (readonly [string, () => void])[] = [
+    ["a packet of no connection", () => transmit(sent(connectionOf({}).original))],
+    ["a connection of another zone", () => transmit(sent(tracked({}, { zone: user2.zone }).original))],
+    [
+      "a UDP packet that nobody has answered",
+      () => transmit(sent(tracked({ protocol: "udp" }, { status: "UNSET" }).original)),
+    ],
+    ...["SYN_SENT", "SYN_RECV", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE"].map(
+      (state) => [`a TCP connection in ${state}`, () => transmit(sent(tracked({}, { state }).original))] as const,
+    ),
+    ["a fragment", () => transmit(sent(tracked({}).original, { df: false, more: true }))],
+    ["a later fragment", () => transmit(sent(tracked({}).original, { df: false, offset: 800 }))],
+    ["a packet with IP options", () => transmit(sent(tracked({}).original, { options: Buffer.alloc(4, 1) }))],
+    ["an outer packet without DF", () => transmit(outer(tracked({}).original, (frame) => frame.writeUInt16BE(0, 20)))],
+    ["an outer fragment", () => transmit(outer(tracked({}).original, (frame) => frame.writeUInt16BE(0x6000, 20)))],
+    ["a key of no tenant", () => transmit(outer(tracked({}).original, (frame) => frame.writeUInt32BE(3000, 38)))],
+    [
+      "GRE with a sequence bit",
+      () => transmit(outer(tracked({}).original, (frame) => frame.writeUInt16BE(0x3000, 34))),
+    ],
+    [
+      "a gretap tenant's key in plain GRE",
+      () => {
+        const { fields } = tracked({}).original;
+        const leavesBy = { ...fields.leavesBy, tenant: { ...user1, wrap: "gre" } as const };
+        transmit(sent(new Direction({ ...fields, leavesBy })));
+      },
+    ],
+    [
+      "a packet behind a VLAN tag",
+      () => {
+        const frame = sent(tracked({}).original);
+        transmit(Buffer.concat([frame.subarray(0, 12), Buffer.from([0x81, 0, 0, 5]), frame.subarray(12)]));
+      },
+    ],
+    [
+      "ICMP",
+      () => {
+        tracked({});
+        const inner = packet.ipv4({ src: "1.1.1.7", dst: "10.0.0.7" }, packet.icmp());
+        const eth = { src: macs.innerGateway, dst: macs.innerServer };
+        const outerIp = { src: "172.168.0.1", dst: "172.168.0.11" };
+        const gre = wrapped("gretap", { key: user1.key }, eth, inner);
+        transmit(packet.ethernet({ src: macs.gateway, dst: macs.server }, packet.ipv4(outerIp, gre)));
+      },
+    ],
+    [
+      "a packet that is not in GRE",
+      () => transmit(packet.ethernet({ src: macs.gateway, dst: macs.server }, plain(tracked({}).original))),
+    ],
+  ];
+  for (const [name, send] of cases)
+    it(name, () => {
+      send();
+      expect(learned()).toEqual(nothing);
+    });
+
+  it("a connection with a helper", async () => {
+    await usingHelperConnection(({ client, server }) => {
+      const tenant = { ...user1 };
+      const connection = connectionOf({ tenant, client, publicEnd: server, server });
+      transmit(sent(connection.original));
+      expect(learned()).toEqual(nothing);
+    });
+  });
+});
+
+it("the same connection without its helper is learned", async () => {
+  await usingHelperConnection(({ client, server }) => {
+    const connection = connectionOf({ client, publicEnd: server, server });
+    transmit(sent(connection.original));
+    expect(learned()).toEqual({ flows: 1, templates: 1, connections: 1 });
+  }, false);
+});
+
+it("a frame cut at any length does no harm", () => {
+  const { original } = tracked();
+  const whole = sent(original, { payload: "" });
+  for (let length = 15; length < whole.length - 16; length++) transmit(whole.subarray(0, length));
+  expect(learned()).toEqual(nothing);
+});
+
+it("other traffic of the NIC goes by", () => {
+  for (const frame of [
+    packet.ethernet({ src: macs.gateway, dst: macs.client, type: packet.etherType.ipv6 }, Buffer.alloc(60, 0x60)),
+    packet.arp({
+      operation: "request",
+      senderMac: macs.gateway,
+      sender: "172.168.0.1",
+      targetMac: "00:00:00:00:00:00",
+      target: "172.168.0.7",
+    }),
+  ])
+    transmit(frame);
+  expect(learned()).toEqual(nothing);
+});
+
+/** A packet that leaves, with a change to its bytes and the outer checksum made right. */
+function outer(direction: Direction, change: (frame: Buffer) => void): Buffer {
+  const frame = sent(direction);
+  change(frame);
+  return rechecked(frame);
+}
+
+/** The inner packet as it leaves, without its tunnel. */
+function plain(direction: Direction): Buffer {
+  return direction.leaves().subarray(56);
+}
+
+/** A real FTP control connection over the namespace's loopback device, in the first tenant's zone. */
+async function usingHelperConnection(
+  look: (ends: { client: { address: string; port: number }; server: { address: string; port: number } }) => void,
+  withHelper = true,
+): Promise<void> {
+  const rules = `table ip helped {
+    ct helper ftp { type "ftp" protocol tcp; }
+    chain zone { type filter hook output priority raw; ct zone set ${user1.zone}; }
+    chain helper { type filter hook output priority filter; ${withHelper ? 'tcp dport 2121 ct helper set "ftp"' : "accept"}; }
+  }`;
+  namespace.exec("nft", rules);
+  const script = `const { connect, createServer } = require("node:net");
+    createServer((socket) => socket.resume()).listen(2121, "127.0.0.1", () => {
+      const socket = connect(2121, "127.0.0.1", () => socket.write("x", () => console.log(socket.localPort)));
+    });`;
+  const child = spawn("ip", ["netns", "exec", namespace.name, process.execPath, "-e", script], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  try {
+    const [line] = (await once(child.stdout, "data")) as [Buffer];
+    look({ client: { address: "127.0.0.1", port: Number(line) }, server: { address: "127.0.0.1", port: 2121 } });
+  } finally {
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    namespace.exec("nft", "delete table ip helped");
+  }
+}
