@@ -56,6 +56,10 @@ class RingReader : public Closable
 			return -errno;
 		wake_ = Napi::ThreadSafeFunction::New(env, wake, "libbpf-ts ring buffer", 0, 1);
 		wake_.Unref(env);
+		// Hooks run last in, first out: the thread stops while the function that it calls still
+		// exists.
+		env_ = env;
+		napi_add_env_cleanup_hook(env, onEnvironmentEnd, this);
 		thread_ = std::thread([this] { wait(); });
 		return 0;
 	}
@@ -76,9 +80,8 @@ class RingReader : public Closable
 	}
 
 	/// Reads up to limit records. Returns 0 or -errno.
-	int consume(Napi::Env env, Napi::Array out, uint32_t limit)
+	int consume(Napi::Array out, uint32_t limit)
 	{
-		env_ = env;
 		out_ = &out;
 		limit_ = limit;
 		int rc = ring_buffer__consume(ring_);
@@ -87,6 +90,11 @@ class RingReader : public Closable
 	}
 
       private:
+	static void onEnvironmentEnd(void *self)
+	{
+		static_cast<RingReader *>(self)->stop();
+	}
+
 	static int onRecord(void *context, void *data, size_t size)
 	{
 		auto *self = static_cast<RingReader *>(context);
@@ -115,6 +123,7 @@ class RingReader : public Closable
 	{
 		if (!thread_.joinable())
 			return;
+		napi_remove_env_cleanup_hook(env_, onEnvironmentEnd, this);
 		uint64_t one = 1;
 		if (write(control_, &one, sizeof(one)) == sizeof(one))
 			thread_.join();
@@ -165,7 +174,7 @@ Napi::Value rest(const Napi::CallbackInfo &info)
 Napi::Value consume(const Napi::CallbackInfo &info)
 {
 	Napi::Array out = Napi::Array::New(info.Env());
-	int rc = readerArg(info).consume(info.Env(), out, u32Arg(info, 1));
+	int rc = readerArg(info).consume(out, u32Arg(info, 1));
 	if (rc)
 		return result(info.Env(), rc);
 	return out;

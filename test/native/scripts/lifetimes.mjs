@@ -57,20 +57,24 @@ function loaded(object, attached) {
 
 function measure() {
   globalThis.gc();
-  globalThis.gc();
   return { descriptors: readdirSync("/proc/self/fd").length, rssBytes: process.memoryUsage().rss };
 }
 
-// The first cycles fill caches and pools.
-const warmUp = Math.ceil(cycles / 5);
-for (let i = 0; i < warmUp; i++) cycle(i);
-const before = measure();
-for (let i = 0; i < cycles; i++) cycle(i);
-const after = measure();
+// The least of several looks at either end: what lies between two collections comes and goes by megabytes. The first third
+// fills caches and pools.
+const samples = [];
+for (let i = 0; i < cycles; i++) {
+  cycle(i);
+  if (i % Math.ceil(cycles / 30) === 0) samples.push(measure());
+}
+samples.push(measure());
+const least = (some) => Math.min(...some.map(({ rssBytes }) => rssBytes));
+const third = Math.floor(samples.length / 3);
+const grown = least(samples.slice(-third)) - least(samples.slice(third, 2 * third));
 process.stdout.write(
   JSON.stringify({
     cycles,
-    descriptors: after.descriptors - before.descriptors,
-    bytesPerCycle: (after.rssBytes - before.rssBytes) / cycles,
+    descriptors: samples.at(-1).descriptors - samples[0].descriptors,
+    bytesPerCycle: Math.max(0, grown) / (cycles / 3),
   }),
 );
