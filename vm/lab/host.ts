@@ -3,6 +3,7 @@
 import type { ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import type { Status } from "../../src/status.js";
 import type { Exchange } from "./agent.js";
 import type { Namespace } from "./netns.js";
 
@@ -90,6 +91,16 @@ export class Host {
     bytes: number;
   }): Promise<StreamResult> {
     return this.ask("streamUdp", request);
+  }
+
+  /** Ends streamUdp before its count is reached. */
+  stopStream(): Promise<void> {
+    return this.ask("stopStream", {});
+  }
+
+  /** In the gateway's namespace only. */
+  status(configFile: string): Promise<Status> {
+    return this.ask("status", { configFile });
   }
 
   close(port: number): Promise<void> {

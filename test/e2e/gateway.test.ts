@@ -1,0 +1,35 @@
+// The demo's checks on real traffic: the same lab, run once, one test a check.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { beforeAll, describe, expect, it } from "vitest";
+import type { DemoReport } from "../../vm/demo.js";
+import { checks } from "../../vm/lab/checks.js";
+
+const demo = fileURLToPath(new URL("../../dist/vm/demo.js", import.meta.url));
+
+describe("the seed deployment", () => {
+  let report: DemoReport;
+
+  beforeAll(() => {
+    const folder = mkdtempSync(join(tmpdir(), "xgw-e2e-"));
+    const file = join(folder, "report.json");
+    const { stderr } = spawnSync(process.execPath, [demo, "--quiet", "--report", file], { encoding: "utf8" });
+    try {
+      report = JSON.parse(readFileSync(file, "utf8")) as DemoReport;
+    } catch (cause) {
+      throw new Error(`the lab left no report: ${stderr}`, { cause });
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  for (const { id, title, wanted } of checks)
+    it(`${title}: ${wanted}`, () => {
+      const result = report.checks.find((check) => check.id === id);
+      expect(result, "the check was not run").toBeDefined();
+      expect(result?.ok, `seen: ${result?.seen}; wanted: ${wanted}`).toBe(true);
+    });
+});

@@ -1,0 +1,108 @@
+// What xgw refuses on a kernel that can do everything: a clear message, the right exit code, and nothing changed.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { Namespace, type Output, tryRun } from "../../vm/lab/netns.js";
+import { snapshot } from "../../vm/lab/snapshot.js";
+
+const file = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+const seed = readFileSync(file("examples/two-tenants.yaml"), "utf8");
+
+let gateway: Namespace;
+let folder: string;
+let before: string;
+
+function xgw(command: string, config: string): Promise<Output> {
+  const path = join(folder, "xgw.yaml");
+  writeFileSync(path, config);
+  return gateway.tryRun(process.execPath, file("dist/src/cli/main.js"), command, "-c", path);
+}
+
+/** One line a fault, so that a wrong code shows the words that came with it. */
+async function expectRefusal(output: Output, code: number, words: RegExp): Promise<void> {
+  expect(`exit ${output.code}: ${output.stderr.trim()}`).toMatch(new RegExp(`^exit ${code}: `));
+  expect(output.stderr).toMatch(words);
+  expect(await snapshot(gateway), "the kernel was changed").toBe(before);
+}
+
+describe("apply refuses", () => {
+  beforeAll(async () => {
+    for (const name of ["vrf", "ip_gre", "nf_flow_table", "nf_conntrack"]) await tryRun("modprobe", ["-q", name]);
+    folder = mkdtempSync(join(tmpdir(), "xgw-refusals-"));
+  });
+
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  beforeEach(async () => {
+    gateway = await Namespace.create(`xgw${process.pid}-refusals`);
+    await gateway.ip("link add eth0 type veth peer name wire", "addr add 172.168.0.1/24 dev eth0");
+    await gateway.ip("link set eth0 up", "link set wire up", "link add unrelated type vrf table 77");
+  });
+
+  afterEach(() => gateway.delete());
+
+  const refusals: readonly {
+    readonly what: string;
+    readonly config?: (config: string) => string;
+    readonly foreign?: () => Promise<unknown>;
+    readonly code: number;
+    readonly words: RegExp;
+  }[] = [
+    {
+      what: "a NIC that does not exist",
+      config: (config) => config.replaceAll("eth0", "eth7"),
+      code: 3,
+      words: /no network device eth7 .*there are: lo, .*eth0/s,
+    },
+    {
+      what: "a tunnel's name taken by somebody else's device",
+      foreign: () => gateway.ip("link add xgre1000 type dummy"),
+      code: 5,
+      words: /device xgre1000 \(ifindex \d+\) exists and belongs to somebody else; .*ip link del/s,
+    },
+    {
+      what: "another instance's device of the same name",
+      foreign: () => gateway.ip("link add xvrf1000 type vrf table 5", "link set xvrf1000 alias xgw/other/user1"),
+      code: 5,
+      words: /belongs to xgw instance other/,
+    },
+    {
+      what: "a tenant's route table taken by somebody else's VRF",
+      foreign: () => gateway.ip("link add theirs type vrf table 100001"),
+      code: 5,
+      words: /VRF theirs of somebody else uses route table 100001, which tenant user1 needs/,
+    },
+    {
+      what: "an nft table of the same name that xgw did not make",
+      foreign: () => gateway.run("nft", "add table ip xgw_gw1"),
+      code: 5,
+      words: /nft table ip xgw_gw1 was not made by xgw; .*nft delete table/s,
+    },
+    {
+      what: "somebody else's XDP program on the NIC",
+      foreign: () => gateway.ip(`link set dev eth0 xdp obj ${file("dist/bpf/test-pass.bpf.o")} sec xdp`),
+      code: 5,
+      words: /NIC eth0 runs XDP program \d+, which is not xgw's; .*bpftool prog show id/s,
+    },
+    {
+      what: "an rp_filter that would drop what comes out of tunnels",
+      foreign: () => gateway.run("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=1"),
+      code: 3,
+      words: /rp_filter is 1.*set it to 0 or 2/s,
+    },
+  ];
+
+  for (const { what, config, foreign, code, words } of refusals)
+    it(`${what} (exit ${code})`, async () => {
+      await foreign?.();
+      before = await snapshot(gateway);
+      await expectRefusal(await xgw("apply", config?.(seed) ?? seed), code, words);
+    });
+
+  it("a NIC mode that the driver does not have (exit 3)", async () => {
+    const output = await xgw("apply", seed.replace("xdp: native", "xdp: offload"));
+    expect(`exit ${output.code}: ${output.stderr.trim()}`).toMatch(/^exit 3: .*eth0 \(offload\).*choose another mode/s);
+  });
+});

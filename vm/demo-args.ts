@@ -1,0 +1,38 @@
+import { parseArgs } from "node:util";
+import { UsageError } from "./usage.js";
+
+export const demoUsage = `usage: npm run demo -- [options]
+
+Builds the lab (a gateway, a client, two tenants with the same private address, a stranger), starts \`xgw run\` in the
+gateway, drives real traffic and checks what arrives. Runs in a VM where this kernel lacks what the gateway needs.
+
+  --report FILE   write the results as JSON, too
+  --kernel NAME   always in a VM, with this kernel of vm/kernels.json
+  --quiet         no picture and no summary
+  --help
+`;
+
+export interface DemoArgs {
+  readonly report: string | undefined;
+  readonly kernel: string | undefined;
+  readonly quiet: boolean;
+  readonly help: boolean;
+}
+
+/** @throws UsageError */
+export function parseDemoArgs(argv: readonly string[]): DemoArgs {
+  try {
+    const { values } = parseArgs({
+      args: [...argv],
+      options: {
+        report: { type: "string" },
+        kernel: { type: "string" },
+        quiet: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
+      },
+    });
+    return { report: values.report, kernel: values.kernel, quiet: values.quiet, help: values.help };
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}

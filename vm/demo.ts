@@ -1,0 +1,85 @@
+// npm run demo: the main job on real traffic. Builds the lab, runs the checks, prints a table and a picture.
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { release, tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { missingForGateway } from "./capable.js";
+import { demoUsage, parseDemoArgs } from "./demo-args.js";
+import { reportEnding } from "./ending.js";
+import { type CheckResult, runCheck } from "./lab/check.js";
+import { checks } from "./lab/checks.js";
+import { withLab } from "./lab/lab.js";
+import { checkLine, picture, summary } from "./lab/report.js";
+import { runInVm } from "./run.js";
+import { UsageError } from "./usage.js";
+
+export interface DemoReport {
+  readonly kernel: string;
+  readonly emulated: boolean;
+  readonly passed: number;
+  readonly failed: number;
+  readonly checks: readonly CheckResult[];
+}
+
+const timeoutMs = 15 * 60_000;
+const say = (line: string) => void process.stdout.write(`${line}\n`);
+
+/** On this kernel. */
+async function runLab(): Promise<DemoReport> {
+  const results = await withLab(
+    (line) => say(`demo: ${line}`),
+    async (lab) => {
+      const results: CheckResult[] = [];
+      for (const check of checks) {
+        const result = await runCheck(check, lab);
+        say(checkLine(result));
+        results.push(result);
+      }
+      return results;
+    },
+  );
+  const passed = results.filter(({ ok }) => ok).length;
+  const emulated = process.env.XGW_IN_VM !== undefined;
+  return { kernel: release(), emulated, passed, failed: results.length - passed, checks: results };
+}
+
+/** The same program, in the VM; the report comes back by a folder that both see. */
+async function runLabInVm(kernel: string | undefined): Promise<DemoReport> {
+  const shareDir = await mkdtemp(join(tmpdir(), "xgw-demo-"));
+  try {
+    const report = join(shareDir, "report.json");
+    const command = [process.execPath, fileURLToPath(import.meta.url), "--quiet", "--report", report];
+    const result = await runInVm({ command, kernel, shareDir, timeoutMs, log: (line) => say(`demo: ${line}`) });
+    const text = await readFile(report, "utf8").catch(() => undefined);
+    if (text === undefined) {
+      const status = reportEnding(result, timeoutMs, (line) => say(`demo: ${line}`));
+      throw new Error(`the lab in the VM ended with status ${status} and left no report`);
+    }
+    return JSON.parse(text) as DemoReport;
+  } finally {
+    await rm(shareDir, { recursive: true, force: true });
+  }
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  const args = parseDemoArgs(argv);
+  if (args.help) {
+    process.stdout.write(demoUsage);
+    return 0;
+  }
+  const missing = args.kernel === undefined ? await missingForGateway() : [];
+  const here = args.kernel === undefined && missing.length === 0;
+  if (!here) say(`demo: ${missing.length > 0 ? `this kernel lacks ${missing.join(", ")}: ` : ""}using a VM`);
+  const report = here ? await runLab() : await runLabInVm(args.kernel);
+  if (args.report !== undefined) await writeFile(resolve(args.report), `${JSON.stringify(report, null, 2)}\n`);
+  if (!args.quiet) for (const line of [...picture(report.checks), ...summary(report)]) say(line);
+  return report.failed === 0 ? 0 : 1;
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  process.stderr.write(`demo: ${error instanceof Error ? error.message : String(error)}\n`);
+  if (error instanceof UsageError) process.stderr.write(`\n${demoUsage}`);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+}

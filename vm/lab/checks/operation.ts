@@ -1,0 +1,88 @@
+/** What an operator does, and what happens to one. */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Check } from "../check.js";
+import { snapshot } from "../snapshot.js";
+import { measuredTransfer } from "./traffic.js";
+
+export const stayInStep: Check = {
+  id: "second-apply",
+  title: "a second `xgw apply`",
+  wanted: "changes nothing; `plan` exits with 0",
+  async run({ xgw }) {
+    const applied = await xgw.run("apply", "-j");
+    const steps = (JSON.parse(applied.stdout) as { steps?: unknown[] }).steps?.length;
+    const planned = await xgw.run("plan");
+    const ok = applied.code === 0 && steps === 0 && planned.code === 0;
+    return { ok, seen: `apply: exit ${applied.code}, ${steps} steps; plan: exit ${planned.code}` };
+  },
+};
+
+export const daemonKilled: Check = {
+  id: "daemon-killed",
+  title: "the daemon killed with SIGKILL during a transfer, then a new `xgw run`",
+  wanted: "no packet lost or reordered; nothing for the new one to do",
+  async run({ client, user1, xgw }) {
+    const to = { host: "2.2.2.11", port: 5000, localPort: 40001, bytes: 1200 };
+    await user1.serveUdp(5000);
+    await client.streamUdp({ ...to, count: 20, intervalMs: 20 }); // the flow is learned
+    const before = await xgw.tenant("user1");
+    const stream = client.streamUdp({ ...to, count: 100_000, intervalMs: 5 });
+    await sleep(1000);
+    await xgw.stopDaemon("SIGKILL");
+    await sleep(1000);
+    await xgw.startDaemon();
+    await sleep(1000);
+    await client.stopStream();
+    const { sent, received, reordered } = await stream;
+    await user1.close(5000);
+    const byXdp = (await xgw.tenant("user1")).packets.forwarded - before.packets.forwarded;
+    const ok = received === sent && reordered === 0 && xgw.stepsAtStart === 0 && byXdp >= 2 * sent;
+    const daemon = `new daemon: ${xgw.stepsAtStart} steps`;
+    return { ok, seen: `${received} of ${sent} echoed, ${reordered} reordered, ${byXdp} packets by XDP; ${daemon}` };
+  },
+};
+
+export const flowtableCarries: Check = {
+  id: "flowtable",
+  title: "the same transfer with XDP detached",
+  wanted: "the nft flowtable carries it: [OFFLOAD] in conntrack, few packets by the rest of the stack",
+  async run(lab) {
+    const { xgw } = lab;
+    await xgw.stopDaemon("SIGTERM");
+    await xgw.namespace.run("bpftool", "link", "detach", "pinned", "/sys/fs/bpf/xgw/gw1/links/xdp_eth0");
+    let offloaded = 0;
+    let watching = true;
+    const watch = (async () => {
+      while (watching) {
+        offloaded = Math.max(offloaded, (await xgw.conntrack("dst=2.2.2.11", "dport=22", "[OFFLOAD]")).length);
+        await sleep(200);
+      }
+    })();
+    const { intact, tiers, forwarded } = await measuredTransfer(lab);
+    watching = false;
+    await watch;
+    const repaired = await xgw.run("apply");
+    await xgw.startDaemon();
+    const ok = intact && tiers.xdp === 0 && offloaded > 0 && forwarded < 1000 && repaired.code === 0;
+    const sums = intact ? "sums equal" : "sums DIFFERENT";
+    return { ok, seen: `${sums}, ${offloaded} connections [OFFLOAD], ${forwarded} packets by the stack` };
+  },
+};
+
+export const tearDown: Check = {
+  id: "teardown",
+  title: "`xgw teardown`",
+  wanted: "no device, rule, route, pin or program of xgw is left; foreign ones are untouched",
+  async run({ topology, xgw, before }) {
+    await xgw.stopDaemon("SIGTERM");
+    const { code, stderr } = await xgw.run("teardown");
+    const after = await snapshot(topology.hosts.gateway);
+    const lines = (text: string) => new Set(text.split("\n"));
+    const [had, has] = [lines(before), lines(after)];
+    const left = [...has].filter((line) => !had.has(line));
+    const lost = [...had].filter((line) => !has.has(line));
+    const seen = [`exit ${code}`, `${left.length} lines more, ${lost.length} less`, ...left, ...lost, stderr.trim()];
+    return { ok: code === 0 && left.length === 0 && lost.length === 0, seen: seen.filter(Boolean).join("; ") };
+  },
+};

@@ -1,0 +1,80 @@
+/** xgw in the gateway's namespace: its commands, its daemon, and what the kernel says beside it. */
+
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import type { Status, TenantStatus } from "../../src/status.js";
+import type { Host } from "./host.js";
+import type { Namespace, Output } from "./netns.js";
+
+const program = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));
+
+export class Xgw {
+  private daemon: ChildProcess | undefined;
+  private log = "";
+
+  constructor(
+    readonly namespace: Namespace,
+    private readonly agent: Host,
+    readonly configFile: string,
+  ) {}
+
+  private commandLine(command: string, ...args: string[]): string[] {
+    return [process.execPath, program, command, "-c", this.configFile, ...args];
+  }
+
+  /** Runs one command to its end. */
+  run(command: string, ...args: string[]): Promise<Output> {
+    return this.namespace.tryRun(...this.commandLine(command, ...args));
+  }
+
+  status(): Promise<Status> {
+    return this.agent.status(this.configFile);
+  }
+
+  async tenant(name: string): Promise<TenantStatus> {
+    const tenant = (await this.status()).tenants.find((candidate) => candidate.name === name);
+    if (!tenant) throw new Error(`xgw status knows no tenant ${name}`);
+    return tenant;
+  }
+
+  /** Starts the daemon and waits for its first reconciliation. */
+  async startDaemon(): Promise<void> {
+    const daemon = this.namespace.spawn(this.commandLine("run"), { ...process.env, XGW_LOG: "info" });
+    this.daemon = daemon;
+    this.log = "";
+    const running = new Promise<void>((resolve, reject) => {
+      daemon.stderr?.on("data", (data: Buffer) => {
+        this.log += data.toString();
+        if (this.log.includes('"msg":"running"')) resolve();
+      });
+      daemon.once("exit", (code) => reject(new Error(`xgw run ended with ${code}: ${this.log}`)));
+    });
+    await running;
+  }
+
+  /** Everything that the daemon has logged since its start. */
+  get daemonLog(): string {
+    return this.log;
+  }
+
+  async stopDaemon(signal: NodeJS.Signals): Promise<void> {
+    const daemon = this.daemon;
+    this.daemon = undefined;
+    if (!daemon || daemon.exitCode !== null) return;
+    const ended = once(daemon, "exit");
+    daemon.kill(signal);
+    await ended;
+  }
+
+  /** Steps of the daemon's first reconciliation, as it logged them. */
+  get stepsAtStart(): number {
+    return Number(/"reason":"start".*?"steps":(\d+)/.exec(this.log)?.[1] ?? -1);
+  }
+
+  /** Lines of the conntrack table with all of these words. */
+  async conntrack(...words: string[]): Promise<string[]> {
+    const { stdout } = await this.namespace.tryRun("conntrack", "-L");
+    return stdout.split("\n").filter((line) => words.every((word) => line.includes(word)));
+  }
+}
