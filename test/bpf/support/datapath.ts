@@ -132,6 +132,11 @@ export class Datapath implements Disposable {
     });
   }
 
+  /** A frame through the ARP program, as if it left by that device. */
+  directArp(frame: Buffer, netns: string, ifindex: number): { retval: number; data: Buffer } {
+    return inNetNamespace(netns, () => this.arpProgram.testRun({ data: frame, context: skbContext(ifindex) }));
+  }
+
   /** Bytes counted for a tenant and reason so far. */
   bytesOf(tenant: number, reason: string): number {
     const slot = tenant * reasonSlots + reasons.findIndex(({ name }) => name === reason);

@@ -1,0 +1,110 @@
+// ARP out of a tunnel without a remote: real packets of a device that takes its remote from the packet, as gretap does.
+// This kernel may have no GRE, so the device is a VXLAN one; xgw_arp knows no difference.
+import { inNetNamespace, interfaceIndex } from "libbpf-ts";
+import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
+import { Datapath } from "./support/datapath.js";
+import { makeNamespace } from "./support/kernel.js";
+import * as packet from "./support/packet.js";
+import { addressNumber } from "./support/types.js";
+import { macs, user1, user2, World } from "./support/world.js";
+
+const datapath = new Datapath();
+afterAll(() => datapath[Symbol.dispose]());
+const world = new World(datapath);
+const { ip, exec, path } = makeNamespace();
+
+const vxlanPort = 4789;
+const endpoints = ["172.168.0.7", "172.168.0.11", "172.168.0.12"];
+
+ip("addr", "add", "172.168.0.1/24", "dev", "v0");
+for (const endpoint of endpoints) ip("neigh", "add", endpoint, "lladdr", macs.server, "dev", "v0", "nud", "permanent");
+ip("link", "add", "tunnel", "type", "vxlan", "external", "dstport", `${vxlanPort}`);
+ip("addr", "add", "10.0.0.1/8", "dev", "tunnel");
+ip("link", "set", "tunnel", "up");
+exec(
+  "nft",
+  `table ip watch {
+    set sent { type ipv4_addr; flags dynamic; size 100; }
+    chain out { type filter hook output priority filter; udp dport ${vxlanPort} update @sent { ip daddr }; }
+  }`,
+);
+const ifindex = inNetNamespace(path, () => interfaceIndex("tunnel"));
+
+beforeAll(() => {
+  const attachment = inNetNamespace(path, () => datapath.arpProgram.attachTcx({ ifindex, direction: "egress" }));
+  return () => attachment.close();
+});
+
+beforeEach(() => {
+  world.reset();
+  exec("nft", "flush set ip watch sent");
+  ip("neigh", "flush", "dev", "tunnel", "nud", "all");
+  datapath.tunnels.set(ifindex, user1.id);
+});
+
+function endpoint(tenant: { id: number }, prefix: string, via: string): void {
+  const [address = "", length] = prefix.split("/");
+  const key = { prefixlen: 32 + Number(length), tenant: tenant.id, address: addressNumber(address) };
+  datapath.endpoints.set(key, addressNumber(via));
+}
+
+/** The tunnel endpoints that the search for a neighbour went to. */
+function searched(neighbour: string): string[] {
+  exec("bash", "-c", `echo > /dev/udp/${neighbour}/9`);
+  return exec("nft", "list set ip watch sent").match(/\d+\.\d+\.\d+\.\d+/g) ?? [];
+}
+
+it("goes to the endpoint of the address that is asked for", () => {
+  endpoint(user1, "10.0.0.7/32", "172.168.0.11");
+  expect(searched("10.0.0.7")).toEqual(["172.168.0.11"]);
+});
+
+it("goes to the endpoint of the longest prefix", () => {
+  endpoint(user1, "0.0.0.0/0", "172.168.0.7");
+  endpoint(user1, "10.0.0.0/24", "172.168.0.11");
+  endpoint(user1, "10.0.0.9/32", "172.168.0.12");
+  expect(searched("10.0.0.9")).toEqual(["172.168.0.12"]);
+});
+
+it("goes by the default route when nothing else fits", () => {
+  endpoint(user1, "0.0.0.0/0", "172.168.0.7");
+  expect(searched("10.9.9.9")).toEqual(["172.168.0.7"]);
+});
+
+it("goes nowhere when the tenant has no route to the address", () => {
+  endpoint(user1, "10.0.0.7/32", "172.168.0.11");
+  expect(searched("10.0.0.8")).toEqual([]);
+});
+
+it("does not go by another tenant's routes", () => {
+  endpoint(user2, "10.0.0.7/32", "172.168.0.12");
+  expect(searched("10.0.0.7")).toEqual([]);
+});
+
+it("goes nowhere from a device that is no tenant's", () => {
+  endpoint(user1, "10.0.0.7/32", "172.168.0.11");
+  datapath.tunnels.delete(ifindex);
+  expect(searched("10.0.0.7")).toEqual([]);
+});
+
+it("IP packets are not directed: their route does that", () => {
+  endpoint(user1, "10.0.0.7/32", "172.168.0.11");
+  ip("neigh", "replace", "10.0.0.7", "lladdr", macs.innerServer, "dev", "tunnel", "nud", "permanent");
+  expect(searched("10.0.0.7")).toEqual([]);
+});
+
+it("an ARP packet cut short does no harm", () => {
+  endpoint(user1, "10.0.0.7/32", "172.168.0.11");
+  const whole = packet.arp({
+    operation: "reply",
+    senderMac: macs.innerGateway,
+    sender: "10.0.0.1",
+    targetMac: macs.innerServer,
+    target: "10.0.0.7",
+  });
+  const next = -1;
+  for (let length = 15; length <= whole.length; length++) {
+    const { retval, data } = datapath.directArp(whole.subarray(0, length), path, ifindex);
+    expect([retval | 0, data.length], `verdict and length of a frame of ${length} bytes`).toEqual([next, length]);
+  }
+});
