@@ -2,13 +2,15 @@
 // done, and with nothing to do it ends in a fraction of a second. Plain Node.js: it runs before anything is installed.
 import { SetupError } from "./setup/error.mjs";
 import { withLock } from "./setup/lock.mjs";
-import { installMissing, missingPackages } from "./setup/packages.mjs";
+import { installMissing, missingPackages, requireInstallable } from "./setup/packages.mjs";
 import { requireNode } from "./setup/platform.mjs";
 import { pendingSteps } from "./setup/steps.mjs";
 
 async function main() {
   requireNode();
-  if (missingPackages().length === 0 && pendingSteps().length === 0) return;
+  const missingNow = missingPackages();
+  if (missingNow.length === 0 && pendingSteps().length === 0) return;
+  if (missingNow.length > 0) requireInstallable(missingNow);
   await withLock(async () => {
     const started = performance.now();
     const missing = missingPackages();

@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { SetupError } from "./error.mjs";
 import { stateDir } from "./paths.mjs";
 
 /** Runs work while no other set-up of this checkout does. A lock whose owner has died is taken over. */
@@ -25,7 +26,9 @@ function take(path) {
     writeFileSync(path, String(process.pid), { flag: "wx" });
     return true;
   } catch (error) {
-    if (error.code !== "EEXIST") throw error;
+    if (error.code !== "EEXIST") {
+      throw new SetupError(`cannot write ${path} (${error.code}): run this as the owner of the checkout, or as root`);
+    }
   }
   if (!ownerLives(path)) rmSync(path, { force: true });
   return false;

@@ -34,21 +34,27 @@ export function missingPackages() {
   return packages.filter((name) => !installed.has(name) || tooOld(name, installed.get(name)));
 }
 
+/** Ends the set-up if these packages cannot be installed here. */
+export function requireInstallable(names) {
+  debianCodename();
+  if (process.getuid() === 0) return;
+  throw new SetupError(
+    `these Debian packages are missing or too old:\n         ${names.join(" ")}\n` +
+      '       Install them as root, or run "npm run setup" as root once.',
+  );
+}
+
 export async function installMissing(names) {
   const codename = debianCodename();
-  if (process.getuid() !== 0) {
-    throw new SetupError(
-      `these Debian packages are missing:\n         ${names.join(" ")}\n       Install them as root, or run "npm run setup" as root once.`,
-    );
-  }
   process.stderr.write(`setup: installing Debian packages: ${names.join(" ")}\n`);
   await apt("apt-get update", ["update"]);
   let wanted = names;
   if (names.includes("libbpf-dev") && !libbpfInReach()) {
     if (codename !== "bookworm") throw new SetupError(`Debian ${codename} has no libbpf-dev 1.4 or newer`);
     await addBackports();
-    wanted = names.map((name) => (name === "libbpf-dev" ? `${name}/bookworm-backports` : name));
-  } else if (names.includes("libbpf-dev") && tooOld("libbpf-dev", candidate("libbpf-dev"))) {
+  }
+  // Backports are not what apt takes by itself.
+  if (names.includes("libbpf-dev") && tooOld("libbpf-dev", candidate("libbpf-dev"))) {
     wanted = names.map((name) => (name === "libbpf-dev" ? `${name}/${codename}-backports` : name));
   }
   await apt("apt-get install", ["install", "--yes", "--no-install-recommends", ...wanted]);

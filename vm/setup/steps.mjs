@@ -43,8 +43,9 @@ export function pendingSteps() {
 }
 
 async function installModules() {
-  await runLogged("installing npm modules", "npm", ["ci", "--no-audit", "--no-fund"], {
-    remedy: (text) => (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT/.test(text) ? "is the network up?" : undefined),
+  await runLogged("installing npm modules", "npm", ["ci", "--no-audit", "--no-fund", "--loglevel=http"], {
+    remedy: (text) =>
+      /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ERR_SOCKET_TIMEOUT/.test(text) ? "is the network up?" : undefined,
   });
   if (!modulesInstalled())
     throw new Error("npm ci has ended well, but node_modules is not what package-lock.json says");

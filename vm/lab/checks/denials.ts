@@ -36,9 +36,10 @@ function toCheck(denial: Denial): Check {
       const server = from === "client" ? lab[tenant] : lab.client;
       await server.serveTcp({ port, seed: 9, bytes: 8 });
       const before = deniedBy(await lab.xgw.tenant(tenant), denial);
-      const outcome = await lab[from]
-        .connectTcp({ host, port, seed: 9, bytes: 8, timeoutMs: 2500 })
-        .then(() => "CONNECTED", (error: Error) => error.message);
+      const outcome = await lab[from].connectTcp({ host, port, seed: 9, bytes: 8, timeoutMs: 2500 }).then(
+        () => "CONNECTED",
+        (error: Error) => error.message,
+      );
       const counted = deniedBy(await lab.xgw.tenant(tenant), denial) - before;
       await server.close(port);
       const refused = outcome === "timeout" || outcome === "ECONNREFUSED" || outcome === "EHOSTUNREACH";
