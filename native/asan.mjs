@@ -41,11 +41,9 @@ for (const report of errors) process.stderr.write(report);
 console.log(`AddressSanitizer: tests ${status === 0 ? "passed" : "FAILED"}, ${errors.length} reports`);
 
 for (const file of readdirSync(logs)) rmSync(`${logs}/${file}`);
-const leaksStatus = run(process.execPath, [`${native}leaks.mjs`], "detect_leaks=1:exitcode=0");
-const all = reports();
+const leaksStatus = run(process.execPath, [`${root}test/native/scripts/unclosed.mjs`], "detect_leaks=1:exitcode=0");
 if (leaksStatus !== 0) throw new Error(`the search for leaks failed with status ${leaksStatus}`);
-throw new Error(`the search for leaks failed: status ${leaksStatus}, ${all.length} reports`);
-const leaks = all
+const leaks = reports()
   .flatMap((report) => report.split("\n\n"))
   .filter((block) => /^(Direct|Indirect) leak/.test(block) && block.includes("libbpf_ts.node"));
 for (const leak of leaks) process.stderr.write(`${leak}\n\n`);

@@ -9,6 +9,7 @@ import type { BpfProgram } from "./program.js";
 
 const F_REPLACE = 1 << 2;
 
+/** A BPF link: the attachment of a program as an object. It ends with its last handle and pin. */
 export class BpfLink extends FdHandle {
   readonly #id: number;
   readonly #type: LinkType;

@@ -40,6 +40,14 @@ export interface MapCreateOptions {
   mapExtra?: number;
 }
 
+/**
+ * A BPF map: Buffers in, Buffers out. See {@link TypedMap} for objects.
+ *
+ * ```ts
+ * using map = BpfMap.create({ type: "hash", name: "m", keySize: 4, valueSize: 8, maxEntries: 1000 });
+ * map.set(key, value, { flag: "noexist" });
+ * ```
+ */
 export class BpfMap extends FdHandle {
   #info: MapInfo;
   readonly #keySize: number;

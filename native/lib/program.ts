@@ -48,6 +48,7 @@ export interface TestRunResult {
 const TEST_RUN_ON_CPU = 1 << 0;
 const TEST_XDP_LIVE_FRAMES = 1 << 1;
 
+/** A loaded BPF program: test runs, attachments, pins. */
 export class BpfProgram extends FdHandle {
   readonly #name: string;
   readonly #type: ProgramType;

@@ -41,6 +41,12 @@ test("a worker does its work, and what it left open closes with it", async () =>
   expect(bpfDescriptors(), "descriptors more than before").toBe(before);
 });
 
+test("a process that ends with objects and a waiting reader open ends in order", async () => {
+  objectFile("basic");
+  const { stderr } = await promisify(execFile)(process.execPath, [script("unclosed.mjs")]);
+  expect(stderr).toBe("");
+});
+
 /** All of this process's: workers share them. */
 function bpfDescriptors(): number {
   return readdirSync("/proc/self/fd").length;

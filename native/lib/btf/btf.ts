@@ -36,6 +36,7 @@ function tailSize(kind: number, count: number): number {
   }
 }
 
+/** The types of a kernel, a module or an object: to find, to measure, to print as C. */
 export class Btf {
   /** The bytes it was parsed from. */
   readonly raw: Buffer;

@@ -58,7 +58,7 @@ export function netNamespace(): TestNamespace {
 
 /** What bpftool prints as JSON; in a network namespace if given. */
 export function bpftool(args: string[], netns?: string): unknown {
-  const command = netns === undefined ? ["bpftool"] : ["ip", "netns", "exec", netns, "bpftool"];
+  const command = netns === undefined ? ["bpftool"] : ["nsenter", `--net=/run/netns/${netns}`, "bpftool"];
   const [program = "bpftool", ...rest] = [...command, "-j", ...args];
   const out = execFileSync(program, rest, { encoding: "utf8" });
   return out === "" ? undefined : JSON.parse(out);

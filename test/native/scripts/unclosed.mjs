@@ -1,8 +1,8 @@
-// Uses a good part of the addon a few times and ends, for LeakSanitizer to look at what is left. Needs root.
+// Uses a good part of the addon a few times and ends with half of it open. LeakSanitizer looks at what is left.
 import { readFileSync } from "node:fs";
-import { BpfMap, BpfObject, BpfProgram, Btf, RingBuffer, showMaps, showNet, showPrograms } from "./dist/index.js";
+import { BpfMap, BpfObject, BpfProgram, Btf, RingBuffer, showMaps, showNet, showPrograms } from "libbpf-ts";
 
-const bytes = readFileSync(new URL("../test/native/build/basic.bpf.o", import.meta.url));
+const bytes = readFileSync(new URL("../build/basic.bpf.o", import.meta.url));
 for (let i = 0; i < 5; i++) {
   const object = BpfObject.open(bytes, { name: "leaks" }).setVariable("verdict", 1).load();
   const ring = new RingBuffer(object.map("events"));
