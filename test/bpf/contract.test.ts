@@ -1,0 +1,153 @@
+// What TypeScript believes of the programs' types, compared with what the compiled programs say by BTF.
+import { BpfObject, type Btf } from "libbpf-ts";
+import { afterAll, describe, expect, it } from "vitest";
+import { encodeEntry } from "../../src/datapath/layout.js";
+import { reasonSlots, reasons } from "../../src/datapath/reasons.js";
+import { maxTenants } from "../../src/model/desired.js";
+import type { Entry } from "../../src/plan/state.js";
+import { objectFile } from "./support/datapath.js";
+
+const xdp = BpfObject.open(objectFile("xdp.bpf.o"));
+const tc = BpfObject.open(objectFile("tc.bpf.o"));
+afterAll(() => {
+  xdp.close();
+  tc.close();
+});
+const btf = xdp.btf as Btf;
+
+/** Names of an enum's values by number, without what they all begin with. */
+function namesOf(enumName: string, prefix: string): string[] {
+  const type = btf.get(enumName, "enum") as { values: { name: string; value: number }[] };
+  return [...type.values]
+    .sort((a, b) => a.value - b.value)
+    .map(({ name }) => (name.startsWith(prefix) ? name.slice(prefix.length).toLowerCase() : name));
+}
+
+/** Byte offsets of a struct's members. */
+function offsetsOf(structName: string): Record<string, number> {
+  const type = btf.get(structName, "struct") as { members: { name: string; bitOffset: number }[] };
+  return Object.fromEntries(type.members.map(({ name, bitOffset }) => [name, bitOffset / 8]));
+}
+
+describe("reasons", () => {
+  it("have the names of enum xgw_reason, in its order", () => {
+    expect(reasons.map(({ name }) => name)).toEqual(namesOf("xgw_reason", "XGW_REASON_").slice(0, -1));
+  });
+
+  it("fit the slots of a tenant", () => {
+    expect(reasons.length).toBeLessThanOrEqual(reasonSlots);
+  });
+
+  it("have as many slots in TypeScript as in the stats map", () => {
+    expect(xdp.mapSpec("stats").maxEntries).toBe(maxTenants * reasonSlots);
+  });
+
+  it("come in the order of their verdicts: forwarded, passed, dropped", () => {
+    const order = ["forwarded", "pass", "drop"];
+    const ranks = reasons.map(({ verdict }) => order.indexOf(verdict));
+    expect(ranks).toEqual([...ranks].sort((a, b) => a - b));
+  });
+});
+
+describe("wraps", () => {
+  it("have the order of the tunnel kinds", () => {
+    expect(namesOf("xgw_wrap", "XGW_WRAP_")).toEqual(["gretap", "gre", "plain"]);
+  });
+});
+
+describe("the maps of both objects", () => {
+  const shape = (object: BpfObject) =>
+    new Map(
+      object.maps
+        .filter((map) => !map.internal)
+        .map(({ name, type, keySize, valueSize, maxEntries, flags }) => [
+          name,
+          { type, keySize, valueSize, maxEntries, flags },
+        ]),
+    );
+
+  it("are alike where they are shared", () => {
+    const [a, b] = [shape(xdp), shape(tc)];
+    const shared = [...a.keys()].filter((name) => b.has(name));
+    expect(Object.fromEntries(shared.map((name) => [name, b.get(name)]))).toEqual(
+      Object.fromEntries(shared.map((name) => [name, a.get(name)])),
+    );
+  });
+
+  it("have a slot in the arrays for every tenant id", () => {
+    expect([xdp.mapSpec("generations").maxEntries, xdp.mapSpec("tenants").maxEntries]).toEqual([
+      maxTenants,
+      maxTenants,
+    ]);
+  });
+});
+
+describe("entries that the daemon writes", () => {
+  const names = { indexOf: (name: string) => Number(name.slice(3)), nameOf: (index: number) => `dev${index}` };
+  const entries: readonly Entry[] = [
+    {
+      map: "tenants",
+      key: 0x01020304,
+      value: {
+        id: 0x11,
+        zone: 0x22,
+        vrf: "dev51",
+        tunnel: "dev68",
+        routeTable: 0x55,
+        kind: "gre",
+        mtu: 0x77,
+        sessions: 0x88,
+        newPerSecond: 0x99,
+      },
+    },
+    { map: "peers", tenant: 7, address: "172.168.0.1" },
+    { map: "endpoints", tenant: 7, prefix: "10.0.0.0/8", via: "172.168.0.1" },
+    { map: "tunnels", device: "dev68", tenant: 7 },
+    { map: "public_ips", address: "2.2.2.11", tenant: 7, device: "dev68" },
+    { map: "nics", device: "dev68" },
+  ];
+
+  for (const entry of entries)
+    it(`of ${entry.map} have its sizes`, () => {
+      const { keySize, valueSize } = (entry.map === "tunnels" ? tc : xdp).mapSpec(entry.map);
+      const { key, value } = encodeEntry(entry, names);
+      expect([key.length, value.length]).toEqual([keySize, valueSize]);
+    });
+
+  it("of tenants have each field where the programs look for it", () => {
+    const [entry] = entries;
+    const { value } = encodeEntry(entry as Entry, names);
+    const seen = Object.entries(offsetsOf("xgw_tenant")).map(([name, offset]) => [name, value.readUInt32LE(offset)]);
+    expect(Object.fromEntries(seen)).toEqual({
+      id: 0x11,
+      zone: 0x22,
+      vrf_ifindex: 51,
+      tunnel_ifindex: 68,
+      route_table: 0x55,
+      wrap: 1,
+      mtu: 0x77,
+      max_sessions: 0x88,
+      max_new_per_second: 0x99,
+      pad: 0,
+    });
+  });
+
+  it("of peers have the tenant, then the address", () => {
+    expect(offsetsOf("xgw_peer_key")).toEqual({ tenant: 0, address: 4 });
+  });
+
+  it("of flows and counters are read where the programs write them", () => {
+    expect([offsetsOf("xgw_flow").tenant, offsetsOf("xgw_counter")]).toEqual([28, { packets: 0, bytes: 8 }]);
+  });
+});
+
+it("the constants of config.h are those that the loader sets, and those that have a default", () => {
+  const names = xdp.variables.filter(({ section }) => section === ".rodata").map(({ name }) => name);
+  expect(names.filter((name) => name !== "xgw_types").sort()).toEqual([
+    "drop_event_every",
+    "liveness_jiffies",
+    "tcp_timeout_ms",
+    "udp_timeout_ms",
+    "underlay_address",
+  ]);
+});
