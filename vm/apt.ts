@@ -33,7 +33,7 @@ export class AptSuite {
     await mkdir(join(dir, "archives", "partial"), { recursive: true });
     await writeFile(join(dir, "sources.list"), `deb [signed-by=${keyring}] ${mirror} ${suite} main\n`);
     const apt = new AptSuite(suite, arch, dir);
-    await exec("apt-get", [...apt.#options, "-qq", "update"]);
+    await exec("apt-get", [...apt.#options, "-o", "APT::Update::Error-Mode=any", "-qq", "update"]);
     return apt;
   }
 
