@@ -1,0 +1,297 @@
+// The gateway's own handling of maps, programs and attachments, under an instance name of the test's.
+import { existsSync, readdirSync } from "node:fs";
+import { BpfMap, BpfObject, BpfProgram, inNetNamespace, queryXdp, setXdp, TypedMap } from "libbpf-ts";
+import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
+import { readU32, u32 } from "../../src/datapath/layout.js";
+import type { Desired } from "../../src/model/desired.js";
+import type { Attachment, Entry } from "../../src/plan/state.js";
+import { datapathModules } from "./support/built.js";
+import { objectFile } from "./support/datapath.js";
+import { makeNamespace } from "./support/kernel.js";
+
+const { load, entries, generations, counters, attachments } = datapathModules;
+const instance = `test${process.pid}`;
+const pins = new datapathModules.pins.Pins(instance);
+const constants = { underlayAddress: "172.168.0.1", tcpTimeoutMs: 1000, udpTimeoutMs: 2000 };
+const fingerprint = load.fingerprintOf(constants);
+
+const namespace = makeNamespace();
+const [nic, other] = namespace.veth;
+const names = {
+  indexOf: (name: string) => ({ v0: nic, v1: other, lo: 1 })[name] ?? 0,
+  nameOf: (ifindex: number) =>
+    new Map([
+      [nic, "v0"],
+      [other, "v1"],
+    ]).get(ifindex) ?? `#${ifindex}`,
+};
+const inside = <T>(work: () => T): T => inNetNamespace(namespace.path, work as () => never);
+
+function unpinAll(): void {
+  inside(() => {
+    for (const name of pins.links()) attachments.detach(pins, name);
+  });
+  pins.removeAll();
+}
+afterEach(unpinAll);
+afterAll(unpinAll);
+
+describe("a fingerprint", () => {
+  it("is the same for the same programs and constants", () => {
+    expect(load.fingerprintOf({ ...constants })).toBe(fingerprint);
+  });
+
+  it("is another one for other constants", () => {
+    expect(load.fingerprintOf({ ...constants, underlayAddress: "172.168.0.2" })).not.toBe(fingerprint);
+  });
+
+  it("is 12 hex digits", () => {
+    expect(fingerprint).toMatch(/^[0-9a-f]{12}$/);
+  });
+});
+
+describe("loading", () => {
+  beforeEach(() => load.loadDatapath(pins, fingerprint, constants));
+
+  it("pins every map and program under the instance", () => {
+    const maps = ["conntrack", "encaps", "endpoints", "events", "flows", "generations", "nics", "peers", "public_ips"];
+    expect({
+      maps: readdirSync(`${pins.root}/maps`).sort(),
+      fingerprints: pins.fingerprints(),
+      programs: pins.programs(fingerprint),
+      attachments: pins.links(),
+    }).toEqual({
+      maps: [...maps, "stats", "tenants", "tunnels"],
+      fingerprints: [fingerprint],
+      programs: ["xgw_arp", "xgw_learn", "xgw_xdp"],
+      attachments: [],
+    });
+  });
+
+  it("keeps the maps of a data path that is there, with what is in them", () => {
+    entries.setEntries(pins, [{ map: "peers", tenant: 1, address: "172.168.0.7" }], names);
+    load.loadDatapath(pins, "000000000000", { ...constants, tcpTimeoutMs: 5 });
+    expect([pins.fingerprints(), [...entries.observeEntries(pins, names).keys()]]).toEqual([
+      ["000000000000", fingerprint].sort(),
+      ["peers 1 172.168.0.7"],
+    ]);
+  });
+
+  it("refuses a pinned map of another layout, and says what to do", () => {
+    unpinAll();
+    pins.prepare(fingerprint);
+    using map = BpfMap.create({ type: "hash", name: "tenants", keySize: 4, valueSize: 8, maxEntries: 1 });
+    map.pin(pins.map("tenants"));
+    expect(() => load.loadDatapath(pins, fingerprint, constants)).toThrow(
+      expect.objectContaining({
+        code: "XGW_FAILED",
+        message: expect.stringContaining("tenants has another layout than this version's"),
+        remedy: expect.stringContaining("xgw teardown"),
+      }),
+    );
+  });
+
+  it("removes only the programs of one data path", () => {
+    load.loadDatapath(pins, "000000000000", constants);
+    pins.removeDatapath("000000000000");
+    expect([pins.fingerprints(), pins.hasMap("flows")]).toEqual([[fingerprint], true]);
+  });
+
+  it("leaves nothing behind when everything is removed", () => {
+    pins.removeAll();
+    expect(existsSync(pins.root)).toBe(false);
+  });
+});
+
+describe("entries", () => {
+  beforeEach(() => load.loadDatapath(pins, fingerprint, constants));
+
+  const all: readonly Entry[] = [
+    {
+      map: "tenants",
+      key: 4_294_967_295,
+      value: {
+        id: 1,
+        zone: 1,
+        vrf: "v1",
+        tunnel: "v0",
+        routeTable: 100_001,
+        kind: "gretap",
+        mtu: 1458,
+        sessions: 0,
+        newPerSecond: 5000,
+      },
+    },
+    { map: "peers", tenant: 1, address: "255.255.255.255" },
+    { map: "endpoints", tenant: 1, prefix: "0.0.0.0/0", via: "172.168.0.7" },
+    { map: "endpoints", tenant: 1, prefix: "10.0.0.7/32", via: "172.168.0.11" },
+    { map: "tunnels", device: "v0", tenant: 1 },
+    { map: "public_ips", address: "2.2.2.11", tenant: 1, device: "v0" },
+    { map: "nics", device: "v0" },
+  ];
+
+  it("are read back as they were set", () => {
+    inside(() => entries.setEntries(pins, all, names));
+    const seen = inside(() => entries.observeEntries(pins, names));
+    expect(new Set(seen.values())).toEqual(new Set(all));
+  });
+
+  it("are deleted one by one", () => {
+    inside(() => entries.setEntries(pins, all, names));
+    inside(() => entries.deleteEntries(pins, all.slice(0, 3), names));
+    const seen = inside(() => entries.observeEntries(pins, names));
+    expect(new Set(seen.values())).toEqual(new Set(all.slice(3)));
+  });
+
+  it("that are not there are no trouble to delete", () => {
+    expect(() => inside(() => entries.deleteEntries(pins, all, names))).not.toThrow();
+  });
+
+  it("of a device that has gone show its number, by which they can be deleted", () => {
+    inside(() => entries.setEntries(pins, [{ map: "tunnels", device: "#4242", tenant: 9 }], deviceNames()));
+    const seen = [...inside(() => entries.observeEntries(pins, deviceNames())).values()];
+    inside(() => entries.deleteEntries(pins, seen, deviceNames()));
+    expect([seen, inside(() => entries.observeEntries(pins, deviceNames())).size]).toEqual([
+      [{ map: "tunnels", device: "#4242", tenant: 9 }],
+      0,
+    ]);
+  });
+
+  const deviceNames = () => entries.deviceNames([{ ifindex: nic, ifname: "v0", flags: [], mtu: 1500 }]);
+});
+
+describe("generations", () => {
+  beforeEach(() => load.loadDatapath(pins, fingerprint, constants));
+  const generation = (tenant: number) => {
+    using map = BpfMap.openPinned(pins.map("generations"));
+    return readU32(map.get(u32(tenant)) ?? Buffer.alloc(4), 0);
+  };
+
+  it("move on twice for the tenants that are named", async () => {
+    await generations.bumpGenerations(pins, [1, 3]);
+    expect([1, 2, 3].map(generation)).toEqual([2, 0, 2]);
+  });
+
+  it("go round at 2^32", async () => {
+    using map = BpfMap.openPinned(pins.map("generations"));
+    map.set(u32(1), u32(0xffff_ffff));
+    await generations.bumpGenerations(pins, [1]);
+    expect(generation(1)).toBe(1);
+  });
+});
+
+describe("counters", () => {
+  it("are all absent before anything is loaded", () => {
+    expect([counters.readReasons(pins, [0]).size, counters.countFlows(pins).size]).toEqual([0, 0]);
+  });
+
+  it("are summed over the CPUs, by reason and without the zeros", () => {
+    load.loadDatapath(pins, fingerprint, constants);
+    using xdp = BpfProgram.openPinned(pins.program(fingerprint, "xgw_xdp"));
+    for (const length of [60, 100]) xdp.testRun({ data: Buffer.alloc(length) });
+    expect(counters.readReasons(pins, [0, 1])).toEqual(
+      new Map([
+        [0, { host: { packets: 2, bytes: 160 } }],
+        [1, {}],
+      ]),
+    );
+  });
+
+  it("count flows by tenant", () => {
+    load.loadDatapath(pins, fingerprint, constants);
+    using flows = TypedMap.openPinned<Record<string, number>, Record<string, number>>(pins.map("flows"));
+    for (const [sport, tenant] of [
+      [1, 1],
+      [2, 1],
+      [3, 8191],
+    ] as const)
+      flows.set({ sport }, { tenant, zone: 0xffff, peer: 0xffff_ffff });
+    expect(counters.countFlows(pins)).toEqual(
+      new Map([
+        [1, 2],
+        [8191, 1],
+      ]),
+    );
+  });
+});
+
+describe("attachments", () => {
+  beforeEach(() => load.loadDatapath(pins, fingerprint, constants));
+  const xdp: Attachment = { device: "v0", hook: "xdp", program: "xgw_xdp", fingerprint, mode: "native" };
+  const learn: Attachment = { device: "v0", hook: "tcx-egress", program: "xgw_learn", fingerprint };
+  const observed = () => Object.fromEntries(inside(() => attachments.observeAttachments(pins, names)));
+  const attach = (name: string, attachment: Attachment, was?: Attachment) =>
+    inside(() => attachments.attach(pins, name, attachment, was, names));
+
+  it("are read back as they were made", () => {
+    attach("xdp_v0", xdp);
+    attach("learn_v0", learn);
+    expect(observed()).toEqual({ xdp_v0: xdp, learn_v0: learn });
+  });
+
+  it("stay on the device without the process: the pin holds them", () => {
+    attach("xdp_v0", xdp);
+    expect(inside(() => queryXdp(nic)).mode).toBe("native");
+  });
+
+  it("get a new program in place", () => {
+    const next = "000000000000";
+    load.loadDatapath(pins, next, constants);
+    attach("xdp_v0", xdp);
+    const before = inside(() => queryXdp(nic).progId);
+    attach("xdp_v0", { ...xdp, fingerprint: next }, xdp);
+    expect([inside(() => queryXdp(nic).progId) !== before, observed()]).toEqual([
+      true,
+      { xdp_v0: { ...xdp, fingerprint: next } },
+    ]);
+  });
+
+  it("change from one XDP mode to another", () => {
+    attach("xdp_v0", xdp);
+    attach("xdp_v0", { ...xdp, mode: "generic" }, xdp);
+    expect(observed()).toEqual({ xdp_v0: { ...xdp, mode: "generic" } });
+  });
+
+  it("go with their pins", () => {
+    attach("xdp_v0", xdp);
+    inside(() => attachments.detach(pins, "xdp_v0"));
+    expect([observed(), inside(() => queryXdp(nic)).progId ?? 0]).toEqual([{}, 0]);
+  });
+
+  it("are refused where somebody else's XDP program is, which stays", () => {
+    using foreign = BpfObject.open(objectFile("test-pass.bpf.o")).load();
+    const program = foreign.program("pass");
+    inside(() => setXdp(nic, program, { mode: "native" }));
+    try {
+      expect(() => attach("xdp_v0", xdp)).toThrow(expect.objectContaining({ code: "XGW_FOREIGN", exitCode: 5 }));
+      expect(inside(() => queryXdp(nic)).progId).toBe(program.id);
+    } finally {
+      inside(() => setXdp(nic, undefined, { mode: "native" }));
+    }
+  });
+
+  it("of somebody else are found before anything is changed", () => {
+    using foreign = BpfObject.open(objectFile("test-pass.bpf.o")).load();
+    using link = inside(() => foreign.program("pass").attachXdp({ ifindex: nic, mode: "native" }));
+    const desired = { nics: [{ name: "v0", xdp: "native" }] } as unknown as Desired;
+    expect(() => inside(() => attachments.checkForeignXdp(pins, desired, names))).toThrow(
+      expect.objectContaining({
+        code: "XGW_FOREIGN",
+        message: `NIC v0 runs XDP program ${foreign.program("pass").id}, which is not xgw's`,
+      }),
+    );
+    link.detach();
+  });
+
+  it("of xgw's own are not taken for foreign", () => {
+    attach("xdp_v0", xdp);
+    const desired = { nics: [{ name: "v0", xdp: "native" }] } as unknown as Desired;
+    expect(() => inside(() => attachments.checkForeignXdp(pins, desired, names))).not.toThrow();
+  });
+
+  it("on a device that cannot take them say so with exit code 3", () => {
+    expect(() => attach("xdp_lo", { ...xdp, device: "lo", mode: "native" })).toThrow(
+      expect.objectContaining({ code: "XGW_KERNEL", exitCode: 3 }),
+    );
+  });
+});

@@ -1,0 +1,21 @@
+/** The built modules: they find the BPF objects beside them, in dist. */
+
+const built = <T>(path: string) => import(new URL(`../../../dist/src/${path}.js`, import.meta.url).href) as Promise<T>;
+
+type Modules = {
+  readonly load: typeof import("../../../src/datapath/load.js");
+  readonly pins: typeof import("../../../src/datapath/pins.js");
+  readonly entries: typeof import("../../../src/datapath/entries.js");
+  readonly generations: typeof import("../../../src/datapath/generations.js");
+  readonly counters: typeof import("../../../src/datapath/counters.js");
+  readonly attachments: typeof import("../../../src/datapath/attachments.js");
+};
+
+export const datapathModules: Modules = {
+  load: await built("datapath/load"),
+  pins: await built("datapath/pins"),
+  entries: await built("datapath/entries"),
+  generations: await built("datapath/generations"),
+  counters: await built("datapath/counters"),
+  attachments: await built("datapath/attachments"),
+};
