@@ -79,8 +79,13 @@ function intReader(size: number, signed: boolean, order: ByteOrder): Decode<numb
 }
 
 function intWriter(size: number, signed: boolean, order: ByteOrder): Encode<number> {
-  if (order === "le") return signed ? (v, b, o) => b.writeIntLE(v, o, size) : (v, b, o) => b.writeUIntLE(v, o, size);
-  return signed ? (v, b, o) => b.writeIntBE(v, o, size) : (v, b, o) => b.writeUIntBE(v, o, size);
+  if (size === 1) return signed ? (v, b, o) => void b.writeInt8(v, o) : (v, b, o) => void b.writeUInt8(v, o);
+  if (order === "le") {
+    if (size === 2) return signed ? (v, b, o) => void b.writeInt16LE(v, o) : (v, b, o) => void b.writeUInt16LE(v, o);
+    return signed ? (v, b, o) => void b.writeInt32LE(v, o) : (v, b, o) => void b.writeUInt32LE(v, o);
+  }
+  if (size === 2) return signed ? (v, b, o) => void b.writeInt16BE(v, o) : (v, b, o) => void b.writeUInt16BE(v, o);
+  return signed ? (v, b, o) => void b.writeInt32BE(v, o) : (v, b, o) => void b.writeUInt32BE(v, o);
 }
 
 function wideInt(size: number, signed: boolean, order: ByteOrder): Codec<bigint> {
@@ -98,12 +103,21 @@ function wideInt(size: number, signed: boolean, order: ByteOrder): Codec<bigint>
         : signed
           ? (bytes, offset) => bytes.readBigInt64BE(offset)
           : (bytes, offset) => bytes.readBigUInt64BE(offset);
+  const low = signed ? -(1n << BigInt(size * 8 - 1)) : 0n;
+  const high = (1n << BigInt(signed ? size * 8 - 1 : size * 8)) - 1n;
+  const write = wideWriter(size, signed, order);
   return make(size, decode, (value, bytes, offset) => {
     const number = toBigInt(value, what);
-    const fits = signed ? BigInt.asIntN(size * 8, number) : BigInt.asUintN(size * 8, number);
-    if (fits !== number) throw outOfRange(value, what);
-    writeBits(BigInt.asUintN(size * 8, number), bytes, offset, size, order);
+    if (number < low || number > high) throw outOfRange(value, what);
+    write(number, bytes, offset);
   });
+}
+
+function wideWriter(size: number, signed: boolean, order: ByteOrder): Encode<bigint> {
+  if (size !== 8) return (v, b, o) => writeBits(BigInt.asUintN(size * 8, v), b, o, size, order);
+  if (order === "le")
+    return signed ? (v, b, o) => void b.writeBigInt64LE(v, o) : (v, b, o) => void b.writeBigUInt64LE(v, o);
+  return signed ? (v, b, o) => void b.writeBigInt64BE(v, o) : (v, b, o) => void b.writeBigUInt64BE(v, o);
 }
 
 function toBigInt(value: unknown, what: string): bigint {
@@ -338,13 +352,16 @@ function composite(size: number, fields: AnyFields, inner: readonly Anonymous[],
     },
     (value, to, offset) => {
       if (typeof value !== "object" || value === null) throw outOfRange(value, "object");
-      for (const name of Object.keys(value)) {
+      for (const name in value) {
         if (!known.has(name)) throw invalid("encode", name, `no such field (there are ${[...known].join(", ")})`);
       }
       to.fill(0, offset, offset + size);
-      const present = parts.filter((part) => part.names.some((name) => value[name] !== undefined));
-      if (overlay) encodeUnion(value, to.subarray(offset, offset + size), present);
-      else for (const part of present) part.encodeFrom(value, to, offset + part.offset);
+      if (overlay) {
+        const present = parts.filter((part) => part.names.some((name) => value[name] !== undefined));
+        encodeUnion(value, to.subarray(offset, offset + size), present);
+      } else {
+        for (const part of parts) part.encodeFrom(value, to, offset + part.offset);
+      }
     },
   );
 }
