@@ -4,17 +4,17 @@
  */
 
 import type { Config } from "./config/schema.js";
-import { attach, checkForeignXdp, detach, observeAttachments } from "./datapath/attachments.js";
+import { attach, checkXdp, detach, observeAttachments } from "./datapath/attachments.js";
 import { deleteEntries, deviceNames, observeEntries, setEntries } from "./datapath/entries.js";
 import { bumpGenerations } from "./datapath/generations.js";
 import type { DeviceNames } from "./datapath/layout.js";
 import { type Constants, fingerprintOf, loadDatapath } from "./datapath/load.js";
 import { checkBpffs, Pins } from "./datapath/pins.js";
-import { XgwError } from "./errors.js";
+import { toXgwError, XgwError } from "./errors.js";
 import { readLinks } from "./kernel/ip.js";
 import { applyScript } from "./kernel/nft.js";
 import { checkHost, checkReversePathFilter, loadModules } from "./kernel/preflight.js";
-import { addSlowPath, removeDevices, removeElements, removeRoutes } from "./kernel/slow-path.js";
+import { addSlowPath, removeDevices, removeRoutes } from "./kernel/slow-path.js";
 import { readSysctl } from "./kernel/sysctl.js";
 import { buildDesired } from "./model/build.js";
 import type { Desired } from "./model/desired.js";
@@ -38,6 +38,8 @@ export interface Plan {
   /** In the order in which they are to run; empty when there is nothing to do. */
   readonly steps: readonly Step[];
   readonly constants: Constants;
+  /** What was there, which is what a failure goes back to. */
+  readonly observed: State;
 }
 
 /**
@@ -54,11 +56,11 @@ export async function plan(config: Config): Promise<Plan> {
   const mtu = underlayMtu(desired, slowPath.links);
   checkForeignDevices(desired, slowPath.links);
   const names = deviceNames(slowPath.links);
-  checkForeignXdp(pins, desired, names);
+  checkXdp(pins, desired, names);
   const constants = await readConstants(desired);
   const wanted = render(desired, { underlayMtu: mtu, fingerprint: fingerprintOf(constants) });
   const observed = await observe(slowPath, pins, names, wanted.sysctls.keys());
-  return { desired, constants, steps: diff(wanted, observed) };
+  return { desired, constants, observed, steps: diff(wanted, observed) };
 }
 
 async function observe(
@@ -109,9 +111,37 @@ export async function apply(config: Config): Promise<Plan> {
         remedy: "see what is left with `xgw plan`; something else may be changing it",
         details: { steps: next.steps },
       });
-    await execute(next);
+    await execute(next).catch((error) => undo(next, error));
     taken.push(...next.steps);
   }
+}
+
+/**
+ * Back to what was there before a failed change: the same comparison with the two sides swapped.
+ *
+ * @throws the failure, always; when going back failed too, it says so
+ */
+async function undo(failed: Plan, failure: unknown): Promise<never> {
+  const { desired, constants, observed } = failed;
+  try {
+    const pins = new Pins(desired.instance);
+    const slowPath = await observeSlowPath(desired.instance);
+    const now = await observe(slowPath, pins, deviceNames(slowPath.links), observed.sysctls.keys());
+    if (observed.rules === "") await removeTable(desired.instance, now);
+    await execute({ desired, constants, observed: now, steps: diff(observed, { ...now, rules: observed.rules }) });
+    if (observed.datapaths.size === 0) pins.removeAll();
+  } catch (error) {
+    const cause = toXgwError(failure);
+    throw new XgwError(`${cause.message}; and going back failed: ${toXgwError(error).message}`, {
+      cause: failure,
+      remedy: "run `xgw apply` again when the cause is mended; it starts from whatever is there",
+    });
+  }
+  throw failure;
+}
+
+async function removeTable(instance: string, { rules }: Pick<State, "rules">): Promise<void> {
+  if (rules !== "") await applyScript(`delete table ip ${tableName(instance)}\n`);
 }
 
 /** Runs the steps phase by phase; see `phaseOrder` for why in this order. */
@@ -132,7 +162,6 @@ async function execute({ desired, steps, constants }: Plan): Promise<void> {
     stepsOf(steps, "entry.delete").map(({ entry }) => entry),
     names,
   );
-  await removeElements(instance, steps);
   await removeRoutes(steps);
   await bumpGenerations(
     pins,
@@ -159,7 +188,7 @@ export async function teardown(instance: string): Promise<Removed> {
   const attachments = pins.links();
   for (const name of attachments) detach(pins, name);
   pins.removeAll();
-  if (state.rules !== "") await applyScript(`delete table ip ${tableName(instance)}\n`);
+  await removeTable(instance, state);
   await removeRoutes([...state.routes.values()].filter((route) => !route.tunnel).map((route) => ({ kind: "route.delete", route })));
   await removeDevices([...state.devices.keys()]);
   return { attachments, devices: [...state.devices.keys()], table: state.rules !== "" };

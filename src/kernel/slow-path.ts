@@ -17,12 +17,7 @@ export async function addSlowPath(instance: string, steps: readonly Step[]): Pro
   await batch(deviceLines(steps));
   for (const { name, value } of stepsOf(steps, "sysctl.set")) await writeSysctl(name, value);
   await batch([...addressLines(steps), ...routeLines(steps)]);
-  await applyScript(additionScript(instance, steps));
-}
-
-export async function removeElements(instance: string, steps: readonly Step[]): Promise<void> {
-  const lines = stepsOf(steps, "element.delete").map(({ element }) => deleteElement(instance, element));
-  await applyScript(lines.join(""));
+  await applyScript(nftScript(instance, steps));
 }
 
 export async function removeRoutes(steps: readonly Step[]): Promise<void> {
@@ -86,13 +81,23 @@ function routeSelector(route: Route): string {
 }
 
 /** Rules, flowtable devices and elements in one transaction: the kernel takes all of it or nothing. */
-export function additionScript(instance: string, steps: readonly Step[]): string {
+export function nftScript(instance: string, steps: readonly Step[]): string {
   const rules = stepsOf(steps, "rules.set").map(({ was }) => rulesScript(instance, was !== ""));
-  const elements = stepsOf(steps, "element.set").flatMap(({ element, was }) => [
-    ...(was ? [deleteElement(instance, was)] : []),
-    `add element ip ${tableName(instance)} ${element.set} { ${element.key} : ${element.value} }\n`,
-  ]);
-  return [...rules, ...flowtableScript(instance, steps), ...elements].join("");
+  const changes = stepsOf(steps, "element.set");
+  const old = [
+    ...stepsOf(steps, "element.delete").map(({ element }) => element),
+    ...changes.flatMap(({ was }) => (was ? [was] : [])),
+  ];
+  return [
+    ...rules,
+    ...flowtableScript(instance, steps),
+    ...old.map((element) => deleteElement(instance, element)),
+    ...changes.map(({ element }) => addElement(instance, element)),
+  ].join("");
+}
+
+function addElement(instance: string, element: Element): string {
+  return `add element ip ${tableName(instance)} ${element.set} { ${element.key} : ${element.value} }\n`;
 }
 
 function flowtableScript(instance: string, steps: readonly Step[]): string[] {

@@ -11,12 +11,12 @@ export type Step =
   | { readonly kind: "route.set"; readonly route: Route; readonly was: Route | undefined }
   | { readonly kind: "rules.set"; readonly was: string }
   | { readonly kind: "flowtable.add"; readonly device: string }
+  | { readonly kind: "element.delete"; readonly element: Element }
   | { readonly kind: "element.set"; readonly element: Element; readonly was: Element | undefined }
   | { readonly kind: "datapath.load"; readonly fingerprint: string }
   | { readonly kind: "entry.set"; readonly entry: Entry; readonly was: Entry | undefined }
   | { readonly kind: "attach"; readonly name: string; readonly attachment: Attachment; readonly was: Attachment | undefined }
   | { readonly kind: "entry.delete"; readonly entry: Entry }
-  | { readonly kind: "element.delete"; readonly element: Element }
   | { readonly kind: "route.delete"; readonly route: Route }
   | { readonly kind: "address.delete"; readonly address: Address }
   | { readonly kind: "generation.bump"; readonly tenant: number }
@@ -30,6 +30,9 @@ export type StepKind = Step["kind"];
  * Adds before deletes: the slow path is right before a map points at it, maps are right before a program is attached,
  * and what goes is taken out of the maps before it is taken out of the slow path. Once nothing old can be decided any
  * more, the generation moves on, and no flow learned before it is followed.
+ *
+ * Elements are the exception: old and new ones go and come in one transaction, old ones first, because the cells of a
+ * policy that is cut anew overlap the old cells, which nft refuses.
  */
 export const phaseOrder: readonly StepKind[] = [
   "device.add",
@@ -40,12 +43,12 @@ export const phaseOrder: readonly StepKind[] = [
   "route.set",
   "rules.set",
   "flowtable.add",
+  "element.delete",
   "element.set",
   "datapath.load",
   "entry.set",
   "attach",
   "entry.delete",
-  "element.delete",
   "route.delete",
   "address.delete",
   "generation.bump",

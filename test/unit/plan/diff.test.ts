@@ -1,0 +1,328 @@
+// From one config to another: which steps, for whom, in which order.
+import { describe, expect, it } from "vitest";
+import { diff } from "../../../src/plan/diff.js";
+import { phaseOrder, type Step, stepsOf } from "../../../src/plan/steps.js";
+import { described, exampleText, nothing, stateOf, stepsBetween, thirdTenant, withDevice } from "./fixture.js";
+
+const example = await exampleText();
+
+describe("the first apply", async () => {
+  const steps = diff(await stateOf(example), nothing);
+
+  it("builds everything, in this order", () => {
+    expect(described(steps)).toEqual([
+      "+ device xvrf1000: vrf, route table 100001",
+      "+ device xgre1000: gretap, key 1000, local 172.168.0.1, mtu 1458, in xvrf1000",
+      "+ device xvrf2000: vrf, route table 100002",
+      "+ device xgre2000: gretap, key 2000, local 172.168.0.1, mtu 1458, in xvrf2000",
+      "~ sysctl net.ipv4.ip_forward = 1",
+      "~ sysctl net.netfilter.nf_conntrack_tcp_be_liberal = 1",
+      "~ sysctl net.ipv4.conf.eth0.rp_filter = 0",
+      "~ sysctl net.ipv4.conf.xvrf1000.rp_filter = 0",
+      "~ sysctl net.ipv4.conf.xgre1000.rp_filter = 0",
+      "~ sysctl net.ipv4.conf.xvrf2000.rp_filter = 0",
+      "~ sysctl net.ipv4.conf.xgre2000.rp_filter = 0",
+      "+ address 1.1.1.11/24 on xgre1000",
+      "+ address 10.0.0.1/24 on xgre1000",
+      "+ address 1.1.1.12/24 on xgre2000",
+      "+ address 10.0.0.1/24 on xgre2000",
+      "+ route default in table 100001: unreachable",
+      "+ route 10.0.0.7/32 in table 100001: via 172.168.0.11, key 1000, dev xgre1000",
+      "+ route 1.1.1.7/32 in table 100001: via 172.168.0.7, key 1000, dev xgre1000",
+      "+ route default in table 100002: unreachable",
+      "+ route 10.0.0.7/32 in table 100002: via 172.168.0.12, key 2000, dev xgre2000",
+      "+ route 1.1.1.7/32 in table 100002: via 172.168.0.7, key 2000, dev xgre2000",
+      "+ nft rules",
+      "+ flowtable device xgre1000",
+      "+ flowtable device xgre2000",
+      "+ nft zones: xgre1000 : 1",
+      "+ nft dnat_to: 1 . 2.2.2.11 : 10.0.0.7",
+      "+ nft snat_to: 1 . 10.0.0.7 : 2.2.2.11",
+      "+ nft inbound: 1 . 1 . 0.0.0.0-255.255.255.255 . 0-65535 : 3",
+      "+ nft inbound: 1 . 6 . 0.0.0.0-255.255.255.255 . 22 : 1",
+      "+ nft inbound: 1 . 17 . 0.0.0.0-255.255.255.255 . 5000 : 2",
+      "+ nft outbound: 1 . 0-5 . 0.0.0.0-255.255.255.255 . 0-65535 : 65538",
+      "+ nft outbound: 1 . 6 . 0.0.0.0-255.255.255.255 . 0-21 : 65538",
+      "+ nft outbound: 1 . 6 . 0.0.0.0-255.255.255.255 . 22 : 2147549185",
+      "+ nft outbound: 1 . 6 . 0.0.0.0-255.255.255.255 . 23-65535 : 65538",
+      "+ nft outbound: 1 . 7-255 . 0.0.0.0-255.255.255.255 . 0-65535 : 65538",
+      "+ nft zones: xgre2000 : 2",
+      "+ nft dnat_to: 2 . 2.2.2.12 : 10.0.0.7",
+      "+ nft snat_to: 2 . 10.0.0.7 : 2.2.2.12",
+      "+ nft inbound: 2 . 1 . 0.0.0.0-255.255.255.255 . 0-65535 : 3",
+      "+ nft inbound: 2 . 6 . 0.0.0.0-255.255.255.255 . 23 : 1",
+      "+ nft inbound: 2 . 17 . 0.0.0.0-255.255.255.255 . 5000 : 2",
+      "+ nft outbound: 2 . 0-5 . 0.0.0.0-255.255.255.255 . 0-65535 : 65538",
+      "+ nft outbound: 2 . 6 . 0.0.0.0-255.255.255.255 . 0-22 : 65538",
+      "+ nft outbound: 2 . 6 . 0.0.0.0-255.255.255.255 . 23 : 2147549185",
+      "+ nft outbound: 2 . 6 . 0.0.0.0-255.255.255.255 . 24-65535 : 65538",
+      "+ nft outbound: 2 . 7-255 . 0.0.0.0-255.255.255.255 . 0-65535 : 65538",
+      "+ programs f00df00df00d",
+      "+ map nics eth0",
+      "+ map tenants 1000",
+      "+ map tunnels xgre1000",
+      "+ map peers 1 172.168.0.7",
+      "+ map peers 1 172.168.0.11",
+      "+ map endpoints 1 10.0.0.7/32 : 172.168.0.11",
+      "+ map endpoints 1 1.1.1.7/32 : 172.168.0.7",
+      "+ map public_ips 2.2.2.11",
+      "+ map tenants 2000",
+      "+ map tunnels xgre2000",
+      "+ map peers 2 172.168.0.7",
+      "+ map peers 2 172.168.0.12",
+      "+ map endpoints 2 10.0.0.7/32 : 172.168.0.12",
+      "+ map endpoints 2 1.1.1.7/32 : 172.168.0.7",
+      "+ map public_ips 2.2.2.12",
+      "+ attach xgw_xdp (f00df00df00d) to eth0, xdp native",
+      "+ attach xgw_learn (f00df00df00d) to eth0, tcx-egress",
+      "+ attach xgw_arp (f00df00df00d) to xgre1000, tcx-egress",
+      "+ attach xgw_arp (f00df00df00d) to xgre2000, tcx-egress",
+    ]);
+  });
+
+  it("bumps no generation: there is no flow yet", () => {
+    expect(stepsOf(steps, "generation.bump")).toEqual([]);
+  });
+});
+
+it("a second apply has nothing to do", async () => {
+  expect(described(await stepsBetween(example, example))).toEqual([]);
+});
+
+describe("a tenant that is added", async () => {
+  const steps = await stepsBetween(example, example + thirdTenant);
+
+  it("is all that the steps are about, and no generation moves", () => {
+    expect(described(steps)).toEqual([
+      "+ device xvrf3000: vrf, route table 100003",
+      "+ device xgre3000: gre, key 3000, local 172.168.0.1, mtu 1472, in xvrf3000",
+      "~ sysctl net.ipv4.conf.xvrf3000.rp_filter = 0",
+      "~ sysctl net.ipv4.conf.xgre3000.rp_filter = 0",
+      "+ address 10.0.0.1/24 on xgre3000",
+      "+ route default in table 100003: unreachable",
+      "+ route 10.0.0.8/32 in table 100003: via 172.168.0.13, key 3000, dev xgre3000",
+      "+ flowtable device xgre3000",
+      "+ nft zones: xgre3000 : 3",
+      "+ nft forward_to: 3 . 2.2.2.13 . 6 . 80 : 10.0.0.8 . 8080",
+      "+ nft inbound: 3 . 6 . 0.0.0.0-255.255.255.255 . 8080 : 1",
+      "+ nft outbound: 3 . 0-255 . 0.0.0.0-255.255.255.255 . 0-65535 : 65537",
+      "+ map tenants 3000",
+      "+ map tunnels xgre3000",
+      "+ map peers 3 172.168.0.13",
+      "+ map endpoints 3 10.0.0.8/32 : 172.168.0.13",
+      "+ map public_ips 2.2.2.13",
+    ]);
+  });
+});
+
+it("a tenant that is removed leaves in the order: maps, slow path, generation, programs, devices", async () => {
+  expect(
+    described(await stepsBetween(example + thirdTenant.replace("tunnel: gre", "tunnel: gretap"), example)),
+  ).toEqual([
+    "- nft zones: xgre3000",
+    "- nft forward_to: 3 . 2.2.2.13 . 6 . 80",
+    "- nft inbound: 3 . 6 . 0.0.0.0-255.255.255.255 . 8080",
+    "- nft outbound: 3 . 0-255 . 0.0.0.0-255.255.255.255 . 0-65535",
+    "- map tenants 3000",
+    "- map tunnels xgre3000",
+    "- map peers 3 172.168.0.13",
+    "- map endpoints 3 10.0.0.8/32",
+    "- map public_ips 2.2.2.13",
+    "- route default in table 100003: unreachable",
+    "- route 10.0.0.8/32 in table 100003: via 172.168.0.13, key 3000, dev xgre3000",
+    "- address 10.0.0.1/24 on xgre3000",
+    "> generation of tenant 3: its flows are decided anew",
+    "- attachment arp_xgre3000",
+    "- device xvrf3000",
+    "- device xgre3000",
+  ]);
+});
+
+describe("a change to one tenant bumps that tenant only", () => {
+  const cases: readonly (readonly [string, readonly [string, string], readonly string[]])[] = [
+    [
+      "the endpoint of a route",
+      ["to: 10.0.0.7/32, via: 172.168.0.12", "to: 10.0.0.7/32, via: 172.168.0.99"],
+      [
+        "~ route 10.0.0.7/32 in table 100002: via 172.168.0.99, key 2000, dev xgre2000",
+        "+ map peers 2 172.168.0.99",
+        "~ map endpoints 2 10.0.0.7/32 : 172.168.0.99",
+        "- map peers 2 172.168.0.12",
+        "> generation of tenant 2: its flows are decided anew",
+      ],
+    ],
+    [
+      "a public address",
+      ["{ address: 2.2.2.12, to: 10.0.0.7 }", "{ address: 2.2.2.22, to: 10.0.0.7 }"],
+      [
+        "- nft dnat_to: 2 . 2.2.2.12",
+        "+ nft dnat_to: 2 . 2.2.2.22 : 10.0.0.7",
+        "~ nft snat_to: 2 . 10.0.0.7 : 2.2.2.22",
+        "+ map public_ips 2.2.2.22",
+        "- map public_ips 2.2.2.12",
+        "> generation of tenant 2: its flows are decided anew",
+      ],
+    ],
+    [
+      "a policy: what is cut anew is deleted before it is added, for nft allows no overlap",
+      ["- { deny: tcp, ports: [23] }", "- { deny: tcp, ports: [23, 25] }"],
+      [
+        "- nft outbound: 2 . 6 . 0.0.0.0-255.255.255.255 . 24-65535",
+        "+ nft outbound: 2 . 6 . 0.0.0.0-255.255.255.255 . 24 : 65538",
+        "+ nft outbound: 2 . 6 . 0.0.0.0-255.255.255.255 . 25 : 2147549185",
+        "+ nft outbound: 2 . 6 . 0.0.0.0-255.255.255.255 . 26-65535 : 65538",
+        "> generation of tenant 2: its flows are decided anew",
+      ],
+    ],
+    [
+      "an address of the gateway",
+      ["addresses: [1.1.1.12/24", "addresses: [1.1.1.13/24"],
+      [
+        "+ address 1.1.1.13/24 on xgre2000",
+        "- address 1.1.1.12/24 on xgre2000",
+        "> generation of tenant 2: its flows are decided anew",
+      ],
+    ],
+  ];
+  for (const [name, change, wanted] of cases)
+    it(name, async () => {
+      expect(described(await stepsBetween(example, await exampleText(change)))).toEqual(wanted);
+    });
+
+  it("its name: the devices' owner is set, and they stay", async () => {
+    const steps = await stepsBetween(example, await exampleText(["name: user2", "name: shop"]));
+    expect(steps.map((step) => [step.kind, "name" in step ? step.name : ""])).toEqual([
+      ["device.set", "xvrf2000"],
+      ["device.set", "xgre2000"],
+      ["generation.bump", ""],
+    ]);
+  });
+
+  it("its limits: the entry in the tenants map", async () => {
+    const text = await exampleText(["sessions: 100000", "sessions: 7"]);
+    expect(described(await stepsBetween(example, text))).toEqual([
+      "~ map tenants 1000",
+      "> generation of tenant 1: its flows are decided anew",
+    ]);
+  });
+
+  it("the kind of its tunnel: the device is made anew, and no other tenant moves", async () => {
+    const text = await exampleText(["key: 2000", "key: 2000\n    tunnel: gre"]);
+    expect(described(await stepsBetween(example, text))).toEqual([
+      "~ device xgre2000, made anew: gre, key 2000, local 172.168.0.1, mtu 1472, in xvrf2000",
+      "~ map tenants 2000",
+      "> generation of tenant 2: its flows are decided anew",
+      "- attachment arp_xgre2000",
+    ]);
+  });
+
+  it("its key: another tenant in all but the name, with an id of its own", async () => {
+    const steps = await stepsBetween(example, await exampleText(["key: 2000", "key: 2001"]));
+    expect([
+      stepsOf(steps, "device.add").map(({ name }) => name),
+      stepsOf(steps, "device.delete").map(({ name }) => name),
+      stepsOf(steps, "generation.bump").map(({ tenant }) => tenant),
+    ]).toEqual([["xvrf2001", "xgre2001"], ["xvrf2000", "xgre2000"], [2]]);
+  });
+});
+
+describe("the order of tenants in the config", () => {
+  it("means nothing once they have ids", async () => {
+    const swapped = `${example.slice(0, example.indexOf("  - name: user1"))}${example.slice(example.indexOf("  - name: user2"))}\n${example.slice(example.indexOf("  - name: user1"), example.indexOf("  - name: user2"))}`;
+    expect(described(await stepsBetween(example, swapped))).toEqual([]);
+  });
+});
+
+describe("what somebody else has changed in the kernel is put right", () => {
+  it("a device that has gone comes back, with what was on it", async () => {
+    const wanted = await stateOf(example);
+    const devices = new Map(wanted.devices);
+    devices.delete("xgre2000");
+    const flowtableDevices = new Set(["xgre1000"]);
+    expect(described(diff(wanted, { ...wanted, devices, flowtableDevices }))).toEqual([
+      "+ device xgre2000: gretap, key 2000, local 172.168.0.1, mtu 1458, in xvrf2000",
+      "+ flowtable device xgre2000",
+      "> generation of tenant 2: its flows are decided anew",
+    ]);
+  });
+
+  it("a device with another MTU is set, not made anew", async () => {
+    const wanted = await stateOf(example);
+    const observed = withDevice(wanted, "xgre1000", { mtu: 1500 });
+    expect(diff(wanted, observed).map(({ kind }) => kind)).toEqual(["device.set", "generation.bump"]);
+  });
+
+  it("a device with another local address is made anew", async () => {
+    const wanted = await stateOf(example);
+    const observed = withDevice(wanted, "xgre1000", { local: "172.168.0.2" });
+    expect(diff(wanted, observed).map(({ kind }) => kind)).toEqual(["device.replace", "generation.bump"]);
+  });
+
+  it("a VRF with another table is made anew", async () => {
+    const wanted = await stateOf(example);
+    const observed = withDevice(wanted, "xvrf1000", { routeTable: 7 });
+    expect(diff(wanted, observed)[0]?.kind).toBe("device.replace");
+  });
+
+  it("a sysctl is set back, and the plan says what it was", async () => {
+    const wanted = await stateOf(example);
+    const sysctls = new Map(wanted.sysctls).set("net.ipv4.ip_forward", "0");
+    expect(described(diff(wanted, { ...wanted, sysctls }))).toEqual(["~ sysctl net.ipv4.ip_forward = 1 (was 0)"]);
+  });
+
+  it("an attachment that has gone is made again, and no generation moves", async () => {
+    const wanted = await stateOf(example);
+    const attachments = new Map(wanted.attachments);
+    attachments.delete("xdp_eth0");
+    expect(described(diff(wanted, { ...wanted, attachments }))).toEqual([
+      "+ attach xgw_xdp (f00df00df00d) to eth0, xdp native",
+    ]);
+  });
+});
+
+describe("rules of another version", async () => {
+  const wanted = await stateOf(example);
+  const steps = diff(wanted, { ...wanted, rules: "0123456789ab" });
+
+  it("are replaced, and everything in the table is added again", () => {
+    expect(steps.map(({ kind }) => kind)).toEqual([
+      "rules.set",
+      ...Array<string>(wanted.flowtableDevices.size).fill("flowtable.add"),
+      ...Array<string>(wanted.elements.size).fill("element.set"),
+      "generation.bump",
+      "generation.bump",
+    ]);
+  });
+
+  it("have no elements to delete: they go with the old table", () => {
+    const elements = new Map(wanted.elements).set("zones gone", { set: "zones", key: "gone", value: "9" });
+    expect(stepsOf(diff(wanted, { ...wanted, rules: "0123456789ab", elements }), "element.delete")).toEqual([]);
+  });
+});
+
+it("new programs are loaded, attached in place of the old ones, and those unloaded", async () => {
+  const observed = await stateOf(example);
+  const attachments = new Map(
+    [...observed.attachments].map(([name, attachment]) => [name, { ...attachment, fingerprint: "000000000000" }]),
+  );
+  expect(described(diff(observed, { ...observed, attachments, datapaths: new Set(["000000000000"]) }))).toEqual([
+    "+ programs f00df00df00d",
+    "~ attach xgw_xdp (f00df00df00d) to eth0, xdp native",
+    "~ attach xgw_learn (f00df00df00d) to eth0, tcx-egress",
+    "~ attach xgw_arp (f00df00df00d) to xgre1000, tcx-egress",
+    "~ attach xgw_arp (f00df00df00d) to xgre2000, tcx-egress",
+    "- programs 000000000000",
+  ]);
+});
+
+it("steps come in the order of the phases, each kind once in it", async () => {
+  const steps = [
+    ...(await stepsBetween(example, example + thirdTenant)),
+    ...(await stepsBetween(example + thirdTenant, example)),
+  ];
+  const kinds = new Set<Step["kind"]>(steps.map(({ kind }) => kind));
+  expect([new Set(phaseOrder).size, [...kinds].filter((kind) => !phaseOrder.includes(kind))]).toEqual([
+    phaseOrder.length,
+    [],
+  ]);
+});
