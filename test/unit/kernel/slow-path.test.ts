@@ -1,0 +1,173 @@
+// Steps as text: what iproute2 and nft are given, whole.
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import { addSlowPath, removeDevices, removeRoutes } from "../../../src/kernel/slow-path.js";
+import { diff } from "../../../src/plan/diff.js";
+import { rulesScript } from "../../../src/plan/rules.js";
+import type { Step } from "../../../src/plan/steps.js";
+import { exampleText, nothing, stateOf, stepsBetween, thirdTenant, withDevice } from "../plan/fixture.js";
+
+/** What was run, in order: `ip -batch -` and `nft -f -` as their input, settings as `name = value`. */
+const done: string[] = vi.hoisted(() => []);
+
+vi.mock("../../../src/kernel/spawn.js", () => ({
+  run: async (program: string, args: readonly string[], { input = "" } = {}) => {
+    done.push(`$ ${[program, ...args].join(" ")}\n${input}`);
+    return { code: 0, stdout: "", stderr: "" };
+  },
+}));
+vi.mock("../../../src/kernel/sysctl.js", () => ({
+  writeSysctl: async (name: string, value: string) => void done.push(`${name} = ${value}\n`),
+}));
+
+beforeEach(() => {
+  done.length = 0;
+});
+
+const example = await exampleText();
+const withThird = example + thirdTenant;
+
+async function ran(work: () => Promise<void>): Promise<string> {
+  await work();
+  return done.join("");
+}
+
+const added = (steps: readonly Step[]) => ran(() => addSlowPath("gw1", steps));
+
+it("a tenant that is added: devices, settings, addresses and routes, then one nft transaction", async () => {
+  expect(await added(await stepsBetween(example, withThird))).toBe(`$ ip -batch -
+link add name xvrf3000 type vrf table 100003
+link set dev xvrf3000 alias xgw/gw1/user3
+link set dev xvrf3000 up
+link add name xgre3000 type gre local 172.168.0.1 key 3000 ttl 64
+link set dev xgre3000 alias xgw/gw1/user3
+link set dev xgre3000 addrgenmode none
+link set dev xgre3000 master xvrf3000
+link set dev xgre3000 mtu 1472 up
+net.ipv4.conf.xvrf3000.rp_filter = 0
+net.ipv4.conf.xgre3000.rp_filter = 0
+$ ip -batch -
+addr replace 10.0.0.1/24 dev xgre3000 noprefixroute
+route replace unreachable default table 100003 proto 201
+route replace 10.0.0.8/32 table 100003 proto 201 encap ip id 3000 dst 172.168.0.13 key dev xgre3000 scope link
+$ nft -f -
+add flowtable ip xgw_gw1 fastpath { hook ingress priority filter; devices = { xgre3000 }; }
+add element ip xgw_gw1 zones { xgre3000 : 3 }
+add element ip xgw_gw1 forward_to { 3 . 2.2.2.13 . 6 . 80 : 10.0.0.8 . 8080 }
+add element ip xgw_gw1 inbound { 3 . 6 . 0.0.0.0-255.255.255.255 . 8080 : 1 }
+add element ip xgw_gw1 outbound { 3 . 0-255 . 0.0.0.0-255.255.255.255 . 0-65535 : 65537 }
+`);
+});
+
+describe("a tenant that is removed", async () => {
+  const steps = await stepsBetween(withThird, example);
+
+  it("leaves the nft table in one transaction", async () => {
+    expect(await added(steps)).toBe(`$ nft -f -
+delete element ip xgw_gw1 zones { xgre3000 }
+delete element ip xgw_gw1 forward_to { 3 . 2.2.2.13 . 6 . 80 }
+delete element ip xgw_gw1 inbound { 3 . 6 . 0.0.0.0-255.255.255.255 . 8080 }
+delete element ip xgw_gw1 outbound { 3 . 0-255 . 0.0.0.0-255.255.255.255 . 0-65535 }
+`);
+  });
+
+  it("loses its routes and addresses", async () => {
+    expect(await ran(() => removeRoutes(steps))).toBe(`$ ip -batch -
+route del default table 100003 proto 201
+route del 10.0.0.8/32 table 100003 proto 201
+addr del 10.0.0.1/24 dev xgre3000
+`);
+  });
+
+  it("loses its tunnel before its VRF", async () => {
+    expect(await ran(() => removeDevices(["xvrf3000", "xgre3000"]))).toBe(`$ ip -batch -
+link del dev xgre3000
+link del dev xvrf3000
+`);
+  });
+});
+
+it("a policy that is cut anew: old cells go before new ones come, in one transaction", async () => {
+  const text = await exampleText(["- { deny: tcp, ports: [23] }", "- { deny: tcp, ports: [23, 25] }"]);
+  expect(await added(await stepsBetween(example, text))).toBe(`$ nft -f -
+delete element ip xgw_gw1 outbound { 2 . 6 . 0.0.0.0-255.255.255.255 . 24-65535 }
+add element ip xgw_gw1 outbound { 2 . 6 . 0.0.0.0-255.255.255.255 . 24 : 65538 }
+add element ip xgw_gw1 outbound { 2 . 6 . 0.0.0.0-255.255.255.255 . 25 : 2147549185 }
+add element ip xgw_gw1 outbound { 2 . 6 . 0.0.0.0-255.255.255.255 . 26-65535 : 65538 }
+`);
+});
+
+it("a public address that goes to another host: the element is replaced", async () => {
+  const text = await exampleText(["{ address: 2.2.2.12, to: 10.0.0.7 }", "{ address: 2.2.2.12, to: 1.1.1.7 }"]);
+  expect(await added(await stepsBetween(example, text))).toBe(`$ nft -f -
+delete element ip xgw_gw1 snat_to { 2 . 10.0.0.7 }
+delete element ip xgw_gw1 dnat_to { 2 . 2.2.2.12 }
+add element ip xgw_gw1 snat_to { 2 . 1.1.1.7 : 2.2.2.12 }
+add element ip xgw_gw1 dnat_to { 2 . 2.2.2.12 : 1.1.1.7 }
+`);
+});
+
+it("a device that is set keeps its name, key and routes", async () => {
+  const wanted = await stateOf(example);
+  expect(await added(diff(wanted, withDevice(wanted, "xgre1000", { mtu: 1400 })))).toBe(`$ ip -batch -
+link set dev xgre1000 alias xgw/gw1/user1
+link set dev xgre1000 addrgenmode none
+link set dev xgre1000 master xvrf1000
+link set dev xgre1000 mtu 1458 up
+`);
+});
+
+it("a device that is made anew is deleted before anything is added", async () => {
+  const wanted = await stateOf(example);
+  expect(await added(diff(wanted, withDevice(wanted, "xgre1000", { key: 7 })))).toBe(`$ ip -batch -
+link del dev xgre1000
+link add name xgre1000 type gretap local 172.168.0.1 key 1000 ttl 64
+link set dev xgre1000 alias xgw/gw1/user1
+link set dev xgre1000 addrgenmode none
+link set dev xgre1000 master xvrf1000
+link set dev xgre1000 mtu 1458 up
+`);
+});
+
+describe("the nft script", async () => {
+  const wanted = await stateOf(example);
+
+  it("of the first apply makes the table and fills it in one transaction", async () => {
+    const text = await added(diff(wanted, nothing));
+    const script = text.slice(text.indexOf("$ nft -f -\n"));
+    const rules = rulesScript("gw1", false);
+    expect([script.startsWith(`$ nft -f -\n${rules}add flowtable ip xgw_gw1`), script.split("$ nft").length]).toEqual([
+      true,
+      2,
+    ]);
+  });
+
+  it("of other rules drops the old table first, in the same transaction", async () => {
+    const text = await added(diff(wanted, { ...wanted, rules: "0123456789ab" }));
+    expect(text.split("\n").slice(0, 3)).toEqual(["$ nft -f -", "delete table ip xgw_gw1", "table ip xgw_gw1 {"]);
+  });
+
+  it("of other rules adds every element again", async () => {
+    const text = await added(diff(wanted, { ...wanted, rules: "0123456789ab" }));
+    expect(text.match(/^add element/gm)?.length).toBe(wanted.elements.size);
+  });
+
+  it("names at most 256 flowtable devices at once, which is netlink's limit", async () => {
+    const steps = Array.from({ length: 600 }, (_, n): Step => ({ kind: "flowtable.add", device: `xgre${n}` }));
+    const lines = (await added(steps)).split("\n").slice(1, -1);
+    expect(lines.map((line) => line.match(/xgre\d+/g)?.length)).toEqual([256, 256, 88]);
+  });
+
+  it("of an instance with a dash names its table without", () => {
+    expect(rulesScript("gw-1", false)).toMatch(/^table ip xgw_gw_1 \{\n/);
+  });
+});
+
+it("nothing to do runs nothing", async () => {
+  expect(
+    await ran(async () => {
+      await addSlowPath("gw1", []);
+      await removeRoutes([]);
+      await removeDevices([]);
+    }),
+  ).toBe("");
+});
