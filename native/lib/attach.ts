@@ -106,9 +106,13 @@ export function attachLink(programFd: number, request: LinkRequest, label: strin
     request.expectedRevision,
   );
   if (fd < 0) {
-    const name = addon.interfaceName(request.ifindex);
-    const where = name === undefined ? `interface ${request.ifindex}` : name;
-    throw new BpfError({ operation: `attach ${label} to ${request.attachType} of`, objectName: where, errno: fd });
+    const { ifindex, attachType } = request;
+    const device = addon.interfaceName(ifindex) ?? `interface ${ifindex}`;
+    throw new BpfError({
+      operation: `attach ${label} to ${attachType}${ifindex === 0 ? "" : " of"}`,
+      objectName: ifindex === 0 ? undefined : device,
+      errno: fd,
+    });
   }
   return BpfLink.fromFd(fd, label);
 }

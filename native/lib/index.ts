@@ -13,7 +13,7 @@ export { type AttachType, type LinkType, MapFlag, type MapType, type ProgramType
 export { BpfError, type BpfErrorDetails } from "./error.js";
 export { type GenerateOptions, generate } from "./gen/generate.js";
 export { FdHandle, removePin } from "./handle.js";
-export type { LinkInfo, MapInfo, ProgramInfo } from "./info.js";
+export type { LinkInfo, MapInfo, ProgramDetails, ProgramInfo } from "./info.js";
 export { BpfLink } from "./link.js";
 export { type LogHandler, type LogLevel, setLogHandler } from "./log.js";
 export { BpfMap, type MapCreateOptions, type UpdateFlag, type UpdateOptions } from "./map.js";

@@ -173,6 +173,79 @@ export function readProgramInfo(fd: number, label: string): ProgramInfo {
   };
 }
 
+/** The parts of `struct bpf_prog_info` that are long: read them when they are wanted. */
+export interface ProgramDetails {
+  /** BPF instructions after the verifier's changes; empty when they are not shown to the caller. */
+  xlated: Buffer;
+  /** Machine code; empty when it is not shown to the caller. */
+  jited: Buffer;
+  /** Address of each function's machine code; 0 when they are not shown to the caller. */
+  kernelSymbols: bigint[];
+  /** Bytes of each function's machine code. */
+  functionLengths: number[];
+  /** Where each function begins, and its type in the program's BTF. */
+  functions: { instruction: number; typeId: number }[];
+  /** Source lines by instruction, as offsets into the strings of the program's BTF. */
+  lines: { instruction: number; fileOffset: number; textOffset: number; line: number; column: number }[];
+  /** Tag of each function. */
+  tags: string[];
+}
+
+/** Offset of the count, of the pointer, and bytes an element, of an array in bpf_prog_info. */
+type ProgramArray = readonly [count: number, pointer: number, size: number];
+
+const PROGRAM_ARRAYS = {
+  jited: [16, 24, 1],
+  xlated: [20, 32, 1],
+  kernelSymbols: [104, 112, 8],
+  functionLengths: [108, 120, 4],
+  functions: [144, 136, 8],
+  lines: [148, 152, 16],
+  tags: [180, 184, 8],
+} as const satisfies Record<string, ProgramArray>;
+
+export function readProgramDetails(fd: number, label: string): ProgramDetails {
+  const sizes = readInfo(fd, label);
+  const view = new InfoView();
+  view.setU32(132, PROGRAM_ARRAYS.functions[2]);
+  view.setU32(172, PROGRAM_ARRAYS.lines[2]);
+  const pointers: [number, Buffer][] = [];
+  const room = ([count, pointer, size]: ProgramArray): Buffer => {
+    const buffer = Buffer.alloc(sizes.u32(count) * size);
+    view.setU32(count, sizes.u32(count));
+    if (buffer.length > 0) pointers.push([pointer, buffer]);
+    return buffer;
+  };
+  const xlated = room(PROGRAM_ARRAYS.xlated);
+  const jited = room(PROGRAM_ARRAYS.jited);
+  const symbols = elements(room(PROGRAM_ARRAYS.kernelSymbols), 8);
+  const lengths = elements(room(PROGRAM_ARRAYS.functionLengths), 4);
+  const functions = elements(room(PROGRAM_ARRAYS.functions), 8);
+  const lines = elements(room(PROGRAM_ARRAYS.lines), 16);
+  const tags = elements(room(PROGRAM_ARRAYS.tags), 8);
+  readInfo(fd, label, view, pointers);
+  return {
+    xlated,
+    jited,
+    kernelSymbols: symbols.map((e) => e.u64(0)),
+    functionLengths: lengths.map((e) => e.u32(0)),
+    functions: functions.map((e) => ({ instruction: e.u32(0), typeId: e.u32(4) })),
+    lines: lines.map((e) => ({
+      instruction: e.u32(0),
+      fileOffset: e.u32(4),
+      textOffset: e.u32(8),
+      line: e.u32(12) >>> 10,
+      column: e.u32(12) & 0x3ff,
+    })),
+    tags: tags.map((e) => e.bytes.toString("hex")),
+  };
+}
+
+/** Views of the elements, to be read after the kernel has filled them. */
+function elements(bytes: Buffer, size: number): InfoView[] {
+  return Array.from({ length: bytes.length / size }, (_, i) => new InfoView(bytes.subarray(i * size, (i + 1) * size)));
+}
+
 /** `struct bpf_link_info`: what every link has, and what its type adds. */
 export interface LinkInfo {
   id: number;
@@ -193,6 +266,10 @@ export interface LinkInfo {
   targetBtfId?: number;
   /** struct_ops, iter over a map */
   mapId?: number;
+  /** iter */
+  iteratorTarget?: string;
+  /** kprobe_multi, uprobe_multi: how many places. */
+  count?: number;
   /** netfilter */
   netfilter?: { family: number; hook: number; priority: number; flags: number };
 }
@@ -212,7 +289,7 @@ export function readLinkInfo(fd: number, label: string): LinkInfo {
     case "netns":
       return { ...common, netnsIno: v.u32(16), attachType: nameIn(ATTACH_TYPES, v.u32(20)) };
     case "raw_tracepoint":
-      return { ...common, tracepointName: readTracepointName(fd, label) };
+      return { ...common, tracepointName: readText(fd, label, 16, 24) };
     case "tracing":
       return {
         ...common,
@@ -220,6 +297,12 @@ export function readLinkInfo(fd: number, label: string): LinkInfo {
         targetObjectId: v.u32(20),
         targetBtfId: v.u32(24),
       };
+    case "iter":
+      return { ...common, attachType: "trace_iter", iteratorTarget: readText(fd, label, 16, 24) };
+    case "kprobe_multi":
+      return { ...common, count: v.u32(24) };
+    case "uprobe_multi":
+      return { ...common, count: v.u32(44) };
     case "struct_ops":
       return { ...common, mapId: v.u32(16) };
     case "netfilter":
@@ -233,11 +316,12 @@ export function readLinkInfo(fd: number, label: string): LinkInfo {
   }
 }
 
-function readTracepointName(fd: number, label: string): string {
-  const name = Buffer.alloc(128);
+/** A text that the kernel writes to where a pointer in the info points. */
+function readText(fd: number, label: string, pointer: number, length: number): string {
+  const text = Buffer.alloc(256);
   const view = new InfoView();
-  view.setU32(24, name.length);
-  readInfo(fd, label, view, [[16, name]]);
-  const end = name.indexOf(0);
-  return name.toString("utf8", 0, end < 0 ? name.length : end);
+  view.setU32(length, text.length);
+  readInfo(fd, label, view, [[pointer, text]]);
+  const end = text.indexOf(0);
+  return text.toString("utf8", 0, end < 0 ? text.length : end);
 }

@@ -1,6 +1,6 @@
 /** Many elements a system call, and the same by single calls where the kernel cannot. */
 import { addon } from "./addon.js";
-import { EINVAL, ENOENT, ENOSPC, ENOTSUPP, EOPNOTSUPP } from "./errno.js";
+import { EINTR, EINVAL, ENOENT, ENOSPC, ENOTSUPP, EOPNOTSUPP } from "./errno.js";
 import { BpfError, invalid } from "./error.js";
 import type { BpfMap } from "./map.js";
 import { walkKeys } from "./map-iterate.js";
@@ -26,12 +26,45 @@ function unsupported(rc: number): boolean {
 }
 
 /** @internal */
-export function* readBatches(map: BpfMap, options: BatchOptions, andDelete: boolean): Generator<Batch> {
+export function readBatches(map: BpfMap, options: BatchOptions, andDelete: boolean): Generator<Batch> {
+  const batches = kernelBatches(map, options, andDelete);
+  // A trie's cursor is a key: if that is deleted meanwhile, the kernel begins anew.
+  return map.type === "lpm_trie" ? unrepeated(map, batches) : batches;
+}
+
+/** Leaves out elements that came before. */
+function* unrepeated(map: BpfMap, batches: Generator<Batch>): Generator<Batch> {
+  const { keySize, valueStride } = map;
+  const seen = new Set<string>();
+  // Each new beginning needs a deletion at the wrong moment; who deletes and adds without end shall not keep us for ever.
+  let patience = map.maxEntries * 2 + 1024;
+  for (const { keys, values, count } of batches) {
+    let kept = 0;
+    for (let i = 0; i < count; i++) {
+      const key = keys.toString("latin1", i * keySize, (i + 1) * keySize);
+      if (seen.has(key)) continue;
+      seen.add(key);
+      if (kept !== i) {
+        keys.copyWithin(kept * keySize, i * keySize, (i + 1) * keySize);
+        values.copyWithin(kept * valueStride, i * valueStride, (i + 1) * valueStride);
+      }
+      kept++;
+    }
+    if (kept > 0) {
+      yield { keys: keys.subarray(0, kept * keySize), values: values.subarray(0, kept * valueStride), count: kept };
+    }
+    patience -= count;
+    if (patience < 0) return;
+  }
+}
+
+function* kernelBatches(map: BpfMap, options: BatchOptions, andDelete: boolean): Generator<Batch> {
   const operation = andDelete ? "take batch from" : "get batch from";
   let size = Math.max(1, Math.min(options.size ?? 4096, map.maxEntries));
   let cursor = Buffer.alloc(Math.max(8, map.keySize));
   let next = Buffer.alloc(cursor.length);
   let started = false;
+  let interruptions = 1000;
   let keys = Buffer.allocUnsafe(size * map.keySize);
   let values = Buffer.allocUnsafe(size * map.valueStride);
   for (;;) {
@@ -47,7 +80,12 @@ export function* readBatches(map: BpfMap, options: BatchOptions, andDelete: bool
       yield* readSingly(map, size, andDelete);
       return;
     }
-    if (rc < 0 && rc !== -ENOENT) throw new BpfError({ operation, objectName: `map ${map.name}`, errno: rc });
+    // EINTR: elements vanished under a trie's walk; what was found until then counts, and the walk goes on from there.
+    if (rc === -EINTR && interruptions-- > 0) {
+      if (count === 0) continue;
+    } else if (rc < 0 && rc !== -ENOENT) {
+      throw new BpfError({ operation, objectName: `map ${map.name}`, errno: rc });
+    }
     if (count > 0) {
       yield {
         keys: keys.subarray(0, count * map.keySize),

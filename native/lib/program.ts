@@ -9,12 +9,12 @@ import {
   type XdpOptions,
   xdpRequest,
 } from "./attach.js";
-import type { ProgramType } from "./enums.js";
+import type { AttachType, ProgramType } from "./enums.js";
 import { ENOSPC } from "./errno.js";
 import { BpfError } from "./error.js";
 import { FdHandle, openPin } from "./handle.js";
 import { fdById, fdByName } from "./ids.js";
-import { type ProgramInfo, readProgramInfo } from "./info.js";
+import { type ProgramDetails, type ProgramInfo, readProgramDetails, readProgramInfo } from "./info.js";
 import type { BpfLink } from "./link.js";
 
 export interface TestRunOptions {
@@ -117,6 +117,11 @@ export class BpfProgram extends FdHandle {
     return readProgramInfo(this.fd, this.label);
   }
 
+  /** The instructions, machine code, functions and source lines that the kernel has of the program. */
+  get details(): ProgramDetails {
+    return readProgramDetails(this.fd, this.label);
+  }
+
   /**
    * Runs the program on made-up input in the kernel.
    * @throws BpfError EINVAL when data or context do not suit the program's type; ENOSPC when dataOutSize is too small.
@@ -161,6 +166,15 @@ export class BpfProgram extends FdHandle {
   /** Attaches to an interface's tcx hook; among others there, before or after the one named, or last. */
   attachTcx(options: TcxOptions): BpfLink {
     return attachLink(this.fd, tcxRequest(options), this.label);
+  }
+
+  /**
+   * Attaches a tracing program (fentry, fexit, iter, LSM, BTF raw tracepoint) to what its section names.
+   * @param attachType the program's own, as its specification has it: the kernel does not tell.
+   */
+  attachTracing(attachType: AttachType): BpfLink {
+    const target = { flags: 0, relativeFd: 0, relativeId: 0, expectedRevision: 0n };
+    return attachLink(this.fd, { ...target, ifindex: 0, attachType }, this.label);
   }
 
   /** Attaches to a netkit device, at its primary or peer side. */

@@ -99,3 +99,33 @@ test("big-endian BTF reads the same types, with values of the other order", () =
     expect.objectContaining({ bit1: 1, bits7: 99, signed5: -3, wide20: -1000n, wide40: 0n }),
   ]);
 });
+
+/** Split BTF as a module has it: one struct of a type of the base. */
+function splitUpon(base: Btf): Buffer {
+  const stringsOfBase = base.raw.readUInt32LE(20);
+  const strings = Buffer.from("addon\0first\0");
+  const types = Buffer.alloc(24);
+  const u32 = base.get("__u32", "typedef").id;
+  [stringsOfBase, (4 << 24) | 1, 4, stringsOfBase + 6, u32, 0].forEach((word, i) => {
+    types.writeUInt32LE(word, i * 4);
+  });
+  const header = Buffer.alloc(24);
+  header.writeUInt16LE(0xeb9f, 0);
+  header.writeUInt8(1, 2);
+  [24, 0, types.length, types.length, strings.length].forEach((word, i) => {
+    header.writeUInt32LE(word, 4 + i * 4);
+  });
+  return Buffer.concat([header, types, strings]);
+}
+
+test("split BTF, as of a module, knows the types of its base and its own, and prints both", () => {
+  const base = objectBtf("types");
+  const split = Btf.parse(splitUpon(base), base);
+  const own = split.get("addon", "struct");
+  expect([own.id, split.sizeOf(own.id), split.find("inner", "struct")?.kind, split.toC([own.id])]).toEqual([
+    base.typeCount,
+    4,
+    "struct",
+    expect.stringContaining("struct addon {\n\t__u32 first;\n};"),
+  ]);
+});

@@ -160,3 +160,20 @@ test("a codec of the wrong size is refused", () => {
   const make = () => new TypedMap<number, Buffer>(map, { key: codec.int(2, false, "be"), value: codec.bytes(8) });
   expect(failure(make).message).toBe("type map map wrong: its keys have 4 bytes, the codec has 2 (EINVAL)");
 });
+
+test("a typed map has all that a map has", () => {
+  const types = loaded().typedMap<typeof KEY, { u8: number }>("types");
+  types.set(KEY, { u8: 1 } as { u8: number });
+  const keys = [...types.keys()];
+  const values = [...types.values()].map(({ u8 }) => u8);
+  const twice = failure(() => types.set(KEY, { u8: 2 }, { flag: "noexist" })).code;
+  expect([types.has(KEY), keys, values, twice, types.take(KEY)?.u8, types.has(KEY), types.delete(KEY)]).toEqual([
+    true,
+    [KEY],
+    [1],
+    "EEXIST",
+    1,
+    false,
+    false,
+  ]);
+});

@@ -199,6 +199,25 @@ test("an iteration ends, repeats nothing and misses nothing that stays, while ke
   });
 });
 
+test("an LPM trie's iteration repeats nothing and misses nothing that stays, while prefixes vanish", () => {
+  const map = make({ type: "lpm_trie", keySize: 8, flags: 1, maxEntries: 10_000 });
+  const key = (i: number) => Buffer.concat([u32(32), u32(i)]);
+  map.setBatch(upTo(9000).map(key), upTo(9000).map(u32));
+  const seen: number[] = [];
+  for (const [, value] of map) {
+    const number = value.readUInt32LE();
+    seen.push(number);
+    if (number % 2 === 1) map.delete(key(number));
+    if (seen.length % 1000 === 0) map.delete(key((seen.length / 1000) * 2 - 1));
+  }
+  const stayed = upTo(9000).filter((n) => n % 2 === 0);
+  const found = new Set(seen);
+  expect({ repeated: seen.length - found.size, missed: stayed.filter((n) => !found.has(n)).length }).toEqual({
+    repeated: 0,
+    missed: 0,
+  });
+});
+
 test("a map of a kind without batch lookups iterates by key, under deletion too", () => {
   const inner = make();
   const map = make({ type: "devmap_hash", maxEntries: 64 });

@@ -1,9 +1,9 @@
 /** An object file from open to close, and what it refuses. */
 import { readFileSync } from "node:fs";
-import { BpfMap, BpfObject } from "libbpf-ts";
+import { BpfMap, BpfObject, MapFlag, setLogHandler } from "libbpf-ts";
 import { expect, onTestFinished, test } from "vitest";
 import { objectFile } from "./support/compile.js";
-import { failure } from "./support/kernel.js";
+import { failure, pinDirectory } from "./support/kernel.js";
 
 function open(name = "basic"): BpfObject {
   const object = BpfObject.open(objectFile(name));
@@ -157,4 +157,80 @@ test("maps and programs taken from an object close with it, clones do not", () =
   object.close();
   expect(failure(() => map.get(Buffer.alloc(8))).message).toBe("use map flows: used after close() (EBADF)");
   expect(clone.get(Buffer.alloc(8))).toBeUndefined();
+});
+
+test("a map takes the pin that is there, and makes it when it is not", () => {
+  const path = `${pinDirectory()}/flows`;
+  const first = open().setPinPath("flows", path).load();
+  first.map("flows").set(Buffer.alloc(8), Buffer.alloc(16, 9));
+  const second = open().setPinPath("flows", path).load();
+  expect(second.map("flows").get(Buffer.alloc(8))).toEqual(Buffer.alloc(16, 9));
+});
+
+test("a pin of another shape is refused at load, by name", () => {
+  const path = `${pinDirectory()}/flows`;
+  using other = BpfMap.create({ type: "hash", keySize: 4, valueSize: 4, maxEntries: 1 });
+  other.pin(path);
+  expect(failure(() => open().setPinPath("flows", path).load()).message).toMatch(
+    /^load object basic: .*flows.*mismatch/,
+  );
+});
+
+test("flags that were set are the kernel's", () => {
+  const object = open().setMapFlags("flows", MapFlag.noPrealloc).load();
+  expect(object.map("flows").info.flags).toBe(MapFlag.noPrealloc);
+});
+
+test("a map that is not to be made is not there", () => {
+  const object = open().setAutocreate("flows", false).setAutoload("drop_all", false).load();
+  expect(failure(() => object.map("flows")).code).toBe("EINVAL");
+});
+
+test("a map of maps holds maps like the one that it was given", () => {
+  using like = BpfMap.create({ type: "hash", keySize: 4, valueSize: 8, maxEntries: 4 });
+  const object = open("kinds").setInnerMap("k_array_maps", like).load();
+  object.map("k_array_maps").set(Buffer.alloc(4), Buffer.from(Uint32Array.of(like.fd).buffer));
+  expect(object.map("k_array_maps").get(Buffer.alloc(4))?.readUInt32LE()).toBe(like.info.id);
+});
+
+test("a program of another type is loaded as that", () => {
+  const object = open("names").setProgramType("a_program_with_quite_a_long_name", "sched_cls").load();
+  expect(object.program("a_program_with_quite_a_long_name").type).toBe("sched_cls");
+});
+
+test("a program that replaces another's function needs to know which", () => {
+  const load = () => open("names").setProgramType("a_program_with_quite_a_long_name", "ext").load();
+  expect(failure(load).message).toMatch(/^load object names: /);
+});
+
+test("fragments of packets are a program flag", () => {
+  const object = open("names")
+    .setProgramFlags("a_program_with_quite_a_long_name", 1 << 5)
+    .load();
+  expect(object.programs[0]?.flags).toBe(1 << 5);
+});
+
+test("an object bound to a device that cannot offload is refused", () => {
+  const object = open("names").setOffload(1);
+  expect(failure(() => object.load()).message).toMatch(/^load object names: /);
+});
+
+test("libbpf's own lines go to the handler, and nowhere else", () => {
+  const lines: string[] = [];
+  setLogHandler((level, text) => lines.push(`${level}: ${text}`), { debug: true });
+  onTestFinished(() => setLogHandler(undefined));
+  open("basic").load();
+  expect(
+    lines.some((line) => line.startsWith("debug: libbpf: ")),
+    `among ${lines.length} lines`,
+  ).toBe(true);
+  expect(lines.every((line) => !line.endsWith("\n"))).toBe(true);
+});
+
+test("a verifier's log level is kept on success", () => {
+  const lines: string[] = [];
+  setLogHandler((_level, text) => lines.push(text), { debug: true });
+  onTestFinished(() => setLogHandler(undefined));
+  open("names").setLogLevel("a_program_with_quite_a_long_name", 2).load();
+  expect(lines.join("\n")).toContain("processed");
 });

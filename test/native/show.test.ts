@@ -1,6 +1,6 @@
 /** JSON of what is loaded: a superset, key and value, of what bpftool prints for the same things. */
 import { execFileSync } from "node:child_process";
-import { attachTc, BpfObject, ensureClsact, showLinks, showMaps, showNet, showPrograms } from "libbpf-ts";
+import { attachTc, BpfObject, btfById, ensureClsact, showLinks, showMaps, showNet, showPrograms } from "libbpf-ts";
 import { expect, onTestFinished, test } from "vitest";
 import { objectFile } from "./support/compile.js";
 import { bpftool, netNamespace, pinDirectory } from "./support/kernel.js";
@@ -104,6 +104,46 @@ test("links of a kind that this bpftool knows", () => {
   const [ours] = ns.inside(() => showLinks({ id: link.id }));
   expect(ours).toMatchObject(theirs);
   expect(ours).toMatchObject({ devname: "v0", ifindex: ns.ifindex });
+});
+
+test("a link of a tracing program", () => {
+  const object = loaded("tracing");
+  for (const { name, attachType } of object.programs) {
+    using link = object.program(name).attachTracing(attachType);
+    const theirs = bpftool(["link", "show", "id", String(link.id)]) as Json;
+    expect(showLinks({ id: link.id })[0], name).toMatchObject(theirs);
+  }
+});
+
+test("a program's instructions and lines, as bpftool dumps them", () => {
+  const program = loaded("basic").program("count");
+  const theirs = bpftool(["prog", "dump", "xlated", "id", String(program.id)]) as unknown[];
+  const { xlated, jited, functions, lines, tags, kernelSymbols, functionLengths } = program.details;
+  const btf = btfById(program.info.btfId);
+  const wide = theirs.filter((entry) => JSON.stringify(entry).includes("0x18")).length;
+  expect(xlated.length).toBe(program.info.xlatedLength);
+  expect(xlated.length / 8, "instructions; those of 16 bytes are two").toBeGreaterThanOrEqual(theirs.length);
+  expect(xlated.length / 8).toBeLessThanOrEqual(theirs.length + Math.max(wide, theirs.length));
+  expect({
+    jited: jited.length,
+    functions: functions.map(({ typeId }) => btf.type(typeId).name),
+    file: btf
+      .text(lines[0]?.fileOffset ?? 0)
+      .split("/")
+      .at(-1),
+    texts: lines.map(({ textOffset }) => btf.text(textOffset).trim()),
+    tags: tags[0],
+    symbols: kernelSymbols.length,
+    lengths: functionLengths.length,
+  }).toEqual({
+    jited: program.info.jitedLength,
+    functions: ["count"],
+    file: "basic.bpf.c",
+    texts: expect.arrayContaining(["return verdict;"]),
+    tags: program.info.tag,
+    symbols: 1,
+    lengths: 1,
+  });
 });
 
 test("a tcx link, by name where an old bpftool has the number", () => {

@@ -210,6 +210,11 @@ export class Btf {
     return text;
   }
 
+  /** The string at an offset of the string section: names, and the texts that line information refers to. */
+  text(offset: number): string {
+    return this.#string(offset);
+  }
+
   #indexNames(): Map<string, number[]> {
     const index = new Map<string, number[]>();
     this.#offsets.forEach((offset, i) => {

@@ -121,9 +121,13 @@ function linkTypeJson(info: LinkInfo): Json {
     ...(ifindex === undefined
       ? {}
       : { devname: ifindex === 0 ? "(detached)" : (addon.interfaceName(ifindex) ?? "(unknown)"), ifindex }),
+    ...(info.iteratorTarget === undefined ? {} : { target_name: info.iteratorTarget }),
+    ...(info.count === undefined ? {} : { func_cnt: info.count }),
     ...(info.cgroupId === undefined ? {} : { cgroup_id: Number(info.cgroupId) }),
     ...(info.netnsIno === undefined ? {} : { netns_ino: info.netnsIno }),
-    ...(info.attachType === undefined || info.type === "xdp" || netfilter ? {} : { attach_type: info.attachType }),
+    ...(info.attachType === undefined || info.type === "xdp" || info.type === "iter" || netfilter
+      ? {}
+      : { attach_type: info.attachType }),
     ...(info.targetObjectId === undefined ? {} : { target_obj_id: info.targetObjectId }),
     ...(info.targetBtfId === undefined ? {} : { target_btf_id: info.targetBtfId }),
     ...(info.mapId === undefined ? {} : { map_id: info.mapId }),
