@@ -12,9 +12,8 @@ import { type Constants, fingerprintOf, loadDatapath } from "./datapath/load.js"
 import { checkBpffs, Pins } from "./datapath/pins.js";
 import { toXgwError, XgwError } from "./errors.js";
 import { readLinks } from "./kernel/ip.js";
-import { applyScript } from "./kernel/nft.js";
 import { checkHost, checkReversePathFilter, loadModules } from "./kernel/preflight.js";
-import { addSlowPath, removeDevices, removeRoutes } from "./kernel/slow-path.js";
+import { addSlowPath, removeDevices, removeRoutes, removeRules } from "./kernel/slow-path.js";
 import { readSysctl } from "./kernel/sysctl.js";
 import { buildDesired } from "./model/build.js";
 import type { Desired } from "./model/desired.js";
@@ -28,7 +27,6 @@ import {
 } from "./observe/slow-path.js";
 import { diff } from "./plan/diff.js";
 import { render } from "./plan/render.js";
-import { tableName } from "./plan/rules.js";
 import type { State } from "./plan/state.js";
 import { type Step, stepsOf } from "./plan/steps.js";
 
@@ -127,8 +125,7 @@ async function undo(failed: Plan, failure: unknown): Promise<never> {
     const pins = new Pins(desired.instance);
     const slowPath = await observeSlowPath(desired.instance);
     const now = await observe(slowPath, pins, deviceNames(slowPath.links), observed.sysctls.keys());
-    if (observed.rules === "") await removeTable(desired.instance, now);
-    await execute({ desired, constants, observed: now, steps: diff(observed, { ...now, rules: observed.rules }) });
+    await execute({ desired, constants, observed: now, steps: diff(observed, now) });
     if (observed.datapaths.size === 0) pins.removeAll();
   } catch (error) {
     const cause = toXgwError(failure);
@@ -138,10 +135,6 @@ async function undo(failed: Plan, failure: unknown): Promise<never> {
     });
   }
   throw failure;
-}
-
-async function removeTable(instance: string, { rules }: Pick<State, "rules">): Promise<void> {
-  if (rules !== "") await applyScript(`delete table ip ${tableName(instance)}\n`);
 }
 
 /** Runs the steps phase by phase; see `phaseOrder` for why in this order. */
@@ -169,6 +162,7 @@ async function execute({ desired, steps, constants }: Plan): Promise<void> {
   );
   for (const { name } of stepsOf(steps, "detach")) detach(pins, name);
   for (const { fingerprint } of stepsOf(steps, "datapath.unload")) pins.removeDatapath(fingerprint);
+  if (stepsOf(steps, "rules.delete").length > 0) await removeRules(instance);
   await removeDevices(stepsOf(steps, "device.delete").map(({ name }) => name));
 }
 
@@ -188,8 +182,10 @@ export async function teardown(instance: string): Promise<Removed> {
   const attachments = pins.links();
   for (const name of attachments) detach(pins, name);
   pins.removeAll();
-  await removeTable(instance, state);
-  await removeRoutes([...state.routes.values()].filter((route) => !route.tunnel).map((route) => ({ kind: "route.delete", route })));
+  if (state.rules !== "") await removeRules(instance);
+  await removeRoutes(
+    [...state.routes.values()].filter((route) => !route.tunnel).map((route) => ({ kind: "route.delete", route })),
+  );
   await removeDevices([...state.devices.keys()]);
   return { attachments, devices: [...state.devices.keys()], table: state.rules !== "" };
 }

@@ -3,7 +3,7 @@
  * makes one more. Traffic needs no daemon, so any end of it is harmless.
  */
 
-import { join, dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { loadConfig } from "../config/load.js";
 import { ConfigError, formatProblem, toXgwError } from "../errors.js";
 import { apply } from "../gateway.js";

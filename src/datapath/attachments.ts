@@ -99,15 +99,29 @@ export function detach(pins: Pins, name: string): void {
   pins.removeLink(name);
 }
 
-/** @throws ForeignError when XDP on a NIC is somebody else's */
-export function checkForeignXdp(pins: Pins, desired: Desired, names: DeviceNames): void {
+/** NETDEV_XDP_ACT_* (linux/netdev.h): what a driver says that it can. */
+const modeFeature = { native: 1n << 0n, generic: 0n, offload: 1n << 4n } as const;
+
+/**
+ * Whether every NIC can take the program, asked before anything is changed.
+ *
+ * @throws ForeignError when XDP on a NIC is somebody else's
+ * @throws KernelError when its driver lacks the mode
+ */
+export function checkXdp(pins: Pins, desired: Desired, names: DeviceNames): void {
   const ours = pinnedPrograms(pins);
   for (const nic of desired.nics) {
-    const { progId } = queryXdp(names.indexOf(nic.name));
-    if (progId === undefined || progId === 0 || ours.has(progId)) continue;
-    throw new ForeignError(`NIC ${nic.name} runs XDP program ${progId}, which is not xgw's`, {
-      remedy: `see who owns it: bpftool prog show id ${progId}; detach it: ip link set dev ${nic.name} xdp off`,
-      details: { device: nic.name, progId },
-    });
+    const { progId, featureFlags } = queryXdp(names.indexOf(nic.name));
+    if (progId !== undefined && !ours.has(progId))
+      throw new ForeignError(`NIC ${nic.name} runs XDP program ${progId}, which is not xgw's`, {
+        remedy: `see who owns it: bpftool prog show id ${progId}; detach it: ip link set dev ${nic.name} xdp off`,
+        details: { device: nic.name, progId },
+      });
+    const feature = modeFeature[nic.xdp];
+    if ((featureFlags & feature) !== feature)
+      throw new KernelError(`the driver of NIC ${nic.name} has no XDP in ${nic.xdp} mode`, {
+        remedy: "choose another mode under `nics`; `xdp: generic` works on every NIC",
+        details: { device: nic.name, mode: nic.xdp },
+      });
   }
 }

@@ -4,8 +4,8 @@
  */
 
 import { endianness } from "node:os";
-import { formatAddress, formatPrefix, parseAddress, parsePrefix } from "../model/ipv4.js";
 import type { TunnelKind } from "../model/desired.js";
+import { formatAddress, formatPrefix, parseAddress, parsePrefix } from "../model/ipv4.js";
 import type { Entry } from "../plan/state.js";
 
 export const littleEndian = endianness() === "LE";

@@ -76,10 +76,13 @@ function reuseMap(object: BpfObject, pins: Pins, name: string): void {
   try {
     object.reuseMap(name, map);
   } catch (cause) {
-    throw new XgwError(`the map ${pins.map(name)} has another layout than this version's: ${(cause as Error).message}`, {
-      cause,
-      remedy: "run `xgw teardown`, then `xgw apply`; live flows start again by the kernel",
-    });
+    throw new XgwError(
+      `the map ${pins.map(name)} has another layout than this version's: ${(cause as Error).message}`,
+      {
+        cause,
+        remedy: "run `xgw teardown`, then `xgw apply`; live flows start again by the kernel",
+      },
+    );
   }
 }
 

@@ -19,7 +19,7 @@ export interface NftSet {
 }
 
 export interface NftTable {
-  readonly comment: string | undefined;
+  readonly chains: readonly string[];
   readonly sets: readonly NftSet[];
   readonly flowtableDevices: readonly string[];
 }
@@ -43,21 +43,21 @@ export async function readTable(name: string): Promise<NftTable | undefined> {
 export function parseTable(json: string): NftTable {
   const objects = (JSON.parse(json) as { nftables: Record<string, never>[] }).nftables;
   const sets: NftSet[] = [];
-  let comment: string | undefined;
+  const chains: string[] = [];
   const flowtableDevices: string[] = [];
   for (const object of objects) {
-    const { table, set, map, flowtable } = object as {
-      table?: { comment?: string };
+    const { chain, set, map, flowtable } = object as {
+      chain?: { name: string };
       set?: NftSet;
       map?: NftSet;
       flowtable?: { dev?: string | string[] };
     };
-    if (table) comment = table.comment;
+    if (chain) chains.push(chain.name);
     if (set) sets.push(set);
     if (map) sets.push(map);
     if (flowtable?.dev) flowtableDevices.push(...[flowtable.dev].flat());
   }
-  return { comment, sets, flowtableDevices };
+  return { chains, sets, flowtableDevices };
 }
 
 /** An element's key or value as nft reads it; prefixes as ranges, so that equal elements have equal text. */

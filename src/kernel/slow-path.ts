@@ -27,6 +27,10 @@ export async function removeRoutes(steps: readonly Step[]): Promise<void> {
   ]);
 }
 
+export async function removeRules(instance: string): Promise<void> {
+  await applyScript(`delete table ip ${tableName(instance)}\n`);
+}
+
 /** Tunnels before the VRFs that they are in. */
 export async function removeDevices(names: readonly string[]): Promise<void> {
   const tunnelsFirst = [...names].sort((a, b) => Number(a.startsWith("xvrf")) - Number(b.startsWith("xvrf")));

@@ -32,7 +32,9 @@ export async function readNftCounters(instance: string): Promise<NftCounters> {
       const rule = mark === 0 ? undefined : (mark & 0xffff) - 1;
       denied.set(zone, [...(denied.get(zone) ?? []), { direction, rule, packets, bytes }]);
     }
-  const forwarded = new Map(rows(counterSets.forwarded).map(({ key, packets, bytes }) => [Number(key), { packets, bytes }]));
+  const forwarded = new Map(
+    rows(counterSets.forwarded).map(({ key, packets, bytes }) => [Number(key), { packets, bytes }]),
+  );
   return { denied, forwarded };
 }
 

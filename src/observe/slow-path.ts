@@ -8,7 +8,7 @@ import { readSysctl } from "../kernel/sysctl.js";
 import type { Desired } from "../model/desired.js";
 import { routeTableBase } from "../model/desired.js";
 import { parseAddress } from "../model/ipv4.js";
-import { elementSets, parseTableComment, tableName } from "../plan/rules.js";
+import { elementSets, tableName, versionOf } from "../plan/rules.js";
 import {
   type Address,
   addressId,
@@ -21,10 +21,7 @@ import {
   type State,
 } from "../plan/state.js";
 
-export type SlowPathState = Pick<
-  State,
-  "devices" | "addresses" | "routes" | "rules" | "flowtableDevices" | "elements"
->;
+export type SlowPathState = Pick<State, "devices" | "addresses" | "routes" | "rules" | "flowtableDevices" | "elements">;
 
 export interface ObservedSlowPath {
   readonly state: SlowPathState;
@@ -66,9 +63,12 @@ function toDevice(link: IpLink): Device {
   const owner = up ? (link.ifalias ?? "") : "";
   if (kind === "vrf") return { kind, routeTable: data.table ?? 0, owner };
   if (kind !== "gretap" && kind !== "gre")
-    throw new ForeignError(`device ${link.ifname} bears xgw's alias ${link.ifalias} but is of type ${kind ?? "unknown"}`, {
-      remedy: `rename it, or clear its alias: ip link set dev ${link.ifname} alias ""`,
-    });
+    throw new ForeignError(
+      `device ${link.ifname} bears xgw's alias ${link.ifalias} but is of type ${kind ?? "unknown"}`,
+      {
+        remedy: `rename it, or clear its alias: ip link set dev ${link.ifname} alias ""`,
+      },
+    );
   return {
     kind,
     key: data.ikey !== undefined && data.ikey === data.okey ? (parseAddress(data.ikey) ?? -1) : -1,
@@ -91,7 +91,7 @@ function toRoute(route: IpRoute): Route {
 
 function toNft(instance: string, table: NftTable | undefined): Pick<State, "rules" | "flowtableDevices" | "elements"> {
   if (!table) return { rules: "", flowtableDevices: new Set(), elements: new Map() };
-  const rules = parseTableComment(instance, table.comment);
+  const rules = versionOf(table.chains);
   if (rules === undefined)
     throw new ForeignError(`the nft table ip ${tableName(instance)} was not made by xgw`, {
       remedy: `choose another instance name, or remove it: nft delete table ip ${tableName(instance)}`,
@@ -120,9 +120,12 @@ export function checkForeignDevices(desired: Desired, links: readonly IpLink[]):
       });
     const table = link.linkinfo?.info_kind === "vrf" ? link.linkinfo.info_data?.table : undefined;
     if (table !== undefined && tables.has(table))
-      throw new ForeignError(`VRF ${link.ifname} of ${owner} uses route table ${table}, which tenant ${tables.get(table)} needs`, {
-        remedy: `move it to a route table outside ${routeTableBase} to ${routeTableBase + desired.maxTenants}`,
-      });
+      throw new ForeignError(
+        `VRF ${link.ifname} of ${owner} uses route table ${table}, which tenant ${tables.get(table)} needs`,
+        {
+          remedy: `move it to a route table outside ${routeTableBase} to ${routeTableBase + desired.maxTenants}`,
+        },
+      );
   }
 }
 

@@ -26,6 +26,8 @@ export function describeStep(step: Step): string {
       return `- route ${describeRoute(step.route)}`;
     case "rules.set":
       return step.was === "" ? "+ nft rules" : `~ nft rules (were version ${step.was})`;
+    case "rules.delete":
+      return "- nft rules";
     case "flowtable.add":
       return `+ flowtable device ${step.device}`;
     case "element.set":

@@ -88,6 +88,7 @@ function routeSteps(desired: State, observed: State): Step[] {
 
 /** New rules come with an empty table, so everything in it is added again, in the same transaction. */
 function nftSteps(desired: State, observed: State): Step[] {
+  if (desired.rules === "") return observed.rules === "" ? [] : [{ kind: "rules.delete" }];
   const anew = desired.rules !== observed.rules;
   const known = anew ? new Map<string, Element>() : observed.elements;
   const { added, changed, removed } = difference(known, desired.elements);
@@ -140,8 +141,7 @@ function touchedTenants(desired: State, observed: State, steps: readonly Step[])
     [...observed.entries.values()].flatMap((entry) => (entry.map === "tenants" ? [entry.value.id] : [])),
   );
   const touched = new Set<number>();
-  for (const step of steps)
-    for (const tenant of tenantsOf(step, byDevice)) if (known.has(tenant)) touched.add(tenant);
+  for (const step of steps) for (const tenant of tenantsOf(step, byDevice)) if (known.has(tenant)) touched.add(tenant);
   return touched;
 }
 
@@ -171,7 +171,8 @@ function tenantsOf(step: Step, byDevice: ReadonlyMap<string, number>): number[] 
 }
 
 const tenantOfRoute = (route: Route) => route.routeTable - routeTableBase;
-const tenantOfElement = (element: Element) => Number(element.set === "zones" ? element.value : element.key.split(" ")[0]);
+const tenantOfElement = (element: Element) =>
+  Number(element.set === "zones" ? element.value : element.key.split(" ")[0]);
 
 function tenantOfEntry(entry: Entry): number {
   if (entry.map === "tenants") return entry.value.id;

@@ -175,10 +175,7 @@ function attachments(desired: Desired, context: RenderContext): [string, Attachm
   ];
   return [
     ...desired.nics.flatMap((nic): [string, Attachment][] => [
-      [
-        pinName("xdp", nic.name),
-        { device: nic.name, hook: "xdp", program: "xgw_xdp", fingerprint, mode: nic.xdp },
-      ],
+      [pinName("xdp", nic.name), { device: nic.name, hook: "xdp", program: "xgw_xdp", fingerprint, mode: nic.xdp }],
       egress("learn", nic.name, "xgw_learn"),
     ]),
     ...desired.tenants

@@ -92,17 +92,17 @@ export const rulesVersion = createHash("sha256").update(body).digest("hex").slic
 
 export const tableName = (instance: string) => `xgw_${instance.replaceAll("-", "_")}`;
 
-/** Table comment by which xgw knows its own: `xgw <instance> <version>`. */
-export const tableComment = (instance: string, version = rulesVersion) => `xgw ${instance} ${version}`;
+/** An empty chain by which xgw knows its own table and the version of the rules (nft's JSON omits a table's comment). */
+const versionChain = (version: string) => `xgw_version_${version}`;
 
-/** The version in a table's comment; undefined for a table that xgw did not make. */
-export function parseTableComment(instance: string, comment: string | undefined): string | undefined {
-  const [owner, name, version] = (comment ?? "").split(" ");
-  return owner === "xgw" && name === instance ? version : undefined;
+/** The version of the rules in a table with these chains; undefined for a table that xgw did not make. */
+export function versionOf(chains: readonly string[]): string | undefined {
+  const prefix = versionChain("");
+  return chains.find((name) => name.startsWith(prefix))?.slice(prefix.length);
 }
 
 /** Makes the table anew, without elements; `replace` drops an older one in the same transaction. */
 export function rulesScript(instance: string, replace: boolean): string {
   const table = `ip ${tableName(instance)}`;
-  return `${replace ? `delete table ${table}\n` : ""}table ${table} {\n\tcomment "${tableComment(instance)}"\n${body}}\n`;
+  return `${replace ? `delete table ${table}\n` : ""}table ${table} {\n\tchain ${versionChain(rulesVersion)} { }\n${body}}\n`;
 }

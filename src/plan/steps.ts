@@ -10,12 +10,18 @@ export type Step =
   | { readonly kind: "address.add"; readonly address: Address }
   | { readonly kind: "route.set"; readonly route: Route; readonly was: Route | undefined }
   | { readonly kind: "rules.set"; readonly was: string }
+  | { readonly kind: "rules.delete" }
   | { readonly kind: "flowtable.add"; readonly device: string }
   | { readonly kind: "element.delete"; readonly element: Element }
   | { readonly kind: "element.set"; readonly element: Element; readonly was: Element | undefined }
   | { readonly kind: "datapath.load"; readonly fingerprint: string }
   | { readonly kind: "entry.set"; readonly entry: Entry; readonly was: Entry | undefined }
-  | { readonly kind: "attach"; readonly name: string; readonly attachment: Attachment; readonly was: Attachment | undefined }
+  | {
+      readonly kind: "attach";
+      readonly name: string;
+      readonly attachment: Attachment;
+      readonly was: Attachment | undefined;
+    }
   | { readonly kind: "entry.delete"; readonly entry: Entry }
   | { readonly kind: "route.delete"; readonly route: Route }
   | { readonly kind: "address.delete"; readonly address: Address }
@@ -54,6 +60,7 @@ export const phaseOrder: readonly StepKind[] = [
   "generation.bump",
   "detach",
   "datapath.unload",
+  "rules.delete",
   "device.delete",
 ];
 

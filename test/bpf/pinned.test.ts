@@ -274,7 +274,7 @@ describe("attachments", () => {
     using foreign = BpfObject.open(objectFile("test-pass.bpf.o")).load();
     using link = inside(() => foreign.program("pass").attachXdp({ ifindex: nic, mode: "native" }));
     const desired = { nics: [{ name: "v0", xdp: "native" }] } as unknown as Desired;
-    expect(() => inside(() => attachments.checkForeignXdp(pins, desired, names))).toThrow(
+    expect(() => inside(() => attachments.checkXdp(pins, desired, names))).toThrow(
       expect.objectContaining({
         code: "XGW_FOREIGN",
         message: `NIC v0 runs XDP program ${foreign.program("pass").id}, which is not xgw's`,
@@ -286,7 +286,7 @@ describe("attachments", () => {
   it("of xgw's own are not taken for foreign", () => {
     attach("xdp_v0", xdp);
     const desired = { nics: [{ name: "v0", xdp: "native" }] } as unknown as Desired;
-    expect(() => inside(() => attachments.checkForeignXdp(pins, desired, names))).not.toThrow();
+    expect(() => inside(() => attachments.checkXdp(pins, desired, names))).not.toThrow();
   });
 
   it("on a device that cannot take them say so with exit code 3", () => {
