@@ -101,7 +101,7 @@ export function nftScript(instance: string, steps: readonly Step[]): string {
 }
 
 function addElement(instance: string, element: Element): string {
-  return `add element ip ${tableName(instance)} ${element.set} { ${element.key} : ${element.value} }\n`;
+  return `add element ip ${tableName(instance)} ${element.set} { ${keyText(element)} : ${element.value} }\n`;
 }
 
 function flowtableScript(instance: string, steps: readonly Step[]): string[] {
@@ -116,5 +116,13 @@ function flowtableScript(instance: string, steps: readonly Step[]): string[] {
 }
 
 function deleteElement(instance: string, element: Element): string {
-  return `delete element ip ${tableName(instance)} ${element.set} { ${element.key} }\n`;
+  return `delete element ip ${tableName(instance)} ${element.set} { ${keyText(element)} }\n`;
+}
+
+/**
+ * The policies are interval maps. nft (1.0.6 at least) does not find an element of such a map to delete when no part of
+ * its key is a range, so the last part, the port, always is one.
+ */
+function keyText({ set, key }: Element): string {
+  return set === "inbound" || set === "outbound" ? key.replace(/ (\d+)$/, " $1-$1") : key;
 }

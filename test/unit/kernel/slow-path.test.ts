@@ -53,7 +53,7 @@ $ nft -f -
 add flowtable ip xgw_gw1 fastpath { hook ingress priority filter; devices = { xgre3000 }; }
 add element ip xgw_gw1 zones { xgre3000 : 3 }
 add element ip xgw_gw1 forward_to { 3 . 2.2.2.13 . 6 . 80 : 10.0.0.8 . 8080 }
-add element ip xgw_gw1 inbound { 3 . 6 . 0.0.0.0-255.255.255.255 . 8080 : 1 }
+add element ip xgw_gw1 inbound { 3 . 6 . 0.0.0.0-255.255.255.255 . 8080-8080 : 1 }
 add element ip xgw_gw1 outbound { 3 . 0-255 . 0.0.0.0-255.255.255.255 . 0-65535 : 65537 }
 `);
 });
@@ -65,7 +65,7 @@ describe("a tenant that is removed", async () => {
     expect(await added(steps)).toBe(`$ nft -f -
 delete element ip xgw_gw1 zones { xgre3000 }
 delete element ip xgw_gw1 forward_to { 3 . 2.2.2.13 . 6 . 80 }
-delete element ip xgw_gw1 inbound { 3 . 6 . 0.0.0.0-255.255.255.255 . 8080 }
+delete element ip xgw_gw1 inbound { 3 . 6 . 0.0.0.0-255.255.255.255 . 8080-8080 }
 delete element ip xgw_gw1 outbound { 3 . 0-255 . 0.0.0.0-255.255.255.255 . 0-65535 }
 `);
   });
@@ -90,8 +90,8 @@ it("a policy that is cut anew: old cells go before new ones come, in one transac
   const text = await exampleText(["- { deny: tcp, ports: [23] }", "- { deny: tcp, ports: [23, 25] }"]);
   expect(await added(await stepsBetween(example, text))).toBe(`$ nft -f -
 delete element ip xgw_gw1 outbound { 2 . 6 . 0.0.0.0-255.255.255.255 . 24-65535 }
-add element ip xgw_gw1 outbound { 2 . 6 . 0.0.0.0-255.255.255.255 . 24 : 65538 }
-add element ip xgw_gw1 outbound { 2 . 6 . 0.0.0.0-255.255.255.255 . 25 : 2147549185 }
+add element ip xgw_gw1 outbound { 2 . 6 . 0.0.0.0-255.255.255.255 . 24-24 : 65538 }
+add element ip xgw_gw1 outbound { 2 . 6 . 0.0.0.0-255.255.255.255 . 25-25 : 2147549185 }
 add element ip xgw_gw1 outbound { 2 . 6 . 0.0.0.0-255.255.255.255 . 26-65535 : 65538 }
 `);
 });

@@ -1,0 +1,143 @@
+// The nft table in a real kernel: what is rendered is taken, and is read back as the same text; from one policy to any
+// other. Where the kernel has no flowtables or VRFs, the lines about them are left out, which tenants' elements are not.
+import { execFileSync } from "node:child_process";
+import { inNetNamespace } from "libbpf-ts";
+import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { nftScript } from "../../src/kernel/slow-path.js";
+import { observeSlowPath, type SlowPathState } from "../../src/observe/slow-path.js";
+import { diff } from "../../src/plan/diff.js";
+import { rulesVersion } from "../../src/plan/rules.js";
+import type { State } from "../../src/plan/state.js";
+import { desiredOf, exampleText, nothing, stateOf } from "../unit/plan/fixture.js";
+import { makeNamespace } from "./support/kernel.js";
+import { makeRandom } from "./support/random.js";
+
+const { name, path, exec } = makeNamespace();
+const random = makeRandom();
+const { integer, pick } = random;
+
+let kernelHasAll = false;
+beforeAll(() => {
+  try {
+    nft(
+      "table ip try { flowtable f { hook ingress priority 0; }; chain c { type filter hook forward priority 0; ip protocol tcp flow add @f; }; }",
+    );
+    kernelHasAll = true;
+  } catch {
+    kernelHasAll = false;
+  }
+  exec("nft", "flush ruleset");
+});
+beforeEach(() => void exec("nft", "flush ruleset"));
+
+function nft(script: string): void {
+  const input = kernelHasAll ? script : script.replace(/^.*(flowtable|flow add).*\n/gm, "");
+  execFileSync("ip", ["netns", "exec", name, "nft", "-f", "-"], { input, stdio: ["pipe", "pipe", "pipe"] });
+}
+
+/** Programs are started where the thread is at that moment. */
+async function observed(): Promise<SlowPathState> {
+  let reading: ReturnType<typeof observeSlowPath> | undefined;
+  inNetNamespace(path, () => {
+    reading = observeSlowPath("gw1");
+  });
+  return (await reading)?.state as SlowPathState;
+}
+
+/** The nft part of a state; tunnels do not exist here, so the flowtable is not part of it. */
+const rules = ({ elements }: State): State => ({ ...nothing, rules: rulesVersion, elements });
+
+const sorted = (elements: State["elements"]) =>
+  [...elements.values()].map(({ set, key, value }) => `${set}: ${key} : ${value}`).sort();
+
+async function change(from: State, to: State): Promise<State> {
+  nft(nftScript("gw1", diff(rules(to), from)));
+  const state = await observed();
+  return { ...nothing, rules: state.rules, elements: state.elements };
+}
+
+it("the example is read back as it was rendered", async () => {
+  const wanted = await stateOf(await exampleText());
+  const seen = await change(nothing, wanted);
+  expect([seen.rules, sorted(seen.elements)]).toEqual([rulesVersion, sorted(wanted.elements)]);
+});
+
+it("the example applied twice has nothing to do the second time", async () => {
+  const wanted = await stateOf(await exampleText());
+  const seen = await change(nothing, wanted);
+  expect(diff(rules(wanted), seen)).toEqual([]);
+});
+
+it("rules of another version are replaced with all elements in one transaction", async () => {
+  const wanted = await stateOf(await exampleText());
+  const first = await change(nothing, wanted);
+  const seen = await change({ ...first, rules: "0123456789ab" }, wanted);
+  expect(sorted(seen.elements)).toEqual(sorted(wanted.elements));
+});
+
+describe("a policy can become any other", () => {
+  it("40 random policies, one after the other", { timeout: 60_000 }, async () => {
+    const text = await exampleText();
+    let seen = await change(nothing, await stateOf(text));
+    for (let n = 0; n < 40; n++) {
+      const wanted = await stateOf(withPolicy(text, "inbound", "from", "outbound", "to"));
+      const policy = `policy ${n} of XGW_TEST_SEED=${random.seed}`;
+      try {
+        seen = await change(seen, wanted);
+      } catch (error) {
+        expect.fail(`${policy} is refused: ${(error as Error).message}`);
+      }
+      expect(sorted(seen.elements), policy).toEqual(sorted(wanted.elements));
+    }
+  });
+});
+
+it("an example with every kind of element is read back", async () => {
+  const text = `apiVersion: xgw/v1
+instance: gw1
+underlay: { device: eth0, address: 172.168.0.1 }
+tenants:
+  - name: all
+    key: 4294967295
+    tunnel: gre
+    addresses: [10.0.0.1/24]
+    routes: [{ to: 0.0.0.0/0, via: 172.168.0.11 }]
+    publicIps: [{ address: 223.255.255.254, to: 10.0.0.7 }]
+    portForwards:
+      - { address: 2.2.2.13, protocol: tcp, port: 65535, to: 10.0.0.8, toPort: 1 }
+      - { address: 2.2.2.13, protocol: udp, port: 1, to: 10.0.0.8, toPort: 65535 }
+    policy:
+      inbound: [{ allow: 255 }, { allow: 0, from: 0.0.0.0/32 }, { deny: udp, ports: [1-65535], from: 128.0.0.0/1 }]
+      outbound: []
+`;
+  const desired = await desiredOf(text);
+  expect(desired.tenants).toHaveLength(1);
+  const wanted = await stateOf(text);
+  const seen = await change(nothing, wanted);
+  expect(sorted(seen.elements)).toEqual(sorted(wanted.elements));
+});
+
+/** The example with another policy for its first tenant. */
+function withPolicy(text: string, ...words: readonly ["inbound", "from", "outbound", "to"]): string {
+  const [inbound, from, outbound, to] = words;
+  const rule = (side: string) => {
+    const protocol = pick(["tcp", "udp", "icmp", "any", `${integer(0, 255)}`]);
+    const ports = protocol === "tcp" || protocol === "udp" ? pick(["", `, ports: [${portRange()}]`]) : "";
+    const network = pick(["", `, ${side}: ${networkOf(integer(0, 32))}`]);
+    return `        - { ${pick(["allow", "deny"])}: ${protocol}${ports}${network} }`;
+  };
+  const list = (side: string) => Array.from({ length: integer(1, 6) }, () => rule(side)).join("\n");
+  const policy = `policy:\n      ${inbound}:\n${list(from)}\n      ${outbound}:\n${list(to)}\n    limits:`;
+  return text.replace(/policy:\n[\s\S]*?\n {4}limits:/, policy);
+}
+
+function portRange(): string {
+  const [a, b] = [integer(1, 65535), integer(1, 65535)];
+  return pick([`${a}`, `${Math.min(a, b)}-${Math.max(a, b)}`]);
+}
+
+function networkOf(length: number): string {
+  const mask = length === 0 ? 0 : (0xffff_ffff << (32 - length)) >>> 0;
+  const address = (integer(0, 0xffff_ffff) & mask) >>> 0;
+  return `${[24, 16, 8, 0].map((shift) => (address >>> shift) & 0xff).join(".")}/${length}`;
+}
