@@ -10,7 +10,7 @@ const packages = [
   ...["clang-19", "llvm-19", "clang-format-19", "bpftool", "libbpf-dev", "libelf-dev", "zlib1g-dev"],
   ...["cmake", "make", "g++", "pkg-config"],
   // runs: xgw itself, the lab and its checks
-  ...["iproute2", "nftables", "conntrack", "ethtool", "kmod", "iputils-ping", "tcpdump"],
+  ...["iproute2", "nftables", "conntrack", "ethtool", "kmod", "iputils-ping", "procps"],
   // the VM
   ...[qemu, "busybox-static", "xz-utils", "zstd"],
 ];
