@@ -1,6 +1,7 @@
 /** What the kernel can do; tested against what this kernel certainly can and cannot. */
 import { execFileSync } from "node:child_process";
-import { helperNumbers, possibleCpus, probeAttach, probeFeatures, probeHelper, probeKfunc } from "libbpf-ts";
+import { existsSync } from "node:fs";
+import { Btf, helperNumbers, possibleCpus, probeAttach, probeFeatures, probeHelper, probeKfunc } from "libbpf-ts";
 import { expect, test } from "vitest";
 import { bpftool } from "./support/kernel.js";
 
@@ -34,11 +35,23 @@ test("helpers are known by number", () => {
   expect(helperNumbers().get("map_lookup_elem")).toBe(1);
 });
 
-test("a kfunc is found with who has it", () => {
-  expect([probeKfunc("bpf_xdp_ct_lookup"), probeKfunc("bpf_no_such_kfunc"), probeKfunc("printk")]).toEqual([
-    expect.stringMatching(/^(vmlinux|nf_conntrack)$/),
-    undefined,
-    undefined,
+test("a kfunc is found with who has it; a function that is none is not", () => {
+  const found = ["bpf_dynptr_from_xdp", "bpf_no_such_kfunc", "_printk"].map(probeKfunc);
+  expect(found).toEqual(["vmlinux", undefined, undefined]);
+});
+
+/** nf_conntrack as a module (it may be built in, or absent). */
+const module = existsSync("/sys/kernel/btf/nf_conntrack");
+
+test.runIf(module)("a module's kfunc is found with the module's name, and its own types by name", () => {
+  const owner = probeKfunc("bpf_xdp_ct_lookup");
+  const btf = Btf.module("nf_conntrack");
+  const undecoded = [...btf.types()].filter(({ id }) => id < btf.firstId);
+  expect([owner, undecoded, btf.find("nf_conn", "struct")?.kind, btf.find("sk_buff", "struct")?.kind]).toEqual([
+    "nf_conntrack",
+    [],
+    "struct",
+    "struct",
   ]);
 });
 

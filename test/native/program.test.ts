@@ -1,4 +1,5 @@
 /** Test runs, links and tc filters, on veth pairs in namespaces of their own. */
+import { execFileSync } from "node:child_process";
 import {
   attachTc,
   BpfLink,
@@ -6,7 +7,9 @@ import {
   BpfProgram,
   detachTc,
   ensureClsact,
+  interfaceIndex,
   listTcFilters,
+  probeAttach,
   queryNetkit,
   queryTcx,
   queryXdp,
@@ -248,6 +251,26 @@ test("a netkit hook is refused by a device that is none", () => {
     expect.stringMatching(/EINVAL|ENXIO/),
     expect.stringMatching(/EINVAL|ENXIO/),
   ]);
+});
+
+test.runIf(probeAttach("netkit"))("a netkit device takes programs on both sides, in order", () => {
+  const ns = netNamespace();
+  const object = loaded();
+  const [a, b] = [object.program("pass"), object.program("pass_too")];
+  execFileSync("ip", ["-n", ns.name, "link", "add", "nk0", "type", "netkit"]);
+  const seen = ns.inside(() => {
+    const ifindex = interfaceIndex("nk0");
+    const primary = kept(a.attachNetkit({ ifindex, side: "primary" }));
+    kept(b.attachNetkit({ ifindex, side: "primary", before: primary }));
+    kept(a.attachNetkit({ ifindex, side: "peer" }));
+    const ids = (side: "primary" | "peer") => queryNetkit(ifindex, side).entries.map(({ progId }) => progId);
+    return { primary: ids("primary"), peer: ids("peer"), info: primary.info };
+  });
+  expect(seen).toMatchObject({
+    primary: [b.id, a.id],
+    peer: [a.id],
+    info: { type: "netkit", attachType: "netkit_primary" },
+  });
 });
 
 test("a classic tc filter attaches, is listed, is replaced and detaches", () => {
