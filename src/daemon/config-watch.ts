@@ -1,6 +1,6 @@
 /** Says when the config's files may have changed: the main file and tenants.d, across editors' renames. */
 
-import { type FSWatcher, watch } from "node:fs";
+import { type FSWatcher, realpathSync, watch } from "node:fs";
 import { basename, dirname } from "node:path";
 
 /** Editors write in several steps; what follows within this time is one change. */
@@ -12,7 +12,8 @@ export interface ConfigWatch {
 
 /**
  * Watches the folders, not the files: a file that is replaced by a rename has another inode. The config's folder is
- * watched for the main file and for tenants.d appearing, tenants.d for everything in it.
+ * watched for the main file and for tenants.d appearing, tenants.d for everything in it. Either may be a link through
+ * another entry of the folder, which is what changes in a mounted ConfigMap: so where they lead is looked at as well.
  */
 export function watchConfig(file: string, tenantsDir: string, changed: () => void): ConfigWatch {
   let timer: NodeJS.Timeout | undefined;
@@ -35,8 +36,12 @@ export function watchConfig(file: string, tenantsDir: string, changed: () => voi
     }
   };
   const names = new Set([basename(file), basename(tenantsDir)]);
+  const whereTheyLead = () => [file, tenantsDir].map(realPath).join("\0");
+  let led = whereTheyLead();
   const main = watch(dirname(file), (_event, name) => {
-    if (name === null || names.has(name)) later();
+    const lead = whereTheyLead();
+    if (name === null || names.has(name) || lead !== led) later();
+    led = lead;
   });
   watchTenants();
   return {
@@ -46,4 +51,13 @@ export function watchConfig(file: string, tenantsDir: string, changed: () => voi
       tenants?.close();
     },
   };
+}
+
+/** Empty where there is nothing. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return "";
+  }
 }

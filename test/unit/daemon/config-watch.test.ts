@@ -1,0 +1,169 @@
+// Ways in which a config changes on disk; each is noticed once.
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type ConfigWatch, watchConfig } from "../../../src/daemon/config-watch.js";
+
+/** Longer than the time in which several changes are one. */
+const settledMs = 450;
+
+let folder: string;
+let config: string;
+let tenants: string;
+let changes: number;
+let watching: ConfigWatch | undefined;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "xgw-watch-"));
+  config = join(folder, "xgw.yaml");
+  tenants = join(folder, "tenants.d");
+  changes = 0;
+});
+afterEach(() => {
+  watching?.close();
+  rmSync(folder, { recursive: true });
+});
+
+function start(): void {
+  watching = watchConfig(config, tenants, () => {
+    changes++;
+  });
+}
+
+/** How many changes were noticed after the work was done. */
+async function noticed(work: () => void | Promise<void>): Promise<number> {
+  const before = changes;
+  await work();
+  await sleep(settledMs);
+  return changes - before;
+}
+
+describe("the main file", () => {
+  beforeEach(() => {
+    writeFileSync(config, "1");
+    start();
+  });
+
+  it("is written in place", async () => {
+    expect(await noticed(() => writeFileSync(config, "2"))).toBe(1);
+  });
+
+  it("is replaced by a rename, as editors do it", async () => {
+    const replace = () => {
+      writeFileSync(join(folder, ".xgw.yaml.swp"), "2");
+      renameSync(join(folder, ".xgw.yaml.swp"), config);
+    };
+    expect(await noticed(replace)).toBe(1);
+  });
+
+  it("is replaced a second time", async () => {
+    for (let n = 0; n < 2; n++) {
+      const replace = () => {
+        writeFileSync(join(folder, "new"), `${n}`);
+        renameSync(join(folder, "new"), config);
+      };
+      expect(await noticed(replace), `change ${n + 1}`).toBe(1);
+    }
+  });
+
+  it("goes and comes back, which is one change", async () => {
+    const replace = async () => {
+      unlinkSync(config);
+      await sleep(50);
+      writeFileSync(config, "2");
+    };
+    expect(await noticed(replace)).toBe(1);
+  });
+
+  it("has a neighbour that changes, which is nothing", async () => {
+    expect(await noticed(() => writeFileSync(join(folder, "notes.txt"), "2"))).toBe(0);
+  });
+
+  it("is no longer watched after the end", async () => {
+    watching?.close();
+    expect(await noticed(() => writeFileSync(config, "2"))).toBe(0);
+  });
+});
+
+describe("tenants.d", () => {
+  beforeEach(() => writeFileSync(config, "1"));
+
+  it("has a file more", async () => {
+    mkdirSync(tenants);
+    start();
+    expect(await noticed(() => writeFileSync(join(tenants, "10-a.yaml"), "1"))).toBe(1);
+  });
+
+  it("has a file less", async () => {
+    mkdirSync(tenants);
+    writeFileSync(join(tenants, "10-a.yaml"), "1");
+    start();
+    expect(await noticed(() => unlinkSync(join(tenants, "10-a.yaml")))).toBe(1);
+  });
+
+  it("appears", async () => {
+    start();
+    expect(await noticed(() => mkdirSync(tenants))).toBe(1);
+  });
+
+  it("is watched once it has appeared", async () => {
+    start();
+    await noticed(() => mkdirSync(tenants));
+    expect(await noticed(() => writeFileSync(join(tenants, "10-a.yaml"), "1"))).toBe(1);
+  });
+
+  it("goes", async () => {
+    mkdirSync(tenants);
+    start();
+    expect(await noticed(() => rmSync(tenants, { recursive: true }))).toBe(1);
+  });
+
+  it("is another folder under the same name, and that one is watched", async () => {
+    mkdirSync(tenants);
+    mkdirSync(join(folder, "next"));
+    start();
+    await noticed(() => {
+      renameSync(tenants, join(folder, "last"));
+      renameSync(join(folder, "next"), tenants);
+    });
+    expect(await noticed(() => writeFileSync(join(tenants, "10-a.yaml"), "1"))).toBe(1);
+  });
+});
+
+describe("symbolic links", () => {
+  /** Points a link elsewhere in one step. */
+  function point(link: string, target: string): void {
+    symlinkSync(target, `${link}.new`);
+    renameSync(`${link}.new`, link);
+  }
+
+  it("the main file is one, and points elsewhere", async () => {
+    writeFileSync(join(folder, "a"), "1");
+    writeFileSync(join(folder, "b"), "2");
+    symlinkSync("a", config);
+    start();
+    expect(await noticed(() => point(config, "b"))).toBe(1);
+  });
+
+  it("the main file is below one that points elsewhere, as a mounted ConfigMap has it", async () => {
+    for (const version of ["v1", "v2"]) {
+      mkdirSync(join(folder, version));
+      writeFileSync(join(folder, version, "xgw.yaml"), version);
+    }
+    symlinkSync("v1", join(folder, "..data"));
+    symlinkSync(join("..data", "xgw.yaml"), config);
+    start();
+    expect(await noticed(() => point(join(folder, "..data"), "v2"))).toBe(1);
+  });
+
+  it("tenants.d is below one that points elsewhere", async () => {
+    writeFileSync(config, "1");
+    for (const version of ["v1", "v2"]) mkdirSync(join(folder, version, "tenants.d"), { recursive: true });
+    symlinkSync("v1", join(folder, "..data"));
+    symlinkSync(join("..data", "tenants.d"), tenants);
+    start();
+    expect(await noticed(() => point(join(folder, "..data"), "v2"))).toBe(1);
+  });
+});

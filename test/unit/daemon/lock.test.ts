@@ -1,0 +1,87 @@
+// One xgw at a time for an instance, whatever becomes of it. The other holder is a process of its own.
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { afterEach, describe, expect, it } from "vitest";
+import { withLock } from "../../../src/lock.js";
+
+const instance = `locktest${process.pid}`;
+const lockModule = new URL("../../../dist/src/lock.js", import.meta.url).href;
+
+let holder: ChildProcess | undefined;
+afterEach(async () => {
+  const running = holder?.exitCode === null && holder.signalCode === null ? holder : undefined;
+  holder = undefined;
+  if (!running) return;
+  running.kill("SIGKILL");
+  await once(running, "exit");
+});
+
+/** A process that takes the lock and keeps it. */
+async function hold(name = instance): Promise<ChildProcess> {
+  const script = `import { withLock } from ${JSON.stringify(lockModule)};
+    await withLock({ instance: ${JSON.stringify(name)}, purpose: "run", waitMs: 0 }, () => {
+      console.log("held");
+      return new Promise((done) => setTimeout(done, 60_000));
+    });`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  await once(child.stdout, "data");
+  holder = child;
+  return child;
+}
+
+const take = (waitMs: number, name = instance) =>
+  withLock({ instance: name, purpose: "apply", waitMs }, async () => "mine");
+
+describe("a lock that another process holds", () => {
+  it("is refused, and whoever asks is told who has it and for what", async () => {
+    const { pid } = await hold();
+    await expect(take(0)).rejects.toMatchObject({
+      code: "XGW_BUSY",
+      exitCode: 1,
+      message: `xgw instance ${instance} is being changed by process ${pid} (xgw run)`,
+    });
+  });
+
+  it("is free as soon as that process is killed", async () => {
+    const child = await hold();
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    expect(await take(0)).toBe("mine");
+  });
+
+  it("is waited for", async () => {
+    const child = await hold();
+    setTimeout(() => child.kill("SIGKILL"), 150);
+    expect(await take(5000)).toBe("mine");
+  });
+
+  it("does not lock another instance", async () => {
+    await hold();
+    expect(await take(0, `${instance}b`)).toBe("mine");
+  });
+});
+
+it("a lock is free again when the work is done", async () => {
+  await take(0);
+  expect(await take(0)).toBe("mine");
+});
+
+it("a lock is free again when the work has failed, which is told", async () => {
+  const failing = withLock({ instance, purpose: "apply", waitMs: 0 }, () => Promise.reject(new Error("no luck")));
+  await expect(failing).rejects.toThrow("no luck");
+  expect(await take(0)).toBe("mine");
+});
+
+it("two at once in one process take turns", async () => {
+  const order: string[] = [];
+  const work = (name: string) => async () => {
+    order.push(`${name} begins`);
+    await new Promise((done) => setTimeout(done, 60));
+    order.push(`${name} ends`);
+  };
+  const options = { instance, purpose: "apply", waitMs: 5000 };
+  await Promise.all([withLock(options, work("first")), withLock(options, work("second"))]);
+  expect(order.map((line) => line.split(" ")[1])).toEqual(["begins", "ends", "begins", "ends"]);
+});
