@@ -1,0 +1,183 @@
+// The command itself, as a shell sees it: exit codes, words, and that a refusal changes nothing. In a network namespace
+// with a NIC; whether the rest of the gateway could run on this kernel does not matter here.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { BpfObject, inNetNamespace, interfaceIndex } from "libbpf-ts";
+import { afterAll, afterEach, describe, expect, it } from "vitest";
+import { exampleText, thirdTenant } from "../unit/plan/fixture.js";
+import { objectFile } from "./support/datapath.js";
+import { makeNamespace } from "./support/kernel.js";
+
+const main = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
+const instance = `cmd${process.pid}`;
+const namespace = makeNamespace();
+namespace.ip("link", "add", "eth0", "type", "veth", "peer", "name", "peer0");
+
+const folder = mkdtempSync(join(tmpdir(), "xgw-commands-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const example = await exampleText(["instance: gw1", `instance: ${instance}`]);
+const pins = `/sys/fs/bpf/xgw/${instance}`;
+
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function xgw(words: readonly string[], text: string, prefix: readonly string[] = []): Ended {
+  const config = join(folder, "xgw.yaml");
+  writeFileSync(config, text);
+  // `ip netns exec` would hide the BPF file system behind a /sys of its own.
+  const command = [`--net=${namespace.path}`, ...prefix, process.execPath, main, "-c", config, ...words];
+  const { status, stdout, stderr } = spawnSync("nsenter", command, { encoding: "utf8" });
+  return { code: status, stdout, stderr };
+}
+
+/** All that a command could have changed here. */
+const snapshot = () =>
+  namespace.exec(
+    "sh",
+    "-c",
+    `ip -d link show; ip -4 route show table all; nft list ruleset; ls -d ${pins} 2>&1;
+    sysctl net.ipv4.ip_forward net.ipv4.conf.eth0.rp_filter`,
+  );
+
+describe("a config that is refused: exit code 2, the place, and nothing changed", () => {
+  const refused: readonly (readonly [string, string, RegExp])[] = [
+    ["broken YAML", "tenants: [", /xgw\.yaml:\d+:\d+: /],
+    ["an unknown field", `${example}\ncolour: blue\n`, /colour/],
+    ["a key of 2^32", example.replace("key: 2000", "key: 4294967296"), /tenants\[1\]\.key: .*4294967295/],
+    [
+      "a public address that two tenants claim",
+      example.replace("address: 2.2.2.12", "address: 2.2.2.11"),
+      /tenants\[1\]\.publicIps\[0\]\.address: .*2\.2\.2\.11/,
+    ],
+    ["a key that two tenants have", example + thirdTenant.replace("key: 3000", "key: 1000"), /tenants\[2\]\.key/],
+    ["nothing at all", "", /./],
+  ];
+  for (const [name, text, words] of refused)
+    it(`apply: ${name}`, () => {
+      const before = snapshot();
+      const { code, stderr } = xgw(["apply"], text);
+      expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(words) });
+      expect(snapshot()).toBe(before);
+    });
+
+  for (const command of ["plan", "run", "status", "validate"])
+    it(`${command}: an unknown field`, () => {
+      const { code, stderr } = xgw([command], `${example}\ncolour: blue\n`);
+      expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("colour") });
+    });
+
+  it("apply: a file that is not there", () => {
+    const { status, stderr } = spawnSync(process.execPath, [main, "-c", join(folder, "none.yaml"), "apply"], {
+      encoding: "utf8",
+    });
+    expect({ status, stderr }).toEqual({ status: 2, stderr: expect.stringContaining("none.yaml") });
+  });
+});
+
+describe("a NIC that does not exist", () => {
+  const text = example.replaceAll("eth0", "eth7");
+
+  it("plan: exit code 3, its name and the names that there are", () => {
+    const { code, stderr } = xgw(["plan"], text);
+    expect({ code, stderr }).toEqual({
+      code: 3,
+      stderr: expect.stringMatching(/there is no network device eth7 in this network namespace; .*eth0/),
+    });
+  });
+
+  it("apply: exit code 3 and nothing changed", () => {
+    const before = snapshot();
+    expect(xgw(["apply"], text).code).toBe(3);
+    expect(snapshot()).toBe(before);
+  });
+});
+
+describe("without privilege: exit code 4, what is missing, and nothing changed", () => {
+  const without = (capability: string) => ["setpriv", `--bounding-set=-${capability}`, `--inh-caps=-${capability}`];
+  for (const command of ["plan", "apply", "run", "status", "teardown"])
+    it(command, () => {
+      const before = snapshot();
+      const { code, stderr } = xgw([command], example, without("all"));
+      expect({ code, stderr }).toEqual({
+        code: 4,
+        stderr: expect.stringContaining("CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_BPF"),
+      });
+      expect(snapshot()).toBe(before);
+    });
+
+  it("only what is missing is named", () => {
+    const { code, stderr } = xgw(["plan"], example, without("net_admin"));
+    expect({ code, stderr }).toEqual({ code: 4, stderr: "xgw: xgw lacks CAP_NET_ADMIN; run it as root\n" });
+  });
+
+  it("validate needs none", () => expect(xgw(["validate"], example, without("all")).code).toBe(0));
+});
+
+describe("plan", () => {
+  it("exits with 1 when changes are pending, and lists them", () => {
+    const { code, stdout } = xgw(["plan"], example);
+    expect([code, stdout.split("\n")[0]]).toEqual([1, "+ device xvrf1000: vrf, route table 100001"]);
+  });
+
+  it("gives the same as JSON", () => {
+    const { code, stdout } = xgw(["plan", "-j"], example);
+    expect([code, JSON.parse(stdout).instance, JSON.parse(stdout).steps[0].kind]).toEqual([1, instance, "device.add"]);
+  });
+
+  it("changes nothing", () => {
+    const before = snapshot();
+    xgw(["plan"], example);
+    expect(snapshot()).toBe(before);
+  });
+});
+
+describe("what somebody else has: exit code 5, its name, and it stays", () => {
+  const undo: (() => void)[] = [];
+  afterEach(() => {
+    for (const back of undo.splice(0)) back();
+  });
+
+  const refused = (words: RegExp) => {
+    const before = snapshot();
+    const { code, stderr } = xgw(["plan"], example);
+    expect({ code, stderr }).toEqual({ code: 5, stderr: expect.stringMatching(words) });
+    expect(snapshot()).toBe(before);
+  };
+
+  it("a device under a tenant's name", () => {
+    namespace.ip("link", "add", "xgre1000", "type", "veth", "peer", "name", "mine");
+    undo.push(() => namespace.ip("link", "del", "xgre1000"));
+    refused(/device xgre1000 .* belongs to somebody else/);
+  });
+
+  it("an nft table under the instance's name", () => {
+    namespace.exec("nft", `table ip xgw_${instance} { chain mine { ; }; }`);
+    undo.push(() => namespace.exec("nft", `delete table ip xgw_${instance}`));
+    refused(/the nft table ip \S+ was not made by xgw/);
+  });
+
+  it("an XDP program on a NIC", () => {
+    const foreign = BpfObject.open(objectFile("test-pass.bpf.o")).load();
+    const attachment = inNetNamespace(namespace.path, () =>
+      foreign.program("pass").attachXdp({ ifindex: interfaceIndex("eth0"), mode: "native" }),
+    );
+    undo.push(() => {
+      attachment.close();
+      foreign.close();
+    });
+    refused(/NIC eth0 runs XDP program \d+, which is not xgw's/);
+  });
+});
+
+it("teardown of what is not there is done at once", () => {
+  const before = snapshot();
+  expect(xgw(["teardown"], example).code).toBe(0);
+  expect(snapshot()).toBe(before);
+});
