@@ -181,7 +181,13 @@ export interface Addon {
 
   probeMapType(type: number): number;
   probeProgramType(type: number): number;
-  programLoad(type: number, attachType: number, instructions: Uint8Array, licence: string): [fd: number, log: string];
+  programLoad(
+    type: number,
+    attachType: number,
+    instructions: Uint8Array,
+    licence: string,
+    btfFd: number,
+  ): [fd: number, log: string];
   typeName(kind: "map" | "prog" | "link" | "attach", value: number): string | undefined;
 
   ringOpen(mapFd: number, wake: () => void): number;

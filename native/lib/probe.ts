@@ -3,6 +3,7 @@ import { readdirSync } from "node:fs";
 import { endianness } from "node:os";
 import { addon } from "./addon.js";
 import { Btf } from "./btf/btf.js";
+import { listBtf } from "./btf/kernel.js";
 import {
   ATTACH_TYPES,
   type AttachType,
@@ -14,6 +15,7 @@ import {
 } from "./enums.js";
 import { EINVAL, ENOENT, EPERM } from "./errno.js";
 import { BpfError, check } from "./error.js";
+import { fdById } from "./ids.js";
 import { drainLog } from "./log.js";
 
 function verdict(rc: number, what: string): boolean {
@@ -39,24 +41,34 @@ export function probeProgramType(type: ProgramType): boolean {
 export function probeHelper(type: ProgramType, helper: string | number): boolean {
   const number = typeof helper === "number" ? helper : helperNumbers().get(helper);
   if (number === undefined) return false;
-  const [fd, log] = addon.programLoad(numberIn(PROGRAM_TYPES, type), attachTypeFor(type), callAndExit(number), "GPL");
+  return mayCall(type, callAndExit(0, 0, number), -1, `helper ${helper}`);
+}
+
+/** Loads a program that is nothing but a call, with wrong arguments, and reads what the verifier thinks of it. */
+function mayCall(type: ProgramType, code: Buffer, btfFd: number, what: string): boolean {
+  const [fd, log] = addon.programLoad(numberIn(PROGRAM_TYPES, type), attachTypeFor(type), code, "GPL", btfFd);
   drainLog();
   if (fd >= 0) {
     addon.closeFd(fd);
     return true;
   }
-  if (/unknown func|invalid func|cannot use helper/.test(log)) return false;
-  // The verifier got as far as the call's arguments (which are wrong): the call itself is allowed.
-  if (log !== "" && fd !== -EPERM) return true;
-  throw new BpfError({ operation: "probe", objectName: `helper ${helper} of ${type}`, errno: fd });
+  if (/unknown func|invalid func|cannot use helper|is not allowed|does not support calling/.test(log)) return false;
+  // The verifier came to the call, and complains of something else (its arguments): the call itself is allowed. If it did
+  // not come there, what is called is nothing that a program could call.
+  if (log !== "" && fd !== -EPERM) return /\(85\) call /.test(log);
+  throw new BpfError({ operation: "probe", objectName: `${what} of ${type}`, errno: fd });
 }
 
-/** `call helper; exit` */
-function callAndExit(helper: number): Buffer {
+/** `call function; exit`; source 2 means a kfunc, of the BTF that the offset says. */
+function callAndExit(source: number, offset: number, target: number): Buffer {
   const code = Buffer.alloc(16);
+  const le = endianness() === "LE";
   code[0] = 0x85;
-  if (endianness() === "LE") code.writeInt32LE(helper, 4);
-  else code.writeInt32BE(helper, 4);
+  code[1] = le ? source << 4 : source;
+  if (le) code.writeInt16LE(offset, 2);
+  else code.writeInt16BE(offset, 2);
+  if (le) code.writeInt32LE(target, 4);
+  else code.writeInt32BE(target, 4);
   code[8] = 0x95;
   return code;
 }
@@ -84,10 +96,27 @@ export function helperNumbers(): ReadonlyMap<string, number> {
   );
 }
 
-/** Who has a kfunc: "vmlinux", a module's name, or undefined when none that is loaded has it. */
-export function probeKfunc(name: string): string | undefined {
-  if (isKfunc(Btf.vmlinux(), name)) return "vmlinux";
-  return readdirSync("/sys/kernel/btf").find((module) => module !== "vmlinux" && isKfunc(Btf.module(module), name));
+/**
+ * Who has a kfunc: "vmlinux", a module's name, or undefined when none that is loaded has it.
+ * @param type asks the verifier too whether programs of this type may call it. Without it BTF has to do: if the kernel was
+ * built without tags for its kfuncs (before 6.9, or by an old pahole), any function of that name counts.
+ */
+export function probeKfunc(name: string, type?: ProgramType): string | undefined {
+  const owner = isKfunc(Btf.vmlinux(), name)
+    ? "vmlinux"
+    : readdirSync("/sys/kernel/btf").find((module) => module !== "vmlinux" && isKfunc(Btf.module(module), name));
+  if (owner === undefined || type === undefined) return owner;
+  const btf = owner === "vmlinux" ? Btf.vmlinux() : Btf.module(owner);
+  const target = btf.findAll(name).find(({ kind, id }) => kind === "func" && id >= btf.firstId)?.id ?? 0;
+  if (owner === "vmlinux") return mayCall(type, callAndExit(2, 0, target), -1, `kfunc ${name}`) ? owner : undefined;
+  const module = [...listBtf()].find((info) => info.kernel && info.name === owner);
+  if (module === undefined) return undefined;
+  const fd = fdById("btf", module.id);
+  try {
+    return mayCall(type, callAndExit(2, 1, target), fd, `kfunc ${name}`) ? owner : undefined;
+  } finally {
+    addon.closeFd(fd);
+  }
 }
 
 const kfuncIds = new WeakMap<Btf, Set<number>>();

@@ -24,8 +24,8 @@ Napi::Value programType(const Napi::CallbackInfo &info)
 		      libbpf_probe_bpf_prog_type(static_cast<enum bpf_prog_type>(u32Arg(info, 0)), nullptr));
 }
 
-/// programLoad(type, attachType, instructions, licence) -> [descriptor or -errno, verifier's log]: a bare
-/// program, for probes.
+/// programLoad(type, attachType, instructions, licence, BTF descriptor or -1) -> [descriptor or -errno,
+/// verifier's log]: a bare program, for probes.
 Napi::Value programLoad(const Napi::CallbackInfo &info)
 {
 	LogScope log(info.Env());
@@ -35,6 +35,10 @@ Napi::Value programLoad(const Napi::CallbackInfo &info)
 	options.log_level = 1;
 	options.log_buf = text.data();
 	options.log_size = static_cast<__u32>(text.size());
+	// An instruction with offset 1 means the second of these, as kfuncs of modules want it.
+	int fds[2] = {0, intArg(info, 4)};
+	if (fds[1] >= 0)
+		options.fd_array = fds;
 	Bytes code = bytesArg(info, 2);
 	int fd =
 	    bpf_prog_load(static_cast<enum bpf_prog_type>(u32Arg(info, 0)), nullptr, strArg(info, 3).c_str(),

@@ -35,24 +35,30 @@ test("helpers are known by number", () => {
   expect(helperNumbers().get("map_lookup_elem")).toBe(1);
 });
 
-test("a kfunc is found with who has it; a function that is none is not", () => {
-  const found = ["bpf_dynptr_from_xdp", "bpf_no_such_kfunc", "_printk"].map(probeKfunc);
-  expect(found).toEqual(["vmlinux", undefined, undefined]);
+test("a kfunc is found with who has it, for the types of programs that may call it", () => {
+  expect([
+    probeKfunc("bpf_dynptr_from_xdp", "xdp"),
+    probeKfunc("bpf_dynptr_from_xdp", "sched_cls"),
+    probeKfunc("bpf_no_such_kfunc", "xdp"),
+    probeKfunc("_printk", "xdp"),
+  ]).toEqual(["vmlinux", undefined, undefined, undefined]);
 });
 
 /** nf_conntrack as a module (it may be built in, or absent). */
 const module = existsSync("/sys/kernel/btf/nf_conntrack");
 
 test.runIf(module)("a module's kfunc is found with the module's name, and its own types by name", () => {
-  const owner = probeKfunc("bpf_xdp_ct_lookup");
+  const owner = probeKfunc("bpf_xdp_ct_lookup", "xdp");
   const btf = Btf.module("nf_conntrack");
   const undecoded = [...btf.types()].filter(({ id }) => id < btf.firstId);
-  expect([owner, undecoded, btf.find("nf_conn", "struct")?.kind, btf.find("sk_buff", "struct")?.kind]).toEqual([
-    "nf_conntrack",
-    [],
-    "struct",
-    "struct",
-  ]);
+  const elsewhere = probeKfunc("bpf_xdp_ct_lookup", "socket_filter");
+  expect([
+    owner,
+    elsewhere,
+    undecoded,
+    btf.find("nf_conn", "struct")?.kind,
+    btf.find("sk_buff", "struct")?.kind,
+  ]).toEqual(["nf_conntrack", undefined, [], "struct", "struct"]);
 });
 
 test("ways to attach: XDP links and tcx are there from Linux 6.6 on", () => {

@@ -257,9 +257,9 @@ test.runIf(probeAttach("netkit"))("a netkit device takes programs on both sides,
   const ns = netNamespace();
   const object = loaded();
   const [a, b] = [object.program("pass"), object.program("pass_too")];
-  execFileSync("ip", ["-n", ns.name, "link", "add", "nk0", "type", "netkit"]);
+  execFileSync("ip", ["-n", ns.name, "link", "add", "nkside", "type", "netkit"]);
   const seen = ns.inside(() => {
-    const ifindex = interfaceIndex("nk0");
+    const ifindex = interfaceIndex("nkside");
     const primary = kept(a.attachNetkit({ ifindex, side: "primary" }));
     kept(b.attachNetkit({ ifindex, side: "primary", before: primary }));
     kept(a.attachNetkit({ ifindex, side: "peer" }));
