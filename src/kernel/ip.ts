@@ -46,6 +46,18 @@ export interface IpRoute {
   /** Tunnel id of an `ip` encapsulation. */
   readonly id?: number;
   readonly encapDst?: string;
+  readonly gateway?: string;
+}
+
+export interface IpNeighbour {
+  readonly dst: string;
+  readonly dev: string;
+  readonly lladdr?: string;
+}
+
+/** Permanent IPv4 neighbours. */
+export async function readPermanentNeighbours(): Promise<IpNeighbour[]> {
+  return JSON.parse((await run("ip", ["-j", "-4", "neigh", "show", "nud", "permanent"])).stdout || "[]");
 }
 
 export async function readLinks(): Promise<IpLink[]> {

@@ -16,13 +16,16 @@ export const routeProtocol = 201;
 export async function addSlowPath(instance: string, steps: readonly Step[]): Promise<void> {
   await batch(deviceLines(steps));
   for (const { name, value } of stepsOf(steps, "sysctl.set")) await writeSysctl(name, value);
-  await batch([...addressLines(steps), ...routeLines(steps)]);
+  await batch([...addressLines(steps), ...neighbourLines(steps), ...routeLines(steps)]);
   await applyScript(nftScript(instance, steps));
 }
 
 export async function removeRoutes(steps: readonly Step[]): Promise<void> {
   await batch([
     ...stepsOf(steps, "route.delete").map(({ route }) => `route del ${routeSelector(route)}`),
+    ...stepsOf(steps, "neighbour.delete").map(
+      ({ neighbour: { device, endpoint } }) => `neigh del ${endpoint} dev ${device}`,
+    ),
     ...stepsOf(steps, "address.delete").map(({ address }) => `addr del ${address.address} dev ${address.device}`),
   ]);
 }
@@ -72,10 +75,17 @@ function addressLines(steps: readonly Step[]): string[] {
   );
 }
 
+function neighbourLines(steps: readonly Step[]): string[] {
+  return stepsOf(steps, "neighbour.set").map(
+    ({ neighbour: { device, endpoint } }) => `neigh replace ${endpoint} lladdr ${endpoint} dev ${device} nud permanent`,
+  );
+}
+
 function routeLines(steps: readonly Step[]): string[] {
   return stepsOf(steps, "route.set").map(({ route }) => {
     if (!route.tunnel) return `route replace unreachable ${routeSelector(route)}`;
     const { device, key, via } = route.tunnel;
+    if (key === null) return `route replace ${routeSelector(route)} via ${via} dev ${device} onlink`;
     return `route replace ${routeSelector(route)} encap ip id ${key} dst ${via} key dev ${device} scope link`;
   });
 }

@@ -1,7 +1,14 @@
 /** What the kernel has of the slow path, in the form in which it is compared. Only what is ours is reported. */
 
 import { ForeignError, KernelError } from "../errors.js";
-import { type IpLink, type IpRoute, readAddresses, readLinks, readRoutes } from "../kernel/ip.js";
+import {
+  type IpLink,
+  type IpRoute,
+  readAddresses,
+  readLinks,
+  readPermanentNeighbours,
+  readRoutes,
+} from "../kernel/ip.js";
 import { formatValue, type NftTable, type NftValue, readTable } from "../kernel/nft.js";
 import { routeProtocol } from "../kernel/slow-path.js";
 import { readSysctl } from "../kernel/sysctl.js";
@@ -16,12 +23,16 @@ import {
   type Device,
   type Element,
   elementId,
+  neighbourId,
   type Route,
   routeId,
   type State,
 } from "../plan/state.js";
 
-export type SlowPathState = Pick<State, "devices" | "addresses" | "routes" | "rules" | "flowtableDevices" | "elements">;
+export type SlowPathState = Pick<
+  State,
+  "devices" | "addresses" | "neighbours" | "routes" | "rules" | "flowtableDevices" | "elements"
+>;
 
 export interface ObservedSlowPath {
   readonly state: SlowPathState;
@@ -30,9 +41,10 @@ export interface ObservedSlowPath {
 
 /** @throws ForeignError when something of another owner has a name or table that xgw needs */
 export async function observeSlowPath(instance: string): Promise<ObservedSlowPath> {
-  const [links, addressLinks, ipRoutes, table] = await Promise.all([
+  const [links, addressLinks, ipNeighbours, ipRoutes, table] = await Promise.all([
     readLinks(),
     readAddresses(),
+    readPermanentNeighbours(),
     readRoutes(),
     readTable(tableName(instance)),
   ]);
@@ -47,6 +59,12 @@ export async function observeSlowPath(instance: string): Promise<ObservedSlowPat
   const state: SlowPathState = {
     devices,
     addresses: byId(addresses, addressId),
+    neighbours: byId(
+      ipNeighbours
+        .filter(({ dst, dev, lladdr }) => devices.has(dev) && lladdr === dst)
+        .map(({ dst, dev }) => ({ device: dev, endpoint: dst })),
+      neighbourId,
+    ),
     routes: byId(ipRoutes.filter((route) => route.protocol === String(routeProtocol)).map(toRoute), routeId),
     ...toNft(instance, table),
   };
@@ -86,7 +104,11 @@ function toRoute(route: IpRoute): Route {
   const routeTable = Number(route.table ?? 254);
   const to = route.dst.includes("/") || route.dst === "default" ? route.dst : `${route.dst}/32`;
   if (route.type === unreachableType) return { routeTable, to };
-  return { routeTable, to, tunnel: { device: route.dev ?? "", key: route.id ?? -1, via: route.encapDst ?? "" } };
+  return {
+    routeTable,
+    to,
+    tunnel: { device: route.dev ?? "", via: route.encapDst ?? route.gateway ?? "", key: route.id ?? null },
+  };
 }
 
 function toNft(instance: string, table: NftTable | undefined): Pick<State, "rules" | "flowtableDevices" | "elements"> {

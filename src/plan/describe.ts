@@ -20,6 +20,10 @@ export function describeStep(step: Step): string {
       return `+ address ${step.address.address} on ${step.address.device}`;
     case "address.delete":
       return `- address ${step.address.address} on ${step.address.device}`;
+    case "neighbour.set":
+      return `+ neighbour ${step.neighbour.endpoint} on ${step.neighbour.device}`;
+    case "neighbour.delete":
+      return `- neighbour ${step.neighbour.endpoint} on ${step.neighbour.device}`;
     case "route.set":
       return `${step.was ? "~" : "+"} route ${describeRoute(step.route)}`;
     case "route.delete":
@@ -57,7 +61,8 @@ function describeDevice(device: Device): string {
 }
 
 function describeRoute({ routeTable, to, tunnel }: Route): string {
-  const where = tunnel ? `via ${tunnel.via}, key ${tunnel.key}, dev ${tunnel.device}` : "unreachable";
+  const key = tunnel && tunnel.key !== null ? `, key ${tunnel.key}` : "";
+  const where = tunnel ? `via ${tunnel.via}${key}, dev ${tunnel.device}` : "unreachable";
   return `${to} in table ${routeTable}: ${where}`;
 }
 

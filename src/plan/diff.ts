@@ -30,6 +30,7 @@ export function diff(desired: State, observed: State): Step[] {
     ...sysctlSteps(desired, observed),
     ...deviceSteps(desired, observed),
     ...addressSteps(desired, observed),
+    ...neighbourSteps(desired, observed),
     ...routeSteps(desired, observed),
     ...nftSteps(desired, observed),
     ...entrySteps(desired, observed),
@@ -75,6 +76,14 @@ function addressSteps(desired: State, observed: State): Step[] {
   return [
     ...[...added, ...changed].map(([, address]): Step => ({ kind: "address.add", address })),
     ...removed.map(([, address]): Step => ({ kind: "address.delete", address })),
+  ];
+}
+
+function neighbourSteps(desired: State, observed: State): Step[] {
+  const { added, changed, removed } = difference(observed.neighbours, desired.neighbours);
+  return [
+    ...[...added, ...changed].map(([, neighbour]): Step => ({ kind: "neighbour.set", neighbour })),
+    ...removed.map(([, neighbour]): Step => ({ kind: "neighbour.delete", neighbour })),
   ];
 }
 
@@ -156,6 +165,9 @@ function tenantsOf(step: Step, byDevice: ReadonlyMap<string, number>): number[] 
     case "address.add":
     case "address.delete":
       return ofDevice(step.address.device);
+    case "neighbour.set":
+    case "neighbour.delete":
+      return ofDevice(step.neighbour.device);
     case "route.set":
     case "route.delete":
       return [tenantOfRoute(step.route)];

@@ -13,6 +13,8 @@ import {
   type Entry,
   elementId,
   entryId,
+  type Neighbour,
+  neighbourId,
   type ProgramName,
   type Route,
   routeId,
@@ -37,6 +39,7 @@ export function render(desired: Desired, context: RenderContext): State {
     sysctls: new Map([...globalSysctls(desired), ...tenants.flatMap(tenantSysctls)]),
     devices: new Map(tenants.flatMap((tenant) => devices(desired, tenant, mtuOf(tenant)))),
     addresses: byId(tenants.flatMap(addresses), addressId),
+    neighbours: byId(tenants.flatMap(neighbours), neighbourId),
     routes: byId(tenants.flatMap(routes), routeId),
     rules: rulesVersion,
     flowtableDevices: new Set(tenants.map((tenant) => tenant.tunnel)),
@@ -83,6 +86,11 @@ function addresses(tenant: DesiredTenant): Address[] {
   return tenant.addresses.map((address) => ({ device: tenant.tunnel, address }));
 }
 
+function neighbours(tenant: DesiredTenant): Neighbour[] {
+  if (tenant.tunnelKind !== "gre") return [];
+  return tenant.peers.map((endpoint) => ({ device: tenant.tunnel, endpoint }));
+}
+
 function routes(tenant: DesiredTenant): Route[] {
   const { routeTable } = tenant;
   return [
@@ -90,7 +98,7 @@ function routes(tenant: DesiredTenant): Route[] {
     ...tenant.routes.map(({ to, via }) => ({
       routeTable,
       to: to === "0.0.0.0/0" ? "default" : to,
-      tunnel: { device: tenant.tunnel, key: tenant.key, via },
+      tunnel: { device: tenant.tunnel, via, key: tenant.tunnelKind === "gretap" ? tenant.key : null },
     })),
   ];
 }

@@ -30,7 +30,22 @@ export interface Route {
   /** `a.b.c.d/len`, or `default` */
   readonly to: string;
   /** Missing: the prefix is unreachable, so that a look-up ends in the tenant's own table. */
-  readonly tunnel?: { readonly device: string; readonly key: number; readonly via: string };
+  readonly tunnel?: {
+    readonly device: string;
+    readonly via: string;
+    /** The key of the lightweight tunnel; null on a gre device, where a neighbour says the endpoint. */
+    readonly key: number | null;
+  };
+}
+
+/**
+ * A permanent neighbour on a gre device. Without a remote such a device is a non-broadcast network whose link-layer
+ * addresses are tunnel endpoints, and it takes the endpoint from the neighbour, never from a lightweight tunnel.
+ */
+export interface Neighbour {
+  readonly device: string;
+  /** Address and link-layer address in one. */
+  readonly endpoint: string;
 }
 
 /** An element of one of the sets of the nft table, as nft writes it; a set's element has no value. */
@@ -80,6 +95,7 @@ export interface State {
   /** By name. */
   readonly devices: ReadonlyMap<string, Device>;
   readonly addresses: ReadonlyMap<string, Address>;
+  readonly neighbours: ReadonlyMap<string, Neighbour>;
   readonly routes: ReadonlyMap<string, Route>;
   /** Version of the constant rules; empty when there is no table. */
   readonly rules: string;
@@ -96,6 +112,7 @@ export interface State {
 }
 
 export const addressId = (address: Address) => `${address.device} ${address.address}`;
+export const neighbourId = (neighbour: Neighbour) => `${neighbour.device} ${neighbour.endpoint}`;
 export const routeId = (route: Route) => `${route.routeTable} ${route.to}`;
 export const elementId = (element: Element) => `${element.set} ${element.key}`;
 

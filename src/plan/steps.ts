@@ -1,6 +1,6 @@
 /** Steps are data: printed by `plan`, run by `execute`. Each is of one phase, and phases run in the order given here. */
 
-import type { Address, Attachment, Device, Element, Entry, Route } from "./state.js";
+import type { Address, Attachment, Device, Element, Entry, Neighbour, Route } from "./state.js";
 
 export type Step =
   | { readonly kind: "device.add"; readonly name: string; readonly device: Device }
@@ -8,6 +8,7 @@ export type Step =
   | { readonly kind: "device.replace"; readonly name: string; readonly device: Device; readonly was: Device }
   | { readonly kind: "sysctl.set"; readonly name: string; readonly value: string; readonly was: string | undefined }
   | { readonly kind: "address.add"; readonly address: Address }
+  | { readonly kind: "neighbour.set"; readonly neighbour: Neighbour }
   | { readonly kind: "route.set"; readonly route: Route; readonly was: Route | undefined }
   | { readonly kind: "rules.set"; readonly was: string }
   | { readonly kind: "rules.delete" }
@@ -23,6 +24,7 @@ export type Step =
       readonly was: Attachment | undefined;
     }
   | { readonly kind: "entry.delete"; readonly entry: Entry }
+  | { readonly kind: "neighbour.delete"; readonly neighbour: Neighbour }
   | { readonly kind: "route.delete"; readonly route: Route }
   | { readonly kind: "address.delete"; readonly address: Address }
   | { readonly kind: "generation.bump"; readonly tenant: number }
@@ -46,6 +48,7 @@ export const phaseOrder: readonly StepKind[] = [
   "device.replace",
   "sysctl.set",
   "address.add",
+  "neighbour.set",
   "route.set",
   "rules.set",
   "flowtable.add",
@@ -56,6 +59,7 @@ export const phaseOrder: readonly StepKind[] = [
   "attach",
   "entry.delete",
   "route.delete",
+  "neighbour.delete",
   "address.delete",
   "generation.bump",
   "detach",

@@ -47,8 +47,9 @@ net.ipv4.conf.xvrf3000.rp_filter = 0
 net.ipv4.conf.xgre3000.rp_filter = 0
 $ ip -batch -
 addr replace 10.0.0.1/24 dev xgre3000 noprefixroute
+neigh replace 172.168.0.13 lladdr 172.168.0.13 dev xgre3000 nud permanent
 route replace unreachable default table 100003 proto 201
-route replace 10.0.0.8/32 table 100003 proto 201 encap ip id 3000 dst 172.168.0.13 key dev xgre3000 scope link
+route replace 10.0.0.8/32 table 100003 proto 201 via 172.168.0.13 dev xgre3000 onlink
 $ nft -f -
 add flowtable ip xgw_gw1 fastpath { hook ingress priority filter; devices = { xgre3000 }; }
 add element ip xgw_gw1 zones { xgre3000 : 3 }
@@ -74,6 +75,7 @@ delete element ip xgw_gw1 outbound { 3 . 0-255 . 0.0.0.0-255.255.255.255 . 0-655
     expect(await ran(() => removeRoutes(steps))).toBe(`$ ip -batch -
 route del default table 100003 proto 201
 route del 10.0.0.8/32 table 100003 proto 201
+neigh del 172.168.0.13 dev xgre3000
 addr del 10.0.0.1/24 dev xgre3000
 `);
   });

@@ -129,7 +129,7 @@ describe("routes", () => {
     expect([...(await observe()).routes.values()]).toEqual([
       { routeTable: 100_001, to: "default" },
       { routeTable: 100_001, to: "10.0.0.7/32", tunnel: { device: "xgre1000", key: 1000, via: "172.168.0.11" } },
-      { routeTable: 254, to: "10.1.0.0/16", tunnel: { device: "eth0", key: -1, via: "" } },
+      { routeTable: 254, to: "10.1.0.0/16", tunnel: { device: "eth0", key: null, via: "" } },
     ]);
   });
 });

@@ -20,6 +20,7 @@ const attachment = {
   fingerprint: "f00df00df00d",
   mode: "generic",
 } as const;
+const neighbour = { device: "xgre7", endpoint: "172.168.0.7" };
 const address = { device: "xgre7", address: "10.0.0.1/8" };
 
 const lines: readonly (readonly [Step, string])[] = [
@@ -49,7 +50,10 @@ const lines: readonly (readonly [Step, string])[] = [
     { kind: "route.delete", route: { routeTable: 100_001, to: "default" } },
     "- route default in table 100001: unreachable",
   ],
+  [{ kind: "neighbour.set", neighbour }, "+ neighbour 172.168.0.7 on xgre7"],
+  [{ kind: "neighbour.delete", neighbour }, "- neighbour 172.168.0.7 on xgre7"],
   [{ kind: "rules.set", was: "" }, "+ nft rules"],
+  [{ kind: "rules.delete" }, "- nft rules"],
   [{ kind: "rules.set", was: "0123" }, "~ nft rules (were version 0123)"],
   [{ kind: "flowtable.add", device: "xgre7" }, "+ flowtable device xgre7"],
   [{ kind: "element.set", element, was: undefined }, "+ nft zones: xgre7 : 1"],

@@ -99,8 +99,9 @@ describe("a tenant that is added", async () => {
       "~ sysctl net.ipv4.conf.xvrf3000.rp_filter = 0",
       "~ sysctl net.ipv4.conf.xgre3000.rp_filter = 0",
       "+ address 10.0.0.1/24 on xgre3000",
+      "+ neighbour 172.168.0.13 on xgre3000",
       "+ route default in table 100003: unreachable",
-      "+ route 10.0.0.8/32 in table 100003: via 172.168.0.13, key 3000, dev xgre3000",
+      "+ route 10.0.0.8/32 in table 100003: via 172.168.0.13, dev xgre3000",
       "+ flowtable device xgre3000",
       "+ nft zones: xgre3000 : 3",
       "+ nft forward_to: 3 . 2.2.2.13 . 6 . 80 : 10.0.0.8 . 8080",
@@ -210,6 +211,10 @@ describe("a change to one tenant bumps that tenant only", () => {
     const text = await exampleText(["key: 2000", "key: 2000\n    tunnel: gre"]);
     expect(described(await stepsBetween(example, text))).toEqual([
       "~ device xgre2000, made anew: gre, key 2000, local 172.168.0.1, mtu 1472, in xvrf2000",
+      "+ neighbour 172.168.0.7 on xgre2000",
+      "+ neighbour 172.168.0.12 on xgre2000",
+      "~ route 10.0.0.7/32 in table 100002: via 172.168.0.12, dev xgre2000",
+      "~ route 1.1.1.7/32 in table 100002: via 172.168.0.7, dev xgre2000",
       "~ map tenants 2000",
       "> generation of tenant 2: its flows are decided anew",
       "- attachment arp_xgre2000",

@@ -20,6 +20,7 @@ export const nothing: State = {
   sysctls: new Map(),
   devices: new Map(),
   addresses: new Map(),
+  neighbours: new Map(),
   routes: new Map(),
   rules: "",
   flowtableDevices: new Set(),
