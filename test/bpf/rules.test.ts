@@ -76,6 +76,25 @@ it("rules of another version are replaced with all elements in one transaction",
 });
 
 describe("a policy can become any other", () => {
+  it("a rule for one address and one port goes again", async () => {
+    const without = await exampleText();
+    const rule = "- { allow: tcp, ports: [22] }";
+    const seen = await change(
+      nothing,
+      await stateOf(without.replace(rule, rule.replace(" }", ", from: 1.1.1.7/32 }"))),
+    );
+    const wanted = await stateOf(without.replace(rule, ""));
+    expect(sorted((await change(seen, wanted)).elements)).toEqual(sorted(wanted.elements));
+  });
+
+  it("a denied port more cuts the ranges around it anew", async () => {
+    const seen = await change(nothing, await stateOf(await exampleText()));
+    const wanted = await stateOf(
+      await exampleText(["- { deny: tcp, ports: [22] }", "- { deny: tcp, ports: [22, 25] }"]),
+    );
+    expect(sorted((await change(seen, wanted)).elements)).toEqual(sorted(wanted.elements));
+  });
+
   it("40 random policies, one after the other", { timeout: 60_000 }, async () => {
     const text = await exampleText();
     let seen = await change(nothing, await stateOf(text));
