@@ -19,8 +19,22 @@ function exportsOf(index) {
   return found;
 }
 
-/** Top-level declarations of a module: name, text, and the comment before it. */
+/** Declarations of a module and, by name, of those that it exports from others. */
 function declarationsOf(module) {
+  const text = readFileSync(`${here}dist/${module}.d.ts`, "utf8");
+  const directory = module.includes("/") ? module.slice(0, module.lastIndexOf("/") + 1) : "";
+  if (module === "index") return ownDeclarationsOf(module);
+  const others = [...text.matchAll(/export (?:type )?\{([^}]*)\} from "\.\/([^"]+)\.js"/g)].flatMap(
+    ([, names, other]) => {
+      const list = names.split(",").map((name) => name.trim().replace(/^type /, ""));
+      return ownDeclarationsOf(directory + other).filter(({ name }) => list.includes(name));
+    },
+  );
+  return [...ownDeclarationsOf(module), ...others];
+}
+
+/** Top-level declarations of a module: name, text, and the comment before it. */
+function ownDeclarationsOf(module) {
   const text = readFileSync(`${here}dist/${module}.d.ts`, "utf8").replace(/\n\/\/# sourceMappingURL.*/s, "\n");
   const found = [];
   const pattern =
@@ -52,7 +66,27 @@ function tidy(body) {
     .replace(/^export (declare )?/, "")
     .replace(/\n\s*\/\*\* @internal(?:(?!\*\/)[\s\S])*\*\/\n[^\n]*/g, "")
     .replace(/\n\s*(private |#private)[^\n]*/g, "")
-    .trim();
+    .trim()
+    .split("\n")
+    .map(indenter())
+    .join("\n");
+}
+
+function count(text, pattern) {
+  return (text.match(pattern) ?? []).length;
+}
+
+/** Indents line by line, by the brackets that are open: the compiler's own indentation differs from build to build. */
+function indenter() {
+  let depth = 0;
+  return (line) => {
+    const text = line.trim();
+    if (text.startsWith("*")) return `${"  ".repeat(depth)} ${text}`;
+    const closing = /^[})\]]/.test(text) ? 1 : 0;
+    const indented = "  ".repeat(Math.max(0, depth - closing)) + text;
+    if (!text.startsWith("/*")) depth += Math.sign(count(text, /[{([]/g) - count(text, /[})\]]/g));
+    return indented;
+  };
 }
 
 const index = readFileSync(`${here}dist/index.d.ts`, "utf8");
