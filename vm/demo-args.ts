@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import type { TunnelKind } from "../src/model/desired.js";
 import { UsageError } from "./usage.js";
 
 export const demoUsage = `usage: npm run demo -- [options]
@@ -8,6 +9,8 @@ gateway, drives real traffic and checks what arrives. Runs in a VM where this ke
 
   --report FILE   write the results as JSON, too
   --kernel NAME   always in a VM, with this kernel of vm/kernels.json
+  --tunnel KIND   gretap (Ethernet in GRE, the default) or gre (IP in GRE)
+  --only ID,…     some of the checks, in their order
   --quiet         no picture and no summary
   --help
 `;
@@ -15,6 +18,9 @@ gateway, drives real traffic and checks what arrives. Runs in a VM where this ke
 export interface DemoArgs {
   readonly report: string | undefined;
   readonly kernel: string | undefined;
+  readonly tunnel: TunnelKind;
+  /** Ids of checks; all when missing. */
+  readonly only: readonly string[] | undefined;
   readonly quiet: boolean;
   readonly help: boolean;
 }
@@ -27,11 +33,15 @@ export function parseDemoArgs(argv: readonly string[]): DemoArgs {
       options: {
         report: { type: "string" },
         kernel: { type: "string" },
+        tunnel: { type: "string", default: "gretap" },
+        only: { type: "string" },
         quiet: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },
     });
-    return { report: values.report, kernel: values.kernel, quiet: values.quiet, help: values.help };
+    const { report, kernel, tunnel, quiet, help } = values;
+    if (tunnel !== "gretap" && tunnel !== "gre") throw new Error(`--tunnel takes gretap or gre, not ${tunnel}`);
+    return { report, kernel, tunnel, only: values.only?.split(","), quiet, help };
   } catch (error) {
     throw new UsageError((error as Error).message);
   }

@@ -4,7 +4,7 @@ import { release, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { missingForGateway } from "./capable.js";
-import { demoUsage, parseDemoArgs } from "./demo-args.js";
+import { type DemoArgs, demoUsage, parseDemoArgs } from "./demo-args.js";
 import { reportEnding } from "./ending.js";
 import { type CheckResult, runCheck } from "./lab/check.js";
 import { checks } from "./lab/checks.js";
@@ -25,12 +25,15 @@ const timeoutMs = 15 * 60_000;
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
 /** On this kernel. */
-async function runLab(): Promise<DemoReport> {
+async function runLab({ tunnel, only }: DemoArgs): Promise<DemoReport> {
+  const unknown = only?.find((id) => !checks.some((check) => check.id === id));
+  if (unknown !== undefined) throw new UsageError(`no check ${unknown}: ${checks.map(({ id }) => id).join(", ")}`);
   const results = await withLab(
+    tunnel,
     (line) => say(`demo: ${line}`),
     async (lab) => {
       const results: CheckResult[] = [];
-      for (const check of checks) {
+      for (const check of checks.filter(({ id }) => only?.includes(id) ?? true)) {
         const result = await runCheck(check, lab);
         say(checkLine(result));
         results.push(result);
@@ -44,11 +47,12 @@ async function runLab(): Promise<DemoReport> {
 }
 
 /** The same program, in the VM; the report comes back by a folder that both see. */
-async function runLabInVm(kernel: string | undefined): Promise<DemoReport> {
+async function runLabInVm({ kernel, tunnel, only }: DemoArgs): Promise<DemoReport> {
   const shareDir = await mkdtemp(join(tmpdir(), "xgw-demo-"));
   try {
     const report = join(shareDir, "report.json");
     const command = [process.execPath, fileURLToPath(import.meta.url), "--quiet", "--report", report];
+    command.push("--tunnel", tunnel, ...(only ? ["--only", only.join(",")] : []));
     const result = await runInVm({ command, kernel, shareDir, timeoutMs, log: (line) => say(`demo: ${line}`) });
     const text = await readFile(report, "utf8").catch(() => undefined);
     if (text === undefined) {
@@ -70,7 +74,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const missing = args.kernel === undefined ? await missingForGateway() : [];
   const here = args.kernel === undefined && missing.length === 0;
   if (!here) say(`demo: ${missing.length > 0 ? `this kernel lacks ${missing.join(", ")}: ` : ""}using a VM`);
-  const report = here ? await runLab() : await runLabInVm(args.kernel);
+  const report = here ? await runLab(args) : await runLabInVm(args);
   if (args.report !== undefined) await writeFile(resolve(args.report), `${JSON.stringify(report, null, 2)}\n`);
   if (!args.quiet) for (const line of [...picture(report.checks), ...summary(report)]) say(line);
   return report.failed === 0 ? 0 : 1;

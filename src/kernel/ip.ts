@@ -74,9 +74,26 @@ export async function readRoutes(): Promise<IpRoute[]> {
   return parseRoutes((await run("ip", ["-N", "-j", "-4", "route", "show", "table", "all"])).stdout || "[]");
 }
 
-/** iproute2 gives a route with an `ip` encapsulation two members named `dst`; the encapsulation's becomes `encapDst`. */
+/** Since iproute2 6.15: an encapsulation as an object of its own. */
+interface NestedEncap {
+  readonly encap_type: string;
+  readonly id?: number;
+  readonly dst?: string;
+}
+
+/**
+ * Before 6.15, iproute2 gives a route with an `ip` encapsulation two members named `dst`; later the encapsulation is an
+ * object. Either way its endpoint becomes `encapDst`.
+ */
 export function parseRoutes(json: string): IpRoute[] {
-  return JSON.parse(json.replace(/("encap":"ip",(?:"[a-z]+":(?:\d+|"[^"]*"|true|false),)*?)"dst":/g, '$1"encapDst":'));
+  const renamed = json.replace(/("encap":"ip",(?:"[a-z]+":(?:\d+|"[^"]*"|true|false),)*?)"dst":/g, '$1"encapDst":');
+  const routes = JSON.parse(renamed) as (IpRoute & { readonly encap?: string | NestedEncap })[];
+  return routes.map((route) => {
+    if (typeof route.encap !== "object") return route;
+    const { encap_type, id, dst } = route.encap as NestedEncap;
+    const flat = { ...(id === undefined ? {} : { id }), ...(dst === undefined ? {} : { encapDst: dst }) };
+    return { ...route, encap: encap_type, ...flat };
+  });
 }
 
 /**

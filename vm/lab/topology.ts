@@ -12,10 +12,11 @@
  */
 
 import { fileURLToPath } from "node:url";
+import type { TunnelKind } from "../../src/model/desired.js";
+import { tunnelOverhead } from "../../src/plan/render.js";
 import { Namespace, tryRun } from "./netns.js";
 
 export const gatewayAddress = "172.168.0.1";
-const overhead = 42; // outer IP 20, GRE with key 8, inner Ethernet 14
 const passProgram = fileURLToPath(new URL("../../bpf/test-pass.bpf.o", import.meta.url));
 
 export interface Hosts {
@@ -34,7 +35,7 @@ export interface Topology {
 
 const modules = ["vrf", "ip_gre", "nf_conntrack", "nf_flow_table", "nf_tables", "bridge", "veth"];
 
-export async function buildTopology(prefix: string): Promise<Topology> {
+export async function buildTopology(prefix: string, kind: TunnelKind): Promise<Topology> {
   for (const name of modules) await tryRun("modprobe", ["-q", name]); // built in is as good
   const made: Namespace[] = [];
   const create = async (name: string) => {
@@ -61,7 +62,7 @@ export async function buildTopology(prefix: string): Promise<Topology> {
       stranger: await host("stranger", "172.168.0.66"),
     };
     await underlay.ip(`link set dev gateway xdp obj ${passProgram} sec xdp`);
-    await tunnels(hosts);
+    await tunnels(hosts, kind);
     return { hosts, destroy };
   } catch (error) {
     await destroy();
@@ -78,24 +79,30 @@ async function plug(underlay: Namespace, host: Namespace, port: string, address:
 }
 
 /** What the hosts of a cloud have: one plain tunnel a tenant to the gateway, and ordinary routes over it. */
-async function tunnels(hosts: Hosts): Promise<void> {
-  await tunnel(hosts.client, "172.168.0.7", 1000, "1.1.1.7/24");
-  await tunnel(hosts.client, "172.168.0.7", 2000, "1.1.1.7/24");
+async function tunnels(hosts: Hosts, kind: TunnelKind): Promise<void> {
+  await tunnel(hosts.client, kind, "172.168.0.7", 1000, "1.1.1.7/24");
+  await tunnel(hosts.client, kind, "172.168.0.7", 2000, "1.1.1.7/24");
   await hosts.client.ip(
     "route add 2.2.2.11 via 1.1.1.11 dev gre1000 onlink",
     "route replace 1.1.1.12 dev gre2000",
     "route add 2.2.2.12 via 1.1.1.12 dev gre2000 onlink",
   );
-  await tunnel(hosts.user1, "172.168.0.11", 1000, "10.0.0.7/24");
+  await tunnel(hosts.user1, kind, "172.168.0.11", 1000, "10.0.0.7/24");
   await hosts.user1.ip("route add default via 10.0.0.1");
-  await tunnel(hosts.user2, "172.168.0.12", 2000, "10.0.0.7/24");
+  await tunnel(hosts.user2, kind, "172.168.0.12", 2000, "10.0.0.7/24");
   await hosts.user2.ip("route add default via 10.0.0.1");
 }
 
-export async function tunnel(host: Namespace, local: string, key: number, address: string): Promise<void> {
+export async function tunnel(
+  host: Namespace,
+  kind: TunnelKind,
+  local: string,
+  key: number,
+  address: string,
+): Promise<void> {
   await host.ip(
-    `link add gre${key} type gretap local ${local} remote ${gatewayAddress} key ${key}`,
+    `link add gre${key} type ${kind} local ${local} remote ${gatewayAddress} key ${key}`,
     `addr add ${address} dev gre${key}`,
-    `link set gre${key} mtu ${1500 - overhead} up`,
+    `link set gre${key} mtu ${1500 - tunnelOverhead[kind]} up`,
   );
 }

@@ -42,6 +42,14 @@ it("an encapsulation that names its source last is read as well", () => {
   expect([route?.dst, route?.encapDst]).toEqual(["10.0.0.7", "172.168.0.1"]);
 });
 
+it("an encapsulation that is an object (iproute2 6.15) is read as well", () => {
+  const [route] = parseRoutes(
+    '[{"dst":"10.0.0.7","encap":{"encap_type":"ip","id":1000,"src":"0.0.0.0","dst":"172.168.0.11","ttl":0,"tos":0,' +
+      '"key":true},"dev":"v0","table":"100001","protocol":"201","flags":[]}]',
+  );
+  expect([route?.dst, route?.encap, route?.id, route?.encapDst]).toEqual(["10.0.0.7", "ip", 1000, "172.168.0.11"]);
+});
+
 it("another kind of encapsulation is left alone", () => {
   const [route] = parseRoutes(
     '[{"dst":"10.0.0.7","encap":"mpls","via":{"family":"inet","host":"1.1.1.1"},"dev":"v0"}]',

@@ -6,7 +6,7 @@ import { tunnel } from "../topology.js";
 
 /** Sends pings by a tunnel of its own; the neighbour is made up, since nobody answers. */
 async function pingByTunnel(host: Namespace, local: string, key: number, count: number): Promise<number> {
-  await tunnel(host, local, key, "10.0.0.66/24");
+  await tunnel(host, "gretap", local, key, "10.0.0.66/24");
   await host.ip(`neigh add 10.0.0.1 lladdr 02:00:00:00:00:01 dev gre${key}`);
   const { stdout } = await host.tryRun("ping", "-n", "-c", `${count}`, "-i", "0.2", "-W", "1", "10.0.0.1");
   await host.ip(`link del gre${key}`);
