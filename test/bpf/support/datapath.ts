@@ -71,6 +71,8 @@ export class Datapath implements Disposable {
   readonly nics: TypedMap<number, number>;
   readonly #stats: TypedMap<number, Counter[]>;
   readonly #ring: RingBuffer;
+  /** The table of templates is large; it is searched only where there may be some. */
+  #learned = false;
 
   constructor() {
     this.#xdp = prepare(objectFile("xdp.bpf.o")).load();
@@ -127,6 +129,7 @@ export class Datapath implements Disposable {
 
   /** A frame through the learner, as if it left by that device. */
   transmit(frame: Buffer, netns: string, ifindex: number): void {
+    this.#learned = true;
     inNetNamespace(netns, () => {
       this.learner.testRun({ data: frame, context: skbContext(ifindex) });
     });
@@ -166,9 +169,14 @@ export class Datapath implements Disposable {
     return ids;
   }
 
-  /** Empties what tests write. */
+  freeEncaps(ids: readonly number[]): void {
+    for (const id of ids) this.encaps.map.set(u32(id), Buffer.alloc(this.encaps.map.valueSize));
+  }
+
+  /** Empties what tests write, and templates that were learned; those of a `World` are its own to free. */
   clear(): void {
-    for (const id of this.encapsInUse()) this.encaps.map.set(u32(id), Buffer.alloc(this.encaps.map.valueSize));
+    if (this.#learned) this.freeEncaps(this.encapsInUse());
+    this.#learned = false;
     for (const map of [this.tenants, this.peers, this.flows, this.connections, this.endpoints, this.tunnels, this.nics])
       for (const key of [...map.keys()]) (map as TypedMap).delete(key);
     for (const tenant of [1, 2, 3]) this.generations.set(tenant, 0);

@@ -229,6 +229,7 @@ export class World {
   /** Back to two tenants and no connection. */
   reset(): void {
     const { datapath } = this;
+    datapath.freeEncaps(Array.from({ length: this.#encaps }, (_, id) => id));
     this.#encaps = 0;
     datapath.clear();
     for (const tenant of [user1, user2]) this.addTenant(tenant);
