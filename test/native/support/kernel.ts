@@ -60,7 +60,9 @@ export function netNamespace(): TestNamespace {
 export function bpftool(args: string[], netns?: string): unknown {
   const command = netns === undefined ? ["bpftool"] : ["nsenter", `--net=/run/netns/${netns}`, "bpftool"];
   const [program = "bpftool", ...rest] = [...command, "-j", ...args];
-  const out = execFileSync(program, rest, { encoding: "utf8" });
+  // Without what a sanitizer's run preloads: that is for Node and the addon.
+  const env = { ...process.env, LD_PRELOAD: "" };
+  const out = execFileSync(program, rest, { encoding: "utf8", env, timeout: 60_000 });
   return out === "" ? undefined : JSON.parse(out);
 }
 
