@@ -2,7 +2,7 @@
 
 import type { Check } from "./check.js";
 import { denials } from "./checks/denials.js";
-import { daemonKilled, flowtableCarries, stayInStep, tearDown } from "./checks/operation.js";
+import { configEdited, daemonKilled, flowtableCarries, stayInStep, tearDown } from "./checks/operation.js";
 import { strangerDropped, unknownKeyDropped } from "./checks/strangers.js";
 import { bulkTransfer, pings, simultaneousTransfers, tenantsReachClient, udpBothWays } from "./checks/traffic.js";
 
@@ -16,6 +16,7 @@ export const checks: readonly Check[] = [
   unknownKeyDropped,
   strangerDropped,
   stayInStep,
+  configEdited,
   daemonKilled,
   flowtableCarries,
   tearDown,

@@ -2,6 +2,7 @@
 
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Status, TenantStatus } from "../../src/status.js";
 import type { Host } from "./host.js";
@@ -56,6 +57,38 @@ export class Xgw {
   /** Everything that the daemon has logged since its start. */
   get daemonLog(): string {
     return this.log;
+  }
+
+  /** Waits until the daemon has logged the message once more than `before` times. */
+  async logged(message: string, before: number): Promise<void> {
+    const deadline = performance.now() + 60_000;
+    while (this.timesLogged(message) <= before) {
+      if (performance.now() > deadline) throw new Error(`the daemon did not log "${message}": ${this.log}`);
+      await sleep(100);
+    }
+  }
+
+  timesLogged(message: string): number {
+    return this.log.split(`"msg":"${message}"`).length - 1;
+  }
+
+  /** Does something, and waits for the daemon to log the message that it leads to. */
+  async causing(message: string, cause: () => Promise<unknown>): Promise<void> {
+    const before = this.timesLogged(message);
+    await cause();
+    await this.logged(message, before);
+  }
+
+  /** Waits until the daemon has had nothing to log for a while. */
+  async settled(): Promise<void> {
+    for (let length = -1; length !== this.log.length; ) {
+      length = this.log.length;
+      await sleep(3000);
+    }
+  }
+
+  signalDaemon(signal: NodeJS.Signals): void {
+    this.daemon?.kill(signal);
   }
 
   async stopDaemon(signal: NodeJS.Signals): Promise<void> {

@@ -1,5 +1,6 @@
 /** What an operator does, and what happens to one. */
 
+import { readFile, rename, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Check } from "../check.js";
 import { snapshot } from "../snapshot.js";
@@ -15,6 +16,51 @@ export const stayInStep: Check = {
     const planned = await xgw.run("plan");
     const ok = applied.code === 0 && steps === 0 && planned.code === 0;
     return { ok, seen: `apply: exit ${applied.code}, ${steps} steps; plan: exit ${planned.code}` };
+  },
+};
+
+/** A file as editors write it: beside the old one, then in its place. */
+async function replaceFile(file: string, text: string): Promise<void> {
+  await writeFile(`${file}.new`, text);
+  await rename(`${file}.new`, file);
+}
+
+export const configEdited: Check = {
+  id: "config-edited",
+  title: "the config edited under the daemon: a port opened, then a mistake, then as it was, by SIGHUP",
+  wanted: "the port opens; the mistake changes nothing and is logged with its place; the port closes",
+  async run({ client, user1, xgw }) {
+    const asItWas = await readFile(xgw.configFile, "utf8");
+    const opened = asItWas.replace("ports: [22] }", "ports: [22, 2222] }");
+    const connects = async () => {
+      await user1.serveTcp({ port: 2222, seed: 9, bytes: 8 });
+      const outcome = await client
+        .connectTcp({ host: "2.2.2.11", port: 2222, seed: 9, bytes: 8, timeoutMs: 2500 })
+        .then(
+          () => "open",
+          () => "closed",
+        );
+      await user1.close(2222);
+      return outcome;
+    };
+    const first = await connects();
+    await xgw.causing("reconciled", () => replaceFile(xgw.configFile, opened));
+    const second = await connects();
+    const refused = "config refused; the last good one stays in force";
+    await xgw.causing(refused, () => replaceFile(xgw.configFile, opened.replace("key: 1000", "key: ten")));
+    const third = await connects();
+    const placed = /xgw\.yaml:\d+:\d+: tenants\[0\]\.key/.test(xgw.daemonLog);
+    await xgw.causing("reconciled", async () => {
+      await writeFile(xgw.configFile, asItWas);
+      xgw.signalDaemon("SIGHUP");
+    });
+    await xgw.settled();
+    const fourth = await connects();
+    const seen = [first, second, third, fourth].join(", ");
+    return {
+      ok: seen === "closed, open, open, closed" && placed,
+      seen: `${seen}; place ${placed ? "" : "not "}logged`,
+    };
   },
 };
 
