@@ -6,7 +6,7 @@
 import type { Config } from "./config/schema.js";
 import { attach, checkXdp, detach, observeAttachments } from "./datapath/attachments.js";
 import { deleteEntries, deviceNames, observeEntries, setEntries } from "./datapath/entries.js";
-import { bumpGenerations } from "./datapath/generations.js";
+import { closeGenerations, openGenerations, unsettledTenants } from "./datapath/generations.js";
 import type { DeviceNames } from "./datapath/layout.js";
 import { type Constants, fingerprintOf, loadDatapath } from "./datapath/load.js";
 import { checkBpffs, Pins } from "./datapath/pins.js";
@@ -27,7 +27,7 @@ import {
 } from "./observe/slow-path.js";
 import { diff } from "./plan/diff.js";
 import { render } from "./plan/render.js";
-import type { State } from "./plan/state.js";
+import { type State, tenantIds } from "./plan/state.js";
 import { type Step, stepsOf } from "./plan/steps.js";
 
 /** Everything that a change needs to know, as of one moment. */
@@ -67,11 +67,13 @@ async function observe(
   names: DeviceNames,
   sysctls: Iterable<string>,
 ): Promise<State> {
+  const entries = observeEntries(pins, names);
   return {
     ...slowPath.state,
     sysctls: await observeSysctls(sysctls),
     datapaths: new Set(pins.fingerprints()),
-    entries: observeEntries(pins, names),
+    entries,
+    unsettled: unsettledTenants(pins, tenantIds(entries.values())),
     attachments: observeAttachments(pins, names),
   };
 }
@@ -141,6 +143,8 @@ async function undo(failed: Plan, failure: unknown): Promise<never> {
 async function execute({ desired, steps, constants }: Plan): Promise<void> {
   const { instance } = desired;
   const pins = new Pins(instance);
+  const touched = stepsOf(steps, "generation.bump").map(({ tenant }) => tenant);
+  openGenerations(pins, touched);
   await addSlowPath(instance, steps);
   for (const { fingerprint } of stepsOf(steps, "datapath.load")) loadDatapath(pins, fingerprint, constants);
   const names = deviceNames(await readLinks());
@@ -156,10 +160,7 @@ async function execute({ desired, steps, constants }: Plan): Promise<void> {
     names,
   );
   await removeRoutes(steps);
-  await bumpGenerations(
-    pins,
-    stepsOf(steps, "generation.bump").map(({ tenant }) => tenant),
-  );
+  await closeGenerations(pins, touched);
   for (const { name } of stepsOf(steps, "detach")) detach(pins, name);
   for (const { fingerprint } of stepsOf(steps, "datapath.unload")) pins.removeDatapath(fingerprint);
   if (stepsOf(steps, "rules.delete").length > 0) await removeRules(instance);

@@ -9,19 +9,43 @@ import type { Pins } from "./pins.js";
 const settleMs = 20;
 
 /**
- * Bumped twice: a packet that the old rules had let through, and that was on its way out at the first bump, may have
- * taught a flow with the new number.
+ * Odd while a tenant is being changed, even when it is settled. A change that dies in between leaves an odd number, which
+ * the next plan sees: otherwise it would find everything as it should be, and flows of before the change would live on.
  */
-export async function bumpGenerations(pins: Pins, tenants: readonly number[]): Promise<void> {
+const isOdd = (generation: number) => generation % 2 === 1;
+
+/** Before a change: no flow learned so far is followed any more. */
+export function openGenerations(pins: Pins, tenants: readonly number[]): void {
+  if (tenants.length > 0 && pins.hasMap("generations")) moveOn(pins, tenants, (generation) => !isOdd(generation));
+}
+
+/**
+ * After it: a packet that the old state had let through, and that was on its way out meanwhile, may have taught a flow
+ * with the open number. Once those are out, the number moves on for good.
+ */
+export async function closeGenerations(pins: Pins, tenants: readonly number[]): Promise<void> {
   if (tenants.length === 0) return;
-  using map = BpfMap.openPinned(pins.map("generations"));
-  const bump = () => {
-    for (const tenant of tenants) {
-      const value = map.get(u32(tenant));
-      map.set(u32(tenant), u32(((value ? readU32(value, 0) : 0) + 1) >>> 0));
-    }
-  };
-  bump();
+  openGenerations(pins, tenants);
   await sleep(settleMs);
-  bump();
+  moveOn(pins, tenants, isOdd);
+}
+
+/** Those of the tenants whose last change did not come to its end. */
+export function unsettledTenants(pins: Pins, tenants: readonly number[]): Set<number> {
+  if (!pins.hasMap("generations")) return new Set();
+  using map = BpfMap.openPinned(pins.map("generations"));
+  return new Set(tenants.filter((tenant) => isOdd(read(map, tenant))));
+}
+
+function moveOn(pins: Pins, tenants: readonly number[], which: (generation: number) => boolean): void {
+  using map = BpfMap.openPinned(pins.map("generations"));
+  for (const tenant of tenants) {
+    const generation = read(map, tenant);
+    if (which(generation)) map.set(u32(tenant), u32((generation + 1) >>> 0));
+  }
+}
+
+function read(map: BpfMap, tenant: number): number {
+  const value = map.get(u32(tenant));
+  return value ? readU32(value, 0) : 0;
 }

@@ -1,7 +1,7 @@
 /** The steps from observed to desired. Pure. */
 
 import { routeTableBase } from "../model/desired.js";
-import type { Device, Element, Entry, Route, State } from "./state.js";
+import { type Device, type Element, type Entry, type Route, type State, tenantIds } from "./state.js";
 import { phaseOrder, type Step } from "./steps.js";
 
 interface Difference<T> {
@@ -146,10 +146,8 @@ function touchedTenants(desired: State, observed: State, steps: readonly Step[])
   for (const state of [observed, desired])
     for (const [name, device] of state.devices)
       if (device.kind !== "vrf") byDevice.set(name, byDevice.get(device.vrf) ?? 0);
-  const known = new Set(
-    [...observed.entries.values()].flatMap((entry) => (entry.map === "tenants" ? [entry.value.id] : [])),
-  );
-  const touched = new Set<number>();
+  const known = new Set(tenantIds(observed.entries.values()));
+  const touched = new Set(observed.unsettled);
   for (const step of steps) for (const tenant of tenantsOf(step, byDevice)) if (known.has(tenant)) touched.add(tenant);
   return touched;
 }

@@ -49,6 +49,7 @@ export function render(desired: Desired, context: RenderContext): State {
       [...desired.nics.map(nicEntry), ...tenants.flatMap((tenant) => entries(tenant, mtuOf(tenant)))],
       entryId,
     ),
+    unsettled: new Set(),
     attachments: new Map(attachments(desired, context)),
   };
 }

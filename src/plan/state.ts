@@ -107,6 +107,8 @@ export interface State {
    */
   readonly datapaths: ReadonlySet<string>;
   readonly entries: ReadonlyMap<string, Entry>;
+  /** Ids of tenants whose last change did not come to its end. */
+  readonly unsettled: ReadonlySet<number>;
   /** By the name under which it is pinned. */
   readonly attachments: ReadonlyMap<string, Attachment>;
 }
@@ -131,6 +133,11 @@ export function entryId(entry: Entry): string {
     case "nics":
       return `nics ${entry.device}`;
   }
+}
+
+/** Ids of the tenants that the programs know. */
+export function tenantIds(entries: Iterable<Entry>): number[] {
+  return [...entries].flatMap((entry) => (entry.map === "tenants" ? [entry.value.id] : []));
 }
 
 /** The records by the name that the function gives them. */

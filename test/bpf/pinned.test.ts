@@ -167,16 +167,33 @@ describe("generations", () => {
     return readU32(map.get(u32(tenant)) ?? Buffer.alloc(4), 0);
   };
 
-  it("move on twice for the tenants that are named", async () => {
-    await generations.bumpGenerations(pins, [1, 3]);
+  it("are odd while the tenants that are named are being changed", () => {
+    generations.openGenerations(pins, [1, 3]);
+    expect([1, 2, 3].map(generation)).toEqual([1, 0, 1]);
+  });
+
+  it("stay open when the change begins once more", () => {
+    generations.openGenerations(pins, [1]);
+    generations.openGenerations(pins, [1]);
+    expect(generation(1)).toBe(1);
+  });
+
+  it("are even when the change is over, and not as before", async () => {
+    generations.openGenerations(pins, [1, 3]);
+    await generations.closeGenerations(pins, [1, 3]);
     expect([1, 2, 3].map(generation)).toEqual([2, 0, 2]);
+  });
+
+  it("say which tenants' change did not come to its end", () => {
+    generations.openGenerations(pins, [3]);
+    expect(generations.unsettledTenants(pins, [1, 2, 3])).toEqual(new Set([3]));
   });
 
   it("go round at 2^32", async () => {
     using map = BpfMap.openPinned(pins.map("generations"));
     map.set(u32(1), u32(0xffff_ffff));
-    await generations.bumpGenerations(pins, [1]);
-    expect(generation(1)).toBe(1);
+    await generations.closeGenerations(pins, [1]);
+    expect(generation(1)).toBe(0);
   });
 });
 

@@ -89,6 +89,13 @@ it("a second apply has nothing to do", async () => {
   expect(described(await stepsBetween(example, example))).toEqual([]);
 });
 
+it("a change that died before its end is ended: the tenant's flows are decided anew", async () => {
+  const wanted = await stateOf(example);
+  expect(described(diff(wanted, { ...wanted, unsettled: new Set([2]) }))).toEqual([
+    "> generation of tenant 2: its flows are decided anew",
+  ]);
+});
+
 describe("a tenant that is added", async () => {
   const steps = await stepsBetween(example, example + thirdTenant);
 

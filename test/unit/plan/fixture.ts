@@ -27,6 +27,7 @@ export const nothing: State = {
   elements: new Map(),
   datapaths: new Set(),
   entries: new Map(),
+  unsettled: new Set(),
   attachments: new Map(),
 };
 
