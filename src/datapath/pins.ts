@@ -72,7 +72,9 @@ export class Pins {
 /** @throws KernelError when there is no bpffs where pins go */
 export function checkBpffs(): void {
   if (!existsSync(bpffs) || Number(statfsSync(bpffs).type) !== bpffsMagic)
-    throw new KernelError(`${bpffs} is not a BPF file system`, { remedy: `mount it: mount -t bpf bpf ${bpffs}` });
+    throw new KernelError(`${bpffs} is not a BPF file system`, {
+      remedy: `mount it: mount -t bpf bpf ${bpffs} (where \`ip netns exec\` hides it: nsenter --net=/run/netns/NAME)`,
+    });
 }
 
 function list(folder: string): string[] {
