@@ -1,7 +1,6 @@
 import type { PolicyCell } from "../model/desired.js";
 import { compilePolicy, maxPolicyCells, type PolicyRule, PolicyTooLargeError } from "../model/policy.js";
-import type { Report } from "./check.js";
-import type { Path } from "./finding.js";
+import type { Path, Report } from "./finding.js";
 import { type ConfigTenant, protocolNumbers } from "./schema.js";
 
 /** Policies too large to load, rules that decide nothing, and port forwards that the policy keeps shut. */

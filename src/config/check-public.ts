@@ -1,7 +1,6 @@
 import { parseAddress } from "../model/ipv4.js";
-import type { Report } from "./check.js";
 import { isRouted } from "./check-routes.js";
-import type { Path } from "./finding.js";
+import type { Path, Report } from "./finding.js";
 import type { ConfigTenant } from "./schema.js";
 
 /** Who has a public address, and where that is written. */

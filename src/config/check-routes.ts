@@ -1,6 +1,5 @@
 import { parsePrefix, prefixContains } from "../model/ipv4.js";
-import type { Report } from "./check.js";
-import type { Path } from "./finding.js";
+import type { Path, Report } from "./finding.js";
 import type { ConfigTenant } from "./schema.js";
 
 /** Routes that contradict each other, the gateway's own addresses or the underlay. */

@@ -1,6 +1,5 @@
 import { maxTenants } from "../model/desired.js";
-import type { Report } from "./check.js";
-import type { Path } from "./finding.js";
+import type { Path, Report } from "./finding.js";
 import type { Config, ConfigTenant } from "./schema.js";
 
 /** Tenants that cannot be told apart, or are too many. */

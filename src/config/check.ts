@@ -4,7 +4,7 @@ import { checkPolicies } from "./check-policy.js";
 import { checkPublicAddresses } from "./check-public.js";
 import { checkRoutes } from "./check-routes.js";
 import { checkNics, checkTenants } from "./check-unique.js";
-import type { Finding, Path } from "./finding.js";
+import type { Finding, Path, Report } from "./finding.js";
 import type { Config } from "./schema.js";
 
 export interface CheckOptions {
@@ -17,14 +17,6 @@ export interface CheckOptions {
 export interface Checked {
   readonly errors: readonly Finding[];
   readonly warnings: readonly Finding[];
-}
-
-/** Where the single checks put what they find. */
-export interface Report {
-  error(path: Path, message: string, remedy: string): void;
-  /** Allowed, but hardly meant. */
-  warn(path: Path, message: string, remedy: string): void;
-  placeOf(path: Path): string;
 }
 
 /** All findings of a config whose every field is right by itself. */

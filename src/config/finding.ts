@@ -8,6 +8,14 @@ export interface Finding {
   readonly remedy: string;
 }
 
+/** Where the single checks put what they find. */
+export interface Report {
+  error(path: Path, message: string, remedy: string): void;
+  /** Allowed, but hardly meant. */
+  warn(path: Path, message: string, remedy: string): void;
+  placeOf(path: Path): string;
+}
+
 /** `tenants[0].routes[1].via` */
 export function formatPath(path: Path): string {
   return path.map((step, index) => (typeof step === "number" ? `[${step}]` : index === 0 ? step : `.${step}`)).join("");
