@@ -10,6 +10,8 @@ import type { Peer } from "./peer.js";
 
 export const flowCounts = [1, 65_536, 1_048_576];
 const most = Math.max(...flowCounts);
+/** LINE_SPACING in bench/bpf/primitives.bpf.c */
+const lineSpacing = 4;
 
 const xdp = { aborted: 0, drop: 1, pass: 2, tx: 3, redirect: 4 };
 
@@ -88,11 +90,11 @@ function forwarded(peer: Peer): Case {
 /** Loads everything and fills all tables. */
 export function prepare(generator: Generator, peer: Peer | undefined): Bench {
   const object = load("bench-primitives", {
-    sizes: { table: 2 * most, lines: most },
+    sizes: { table: 2 * most, lines: lineSpacing * most },
     reuse: { bench: generator.state },
     variables: { underlay_address: ipv4(endpoints.gateway) },
   });
-  const own = new Datapath("", 4 * most, generator);
+  const own = new Datapath("", 2 * most, generator);
   const stock = new Datapath("bench-stock-", 2 * most, generator);
   own.fill("gretap", "tcp", most);
   own.fill("gretap", "udp", most);

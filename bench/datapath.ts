@@ -1,5 +1,6 @@
 /** xgw's own program over a full flow table, with one tenant or many. */
 import type { BpfMap, BpfObject, BpfProgram } from "libbpf-ts";
+import { flowBuckets } from "../src/datapath/flow-table.js";
 import { endpoints, innerOffset, ipv4, outerHeaders, type Protocol, server, service, type Wrap } from "./frame.js";
 import type { Generator } from "./generator.js";
 import { load, mapsOf, u16, u32 } from "./objects.js";
@@ -20,21 +21,29 @@ export class Datapath {
   readonly #departure: BpfMap;
   readonly program: BpfProgram;
 
-  /** `slots`: how many flows the table has room for. */
+  /** `flows`: how many the table has room for. */
   constructor(
     prefix: "" | "bench-stock-",
-    slots: number,
+    flows: number,
     private readonly generator: Generator,
   ) {
-    const sizes = { flows: prefix === "" ? slots : 4096, stock_flows: slots };
+    const buckets = prefix === "" ? flowBuckets(flows) : 1;
+    const sizes = { flows: buckets, stock_flows: flows };
     this.#object = load(`${prefix}xdp`, {
       sizes,
       // Conntrack knows none of these connections, so it is not to be asked.
-      variables: { underlay_address: ipv4(endpoints.gateway), liveness_jiffies: 0x7fffffff },
+      variables: {
+        underlay_address: ipv4(endpoints.gateway),
+        liveness_jiffies: 0x7fffffff,
+        flow_buckets: buckets,
+      },
     });
     this.program = this.#object.program("xgw_xdp");
     const reuse = { ...mapsOf(this.#object), bench: generator.state };
-    this.#filler = load(prefix === "" ? "bench-fill" : "bench-stock-fill", { reuse });
+    this.#filler = load(prefix === "" ? "bench-fill" : "bench-stock-fill", {
+      reuse,
+      variables: { flow_buckets: buckets },
+    });
     this.#departure = this.#filler.map("departure");
     this.#object.map("tenants").set(u32(tenantKey), u32(tenantId, zone, 0, 0, 0, wraps.gretap, 1400, 0, 0, 0));
     this.#object.map("peers").set(Buffer.concat([u32(tenantId), ipv4(endpoints.from)]), u32(1));

@@ -29,6 +29,9 @@ function multiarchInclude() {
   return existsSync(join(folder, "asm")) ? [`-I${folder}`] : [];
 }
 
+/** As libbpf names it: for which machine these programs are. */
+const targetArch = { x64: "x86", arm64: "arm64", s390x: "s390", ppc64: "powerpc", riscv64: "riscv" }[process.arch];
+
 function findCompiler() {
   const found = compilers.find((name) => spawnSync(name, ["--version"]).status === 0);
   if (found) return found;
@@ -56,8 +59,17 @@ if (stale.length > 0) {
   const include = multiarchInclude();
   mkdirSync(output, { recursive: true });
   for (const { file, object } of stale) {
-    const flags = ["-g", "-O2", "-Wall", "-Wextra", "-Werror", "-target", "bpf", "-mcpu=v3"];
-    const args = [...flags, `-I${source}`, ...include, "-c", file, "-o", `${object}.tmp`];
+    const flags = ["-g", "-O2", "-Wall", "-Wextra", "-Werror", "-target", "bpf", "-mcpu=v3", "-fno-strict-aliasing"];
+    const args = [
+      ...flags,
+      `-D__TARGET_ARCH_${targetArch}`,
+      `-I${source}`,
+      ...include,
+      "-c",
+      file,
+      "-o",
+      `${object}.tmp`,
+    ];
     if (spawnSync(compiler, args, { stdio: "inherit" }).status !== 0) process.exit(1);
     renameSync(`${object}.tmp`, object);
     console.log(`bpf: ${relative(process.cwd(), object)}`);

@@ -47,12 +47,27 @@ struct {
 	__type(value, struct xgw_connection);
 } conntrack SEC(".maps");
 
+/* Can be mapped, which also puts its lines on cache lines. Only lib/flow_table.h knows its way in it. */
+#define XGW_FLOW_BUCKETS 32768
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 524288); /* set at load */
-	__type(key, struct xgw_flow_key);
-	__type(value, struct xgw_flow);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XGW_FLOW_BUCKETS); /* set at load, with flow_buckets */
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct xgw_flow_bucket);
 } flows SEC(".maps");
+
+/* Who writes in a bucket holds one of these. */
+#define XGW_FLOW_LOCKS 4096
+struct xgw_flow_lock {
+	struct bpf_spin_lock lock;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XGW_FLOW_LOCKS);
+	__type(key, __u32);
+	__type(value, struct xgw_flow_lock);
+} flow_locks SEC(".maps");
 
 #define XGW_ENCAPS 16384
 struct {

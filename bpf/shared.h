@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Types that user space sees: keys and values of the maps, and the enums of verdicts and reasons. TypeScript reads them
- * through BTF, so a name here is a name there. Every struct has explicit padding and a size that is asserted.
+ * Types that user space sees: keys and values of the maps, and the enums of verdicts and reasons. TypeScript
+ * reads them through BTF, so a name here is a name there. Every struct has explicit padding and a size that
+ * is asserted.
  *
  * Addresses and ports (__be32, __be16) are in network byte order, everything else in host byte order.
  */
@@ -12,8 +13,8 @@
 
 /* What happened to a packet. */
 enum xgw_verdict {
-	XGW_PASS, /* to the kernel */
-	XGW_TX, /* out of the NIC that it came in by */
+	XGW_PASS,     /* to the kernel */
+	XGW_TX,	      /* out of the NIC that it came in by */
 	XGW_REDIRECT, /* out of another NIC */
 	XGW_DROP,
 	XGW_VERDICTS
@@ -24,23 +25,23 @@ enum xgw_reason {
 	/* XGW_TX, XGW_REDIRECT */
 	XGW_REASON_FORWARDED, /* a flow matched: rewritten and sent */
 	/* XGW_PASS */
-	XGW_REASON_HOST, /* not for a tenant: the gateway's own traffic */
-	XGW_REASON_NO_FLOW, /* no flow (yet) */
+	XGW_REASON_HOST,	/* not for a tenant: the gateway's own traffic */
+	XGW_REASON_NO_FLOW,	/* no flow (yet) */
 	XGW_REASON_NOT_TCP_UDP, /* ARP, ICMP and so on: always the kernel's */
 	XGW_REASON_FRAGMENT,
 	XGW_REASON_IP_OPTIONS,
-	XGW_REASON_TTL, /* would expire here */
-	XGW_REASON_MTU, /* would not fit the way out */
-	XGW_REASON_GRE_FLAGS, /* checksum, sequence or routing */
+	XGW_REASON_TTL,		/* would expire here */
+	XGW_REASON_MTU,		/* would not fit the way out */
+	XGW_REASON_GRE_FLAGS,	/* checksum, sequence or routing */
 	XGW_REASON_TCP_CONTROL, /* SYN, FIN or RST: opens or closes */
-	XGW_REASON_ECN, /* outer and inner ECN need the kernel's judgement */
-	XGW_REASON_GENERATION, /* the tenant has changed since the flow was learned */
-	XGW_REASON_CT_GONE, /* conntrack no longer has the connection */
-	XGW_REASON_MALFORMED, /* cannot be parsed */
-	XGW_REASON_TEMPLATE, /* the header template, or the NIC that it names, has gone */
+	XGW_REASON_ECN,		/* outer and inner ECN need the kernel's judgement */
+	XGW_REASON_GENERATION,	/* the tenant has changed since the flow was learned */
+	XGW_REASON_CT_GONE,	/* conntrack no longer has the connection */
+	XGW_REASON_MALFORMED,	/* cannot be parsed */
+	XGW_REASON_TEMPLATE,	/* the header template, or the NIC that it names, has gone */
 	/* XGW_DROP */
 	XGW_REASON_UNKNOWN_KEY, /* a GRE key that no tenant has */
-	XGW_REASON_STRANGER, /* the outer source is not a peer of the tenant */
+	XGW_REASON_STRANGER,	/* the outer source is not a peer of the tenant */
 	XGW_REASONS
 };
 
@@ -51,20 +52,20 @@ _Static_assert(XGW_REASONS <= XGW_REASON_SLOTS, "stats: too many reasons for a t
 /* How a packet is wrapped on the side where it is seen. */
 enum xgw_wrap {
 	XGW_WRAP_GRETAP, /* Ethernet in GRE with key */
-	XGW_WRAP_GRE, /* IP in GRE with key */
-	XGW_WRAP_PLAIN /* IP on the uplink */
+	XGW_WRAP_GRE,	 /* IP in GRE with key */
+	XGW_WRAP_PLAIN	 /* IP on the uplink */
 };
 
 /* tenants: GRE key -> tenant */
 struct xgw_tenant {
-	__u32 id; /* slot in stats and generations */
+	__u32 id;   /* slot in stats and generations */
 	__u32 zone; /* conntrack zone */
 	__u32 vrf_ifindex;
 	__u32 tunnel_ifindex;
 	__u32 route_table;
-	__u32 wrap; /* enum xgw_wrap */
-	__u32 mtu; /* largest inner IP packet that fits the tunnel, bytes */
-	__u32 max_sessions; /* 0: no limit */
+	__u32 wrap;		  /* enum xgw_wrap */
+	__u32 mtu;		  /* largest inner IP packet that fits the tunnel, bytes */
+	__u32 max_sessions;	  /* 0: no limit */
 	__u32 max_new_per_second; /* 0: no limit */
 	__u32 pad;
 };
@@ -80,7 +81,7 @@ _Static_assert(sizeof(struct xgw_peer_key) == 8, "xgw_peer_key");
 /* endpoints: which tunnel endpoint has this inner address? A longest-prefix-match trie. */
 struct xgw_endpoint_key {
 	__u32 prefixlen; /* 32 bits of tenant, then the bits of the address */
-	__be32 tenant; /* big-endian for the trie's sake */
+	__be32 tenant;	 /* big-endian for the trie's sake */
 	__be32 address;
 };
 _Static_assert(sizeof(struct xgw_endpoint_key) == 12, "xgw_endpoint_key");
@@ -103,50 +104,60 @@ struct xgw_tuple {
 };
 _Static_assert(sizeof(struct xgw_tuple) == 16, "xgw_tuple");
 
-/* flows: a packet as it arrives -> what to do with it. The realm keeps equal tuples of two tenants apart. */
+/* A packet as it arrives. The realm keeps equal tuples of two tenants apart. */
 struct xgw_flow_key {
-	__u32 realm; /* GRE key, or the uplink's zone where wrap is XGW_WRAP_PLAIN */
 	__be32 saddr;
 	__be32 daddr;
 	__be16 sport;
 	__be16 dport;
+	__u32 realm; /* GRE key, or the uplink's zone where wrap is XGW_WRAP_PLAIN */
 	__u8 protocol;
-	__u8 wrap; /* enum xgw_wrap */
-	__u16 pad;
+	__u8 wrap;  /* enum xgw_wrap */
+	__u8 flags; /* XGW_FLOW_*, of a flow; 0 in a key */
+	__u8 reach; /* of a place in the table: how far off flows that belong here may be; 0 in a key */
 };
 _Static_assert(sizeof(struct xgw_flow_key) == 20, "xgw_flow_key");
 
 #define XGW_FLOW_REPLY 1 /* the direction of conntrack's reply tuple */
 
+/* A packet as it arrives -> what to do with it: one cache line, read and written as lib/flow_table.h says. */
 struct xgw_flow {
-	__be32 saddr; /* as it leaves */
+	struct xgw_flow_key key; /* protocol 0: the place is free */
+	__u16 sequence;		 /* odd: is being written */
+	__u16 tenant;		 /* id */
+	__u32 generation;	 /* the tenant's, when it was learned */
+	__be32 peer;		 /* the outer source that last was checked against peers */
+	__be32 saddr;		 /* as it leaves */
 	__be32 daddr;
 	__be16 sport;
 	__be16 dport;
 	__u16 ip_delta; /* one's complement sum to add to the inner IP header's, TTL - 1 included */
-	__u16 l4_delta; /* the same for TCP and UDP */
-	__u32 encap; /* index in encaps */
-	__u32 generation; /* the tenant's, when it was learned */
-	__be32 peer; /* the outer source that last was checked against peers */
-	__u16 tenant; /* id */
-	__u16 zone;
-	__u32 checked; /* jiffies, when conntrack was last asked */
-	__u8 flags; /* XGW_FLOW_* */
-	__u8 pad[3];
-	__u64 packets;
-	__u64 bytes; /* of inner IP packets */
+	__u16 encap;	/* index in encaps */
+	__u32 checked;	/* jiffies, when conntrack was last asked */
+	__u32 packets;	/* goes round; a packet is lost to the count when two CPUs carry the flow at once */
+	__u64 bytes;	/* of inner IP packets */
 };
-_Static_assert(sizeof(struct xgw_flow) == 56, "xgw_flow");
+_Static_assert(sizeof(struct xgw_flow) == 64, "xgw_flow");
+_Static_assert(__builtin_offsetof(struct xgw_flow, generation) == 24, "xgw_flow: words that are copied");
+_Static_assert(__builtin_offsetof(struct xgw_flow, bytes) == 56, "xgw_flow: words that are copied");
 
-/* encaps: what the kernel put in front of the inner IP packet, shared by all flows that leave in the same way. */
+/* flows: a flow lies in the bucket of its hash, at the hash's place or at any other in the bucket. */
+#define XGW_FLOW_WAYS 32
+struct xgw_flow_bucket {
+	struct xgw_flow ways[XGW_FLOW_WAYS];
+};
+_Static_assert(sizeof(struct xgw_flow_bucket) == 2048, "xgw_flow_bucket");
+
+/* encaps: what the kernel put in front of the inner IP packet, shared by all flows that leave in the same
+ * way. */
 #define XGW_ENCAP_MAX 64
 struct xgw_encap {
-	__u32 state; /* 0 free, 1 being written, 2 in use; never goes back */
+	__u32 state;   /* 0 free, 1 being written, 2 in use; never goes back */
 	__u32 ifindex; /* leaves by */
-	__u32 realm; /* where the other direction arrives */
+	__u32 realm;   /* where the other direction arrives */
 	__u8 wrap;
-	__u8 length; /* of header */
-	__u16 mtu; /* of the inner IP packet */
+	__u8 length;  /* of header */
+	__u16 mtu;    /* of the inner IP packet */
 	__u32 ip_sum; /* one's complement sum of the outer IP header without length, ECN and checksum */
 	__u32 pad;
 	__u8 header[XGW_ENCAP_MAX];
@@ -168,9 +179,9 @@ struct xgw_connection {
 	struct xgw_tuple reply;
 	__u64 born; /* bpf_ktime_get_coarse_ns */
 	__u32 tenant;
-	__u32 rule; /* conntrack's mark: 0, or 1 + index of the policy rule that admitted it */
+	__u32 rule;	   /* conntrack's mark: 0, or 1 + index of the policy rule that admitted it */
 	__u32 translation; /* IPS_SRC_NAT, IPS_DST_NAT */
-	__u32 closing; /* XGW_CLOSING_* */
+	__u32 closing;	   /* XGW_CLOSING_* */
 };
 _Static_assert(sizeof(struct xgw_connection) == 40, "xgw_connection");
 
@@ -185,11 +196,11 @@ enum xgw_event_kind { XGW_EVENT_FLOW_BORN = 1, XGW_EVENT_FLOW_DIED, XGW_EVENT_DR
 
 /* events */
 struct xgw_event {
-	__u64 time; /* bpf_ktime_get_ns */
+	__u64 time;		 /* bpf_ktime_get_ns */
 	struct xgw_flow_key key; /* of a drop only as much as was parsed */
 	__u32 tenant;
-	__be32 peer; /* outer source, of a drop */
-	__u16 kind; /* enum xgw_event_kind */
+	__be32 peer;  /* outer source, of a drop */
+	__u16 kind;   /* enum xgw_event_kind */
 	__u16 reason; /* enum xgw_reason */
 };
 _Static_assert(sizeof(struct xgw_event) == 40, "xgw_event");

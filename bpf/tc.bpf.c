@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* tc programs: the learner on a NIC's egress, and ARP on a tunnel's. Both only watch or mark; neither drops. */
+/* tc programs: the learner on a NIC's egress, and ARP on a tunnel's. Both only watch or mark; neither drops.
+ */
 #include "lib/endpoint.h"
 #include "lib/learn.h"
 
@@ -17,7 +18,7 @@ int xgw_learn(struct __sk_buff *skb)
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, XGW_MAX_TENANTS);
-	__type(key, __u32); /* ifindex of the tunnel device */
+	__type(key, __u32);   /* ifindex of the tunnel device */
 	__type(value, __u32); /* tenant id */
 } tunnels SEC(".maps");
 

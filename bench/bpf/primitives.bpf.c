@@ -2,6 +2,7 @@
 /* What a data path is made of, each alone, to be called by the generator. */
 #include "bench.h"
 #include "../../bpf/lib/checksum.h"
+#include "../../bpf/lib/encap.h"
 #include "../../bpf/lib/parse.h"
 
 struct {
@@ -11,7 +12,11 @@ struct {
 	__type(value, __u64);
 } table SEC(".maps");
 
-/* A chain through all lines: each holds the number of the next. */
+/*
+ * A chain of lines: each holds the number of the next. They are spread over as much memory as the flow table
+ * has, since what the page tables cost belongs to the line.
+ */
+#define LINE_SPACING 4
 struct line {
 	__u32 next;
 	__u32 pad[15];
@@ -85,11 +90,11 @@ int chase_fill(struct xdp_md *ctx)
 	(void)ctx;
 	if (!state)
 		return XDP_ABORTED;
-	number = state->number;
+	number = state->number * LINE_SPACING;
 	line = bpf_map_lookup_elem(&lines, &number);
 	if (!line)
 		return XDP_ABORTED;
-	line->next = bench_next(state);
+	line->next = bench_next(state) * LINE_SPACING;
 	return XDP_TX;
 }
 
@@ -166,7 +171,7 @@ int rewrite(struct xdp_md *ctx)
 
 	if (!state || (void *)(tcp + 1) > end)
 		return XDP_ABORTED;
-	__builtin_memcpy(data, state->frame, GRETAP_INNER_OFFSET);
+	copy_header(data, state->frame, GRETAP_INNER_OFFSET);
 	outer->tot_len = bpf_htons(100 + state->mask);
 	outer->check = ~sum_fold(state->inner + outer->tot_len);
 	ip->saddr = state->length;

@@ -4,6 +4,7 @@
 #define XGW_FLOW_TABLE_H
 
 #include "../../bpf/maps.h"
+#include "../../bpf/lib/config.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -12,9 +13,32 @@ struct {
 	__type(value, struct xgw_flow);
 } stock_flows SEC(".maps");
 
-static __always_inline struct xgw_flow *flow_lookup(const struct xgw_flow_key *key)
+static __always_inline struct xgw_flow *flow_lookup(const struct xgw_flow_key *key, struct xgw_flow *copy)
 {
-	return bpf_map_lookup_elem(&stock_flows, key);
+	struct xgw_flow *flow = bpf_map_lookup_elem(&stock_flows, key);
+
+	if (flow)
+		*copy = *flow;
+	return flow;
+}
+
+static __always_inline void flow_count(struct xgw_flow *flow, __u32 bytes)
+{
+	flow->packets++;
+	flow->bytes += bytes;
+}
+
+static __always_inline int flow_is_due(struct xgw_flow *flow, const struct xgw_flow *copy)
+{
+	return (__u32)bpf_jiffies64() - copy->checked >= liveness_jiffies && flow;
+}
+
+static __always_inline void flow_remember_peer(const struct xgw_flow_key *key, __be32 peer)
+{
+	struct xgw_flow *flow = bpf_map_lookup_elem(&stock_flows, key);
+
+	if (flow)
+		flow->peer = peer;
 }
 
 static __always_inline int flow_insert(const struct xgw_flow_key *key, const struct xgw_flow *flow)
@@ -30,6 +54,7 @@ static __always_inline int flow_delete(const struct xgw_flow_key *key)
 static __always_inline void flow_reverse_key(const struct xgw_flow_key *key, const struct xgw_flow *flow,
 					     const struct xgw_encap *encap, struct xgw_flow_key *reverse)
 {
+	__builtin_memset(reverse, 0, sizeof(*reverse));
 	reverse->realm = encap->realm;
 	reverse->saddr = flow->daddr;
 	reverse->daddr = flow->saddr;
@@ -37,7 +62,6 @@ static __always_inline void flow_reverse_key(const struct xgw_flow_key *key, con
 	reverse->dport = flow->sport;
 	reverse->protocol = key->protocol;
 	reverse->wrap = encap->wrap;
-	reverse->pad = 0;
 }
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Internet checksums, incrementally (RFC 1624, equation 3). Sums are over 16-bit words as they lie in memory: one's
- * complement addition gives the same result in either byte order as long as nobody mixes them (RFC 1071, section 2).
+ * Internet checksums, incrementally (RFC 1624, equation 3). Sums are over 16-bit words as they lie in memory:
+ * one's complement addition gives the same result in either byte order as long as nobody mixes them (RFC
+ * 1071, section 2).
  */
 #ifndef XGW_CHECKSUM_H
 #define XGW_CHECKSUM_H

@@ -5,6 +5,7 @@
 
 #include "events.h"
 #include "flow_table.h"
+#include "tenant.h"
 
 #define XGW_TCP_FIN 0x01
 #define XGW_TCP_SYN 0x02
@@ -23,14 +24,15 @@ static __always_inline void close_flows(const struct xgw_flow_key *key, const st
 		emit(XGW_EVENT_FLOW_DIED, reason, &reverse, tenant, 0);
 }
 
-/* The original tuple is this flow's own when it is the original direction, else what it sends, turned round. */
+/* The original tuple is this flow's own when it is the original direction, else what it sends, turned round.
+ */
 static __always_inline void connection_key_of(const struct xgw_flow_key *key, const struct xgw_flow *flow,
 					      struct xgw_connection_key *connection)
 {
 	__builtin_memset(connection, 0, sizeof(*connection));
-	connection->zone = flow->zone;
+	connection->zone = zone_of(key);
 	connection->original.protocol = key->protocol;
-	if (flow->flags & XGW_FLOW_REPLY) {
+	if (flow->key.flags & XGW_FLOW_REPLY) {
 		connection->original.saddr = flow->daddr;
 		connection->original.daddr = flow->saddr;
 		connection->original.sport = flow->dport;
@@ -55,7 +57,8 @@ static __always_inline void close_connection(const struct xgw_flow_key *key, con
 		__u32 closing = 0;
 
 		if (tcp_flags & XGW_TCP_FIN)
-			closing |= flow->flags & XGW_FLOW_REPLY ? XGW_CLOSING_REPLY : XGW_CLOSING_ORIGINAL;
+			closing |=
+			    flow->key.flags & XGW_FLOW_REPLY ? XGW_CLOSING_REPLY : XGW_CLOSING_ORIGINAL;
 		if (tcp_flags & XGW_TCP_RST)
 			closing |= XGW_CLOSING_RESET;
 		__sync_fetch_and_or(&connection->closing, closing);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Settings that the loader writes before load: constants to the verifier, so a branch that is off costs nothing. */
+/* Settings that the loader writes before load: constants to the verifier, so a branch that is off costs
+ * nothing. */
 #ifndef XGW_CONFIG_H
 #define XGW_CONFIG_H
 
@@ -10,16 +11,24 @@
 const volatile __be32 underlay_address;
 
 /*
- * How often a flow asks conntrack, in jiffies (the one clock that is free to read): 1 s at HZ=1000, 10 s at HZ=100, well
- * below conntrack's shortest timeout for an established connection (UDP stream, 120 s).
+ * How often a flow asks conntrack, in jiffies (the one clock that is free to read): 1 s at HZ=1000, 10 s at
+ * HZ=100, well below conntrack's shortest timeout for an established connection (UDP stream, 120 s).
  */
 const volatile __u32 liveness_jiffies = 1024;
 
-/* What a living flow's conntrack timeout is set to, in milliseconds: the kernel's own timeouts, read at load. */
+/* What a living flow's conntrack timeout is set to, in milliseconds: the kernel's own timeouts, read at load.
+ */
 const volatile __u32 tcp_timeout_ms = 432000 * 1000;
 const volatile __u32 udp_timeout_ms = 120 * 1000;
 
-/* One drop in this many makes an event; 0: none. */
+/* Entries of the flow table, a power of two: what the map has. More would cost flows, not correctness. */
+const volatile __u32 flow_buckets = 32768;
+
+/* So that nobody outside can choose tuples that all fall into one bucket. The same for all programs over one
+ * table. */
+const volatile __u64 flow_seed = 0;
+
+/* One drop in this many makes an event, for each tenant, reason and CPU; a power of two, or 0: none. */
 const volatile __u32 drop_event_every = 64;
 
 #endif

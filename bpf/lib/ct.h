@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The kernel's conntrack, asked through its kfuncs (net/netfilter/nf_conntrack_bpf.c). The 16-byte options with a zone
- * need Linux 6.11.
+ * The kernel's conntrack, asked through its kfuncs (net/netfilter/nf_conntrack_bpf.c). The 16-byte options
+ * with a zone need Linux 6.11.
  */
 #ifndef XGW_CT_H
 #define XGW_CT_H
@@ -15,7 +15,8 @@
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
-/* The parts of the kernel's types that are read; the loader finds their offsets in the running kernel's BTF. */
+/* The parts of the kernel's types that are read; the loader finds their offsets in the running kernel's BTF.
+ */
 union nf_inet_addr {
 	__be32 ip;
 };
@@ -75,8 +76,9 @@ struct bpf_ct_opts___xgw {
 	__u8 reserved[3];
 };
 
-extern struct nf_conn *bpf_skb_ct_lookup(struct __sk_buff *skb, struct bpf_sock_tuple *tuple, __u32 tuple_size,
-					 struct bpf_ct_opts___xgw *opts, __u32 opts_size) __ksym;
+extern struct nf_conn *bpf_skb_ct_lookup(struct __sk_buff *skb, struct bpf_sock_tuple *tuple,
+					 __u32 tuple_size, struct bpf_ct_opts___xgw *opts,
+					 __u32 opts_size) __ksym;
 extern struct nf_conn *bpf_xdp_ct_lookup(struct xdp_md *ctx, struct bpf_sock_tuple *tuple, __u32 tuple_size,
 					 struct bpf_ct_opts___xgw *opts, __u32 opts_size) __ksym;
 extern int bpf_ct_change_timeout(struct nf_conn *ct, __u32 timeout_ms) __ksym;
@@ -136,7 +138,8 @@ static __always_inline void ct_tuple(const struct nf_conn *ct, int direction, st
 }
 
 /* From XDP: is the connection still there? If so, its timeout begins anew. */
-static __always_inline int ct_refresh(struct xdp_md *ctx, const struct xgw_flow_key *key, __u16 zone)
+static __noinline __attribute__((unused)) int ct_refresh(struct xdp_md *ctx, const struct xgw_flow_key *key,
+							 __u16 zone)
 {
 	struct bpf_sock_tuple tuple = {};
 	struct bpf_ct_opts___xgw opts;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * ARP on a tunnel without a fixed remote. IP packets leave by a route that names the tunnel endpoint; ARP has no route,
- * and the kernel would drop its replies and its timed probes. So every ARP packet is told the endpoint that the tenant's
- * routes give for the address it is meant for.
+ * ARP on a tunnel without a fixed remote. IP packets leave by a route that names the tunnel endpoint; ARP has
+ * no route, and the kernel would drop its replies and its timed probes. So every ARP packet is told the
+ * endpoint that the tenant's routes give for the address it is meant for.
  */
 #ifndef XGW_ENDPOINT_H
 #define XGW_ENDPOINT_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The learner: what leaves the NIC is the kernel's answer. Conntrack says which packet it answers, and the two together
- * are a flow. Anything out of the ordinary is not learned, and so stays the kernel's.
+ * The learner: what leaves the NIC is the kernel's answer. Conntrack says which packet it answers, and the
+ * two together are a flow. Anything out of the ordinary is not learned, and so stays the kernel's.
  */
 #ifndef XGW_LEARN_H
 #define XGW_LEARN_H
@@ -18,7 +18,7 @@
 struct departure {
 	struct xgw_encap encap;
 	struct xgw_tuple tuple; /* inner, as it leaves */
-	__u32 id; /* tenant */
+	__u32 id;		/* tenant */
 	__u16 zone;
 	__be32 endpoint; /* outer destination */
 };
@@ -39,9 +39,9 @@ static __always_inline int parse_departure(struct __sk_buff *skb, struct departu
 		return -1;
 	if (bpf_skb_load_bytes(skb, 0, outer, sizeof(*outer)))
 		return -1;
-	if (outer->eth.h_proto != bpf_htons(ETH_P_IP) || outer->ip.protocol != IPPROTO_GRE || outer->ip.version != 4 ||
-	    outer->ip.ihl != 5 || is_fragment(outer->ip.frag_off) || !(outer->ip.frag_off & bpf_htons(0x4000)) ||
-	    outer->gre.flags != GRE_KEY_ONLY)
+	if (outer->eth.h_proto != bpf_htons(ETH_P_IP) || outer->ip.protocol != IPPROTO_GRE ||
+	    outer->ip.version != 4 || outer->ip.ihl != 5 || is_fragment(outer->ip.frag_off) ||
+	    !(outer->ip.frag_off & bpf_htons(0x4000)) || outer->gre.flags != GRE_KEY_ONLY)
 		return -1; /* without DF a constant id would not do (RFC 6864) */
 	if (outer->gre.protocol == bpf_htons(ETH_P_TEB)) {
 		wrap = XGW_WRAP_GRETAP;
@@ -96,8 +96,10 @@ static __always_inline void finish_template(struct xgw_encap *encap)
 	encap->ip_sum = sum_fold(sum);
 }
 
-/* The connection that sent this packet, as a referenced conntrack entry, and the direction of its other side's tuple. */
-static __always_inline struct nf_conn *find_connection(struct __sk_buff *skb, const struct departure *d, __u8 *direction)
+/* The connection that sent this packet, as a referenced conntrack entry, and the direction of its other
+ * side's tuple. */
+static __always_inline struct nf_conn *find_connection(struct __sk_buff *skb, const struct departure *d,
+						       __u8 *direction)
 {
 	struct bpf_sock_tuple inverse = {};
 	struct bpf_ct_opts___xgw opts;
@@ -131,21 +133,19 @@ static __always_inline void record_connection(const struct nf_conn *ct, const st
 }
 
 /* The flow that turns `from`, as it arrived, into the departure. */
-static __always_inline void make_flow(const struct xgw_tuple *from, const struct departure *d, struct xgw_flow *flow)
+static __always_inline void make_flow(const struct xgw_tuple *from, const struct departure *d,
+				      struct xgw_flow *flow)
 {
 	const struct xgw_tuple *to = &d->tuple;
 	__u32 addresses = sum_address(~from->saddr) + sum_address(~from->daddr) + sum_address(to->saddr) +
 			  sum_address(to->daddr);
-	__u32 ports = (__u16)~from->sport + (__u16)~from->dport + to->sport + to->dport;
 
 	flow->saddr = to->saddr;
 	flow->daddr = to->daddr;
 	flow->sport = to->sport;
 	flow->dport = to->dport;
 	flow->ip_delta = sum_fold(addresses + (__u16)~bpf_htons(0x0100)); /* the TTL is a word's first byte */
-	flow->l4_delta = sum_fold(addresses + ports);
 	flow->tenant = d->id;
-	flow->zone = d->zone;
 	flow->checked = bpf_jiffies64();
 }
 
@@ -155,19 +155,27 @@ static __always_inline int is_same(const struct xgw_flow *a, const struct xgw_fl
 	       a->encap == b->encap && a->generation == b->generation;
 }
 
+/* A function of its own for the sake of the stack. */
+static __noinline int is_known(const struct xgw_flow_key *key, const struct xgw_flow *flow)
+{
+	struct xgw_flow known;
+
+	return flow_lookup(key, &known) && is_same(&known, flow);
+}
+
 static __always_inline void add_flow(const struct xgw_tuple *from, const struct departure *d, __u8 direction,
 				     __u32 generation)
 {
 	struct xgw_flow_key key = {
-		.realm = d->encap.realm, /* both sides of a tunnelled tenant come under its key */
-		.saddr = from->saddr,
-		.daddr = from->daddr,
-		.sport = from->sport,
-		.dport = from->dport,
-		.protocol = from->protocol,
-		.wrap = d->encap.wrap,
+	    .realm = d->encap.realm, /* both sides of a tunnelled tenant come under its key */
+	    .saddr = from->saddr,
+	    .daddr = from->daddr,
+	    .sport = from->sport,
+	    .dport = from->dport,
+	    .protocol = from->protocol,
+	    .wrap = d->encap.wrap,
 	};
-	struct xgw_flow flow = {}, *known;
+	struct xgw_flow flow = {};
 	int encap = encap_intern(&d->encap);
 
 	if (encap < 0)
@@ -175,9 +183,8 @@ static __always_inline void add_flow(const struct xgw_tuple *from, const struct 
 	make_flow(from, d, &flow);
 	flow.encap = encap;
 	flow.generation = generation;
-	flow.flags = direction ? XGW_FLOW_REPLY : 0;
-	known = flow_lookup(&key);
-	if (known && is_same(known, &flow))
+	flow.key.flags = direction ? XGW_FLOW_REPLY : 0;
+	if (is_known(&key, &flow))
 		return;
 	if (!flow_insert(&key, &flow))
 		emit(XGW_EVENT_FLOW_BORN, XGW_REASON_NO_FLOW, &key, d->id, d->endpoint);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * From bytes to headers. Everything is at a fixed offset, because a packet with IP options, VLAN tags or optional GRE
- * fields is the kernel's: what a function cannot place it declines with the reason, and never drops.
+ * From bytes to headers. Everything is at a fixed offset, because a packet with IP options, VLAN tags or
+ * optional GRE fields is the kernel's: what a function cannot place it declines with the reason, and never
+ * drops.
  */
 #ifndef XGW_PARSE_H
 #define XGW_PARSE_H
@@ -38,17 +39,17 @@ struct outer {
 	struct gre_header gre;
 } __attribute__((packed));
 
-#define GRE_INNER_OFFSET (sizeof(struct outer)) /* 42 */
+#define GRE_INNER_OFFSET (sizeof(struct outer))		  /* 42 */
 #define GRETAP_INNER_OFFSET (GRE_INNER_OFFSET + ETH_HLEN) /* 56 */
-#define IP_OFFSET_MASK 0x3fff /* fragment offset and MF */
+#define IP_OFFSET_MASK 0x3fff				  /* fragment offset and MF */
 
 /* A packet as it arrived. */
 struct arrival {
 	struct xgw_flow_key key;
-	__be32 peer; /* outer source */
-	__u32 inner; /* offset of the inner IP header */
+	__be32 peer;  /* outer source */
+	__u32 inner;  /* offset of the inner IP header */
 	__u32 length; /* inner total length, host byte order */
-	__u32 end; /* of the outer IP packet, bytes from the start of the frame; what follows is padding */
+	__u32 end;    /* of the outer IP packet, bytes from the start of the frame; what follows is padding */
 	__u8 outer_tos;
 	__u8 tcp_flags; /* the byte with FIN, SYN, RST; 0 for UDP */
 };
@@ -59,8 +60,9 @@ static __always_inline int is_fragment(__be16 frag_off)
 }
 
 /*
- * GRE for us with something extra in the headers. Only the key is looked for, so that these packets are admitted as any
- * other. A fragment that is not the first has none; it is of no use without the first, and that is judged.
+ * GRE for us with something extra in the headers. Only the key is looked for, so that these packets are
+ * admitted as any other. A fragment that is not the first has none; it is of no use without the first, and
+ * that is judged.
  */
 static __always_inline enum xgw_reason parse_unusual(void *data, void *end, struct arrival *a)
 {
@@ -124,14 +126,35 @@ static __always_inline enum xgw_reason parse_outer(void *data, void *end, struct
 	}
 }
 
+/*
+ * Writes a key in the words in which it is compared: what is stored in halves and loaded whole a moment later
+ * waits for the store.
+ */
+static __always_inline void set_tuple(struct xgw_flow_key *key, const __be32 *addresses, const void *ports,
+				      __u8 protocol)
+{
+	union {
+		struct {
+			__u32 ports;
+			__u32 realm;
+		};
+		__u64 word;
+	} transport = {{*(const __u32 *)ports, key->realm}};
+	union {
+		__u8 bytes[4];
+		__u32 word;
+	} kind = {{protocol, key->wrap, 0, 0}};
+
+	*(__u64 *)&key->saddr = *(const __u64 *)addresses;
+	*(__u64 *)&key->sport = transport.word;
+	*(__u32 *)&key->protocol = kind.word;
+}
+
 /* The inner tuple, at a constant offset so that the verifier sees constant offsets. */
 static __always_inline enum xgw_reason parse_inner_at(void *data, void *end, __u32 offset, struct arrival *a)
 {
 	struct iphdr *ip = data + offset;
-	struct {
-		__be16 source;
-		__be16 dest;
-	} *ports = (void *)(ip + 1);
+	void *ports = ip + 1;
 
 	if ((void *)(ip + 1) > end || ip->version != 4 || ip->ihl < 5)
 		return XGW_REASON_MALFORMED;
@@ -150,16 +173,12 @@ static __always_inline enum xgw_reason parse_inner_at(void *data, void *end, __u
 			return XGW_REASON_MALFORMED;
 		a->tcp_flags = ((__u8 *)tcp)[13];
 	} else if (ip->protocol == IPPROTO_UDP) {
-		if ((void *)ports + sizeof(struct udphdr) > end || a->length < sizeof(*ip) + sizeof(struct udphdr))
+		if (ports + sizeof(struct udphdr) > end || a->length < sizeof(*ip) + sizeof(struct udphdr))
 			return XGW_REASON_MALFORMED;
 	} else {
 		return XGW_REASON_NOT_TCP_UDP;
 	}
-	a->key.saddr = ip->saddr;
-	a->key.daddr = ip->daddr;
-	a->key.sport = ports->source;
-	a->key.dport = ports->dest;
-	a->key.protocol = ip->protocol;
+	set_tuple(&a->key, &ip->saddr, ports, ip->protocol);
 	return XGW_GO_ON;
 }
 

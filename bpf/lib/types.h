@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Types that user space reads by BTF and that no map has: the compiler leaves out what no global object is of. */
+/* Types that user space reads by BTF and that no map has: the compiler leaves out what no global object is
+ * of. */
 #ifndef XGW_TYPES_H
 #define XGW_TYPES_H
 

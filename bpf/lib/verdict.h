@@ -4,17 +4,18 @@
 #define XGW_VERDICT_H
 
 #include "../maps.h"
+#include "events.h"
 
-/* Tenant 0 stands for "no tenant". */
-static __always_inline void count(__u32 tenant, enum xgw_reason reason, __u64 bytes)
+/* How many of the kind this CPU has seen. Tenant 0 stands for "no tenant". */
+static __always_inline __u64 count(__u32 tenant, enum xgw_reason reason, __u64 bytes)
 {
 	__u32 slot = tenant * XGW_REASON_SLOTS + reason;
 	struct xgw_counter *counter = bpf_map_lookup_elem(&stats, &slot);
 
-	if (counter) {
-		counter->packets++;
-		counter->bytes += bytes;
-	}
+	if (!counter)
+		return 0;
+	counter->bytes += bytes;
+	return ++counter->packets;
 }
 
 static __always_inline int pass(__u32 tenant, enum xgw_reason reason, __u64 bytes)
@@ -23,9 +24,14 @@ static __always_inline int pass(__u32 tenant, enum xgw_reason reason, __u64 byte
 	return XDP_PASS;
 }
 
-static __always_inline int drop(__u32 tenant, enum xgw_reason reason, __u64 bytes)
+/* Some drops are told as events: the counts say which, so that the first of a kind always is. */
+static __always_inline int drop(__u32 tenant, enum xgw_reason reason, __u64 bytes,
+				const struct xgw_flow_key *key, __be32 peer)
 {
-	count(tenant, reason, bytes);
+	__u64 packets = count(tenant, reason, bytes);
+
+	if (drop_event_every && !((packets - 1) & (drop_event_every - 1)))
+		emit(XGW_EVENT_DROP, reason, key, tenant, peer);
 	return XDP_DROP;
 }
 

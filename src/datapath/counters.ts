@@ -1,7 +1,8 @@
 /** What the programs have counted, and which flows they follow. */
 
 import { BpfMap } from "libbpf-ts";
-import { readU32, readU64, u32 } from "./layout.js";
+import { flowOffsets, flowsIn } from "./flow-table.js";
+import { readU16, readU64, u32 } from "./layout.js";
 import type { Pins } from "./pins.js";
 import { reasonSlots, reasons } from "./reasons.js";
 
@@ -28,17 +29,18 @@ export function readReasons(pins: Pins, tenants: readonly number[]): Map<number,
   return result;
 }
 
-/** Offset of the tenant in struct xgw_flow, a 16-bit number. */
-const flowTenantWord = 7;
+/** Half a megabyte. */
+const bucketsAtOnce = 256;
 
 /** Tenant id -> flows in the flow map, stale ones of an older generation included. */
 export function countFlows(pins: Pins): Map<number, number> {
   const counts = new Map<number, number>();
   if (!pins.hasMap("flows")) return counts;
   using flows = BpfMap.openPinned(pins.map("flows"));
-  for (const [, value] of flows.entries()) {
-    const tenant = readU32(value, flowTenantWord) & 0xffff;
-    counts.set(tenant, (counts.get(tenant) ?? 0) + 1);
-  }
+  for (const { values } of flows.batches({ size: bucketsAtOnce }))
+    for (const flow of flowsIn(values)) {
+      const tenant = readU16(flow, flowOffsets.tenant);
+      counts.set(tenant, (counts.get(tenant) ?? 0) + 1);
+    }
   return counts;
 }

@@ -34,6 +34,10 @@ export function readU32(buffer: Buffer, word: number): number {
   return littleEndian ? buffer.readUInt32LE(word * 4) : buffer.readUInt32BE(word * 4);
 }
 
+export function readU16(buffer: Buffer, offset: number): number {
+  return littleEndian ? buffer.readUInt16LE(offset) : buffer.readUInt16BE(offset);
+}
+
 export function readU64(buffer: Buffer, offset: number): bigint {
   return littleEndian ? buffer.readBigUInt64LE(offset) : buffer.readBigUInt64BE(offset);
 }

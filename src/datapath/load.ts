@@ -55,6 +55,7 @@ function loadObject(
     underlay_address: addressBytes(constants.underlayAddress),
     tcp_timeout_ms: u32(constants.tcpTimeoutMs),
     udp_timeout_ms: u32(constants.udpTimeoutMs),
+    flow_seed: flowSeed(pins.instance),
   };
   for (const { name } of object.variables) {
     const value = variables[name];
@@ -69,6 +70,15 @@ function loadObject(
   }
   for (const name of maps) if (!pins.hasMap(name)) object.map(name).pin(pins.map(name));
   for (const name of programs) object.program(name).pin(pins.program(fingerprint, name));
+}
+
+/**
+ * For the hash of the flow table, so that nobody outside can know which flows share a bucket. The same as long as the
+ * pinned table lives, which is until the machine boots again.
+ */
+function flowSeed(instance: string): Buffer {
+  const boot = readFileSync("/proc/sys/kernel/random/boot_id");
+  return createHash("sha256").update(boot).update(instance).digest().subarray(0, 8);
 }
 
 function reuseMap(object: BpfObject, pins: Pins, name: string): void {

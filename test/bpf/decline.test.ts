@@ -247,7 +247,7 @@ describe("a closing TCP connection", () => {
 it("a declined packet leaves the flow's counts alone", () => {
   const { original } = world.establish();
   datapath.receive(original.arrives({ ttl: 1 }));
-  expect(datapath.flows.get(original.key)?.packets).toBe(0n);
+  expect(datapath.flows.get(original.key)?.packets).toBe(0);
 });
 
 it("a gretap tenant's key in a packet of plain GRE finds no flow", () => {

@@ -1,7 +1,8 @@
 // The gateway's own handling of maps, programs and attachments, under an instance name of the test's.
 import { existsSync, readdirSync } from "node:fs";
-import { BpfMap, BpfObject, BpfProgram, inNetNamespace, queryXdp, setXdp, TypedMap } from "libbpf-ts";
+import { BpfMap, BpfObject, BpfProgram, inNetNamespace, queryXdp, setXdp } from "libbpf-ts";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
+import { flowBytes, flowOffsets } from "../../src/datapath/flow-table.js";
 import { readU32, u32 } from "../../src/datapath/layout.js";
 import type { Desired } from "../../src/model/desired.js";
 import type { Attachment, Entry } from "../../src/plan/state.js";
@@ -54,7 +55,18 @@ describe("loading", () => {
   beforeEach(() => load.loadDatapath(pins, fingerprint, constants));
 
   it("pins every map and program under the instance", () => {
-    const maps = ["conntrack", "encaps", "endpoints", "events", "flows", "generations", "nics", "peers", "public_ips"];
+    const maps = [
+      "conntrack",
+      "encaps",
+      "endpoints",
+      "events",
+      "flow_locks",
+      "flows",
+      "generations",
+      "nics",
+      "peers",
+      "public_ips",
+    ];
     expect({
       maps: readdirSync(`${pins.root}/maps`).sort(),
       fingerprints: pins.fingerprints(),
@@ -216,13 +228,17 @@ describe("counters", () => {
 
   it("count flows by tenant", () => {
     load.loadDatapath(pins, fingerprint, constants);
-    using flows = TypedMap.openPinned<Record<string, number>, Record<string, number>>(pins.map("flows"));
-    for (const [sport, tenant] of [
-      [1, 1],
-      [2, 1],
-      [3, 8191],
-    ] as const)
-      flows.set({ sport }, { tenant, zone: 0xffff, peer: 0xffff_ffff });
+    using flows = BpfMap.openPinned(pins.map("flows"));
+    for (const [bucket, way, tenant] of [
+      [0, 0, 1],
+      [0, 31, 1],
+      [flows.maxEntries - 1, 7, 8191],
+    ] as const) {
+      const lines = flows.get(u32(bucket)) ?? Buffer.alloc(0);
+      lines.fill(0xff, way * flowBytes, (way + 1) * flowBytes);
+      lines.writeUInt16LE(tenant, way * flowBytes + flowOffsets.tenant);
+      flows.set(u32(bucket), lines);
+    }
     expect(counters.countFlows(pins)).toEqual(
       new Map([
         [1, 2],

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import {
   BpfObject,
   type BpfProgram,
+  type Btf,
   type Codec,
   codecOf,
   inNetNamespace,
@@ -14,18 +15,8 @@ import {
 } from "libbpf-ts";
 import { addressBytes, readU32, u32 } from "../../../src/datapath/layout.js";
 import { reasonSlots, reasons } from "../../../src/datapath/reasons.js";
-import type {
-  Connection,
-  ConnectionKey,
-  Counter,
-  Encap,
-  EndpointKey,
-  Event,
-  Flow,
-  FlowKey,
-  PeerKey,
-  Tenant,
-} from "./types.js";
+import { FlowTable } from "./flows.js";
+import type { Connection, ConnectionKey, Counter, Encap, EndpointKey, Event, PeerKey, Tenant } from "./types.js";
 
 export const objectFile = (name: string) => fileURLToPath(new URL(`../../../dist/bpf/${name}`, import.meta.url));
 
@@ -54,6 +45,8 @@ export const underlayAddress = "172.168.0.1";
 export const tcpTimeoutSeconds = 5000;
 export const udpTimeoutSeconds = 300;
 
+/** Buckets of the flow table. */
+const flowEntries = 256;
 /** Room for tenant ids 0 to 7. */
 const statsEntries = 8 * reasonSlots;
 
@@ -64,7 +57,7 @@ export class Datapath implements Disposable {
   readonly peers: TypedMap<PeerKey, number>;
   readonly endpoints: TypedMap<EndpointKey, number>;
   readonly tunnels: TypedMap<number, number>;
-  readonly flows: TypedMap<FlowKey, Flow>;
+  readonly flows: FlowTable;
   readonly encaps: TypedMap<number, Encap>;
   readonly generations: TypedMap<number, number>;
   readonly connections: TypedMap<ConnectionKey, Connection>;
@@ -82,7 +75,7 @@ export class Datapath implements Disposable {
     this.#tc.load();
     this.tenants = this.#xdp.typedMap("tenants");
     this.peers = this.#xdp.typedMap("peers");
-    this.flows = this.#xdp.typedMap("flows");
+    this.flows = new FlowTable(this.#xdp.map("flows"), this.#xdp.btf as Btf);
     this.encaps = this.#xdp.typedMap("encaps");
     this.generations = this.#xdp.typedMap("generations");
     this.connections = this.#xdp.typedMap("conntrack");
@@ -177,8 +170,9 @@ export class Datapath implements Disposable {
   clear(): void {
     if (this.#learned) this.freeEncaps(this.encapsInUse());
     this.#learned = false;
-    for (const map of [this.tenants, this.peers, this.flows, this.connections, this.endpoints, this.tunnels, this.nics])
+    for (const map of [this.tenants, this.peers, this.connections, this.endpoints, this.tunnels, this.nics])
       for (const key of [...map.keys()]) (map as TypedMap).delete(key);
+    this.flows.clear();
     for (const tenant of [1, 2, 3]) this.generations.set(tenant, 0);
     this.events();
   }
@@ -206,12 +200,13 @@ function prepare(file: string): BpfObject {
     tcp_timeout_ms: u32(tcpTimeoutSeconds * 1000),
     udp_timeout_ms: u32(udpTimeoutSeconds * 1000),
     drop_event_every: u32(1),
+    flow_buckets: u32(flowEntries),
   };
   for (const { name } of object.variables) {
     const value = constants[name];
     if (value) object.setVariable(name, value);
   }
-  const sizes: Record<string, number> = { flows: 8192, conntrack: 8192, stats: statsEntries };
+  const sizes: Record<string, number> = { flows: flowEntries, conntrack: 8192, stats: statsEntries };
   for (const { name } of object.maps) {
     const size = sizes[name];
     if (size !== undefined) object.resizeMap(name, size);

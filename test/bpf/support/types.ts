@@ -40,15 +40,13 @@ export interface Flow {
   readonly sport: number;
   readonly dport: number;
   readonly ip_delta: number;
-  readonly l4_delta: number;
   readonly encap: number;
   readonly generation: number;
   readonly peer: number;
   readonly tenant: number;
-  readonly zone: number;
   readonly checked: number;
   readonly flags: number;
-  readonly packets: bigint;
+  readonly packets: number;
   readonly bytes: bigint;
 }
 

@@ -173,20 +173,17 @@ export class Direction {
     const [from, to] = this.fields.arrivesAs;
     const [newFrom, newTo] = this.fields.leavesAs;
     const addresses = [...negated(from.address, to.address), ...words(newFrom.address), ...words(newTo.address)];
-    const ports = [negate(from.port), negate(to.port), newFrom.port, newTo.port];
     const { protocol: _, ...leaves } = tupleOf(this.fields.protocol, this.fields.leavesAs);
     return {
       ...leaves,
       ip_delta: inMemory(sum([...addresses, negate(0x0100)])),
-      l4_delta: inMemory(sum([...addresses, ...ports])),
       encap,
       generation: 0,
       peer: addressNumber(this.fields.arrivesBy.endpoint),
       tenant: this.fields.arrivesBy.tenant.id,
-      zone: this.fields.arrivesBy.tenant.zone,
       checked: jiffies(),
       flags: this.fields.reply ? 1 : 0,
-      packets: 0n,
+      packets: 0,
       bytes: 0n,
       ...changes,
     };

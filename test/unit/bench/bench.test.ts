@@ -1,0 +1,77 @@
+// The benchmark's arithmetic: what it makes of figures, and which of them it calls slower.
+import { describe, expect, it } from "vitest";
+import { parseBenchArgs, UsageError } from "../../../bench/args.js";
+import { compare, formatChanges } from "../../../bench/compare.js";
+import { faultOf, frame } from "../../../bench/frame.js";
+import { gatesOf, isMet } from "../../../bench/gates.js";
+import type { Result } from "../../../bench/measure.js";
+import { names } from "../../../bench/names.js";
+import type { Results } from "../../../bench/results.js";
+import { spreadOf } from "../../../bench/stats.js";
+
+function result(name: string, flows: number, ns: number): Result {
+  const spread = spreadOf([ns, ns + 1, ns + 2]);
+  return { name, flows, least: ns, net: spread, total: spread, baseline: spread };
+}
+
+const run = (...programs: Result[]) => ({ programs }) as unknown as Results;
+
+describe("a spread", () => {
+  it("has its quartiles between the ranks", () => {
+    expect(spreadOf([5, 1, 3, 2])).toEqual({ min: 1, q1: 1.75, median: 2.5, q3: 3.5, max: 5, rounds: 4 });
+  });
+});
+
+describe("a comparison", () => {
+  const verdict = (name: string, before: number, after: number) =>
+    compare(run(result(name, 1, before)), run(result(name, 1, after)))[0]?.verdict;
+
+  it("flags what got slower", () => {
+    expect(verdict(names.miss, 50, 60)).toBe("slower");
+    expect(formatChanges(compare(run(result(names.miss, 1, 50)), run(result(names.miss, 1, 60))))).toContain("SLOWER");
+  });
+
+  it("tells what got faster", () => {
+    expect(verdict(names.miss, 60, 50)).toBe("faster");
+  });
+
+  it("lets a few nanoseconds be", () => {
+    expect([verdict(names.miss, 10, 12), verdict(names.miss, 100, 108)]).toEqual(["same", "same"]);
+  });
+
+  it("judges no yardstick: there the machine has changed", () => {
+    expect(verdict(names.line, 100, 200)).toBe("yardstick");
+  });
+
+  it("leaves out what only one of the two has", () => {
+    expect(compare(run(result(names.miss, 1, 1)), run(result(names.miss, 65_536, 1)))).toEqual([]);
+  });
+});
+
+describe("gates", () => {
+  it("are met by what is as fast as wanted, and not by what was not measured", () => {
+    const gates = gatesOf([result(names.establishedTcp, 1, 40)]);
+    expect(gates.map((gate) => isMet(gate))).toEqual([true, ...Array(gates.length - 1).fill(false)]);
+  });
+});
+
+describe("a frame", () => {
+  it("that was not rewritten is found out", () => {
+    expect(faultOf(frame({ wrap: "gretap", protocol: "tcp" }), "gretap", "tcp", 0, 1000)).toBe("outer headers");
+  });
+});
+
+describe("arguments", () => {
+  it("are a quick run's", () => {
+    expect(parseBenchArgs(["--quick", "--output", "x.json"])).toMatchObject({ quick: true, output: "x.json" });
+  });
+
+  it("compare two files and no fewer", () => {
+    expect(parseBenchArgs(["--compare", "a", "b"]).compare).toEqual(["a", "b"]);
+    expect(() => parseBenchArgs(["--compare", "a"])).toThrow(UsageError);
+  });
+
+  it("that nobody knows are refused", () => {
+    expect(() => parseBenchArgs(["--fast"])).toThrow(UsageError);
+  });
+});
