@@ -105,6 +105,10 @@ export function prepare(generator: Generator, peer: Peer | undefined): Bench {
   const missing: FrameOptions = { wrap: "gre", protocol: "tcp" };
   const cases = [
     ...primitives(object, generator),
+    ...flowCounts.map((flows) => ({
+      ...{ name: names.table, program: own.lookup, verdict: xdp.tx },
+      traffic: trafficOf(udp, flows),
+    })),
     ...flowCounts.flatMap((flows) => [
       established(names.establishedTcp, own, tcp, flows),
       established(names.establishedUdp, own, udp, flows),

@@ -20,6 +20,8 @@ export class Datapath {
   readonly #filler: BpfObject;
   readonly #departure: BpfMap;
   readonly program: BpfProgram;
+  /** The flow table's lookup alone, for flows of the kind that was filled in last. */
+  readonly lookup: BpfProgram;
 
   /** `flows`: how many the table has room for. */
   constructor(
@@ -44,6 +46,7 @@ export class Datapath {
       reuse,
       variables: { flow_buckets: buckets },
     });
+    this.lookup = this.#filler.program("look_up");
     this.#departure = this.#filler.map("departure");
     this.#object.map("tenants").set(u32(tenantKey), u32(tenantId, zone, 0, 0, 0, wraps.gretap, 1400, 0, 0, 0));
     this.#object.map("peers").set(Buffer.concat([u32(tenantId), ipv4(endpoints.from)]), u32(1));

@@ -2,6 +2,7 @@
 export const names = {
   parse: "parse alone",
   hash: "HASH lookup",
+  table: "flow table lookup",
   line: "one cache line, pointer chase",
   counter: "per-CPU counter",
   rewrite: "rewriting all headers",

@@ -63,6 +63,30 @@ int fill(struct xdp_md *ctx)
 	return XDP_TX;
 }
 
+/* Looks up the flow of the packet at hand, without reading the packet. */
+SEC("xdp")
+int look_up(struct xdp_md *ctx)
+{
+	struct bench_state *state = bench_state();
+	struct bench_departure *wanted;
+	struct xgw_flow flow = {};
+	struct xgw_flow_key key = {};
+	__u32 zero = 0;
+
+	(void)ctx;
+	wanted = bpf_map_lookup_elem(&departure, &zero);
+	if (!state || !wanted)
+		return XDP_ABORTED;
+	key.saddr = bench_saddr(state->number);
+	key.daddr = wanted->daddr;
+	key.sport = bench_sport(state->number);
+	key.dport = wanted->dport;
+	key.realm = wanted->realm;
+	key.protocol = wanted->protocol;
+	key.wrap = wanted->wrap;
+	return flow_lookup(&key, &flow) && flow.saddr ? XDP_TX : XDP_ABORTED;
+}
+
 char _license[] SEC("license") = "GPL";
 
 #endif
