@@ -5,6 +5,7 @@
 
 #include "../../bpf/maps.h"
 #include "../../bpf/lib/config.h"
+#include "../../bpf/lib/flow_key.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -49,19 +50,6 @@ static __always_inline int flow_insert(const struct xgw_flow_key *key, const str
 static __always_inline int flow_delete(const struct xgw_flow_key *key)
 {
 	return bpf_map_delete_elem(&stock_flows, key);
-}
-
-static __always_inline void flow_reverse_key(const struct xgw_flow_key *key, const struct xgw_flow *flow,
-					     const struct xgw_encap *encap, struct xgw_flow_key *reverse)
-{
-	__builtin_memset(reverse, 0, sizeof(*reverse));
-	reverse->realm = encap->realm;
-	reverse->saddr = flow->daddr;
-	reverse->daddr = flow->saddr;
-	reverse->sport = flow->dport;
-	reverse->dport = flow->sport;
-	reverse->protocol = key->protocol;
-	reverse->wrap = encap->wrap;
 }
 
 #endif
