@@ -46,8 +46,7 @@ int xgw_xdp(struct xdp_md *ctx)
 	tenant = flow.tenant;
 	reason = forward(ctx, &a, place, &flow, bytes, &action);
 	if (reason == XGW_REASON_GENERATION || reason == XGW_REASON_TEMPLATE)
-		return admit(&a, reason,
-			     bytes); /* the flow is no answer any more: not to who may send, either */
+		return admit(&a, reason, bytes); /* the flow is no answer any more: not to who may send, either */
 	if (reason == XGW_REASON_STRANGER)
 		return drop(tenant, reason, bytes, &a.key, a.peer);
 	count(tenant, reason, bytes);

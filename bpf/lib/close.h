@@ -57,8 +57,7 @@ static __always_inline void close_connection(const struct xgw_flow_key *key, con
 		__u32 closing = 0;
 
 		if (tcp_flags & XGW_TCP_FIN)
-			closing |=
-			    flow->key.flags & XGW_FLOW_REPLY ? XGW_CLOSING_REPLY : XGW_CLOSING_ORIGINAL;
+			closing |= flow->key.flags & XGW_FLOW_REPLY ? XGW_CLOSING_REPLY : XGW_CLOSING_ORIGINAL;
 		if (tcp_flags & XGW_TCP_RST)
 			closing |= XGW_CLOSING_RESET;
 		__sync_fetch_and_or(&connection->closing, closing);

@@ -76,9 +76,8 @@ struct bpf_ct_opts___xgw {
 	__u8 reserved[3];
 };
 
-extern struct nf_conn *bpf_skb_ct_lookup(struct __sk_buff *skb, struct bpf_sock_tuple *tuple,
-					 __u32 tuple_size, struct bpf_ct_opts___xgw *opts,
-					 __u32 opts_size) __ksym;
+extern struct nf_conn *bpf_skb_ct_lookup(struct __sk_buff *skb, struct bpf_sock_tuple *tuple, __u32 tuple_size,
+					 struct bpf_ct_opts___xgw *opts, __u32 opts_size) __ksym;
 extern struct nf_conn *bpf_xdp_ct_lookup(struct xdp_md *ctx, struct bpf_sock_tuple *tuple, __u32 tuple_size,
 					 struct bpf_ct_opts___xgw *opts, __u32 opts_size) __ksym;
 extern int bpf_ct_change_timeout(struct nf_conn *ct, __u32 timeout_ms) __ksym;
@@ -138,8 +137,7 @@ static __always_inline void ct_tuple(const struct nf_conn *ct, int direction, st
 }
 
 /* From XDP: is the connection still there? If so, its timeout begins anew. */
-static __noinline __attribute__((unused)) int ct_refresh(struct xdp_md *ctx, const struct xgw_flow_key *key,
-							 __u16 zone)
+static __noinline __attribute__((unused)) int ct_refresh(struct xdp_md *ctx, const struct xgw_flow_key *key, __u16 zone)
 {
 	struct bpf_sock_tuple tuple = {};
 	struct bpf_ct_opts___xgw opts;

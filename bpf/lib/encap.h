@@ -63,8 +63,7 @@ static __noinline __attribute__((unused)) int encap_intern(const struct xgw_enca
 			slot->mtu = wanted->mtu;
 			slot->ip_sum = wanted->ip_sum;
 			__builtin_memcpy(slot->header, wanted->header, XGW_ENCAP_MAX);
-			__sync_lock_test_and_set(&slot->state,
-						 ENCAP_READY); /* a full barrier: contents first */
+			__sync_lock_test_and_set(&slot->state, ENCAP_READY); /* a full barrier: contents first */
 			return id;
 		}
 		if (*(volatile __u32 *)&slot->state == ENCAP_READY && encap_equal(slot, wanted))
@@ -90,8 +89,8 @@ static __always_inline void copy_header(void *to, const void *from, __u32 length
  * 3168 section 9.1). `inner_length`: of the inner IP packet, bytes. 0, or negative when the packet is too
  * short, which it is not.
  */
-static __always_inline int encap_write(void *data, void *end, const struct xgw_encap *encap,
-				       __u32 inner_length, __u8 inner_tos)
+static __always_inline int encap_write(void *data, void *end, const struct xgw_encap *encap, __u32 inner_length,
+				       __u8 inner_tos)
 {
 	const struct outer *from = (const struct outer *)encap->header;
 	struct outer *outer = data;

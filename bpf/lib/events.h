@@ -7,8 +7,8 @@
 #include "../maps.h"
 #include "config.h"
 
-static __always_inline void emit(enum xgw_event_kind kind, enum xgw_reason reason,
-				 const struct xgw_flow_key *key, __u32 tenant, __be32 peer)
+static __always_inline void emit(enum xgw_event_kind kind, enum xgw_reason reason, const struct xgw_flow_key *key,
+				 __u32 tenant, __be32 peer)
 {
 	struct xgw_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 

@@ -107,8 +107,8 @@ static __always_inline int flow_read(const struct xgw_flow *place, const struct 
 }
 
 /* The way that has it, other than the home; or FLOW_NOWHERE. */
-static __noinline __attribute__((unused)) int
-flow_search(struct xgw_flow_bucket *bucket, const struct xgw_flow_key *key, struct xgw_flow *copy)
+static __noinline __attribute__((unused)) int flow_search(struct xgw_flow_bucket *bucket,
+							  const struct xgw_flow_key *key, struct xgw_flow *copy)
 {
 	struct flow_words words = flow_words(key);
 	__u32 home = flow_home(flow_hash(&words));
@@ -275,10 +275,8 @@ static __noinline __attribute__((unused)) int flow_victim(struct xgw_flow_bucket
 
 /* Puts the flow where its key is, where there is room, or, if the line is still the same, in the victim's
  * place. */
-static __noinline __attribute__((unused)) int flow_put(struct xgw_flow_bucket *bucket,
-						       const struct xgw_flow_key *key,
-						       const struct xgw_flow *flow, int victim,
-						       __u16 sequence)
+static __noinline __attribute__((unused)) int flow_put(struct xgw_flow_bucket *bucket, const struct xgw_flow_key *key,
+						       const struct xgw_flow *flow, int victim, __u16 sequence)
 {
 	struct flow_words words = flow_words(key);
 	__u64 hash = flow_hash(&words);

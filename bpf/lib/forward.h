@@ -39,8 +39,8 @@ static __always_inline enum xgw_reason check_ecn(__u8 outer_tos, __u8 inner_tos,
 }
 
 /* Asks conntrack every liveness_jiffies. */
-static __always_inline int is_alive(struct xdp_md *ctx, const struct xgw_flow_key *key,
-				    struct xgw_flow *place, const struct xgw_flow *flow)
+static __always_inline int is_alive(struct xdp_md *ctx, const struct xgw_flow_key *key, struct xgw_flow *place,
+				    const struct xgw_flow *flow)
 {
 	int zone;
 
@@ -57,9 +57,8 @@ static __always_inline int can_leave(struct xdp_md *ctx, const struct xgw_encap 
 }
 
 /* Everything that can send an established flow's packet up instead. */
-static __always_inline enum xgw_reason check_packet(struct xdp_md *ctx, const struct arrival *a,
-						    const struct iphdr *ip, struct xgw_flow *place,
-						    const struct xgw_flow *flow,
+static __always_inline enum xgw_reason check_packet(struct xdp_md *ctx, const struct arrival *a, const struct iphdr *ip,
+						    struct xgw_flow *place, const struct xgw_flow *flow,
 						    const struct xgw_encap *encap, __u8 *set_ce)
 {
 	if (unlikely(flow->generation != generation_of(flow->tenant)))
@@ -90,8 +89,7 @@ static __always_inline enum xgw_reason check_packet(struct xdp_md *ctx, const st
  * TTL. */
 static __always_inline __u32 l4_delta(const struct xgw_flow_key *key, const struct xgw_flow *flow)
 {
-	return flow->ip_delta + bpf_htons(0x0100) + (__u16)~key->sport + (__u16)~key->dport + flow->sport +
-	       flow->dport;
+	return flow->ip_delta + bpf_htons(0x0100) + (__u16)~key->sport + (__u16)~key->dport + flow->sport + flow->dport;
 }
 
 /* Addresses, ports, TTL and checksums of the inner packet, at a constant offset. */
@@ -127,8 +125,8 @@ static __always_inline int rewrite_at(void *data, void *end, __u32 offset, const
 	return 0;
 }
 
-static __always_inline int rewrite(void *data, void *end, const struct xgw_encap *encap,
-				   const struct xgw_flow_key *key, const struct xgw_flow *flow, __u8 set_ce)
+static __always_inline int rewrite(void *data, void *end, const struct xgw_encap *encap, const struct xgw_flow_key *key,
+				   const struct xgw_flow *flow, __u8 set_ce)
 {
 	if (encap->wrap == XGW_WRAP_GRETAP)
 		return rewrite_at(data, end, GRETAP_INNER_OFFSET, key, flow, set_ce);
@@ -153,9 +151,8 @@ static __always_inline int resize(struct xdp_md *ctx, int padding, int head)
  * untouched but for padding, goes to the kernel. `flow` is what was in `place`, `bytes` the
  * frame's length.
  */
-static __always_inline enum xgw_reason forward(struct xdp_md *ctx, const struct arrival *a,
-					       struct xgw_flow *place, const struct xgw_flow *flow,
-					       __u64 bytes, int *action)
+static __always_inline enum xgw_reason forward(struct xdp_md *ctx, const struct arrival *a, struct xgw_flow *place,
+					       const struct xgw_flow *flow, __u64 bytes, int *action)
 {
 	struct xgw_encap *encap = encap_get(flow->encap);
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
@@ -187,8 +184,7 @@ static __always_inline enum xgw_reason forward(struct xdp_md *ctx, const struct 
 		return XGW_REASON_FORWARDED;
 	}
 	flow_count(place, a->length);
-	*action =
-	    encap->ifindex == ctx->ingress_ifindex ? XDP_TX : bpf_redirect_map(&nics, encap->ifindex, 0);
+	*action = encap->ifindex == ctx->ingress_ifindex ? XDP_TX : bpf_redirect_map(&nics, encap->ifindex, 0);
 	return XGW_REASON_FORWARDED;
 }
 

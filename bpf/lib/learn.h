@@ -39,9 +39,9 @@ static __always_inline int parse_departure(struct __sk_buff *skb, struct departu
 		return -1;
 	if (bpf_skb_load_bytes(skb, 0, outer, sizeof(*outer)))
 		return -1;
-	if (outer->eth.h_proto != bpf_htons(ETH_P_IP) || outer->ip.protocol != IPPROTO_GRE ||
-	    outer->ip.version != 4 || outer->ip.ihl != 5 || is_fragment(outer->ip.frag_off) ||
-	    !(outer->ip.frag_off & bpf_htons(0x4000)) || outer->gre.flags != GRE_KEY_ONLY)
+	if (outer->eth.h_proto != bpf_htons(ETH_P_IP) || outer->ip.protocol != IPPROTO_GRE || outer->ip.version != 4 ||
+	    outer->ip.ihl != 5 || is_fragment(outer->ip.frag_off) || !(outer->ip.frag_off & bpf_htons(0x4000)) ||
+	    outer->gre.flags != GRE_KEY_ONLY)
 		return -1; /* without DF a constant id would not do (RFC 6864) */
 	if (outer->gre.protocol == bpf_htons(ETH_P_TEB)) {
 		wrap = XGW_WRAP_GRETAP;
@@ -133,12 +133,11 @@ static __always_inline void record_connection(const struct nf_conn *ct, const st
 }
 
 /* The flow that turns `from`, as it arrived, into the departure. */
-static __always_inline void make_flow(const struct xgw_tuple *from, const struct departure *d,
-				      struct xgw_flow *flow)
+static __always_inline void make_flow(const struct xgw_tuple *from, const struct departure *d, struct xgw_flow *flow)
 {
 	const struct xgw_tuple *to = &d->tuple;
-	__u32 addresses = sum_address(~from->saddr) + sum_address(~from->daddr) + sum_address(to->saddr) +
-			  sum_address(to->daddr);
+	__u32 addresses =
+	    sum_address(~from->saddr) + sum_address(~from->daddr) + sum_address(to->saddr) + sum_address(to->daddr);
 
 	flow->saddr = to->saddr;
 	flow->daddr = to->daddr;

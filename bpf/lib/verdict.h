@@ -25,8 +25,8 @@ static __always_inline int pass(__u32 tenant, enum xgw_reason reason, __u64 byte
 }
 
 /* Some drops are told as events: the counts say which, so that the first of a kind always is. */
-static __always_inline int drop(__u32 tenant, enum xgw_reason reason, __u64 bytes,
-				const struct xgw_flow_key *key, __be32 peer)
+static __always_inline int drop(__u32 tenant, enum xgw_reason reason, __u64 bytes, const struct xgw_flow_key *key,
+				__be32 peer)
 {
 	__u64 packets = count(tenant, reason, bytes);
 

@@ -61,8 +61,8 @@ Napi::Value dump(const Napi::CallbackInfo &info)
 	if (info[2].IsArray()) {
 		Napi::Array ids = info[2].As<Napi::Array>();
 		for (uint32_t i = 0; i < ids.Length(); i++) {
-			int rc = btf_dump__dump_type(dumper.get(),
-						     Napi::Value(ids[i]).As<Napi::Number>().Uint32Value());
+			int rc =
+			    btf_dump__dump_type(dumper.get(), Napi::Value(ids[i]).As<Napi::Number>().Uint32Value());
 			if (rc)
 				return result(env, rc);
 		}

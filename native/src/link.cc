@@ -22,8 +22,7 @@ Napi::Value create(const Napi::CallbackInfo &info)
 		options.tcx.relative_id = u32Arg(info, 5);
 		options.tcx.expected_revision = u64Arg(info, 6);
 	}
-	int fd = bpf_link_create(intArg(info, 0), intArg(info, 1), static_cast<enum bpf_attach_type>(type),
-				 &options);
+	int fd = bpf_link_create(intArg(info, 0), intArg(info, 1), static_cast<enum bpf_attach_type>(type), &options);
 	return fdResult(info.Env(), fd);
 }
 
@@ -87,8 +86,7 @@ Napi::Value programQuery(const Napi::CallbackInfo &info)
 		options.link_ids = links.data();
 		options.link_attach_flags = linkFlags.data();
 	}
-	int rc = bpf_prog_query_opts(intArg(info, 0), static_cast<enum bpf_attach_type>(u32Arg(info, 1)),
-				     &options);
+	int rc = bpf_prog_query_opts(intArg(info, 0), static_cast<enum bpf_attach_type>(u32Arg(info, 1)), &options);
 	Napi::Array out = Napi::Array::New(env, 5);
 	out.Set(0u, rc);
 	out.Set(1u, options.count);

@@ -83,15 +83,13 @@ napi_value remove(napi_env env, napi_callback_info info)
 napi_value take(napi_env env, napi_callback_info info)
 {
 	return element(env, info, [](const Arguments &a) {
-		return bpf_map_lookup_and_delete_elem_flags(a.fd, a.first, a.second,
-							    static_cast<__u64>(a.flags));
+		return bpf_map_lookup_and_delete_elem_flags(a.fd, a.first, a.second, static_cast<__u64>(a.flags));
 	});
 }
 
 napi_value nextKey(napi_env env, napi_callback_info info)
 {
-	return element(env, info,
-		       [](const Arguments &a) { return bpf_map_get_next_key(a.fd, a.first, a.second); });
+	return element(env, info, [](const Arguments &a) { return bpf_map_get_next_key(a.fd, a.first, a.second); });
 }
 
 Napi::Value create(const Napi::CallbackInfo &info)
@@ -111,9 +109,8 @@ Napi::Value create(const Napi::CallbackInfo &info)
 	options.btf_key_type_id = static_cast<__u32>(number("btfKeyTypeId"));
 	options.btf_value_type_id = static_cast<__u32>(number("btfValueTypeId"));
 	std::string name = strArg(info, 1);
-	int fd = bpf_map_create(static_cast<enum bpf_map_type>(u32Arg(info, 0)),
-				name.empty() ? nullptr : name.c_str(), u32Arg(info, 2), u32Arg(info, 3),
-				u32Arg(info, 4), &options);
+	int fd = bpf_map_create(static_cast<enum bpf_map_type>(u32Arg(info, 0)), name.empty() ? nullptr : name.c_str(),
+				u32Arg(info, 2), u32Arg(info, 3), u32Arg(info, 4), &options);
 	return fdResult(info.Env(), fd);
 }
 
@@ -146,8 +143,8 @@ Napi::Value updateBatch(const Napi::CallbackInfo &info)
 {
 	LIBBPF_OPTS(bpf_map_batch_opts, options, .elem_flags = u64Arg(info, 4));
 	__u32 count = u32Arg(info, 3);
-	int rc = bpf_map_update_batch(intArg(info, 0), bytesArg(info, 1).data, bytesArg(info, 2).data, &count,
-				      &options);
+	int rc =
+	    bpf_map_update_batch(intArg(info, 0), bytesArg(info, 1).data, bytesArg(info, 2).data, &count, &options);
 	return batchResult(info.Env(), rc, count);
 }
 

@@ -128,8 +128,7 @@ Napi::Value describe(const Napi::CallbackInfo &info)
 		__u32 size = 0;
 		const void *raw = btf__raw_data(btf, &size);
 		if (raw)
-			spec.Set("btf",
-				 Napi::Buffer<uint8_t>::Copy(env, static_cast<const uint8_t *>(raw), size));
+			spec.Set("btf", Napi::Buffer<uint8_t>::Copy(env, static_cast<const uint8_t *>(raw), size));
 	}
 	return spec;
 }
@@ -161,8 +160,8 @@ Napi::Value setMap(const Napi::CallbackInfo &info)
 		return result(info.Env(), -ENOENT);
 	std::string field = strArg(info, 2);
 	if (field == "pinPath")
-		return result(info.Env(), bpf_map__set_pin_path(
-					      map, info[3].IsString() ? strArg(info, 3).c_str() : nullptr));
+		return result(info.Env(),
+			      bpf_map__set_pin_path(map, info[3].IsString() ? strArg(info, 3).c_str() : nullptr));
 	uint32_t value = u32Arg(info, 3);
 	int rc = -EINVAL;
 	if (field == "maxEntries")

@@ -13,8 +13,7 @@ namespace
 Napi::Value mapType(const Napi::CallbackInfo &info)
 {
 	LogScope log(info.Env());
-	return result(info.Env(),
-		      libbpf_probe_bpf_map_type(static_cast<enum bpf_map_type>(u32Arg(info, 0)), nullptr));
+	return result(info.Env(), libbpf_probe_bpf_map_type(static_cast<enum bpf_map_type>(u32Arg(info, 0)), nullptr));
 }
 
 Napi::Value programType(const Napi::CallbackInfo &info)
@@ -40,9 +39,8 @@ Napi::Value programLoad(const Napi::CallbackInfo &info)
 	if (fds[1] >= 0)
 		options.fd_array = fds;
 	Bytes code = bytesArg(info, 2);
-	int fd =
-	    bpf_prog_load(static_cast<enum bpf_prog_type>(u32Arg(info, 0)), nullptr, strArg(info, 3).c_str(),
-			  static_cast<const bpf_insn *>(code.data), code.size / sizeof(bpf_insn), &options);
+	int fd = bpf_prog_load(static_cast<enum bpf_prog_type>(u32Arg(info, 0)), nullptr, strArg(info, 3).c_str(),
+			       static_cast<const bpf_insn *>(code.data), code.size / sizeof(bpf_insn), &options);
 	Napi::Array out = Napi::Array::New(info.Env(), 2);
 	out.Set(0u, fdResult(info.Env(), fd));
 	out.Set(1u, Napi::String::New(info.Env(), text.data()));
@@ -55,9 +53,8 @@ Napi::Value nameOf(const Napi::CallbackInfo &info)
 	uint32_t value = u32Arg(info, 1);
 	const char *name = kind == "map"    ? libbpf_bpf_map_type_str(static_cast<enum bpf_map_type>(value))
 			   : kind == "prog" ? libbpf_bpf_prog_type_str(static_cast<enum bpf_prog_type>(value))
-			   : kind == "link"
-			       ? libbpf_bpf_link_type_str(static_cast<enum bpf_link_type>(value))
-			       : libbpf_bpf_attach_type_str(static_cast<enum bpf_attach_type>(value));
+			   : kind == "link" ? libbpf_bpf_link_type_str(static_cast<enum bpf_link_type>(value))
+					    : libbpf_bpf_attach_type_str(static_cast<enum bpf_attach_type>(value));
 	return name ? Napi::String::New(info.Env(), name) : info.Env().Undefined();
 }
 

@@ -99,8 +99,7 @@ class RingReader : public Closable
 	{
 		auto *self = static_cast<RingReader *>(context);
 		Napi::Array &out = *self->out_;
-		out.Set(out.Length(),
-			Napi::Buffer<uint8_t>::Copy(self->env_, static_cast<uint8_t *>(data), size));
+		out.Set(out.Length(), Napi::Buffer<uint8_t>::Copy(self->env_, static_cast<uint8_t *>(data), size));
 		return out.Length() >= self->limit_ ? kEnough : 0;
 	}
 

@@ -54,8 +54,8 @@ Napi::Value clocks(const Napi::CallbackInfo &info)
 	for (clockid_t clock : {CLOCK_REALTIME, CLOCK_BOOTTIME}) {
 		timespec now = {};
 		clock_gettime(clock, &now);
-		out.Set(i++, Napi::BigInt::New(info.Env(),
-					       static_cast<int64_t>(now.tv_sec) * 1000000000 + now.tv_nsec));
+		out.Set(i++,
+			Napi::BigInt::New(info.Env(), static_cast<int64_t>(now.tv_sec) * 1000000000 + now.tv_nsec));
 	}
 	return out;
 }
