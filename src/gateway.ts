@@ -13,6 +13,7 @@ import { checkBpffs, Pins } from "./datapath/pins.js";
 import { toXgwError, XgwError } from "./errors.js";
 import { readLinks } from "./kernel/ip.js";
 import { checkHost, checkReversePathFilter, loadModules } from "./kernel/preflight.js";
+import { revokeConnections } from "./kernel/revoke.js";
 import { addSlowPath, removeDevices, removeRoutes, removeRules } from "./kernel/slow-path.js";
 import { readSysctl } from "./kernel/sysctl.js";
 import { buildDesired } from "./model/build.js";
@@ -36,6 +37,8 @@ export interface Plan {
   /** In the order in which they are to run; empty when there is nothing to do. */
   readonly steps: readonly Step[];
   readonly constants: Constants;
+  /** What the steps lead to. */
+  readonly wanted: State;
   /** What was there, which is what a failure goes back to. */
   readonly observed: State;
 }
@@ -58,7 +61,7 @@ export async function plan(config: Config): Promise<Plan> {
   const constants = await readConstants(desired);
   const wanted = render(desired, { underlayMtu: mtu, fingerprint: fingerprintOf(constants) });
   const observed = await observe(slowPath, pins, names, wanted.sysctls.keys());
-  return { desired, constants, observed, steps: diff(wanted, observed) };
+  return { desired, constants, wanted, observed, steps: diff(wanted, observed) };
 }
 
 async function observe(
@@ -70,6 +73,7 @@ async function observe(
   const entries = observeEntries(pins, names);
   return {
     ...slowPath.state,
+    keepsConnections: new Set(),
     sysctls: await observeSysctls(sysctls),
     datapaths: new Set(pins.fingerprints()),
     entries,
@@ -127,7 +131,8 @@ async function undo(failed: Plan, failure: unknown): Promise<never> {
     const pins = new Pins(desired.instance);
     const slowPath = await observeSlowPath(desired.instance);
     const now = await observe(slowPath, pins, deviceNames(slowPath.links), observed.sysctls.keys());
-    await execute({ desired, constants, observed: now, steps: diff(observed, now) });
+    const wanted = { ...observed, keepsConnections: failed.wanted.keepsConnections };
+    await execute({ desired, constants, wanted, observed: now, steps: diff(wanted, now) });
     if (observed.datapaths.size === 0) pins.removeAll();
   } catch (error) {
     const cause = toXgwError(failure);
@@ -140,7 +145,7 @@ async function undo(failed: Plan, failure: unknown): Promise<never> {
 }
 
 /** Runs the steps phase by phase; see `phaseOrder` for why in this order. */
-async function execute({ desired, steps, constants }: Plan): Promise<void> {
+async function execute({ desired, steps, constants, wanted }: Plan): Promise<void> {
   const { instance } = desired;
   const pins = new Pins(instance);
   const touched = stepsOf(steps, "generation.bump").map(({ tenant }) => tenant);
@@ -154,6 +159,7 @@ async function execute({ desired, steps, constants }: Plan): Promise<void> {
     names,
   );
   for (const { name, attachment, was } of stepsOf(steps, "attach")) attach(pins, name, attachment, was, names);
+  await revokeConnections(instance, steps, wanted.elements);
   deleteEntries(
     pins,
     stepsOf(steps, "entry.delete").map(({ entry }) => entry),

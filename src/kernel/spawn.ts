@@ -59,6 +59,11 @@ function text(chunks: Buffer[]): string {
 
 /** The Debian package that has the program. */
 function packageOf(program: string): string {
-  const packages: Record<string, string> = { ip: "iproute2", nft: "nftables", modprobe: "kmod" };
+  const packages: Record<string, string> = {
+    conntrack: "conntrack",
+    ip: "iproute2",
+    nft: "nftables",
+    modprobe: "kmod",
+  };
   return packages[program] ?? program;
 }

@@ -50,6 +50,8 @@ export function describeStep(step: Step): string {
       return `${step.was ? "~" : "+"} attach ${describeAttachment(step.attachment)}`;
     case "detach":
       return `- attachment ${step.name}`;
+    case "connections.revoke":
+      return `> connections of tenant ${step.tenant} end${step.all ? "" : " where they are no longer admitted"}`;
     case "generation.bump":
       return `> generation of tenant ${step.tenant}: its flows are decided anew`;
   }

@@ -1,6 +1,8 @@
 /** The steps from observed to desired. Pure. */
 
 import { routeTableBase } from "../model/desired.js";
+import { admissionSets } from "./admission.js";
+import { deniedMark } from "./rules.js";
 import { type Device, type Element, type Entry, type Route, type State, tenantIds } from "./state.js";
 import { phaseOrder, type Step } from "./steps.js";
 
@@ -36,11 +38,42 @@ export function diff(desired: State, observed: State): Step[] {
     ...entrySteps(desired, observed),
     ...datapathSteps(desired, observed),
   ];
-  const bumps = [...touchedTenants(desired, observed, steps)].map(
-    (tenant): Step => ({ kind: "generation.bump", tenant }),
-  );
   const order = (step: Step) => phaseOrder.indexOf(step.kind);
-  return [...steps, ...bumps].sort((a, b) => order(a) - order(b));
+  return [...steps, ...settlingSteps(desired, observed, steps)].sort((a, b) => order(a) - order(b));
+}
+
+/** What follows from the other steps for the tenants that they concern. */
+function settlingSteps(desired: State, observed: State, steps: readonly Step[]): Step[] {
+  const touched = [...touchedTenants(desired, observed, steps)];
+  return [
+    ...revocations(desired, observed, touched),
+    ...touched.map((tenant): Step => ({ kind: "generation.bump", tenant })),
+  ];
+}
+
+/** A policy's cell that comes from another rule by now takes nothing away, unless that rule denies. */
+function isTaken(now: Element, was: Element): boolean {
+  if (now.set !== "inbound" && now.set !== "outbound") return true;
+  return Number(was.value) < deniedMark && Number(now.value) >= deniedMark;
+}
+
+/** Nothing is to be revoked where nothing is taken away; a table that was lost, or a change cut short, may have had more. */
+function revocations(desired: State, observed: State, touched: readonly number[]): Step[] {
+  const { changed, removed } = difference(observed.elements, desired.elements);
+  const lost = new Set<number>();
+  const gone = new Set<number>();
+  const taken = changed.filter(([, now, was]) => isTaken(now, was)).map(([, , was]) => was);
+  for (const element of [...removed.map(([, element]) => element), ...taken]) {
+    if (element.set === "zones") gone.add(tenantOfElement(element));
+    else if (admissionSets.includes(element.set)) lost.add(tenantOfElement(element));
+  }
+  const wanted = new Set([...desired.elements.values()].filter(({ set }) => set === "zones").map(tenantOfElement));
+  return touched.flatMap((tenant): Step[] => {
+    if (gone.has(tenant) || !wanted.has(tenant)) return [{ kind: "connections.revoke", tenant, all: true }];
+    const doubtful = observed.rules === "" || observed.unsettled.has(tenant) || lost.has(tenant);
+    if (!doubtful || desired.keepsConnections.has(tenant)) return [];
+    return [{ kind: "connections.revoke", tenant, all: false }];
+  });
 }
 
 function sysctlSteps(desired: State, observed: State): Step[] {

@@ -44,6 +44,7 @@ export function render(desired: Desired, context: RenderContext): State {
     rules: rulesVersion,
     flowtableDevices: new Set(tenants.map((tenant) => tenant.tunnel)),
     elements: byId(tenants.flatMap(elements), elementId),
+    keepsConnections: new Set(tenants.filter(({ established }) => established === "keep").map(({ id }) => id)),
     datapaths: new Set([context.fingerprint]),
     entries: byId(
       [...desired.nics.map(nicEntry), ...tenants.flatMap((tenant) => entries(tenant, mtuOf(tenant)))],

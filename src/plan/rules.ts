@@ -22,6 +22,9 @@ export const counterSets = {
   forwarded: "kernel_forwarded",
 } as const;
 
+/** Tenants whose TCP connections conntrack must not take up in their middle, for some of them have been ended. */
+export const noPickupSet = "no_pickup";
+
 export const flowtableName = "fastpath";
 
 const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
@@ -29,7 +32,9 @@ const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
 /*
  * Rules from top to bottom:
  * - assign_zone: the VRF's second pass through prerouting has nothing to add; the outer GRE packets are not tracked.
- * - forward: what does not come out of one of our VRFs is not ours to judge. Denied is what no rule admits.
+ * - forward: what does not come out of one of our VRFs is not ours to judge. Denied is what no rule admits. A packet from
+ *   the middle of a connection that conntrack does not have may be of one that was ended: an answer of its server would
+ *   begin it again, as an outbound one. Where connections were ended within a day, both ends are told instead.
  */
 const body = `
 	map zones { typeof iifname : ct zone; }
@@ -41,6 +46,7 @@ const body = `
 	set denied_inbound { typeof ct zone . ct mark; size 65535; flags dynamic; counter; }
 	set denied_outbound { typeof ct zone . ct mark; size 65535; flags dynamic; counter; }
 	set kernel_forwarded { typeof ct zone; size 65535; flags dynamic; counter; }
+	set ${noPickupSet} { typeof ct zone; flags timeout; timeout 1d; }
 	flowtable ${flowtableName} { hook ingress priority filter; }
 
 	chain assign_zone {
@@ -69,6 +75,7 @@ const body = `
 		ct state established ip protocol { tcp, udp } flow add @${flowtableName}
 		ct state established,related accept
 		ct state invalid drop
+		ct zone @${noPickupSet} tcp flags & (fin | syn | rst | ack) != syn reject with tcp reset
 		ct status dnat jump admit_inbound
 		ct status dnat accept
 		jump admit_outbound

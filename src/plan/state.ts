@@ -101,6 +101,8 @@ export interface State {
   readonly rules: string;
   readonly flowtableDevices: ReadonlySet<string>;
   readonly elements: ReadonlyMap<string, Element>;
+  /** Tenants whose connections outlive what admitted them. Only desired, never observed. */
+  readonly keepsConnections: ReadonlySet<number>;
   /**
    * Fingerprints (of the object files and the constants that they are loaded with) of the data paths whose programs are
    * pinned: one, or two in the middle of an upgrade.

@@ -27,6 +27,7 @@ export type Step =
   | { readonly kind: "neighbour.delete"; readonly neighbour: Neighbour }
   | { readonly kind: "route.delete"; readonly route: Route }
   | { readonly kind: "address.delete"; readonly address: Address }
+  | { readonly kind: "connections.revoke"; readonly tenant: number; readonly all: boolean }
   | { readonly kind: "generation.bump"; readonly tenant: number }
   | { readonly kind: "detach"; readonly name: string; readonly attachment: Attachment }
   | { readonly kind: "datapath.unload"; readonly fingerprint: string }
@@ -38,6 +39,9 @@ export type StepKind = Step["kind"];
  * Adds before deletes: the slow path is right before a map points at it, maps are right before a program is attached,
  * and what goes is taken out of the maps before it is taken out of the slow path. Once nothing old can be decided any
  * more, the generation moves on, and no flow learned before it is followed.
+ *
+ * Connections that are no longer admitted end when the slow path admits no more of them, and while the maps still know a
+ * tenant that goes: a run that is killed before is seen to have left the tenant unsettled, and the next one ends them.
  *
  * Elements are the exception: old and new ones go and come in one transaction, old ones first, because the cells of a
  * policy that is cut anew overlap the old cells, which nft refuses.
@@ -57,6 +61,7 @@ export const phaseOrder: readonly StepKind[] = [
   "datapath.load",
   "entry.set",
   "attach",
+  "connections.revoke",
   "entry.delete",
   "route.delete",
   "neighbour.delete",

@@ -19,8 +19,35 @@ export interface Exchange {
 }
 
 const chunkSize = 65536;
+const flowChunk = 1000;
 let streaming = false;
+/** By the local port. */
+const flows = new Map<number, FlowState>();
 const servers = new Map<string, { result: Promise<Exchange>; close(): void }>();
+
+/** A connection over which both sides send a little all the time, until it ends. */
+export interface FlowState {
+  receivedBytes: number;
+  /** Why it ended; empty while it lives. */
+  ended: string;
+  close(): void;
+}
+
+function flow(socket: net.Socket): FlowState {
+  const timer = setInterval(() => socket.write(Buffer.alloc(flowChunk)), 20);
+  const state: FlowState = { receivedBytes: 0, ended: "", close: () => socket.destroy() };
+  socket.on("data", (data: Buffer) => {
+    state.receivedBytes += data.length;
+  });
+  socket.on("error", (error: NodeJS.ErrnoException) => {
+    state.ended = error.code ?? error.message;
+  });
+  socket.on("close", () => {
+    clearInterval(timer);
+    state.ended ||= "closed";
+  });
+  return state;
+}
 
 /** A block that no other seed or position makes. */
 function block(seed: number, index: number, size: number): Buffer {
@@ -121,6 +148,43 @@ const actions: Record<string, (request: Request) => Promise<object>> = {
       });
     });
     return exchange(socket, seed, bytes);
+  },
+
+  /** Takes one connection after the other to a flow; the last one counts. */
+  async serveFlow({ port }) {
+    const server = net.createServer((socket) => flows.set(port, flow(socket)));
+    await new Promise<void>((resolve) => server.listen(port, resolve));
+    servers.set(`tcp ${port}`, {
+      result: Promise.reject(new Error("a flow has no result")),
+      close: () => server.close(),
+    });
+    servers.get(`tcp ${port}`)?.result.catch(() => {});
+    return {};
+  },
+
+  async startFlow({ host, port, localPort = 0, timeoutMs }) {
+    const socket = net.connect({ host, port, localPort });
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => socket.destroy(new Error("timeout")), timeoutMs);
+      socket.once("error", reject);
+      socket.once("connect", () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+    flows.set(localPort, flow(socket));
+    return {};
+  },
+
+  async flowState({ port }) {
+    const { receivedBytes = 0, ended = "none" } = flows.get(port) ?? {};
+    return { receivedBytes, ended };
+  },
+
+  async endFlow({ port }) {
+    flows.get(port)?.close();
+    flows.delete(port);
+    return {};
   },
 
   /** Echoes datagrams, and remembers who sent the last one. */

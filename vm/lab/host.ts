@@ -4,7 +4,7 @@ import type { ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { Status } from "../../src/status.js";
-import type { Exchange } from "./agent.js";
+import type { Exchange, FlowState } from "./agent.js";
 import type { Namespace } from "./netns.js";
 
 const agentFile = fileURLToPath(new URL("./agent.js", import.meta.url));
@@ -72,6 +72,24 @@ export class Host {
 
   connectTcp(request: Transfer): Promise<Exchange> {
     return this.ask("connectTcp", { timeoutMs: 10_000, ...request });
+  }
+
+  serveFlow(port: number): Promise<void> {
+    return this.ask("serveFlow", { port });
+  }
+
+  /** Opens a connection over which both sides send all the time. */
+  startFlow(request: { host: string; port: number; localPort: number; timeoutMs?: number }): Promise<void> {
+    return this.ask("startFlow", { timeoutMs: 10_000, ...request });
+  }
+
+  /** @param port the local one */
+  flowState(port: number): Promise<Pick<FlowState, "receivedBytes" | "ended">> {
+    return this.ask("flowState", { port });
+  }
+
+  endFlow(port: number): Promise<void> {
+    return this.ask("endFlow", { port });
   }
 
   serveUdp(port: number): Promise<void> {

@@ -2,6 +2,7 @@
 
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { readFile, rename, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Status, TenantStatus } from "../../src/status.js";
@@ -89,6 +90,37 @@ export class Xgw {
 
   signalDaemon(signal: NodeJS.Signals): void {
     this.daemon?.kill(signal);
+  }
+
+  /** Waits for a line of the daemon's log, beginning at an offset into it, and gives the line. */
+  async logLine(words: RegExp, from: number, timeoutMs = 90_000): Promise<Record<string, unknown>> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const found = this.log
+        .slice(from)
+        .split("\n")
+        .slice(0, -1)
+        .find((line) => words.test(line));
+      if (found !== undefined) return JSON.parse(found) as Record<string, unknown>;
+      if (performance.now() > deadline)
+        throw new Error(`the daemon did not log ${words}, but: ${this.log.slice(from) || "nothing"}`);
+      await sleep(20);
+    }
+  }
+
+  /** Edits the config as text, as an editor would: a new file in the place of the old. */
+  async edit(...changes: readonly (readonly [from: string, to: string])[]): Promise<void> {
+    let text = await readFile(this.configFile, "utf8");
+    for (const [from, to] of changes) {
+      if (!text.includes(from)) throw new Error(`the config does not have ${JSON.stringify(from)}`);
+      text = text.replace(from, to);
+    }
+    await this.write(text);
+  }
+
+  async write(text: string): Promise<void> {
+    await writeFile(`${this.configFile}~`, text);
+    await rename(`${this.configFile}~`, this.configFile);
   }
 
   async stopDaemon(signal: NodeJS.Signals): Promise<void> {

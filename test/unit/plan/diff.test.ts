@@ -92,6 +92,7 @@ it("a second apply has nothing to do", async () => {
 it("a change that died before its end is ended: the tenant's flows are decided anew", async () => {
   const wanted = await stateOf(example);
   expect(described(diff(wanted, { ...wanted, unsettled: new Set([2]) }))).toEqual([
+    "> connections of tenant 2 end where they are no longer admitted",
     "> generation of tenant 2: its flows are decided anew",
   ]);
 });
@@ -131,6 +132,7 @@ it("a tenant that is removed leaves in the order: maps, slow path, generation, p
     "- nft forward_to: 3 . 2.2.2.13 . 6 . 80",
     "- nft inbound: 3 . 6 . 0.0.0.0-255.255.255.255 . 8080",
     "- nft outbound: 3 . 0-255 . 0.0.0.0-255.255.255.255 . 0-65535",
+    "> connections of tenant 3 end",
     "- map tenants 3000",
     "- map tunnels xgre3000",
     "- map peers 3 172.168.0.13",
@@ -167,6 +169,7 @@ describe("a change to one tenant bumps that tenant only", () => {
         "+ nft dnat_to: 2 . 2.2.2.22 : 10.0.0.7",
         "~ nft snat_to: 2 . 10.0.0.7 : 2.2.2.22",
         "+ map public_ips 2.2.2.22",
+        "> connections of tenant 2 end where they are no longer admitted",
         "- map public_ips 2.2.2.12",
         "> generation of tenant 2: its flows are decided anew",
       ],
@@ -179,6 +182,7 @@ describe("a change to one tenant bumps that tenant only", () => {
         "+ nft outbound: 2 . 6 . 0.0.0.0-255.255.255.255 . 24 : 65538",
         "+ nft outbound: 2 . 6 . 0.0.0.0-255.255.255.255 . 25 : 2147549185",
         "+ nft outbound: 2 . 6 . 0.0.0.0-255.255.255.255 . 26-65535 : 65538",
+        "> connections of tenant 2 end where they are no longer admitted",
         "> generation of tenant 2: its flows are decided anew",
       ],
     ],
@@ -337,4 +341,44 @@ it("steps come in the order of the phases, each kind once in it", async () => {
     phaseOrder.length,
     [],
   ]);
+});
+
+describe("connections are looked through", async () => {
+  const wanted = await stateOf(example);
+  const revoked = (steps: readonly Step[]) =>
+    steps.flatMap((step) => (step.kind === "connections.revoke" ? [[step.tenant, step.all]] : []));
+  const rule = "- { allow: tcp, ports: [23] }";
+
+  it("when a rule is taken away, in that tenant only", async () => {
+    expect(revoked(await stepsBetween(example, await exampleText([`${rule}\n`, "\n"])))).toEqual([[2, false]]);
+  });
+
+  it("not when one is added", async () => {
+    expect(revoked(await stepsBetween(await exampleText([`${rule}\n`, "\n"]), example))).toEqual([]);
+  });
+
+  it("not when the tenant keeps what is established", async () => {
+    const keep = await exampleText([`        ${rule}\n`, ""]);
+    const text = keep.replace(/(name: user2[\s\S]*?policy:\n)/, "$1      established: keep\n");
+    expect(revoked(await stepsBetween(example, text))).toEqual([]);
+  });
+
+  it("when a killed process left the tenant in change, which is decided anew too", () => {
+    const steps = diff(wanted, { ...wanted, unsettled: new Set([2]) });
+    expect(steps.map(({ kind }) => kind)).toEqual(["connections.revoke", "generation.bump"]);
+  });
+
+  it("in all tenants when the table was lost: what it admitted is not known", () => {
+    const lost = { rules: "", elements: new Map(), flowtableDevices: new Set<string>() };
+    expect(revoked(diff(wanted, { ...wanted, ...lost }))).toEqual([
+      [1, false],
+      [2, false],
+    ]);
+  });
+
+  it("not when a device was lost", () => {
+    const devices = new Map(wanted.devices);
+    devices.delete("xgre2000");
+    expect(revoked(diff(wanted, { ...wanted, devices }))).toEqual([]);
+  });
 });

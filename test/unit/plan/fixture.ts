@@ -25,6 +25,7 @@ export const nothing: State = {
   rules: "",
   flowtableDevices: new Set(),
   elements: new Map(),
+  keepsConnections: new Set(),
   datapaths: new Set(),
   entries: new Map(),
   unsettled: new Set(),
