@@ -106,6 +106,11 @@ export async function apply(config: Config): Promise<Plan> {
   await checkHost();
   await loadModules();
   await checkReversePathFilter();
+  return repair(config);
+}
+
+/** The same for a host that has been prepared before, as the daemon does it when something has changed under it. */
+export async function repair(config: Config): Promise<Plan> {
   const taken: Step[] = [];
   for (let attempt = 1; ; attempt++) {
     const next = await plan(config);
@@ -118,6 +123,11 @@ export async function apply(config: Config): Promise<Plan> {
     await execute(next).catch((error) => undo(next, error));
     taken.push(...next.steps);
   }
+}
+
+/** The kernel decides the flows of these tenants anew, because their packets may have to go another way. */
+export async function redecide(instance: string, tenants: readonly number[]): Promise<void> {
+  await closeGenerations(new Pins(instance), tenants);
 }
 
 /**

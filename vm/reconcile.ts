@@ -2,11 +2,12 @@
 import { writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { type CheckResult, runCheck } from "./lab/check.js";
+import { drifts } from "./lab/checks/drift.js";
 import { revocations } from "./lab/checks/revocation.js";
 import { withLab } from "./lab/lab.js";
 import { checkLine } from "./lab/report.js";
 
-export const reconcileChecks = [...revocations];
+export const reconcileChecks = [...revocations, ...drifts];
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 

@@ -33,6 +33,22 @@ export function observeAttachments(pins: Pins, names: DeviceNames): Map<string, 
   return attachments;
 }
 
+/**
+ * Whether a pinned link of a NIC's programs no longer has a device, as after `bpftool link detach`. Tunnels' links are not
+ * looked at: there may be thousands of them, and what they serve is looked at by the full comparison.
+ */
+export function hasLostPrograms(pins: Pins): boolean {
+  return pins.links().some((name) => {
+    if (name.startsWith("arp_")) return false;
+    try {
+      using link = BpfLink.openPinned(pins.link(name));
+      return (link.info.ifindex ?? 0) === 0;
+    } catch {
+      return true; // gone between the list and the look
+    }
+  });
+}
+
 /** By program id. */
 function pinnedPrograms(pins: Pins): Map<number, { program: ProgramName; fingerprint: string }> {
   const programs = new Map<number, { program: ProgramName; fingerprint: string }>();

@@ -18,6 +18,11 @@ export class Pins {
     this.root = join(bpffs, "xgw", instance);
   }
 
+  /** Those in which pins of the instance lie, the programs' excepted. */
+  get folders(): string[] {
+    return [join(this.root, "maps"), join(this.root, "progs"), join(this.root, "links")];
+  }
+
   map(name: string): string {
     return join(this.root, "maps", name);
   }

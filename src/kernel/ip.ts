@@ -74,6 +74,19 @@ export async function readRoutes(): Promise<IpRoute[]> {
   return parseRoutes((await run("ip", ["-N", "-j", "-4", "route", "show", "table", "all"])).stdout || "[]");
 }
 
+/** Whether packets of a VRF look their routes up in its table. The kernel adds that rule with the first VRF, and only then. */
+export async function hasVrfRule(): Promise<boolean> {
+  return /l3mdev/.test((await run("ip", ["-4", "rule", "show"])).stdout);
+}
+
+/** Link-layer addresses of IPv4 neighbours, by `device address`. */
+export async function readNeighbours(): Promise<Map<string, string>> {
+  const rows: { dst: string; dev: string; lladdr?: string }[] = JSON.parse(
+    (await run("ip", ["-j", "-4", "neigh", "show"])).stdout || "[]",
+  );
+  return new Map(rows.flatMap(({ dst, dev, lladdr }) => (lladdr ? [[`${dev} ${dst}`, lladdr] as const] : [])));
+}
+
 /** Since iproute2 6.15: an encapsulation as an object of its own. */
 interface NestedEncap {
   readonly encap_type: string;

@@ -15,6 +15,7 @@ export const routeProtocol = 201;
 
 export async function addSlowPath(instance: string, steps: readonly Step[]): Promise<void> {
   await batch(deviceLines(steps));
+  if (stepsOf(steps, "vrf-rule.add").length > 0) await batch(["rule add l3mdev pref 1000"]);
   for (const { name, value } of stepsOf(steps, "sysctl.set")) await writeSysctl(name, value);
   await batch([...addressLines(steps), ...neighbourLines(steps), ...routeLines(steps)]);
   await applyScript(nftScript(instance, steps));
@@ -54,7 +55,16 @@ export function deviceLines(steps: readonly Step[]): string[] {
 
 function addDevice(name: string, device: Device): string {
   if (device.kind === "vrf") return `link add name ${name} type vrf table ${device.routeTable}`;
-  return `link add name ${name} type ${device.kind} local ${device.local} key ${device.key} ttl 64`;
+  const address = device.kind === "gretap" ? ` address ${macOf(device.key)}` : "";
+  return `link add name ${name}${address} type ${device.kind} local ${device.local} key ${device.key} ttl 64`;
+}
+
+/** The same whenever the device is made: its tenant's hosts have it in their ARP caches. Locally administered. */
+function macOf(key: number): string {
+  return `02:67:${key
+    .toString(16)
+    .padStart(8, "0")
+    .replace(/..(?!$)/g, "$&:")}`;
 }
 
 function setDevice(name: string, device: Device): string[] {

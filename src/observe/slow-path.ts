@@ -2,6 +2,7 @@
 
 import { ForeignError, KernelError } from "../errors.js";
 import {
+  hasVrfRule,
   type IpLink,
   type IpRoute,
   readAddresses,
@@ -31,7 +32,7 @@ import {
 
 export type SlowPathState = Pick<
   State,
-  "devices" | "addresses" | "neighbours" | "routes" | "rules" | "flowtableDevices" | "elements"
+  "devices" | "addresses" | "neighbours" | "routes" | "vrfRule" | "rules" | "flowtableDevices" | "elements"
 >;
 
 export interface ObservedSlowPath {
@@ -41,11 +42,12 @@ export interface ObservedSlowPath {
 
 /** @throws ForeignError when something of another owner has a name or table that xgw needs */
 export async function observeSlowPath(instance: string): Promise<ObservedSlowPath> {
-  const [links, addressLinks, ipNeighbours, ipRoutes, table] = await Promise.all([
+  const [links, addressLinks, ipNeighbours, ipRoutes, vrfRule, table] = await Promise.all([
     readLinks(),
     readAddresses(),
     readPermanentNeighbours(),
     readRoutes(),
+    hasVrfRule(),
     readTable(tableName(instance)),
   ]);
   const devices = new Map(
@@ -66,6 +68,7 @@ export async function observeSlowPath(instance: string): Promise<ObservedSlowPat
       neighbourId,
     ),
     routes: byId(ipRoutes.filter((route) => route.protocol === String(routeProtocol)).map(toRoute), routeId),
+    vrfRule,
     ...toNft(instance, table),
   };
   return { state, links };

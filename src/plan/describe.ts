@@ -14,6 +14,8 @@ export function describeStep(step: Step): string {
       return `~ device ${step.name}, made anew: ${describeDevice(step.device)}`;
     case "device.delete":
       return `- device ${step.name}`;
+    case "vrf-rule.add":
+      return "+ ip rule that leads packets of a VRF to its route table";
     case "sysctl.set":
       return `~ sysctl ${step.name} = ${step.value}${step.was === undefined ? "" : ` (was ${step.was})`}`;
     case "address.add":

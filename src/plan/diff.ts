@@ -31,6 +31,7 @@ export function diff(desired: State, observed: State): Step[] {
   const steps: Step[] = [
     ...sysctlSteps(desired, observed),
     ...deviceSteps(desired, observed),
+    ...vrfRuleSteps(desired, observed),
     ...addressSteps(desired, observed),
     ...neighbourSteps(desired, observed),
     ...routeSteps(desired, observed),
@@ -95,6 +96,12 @@ function deviceSteps(desired: State, observed: State): Step[] {
     ),
     ...removed.map(([name, device]): Step => ({ kind: "device.delete", name, device })),
   ];
+}
+
+/** Before there is a VRF, the rule is the kernel's to make. */
+function vrfRuleSteps(desired: State, observed: State): Step[] {
+  const hasVrf = [...observed.devices.values()].some(({ kind }) => kind === "vrf");
+  return desired.vrfRule && !observed.vrfRule && hasVrf ? [{ kind: "vrf-rule.add" }] : [];
 }
 
 /** What the kernel cannot change on a living device: its kind, a VRF's table, a tunnel's key and local address. */

@@ -41,6 +41,7 @@ export function render(desired: Desired, context: RenderContext): State {
     addresses: byId(tenants.flatMap(addresses), addressId),
     neighbours: byId(tenants.flatMap(neighbours), neighbourId),
     routes: byId(tenants.flatMap(routes), routeId),
+    vrfRule: tenants.length > 0,
     rules: rulesVersion,
     flowtableDevices: new Set(tenants.map((tenant) => tenant.tunnel)),
     elements: byId(tenants.flatMap(elements), elementId),

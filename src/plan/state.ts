@@ -97,6 +97,8 @@ export interface State {
   readonly addresses: ReadonlyMap<string, Address>;
   readonly neighbours: ReadonlyMap<string, Neighbour>;
   readonly routes: ReadonlyMap<string, Route>;
+  /** Whether packets of a VRF look their routes up in its table (`ip rule`, l3mdev). Only ever put back, never removed. */
+  readonly vrfRule: boolean;
   /** Version of the constant rules; empty when there is no table. */
   readonly rules: string;
   readonly flowtableDevices: ReadonlySet<string>;

@@ -6,6 +6,7 @@ export type Step =
   | { readonly kind: "device.add"; readonly name: string; readonly device: Device }
   | { readonly kind: "device.set"; readonly name: string; readonly device: Device; readonly was: Device }
   | { readonly kind: "device.replace"; readonly name: string; readonly device: Device; readonly was: Device }
+  | { readonly kind: "vrf-rule.add" }
   | { readonly kind: "sysctl.set"; readonly name: string; readonly value: string; readonly was: string | undefined }
   | { readonly kind: "address.add"; readonly address: Address }
   | { readonly kind: "neighbour.set"; readonly neighbour: Neighbour }
@@ -50,6 +51,7 @@ export const phaseOrder: readonly StepKind[] = [
   "device.add",
   "device.set",
   "device.replace",
+  "vrf-rule.add",
   "sysctl.set",
   "address.add",
   "neighbour.set",

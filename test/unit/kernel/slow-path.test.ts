@@ -122,7 +122,7 @@ it("a device that is made anew is deleted before anything is added", async () =>
   const wanted = await stateOf(example);
   expect(await added(diff(wanted, withDevice(wanted, "xgre1000", { key: 7 })))).toBe(`$ ip -batch -
 link del dev xgre1000
-link add name xgre1000 type gretap local 172.168.0.1 key 1000 ttl 64
+link add name xgre1000 address 02:67:00:00:03:e8 type gretap local 172.168.0.1 key 1000 ttl 64
 link set dev xgre1000 alias xgw/gw1/user1
 link set dev xgre1000 addrgenmode none
 link set dev xgre1000 master xvrf1000

@@ -382,3 +382,17 @@ describe("connections are looked through", async () => {
     expect(revoked(diff(wanted, { ...wanted, devices }))).toEqual([]);
   });
 });
+
+describe("the rule that leads packets of a VRF to its table", async () => {
+  const wanted = await stateOf(example);
+
+  it("is put back", () => {
+    expect(described(diff(wanted, { ...wanted, vrfRule: false }))).toEqual([
+      "+ ip rule that leads packets of a VRF to its route table",
+    ]);
+  });
+
+  it("is left to the kernel while there is no VRF", () => {
+    expect(diff(wanted, nothing).some(({ kind }) => kind === "vrf-rule.add")).toBe(false);
+  });
+});

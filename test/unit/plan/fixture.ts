@@ -22,6 +22,7 @@ export const nothing: State = {
   addresses: new Map(),
   neighbours: new Map(),
   routes: new Map(),
+  vrfRule: false,
   rules: "",
   flowtableDevices: new Set(),
   elements: new Map(),

@@ -1,0 +1,55 @@
+/**
+ * Notices when something else changes what xgw has made: by the kernel's notifications and by the folders of the pins. For
+ * a program that is detached from a NIC there is no notification, so that is looked at, which costs a few system calls.
+ */
+
+import { hasLostPrograms } from "../datapath/attachments.js";
+import { Pins } from "../datapath/pins.js";
+import { readNeighbours } from "../kernel/ip.js";
+import { monitorKernel } from "../kernel/monitor.js";
+import { routeProtocol } from "../kernel/slow-path.js";
+import type { Desired } from "../model/desired.js";
+import { Interest } from "./interest.js";
+import type { Pending } from "./pending.js";
+import { watchPins } from "./pin-watch.js";
+
+const attachmentsEveryMs = 1000;
+/** The safety net, for what no notification told. */
+const fullCheckEveryMs = 60_000;
+
+export interface DriftWatch {
+  /** The config has changed, and with it what there is to watch. */
+  follow(desired: Desired): void;
+  stop(): void;
+}
+
+export async function watchDrift(desired: Desired, pending: Pending): Promise<DriftWatch> {
+  const pins = new Pins(desired.instance);
+  const neighbours = await readNeighbours();
+  let interest = new Interest(desired, routeProtocol, neighbours);
+  const monitor = monitorKernel(
+    (source, line) => {
+      const { check, redecide } = source === "ip" ? interest.ofIp(line) : interest.ofNft(line);
+      if (check !== undefined) pending.check(check);
+      if (redecide) pending.redecide(redecide.tenants, redecide.why);
+    },
+    () => pending.check("monitor restarted"),
+  );
+  const pinWatch = watchPins(pins.folders, () => pending.check("pin"));
+  const attachments = setInterval(() => {
+    if (hasLostPrograms(pins)) pending.check("attachment");
+  }, attachmentsEveryMs);
+  const full = setInterval(() => pending.check("full check"), fullCheckEveryMs);
+  return {
+    follow(next) {
+      interest = new Interest(next, routeProtocol, neighbours);
+      pinWatch.renew();
+    },
+    stop() {
+      clearInterval(attachments);
+      clearInterval(full);
+      monitor.stop();
+      pinWatch.close();
+    },
+  };
+}
