@@ -11,6 +11,7 @@ import type { DeviceNames } from "./datapath/layout.js";
 import { type Constants, fingerprintOf, loadDatapath } from "./datapath/load.js";
 import { checkBpffs, Pins } from "./datapath/pins.js";
 import { toXgwError, XgwError } from "./errors.js";
+import { deleteConnections } from "./kernel/conntrack.js";
 import { readLinks } from "./kernel/ip.js";
 import { checkHost, checkReversePathFilter, loadModules } from "./kernel/preflight.js";
 import { revokeConnections } from "./kernel/revoke.js";
@@ -200,6 +201,7 @@ export async function teardown(instance: string): Promise<Removed> {
   for (const name of attachments) detach(pins, name);
   pins.removeAll();
   if (state.rules !== "") await removeRules(instance);
+  await deleteConnections([...idsInUse(state.devices).values()].map((zone) => ({ zone })));
   await removeRoutes(
     [...state.routes.values()].filter((route) => !route.tunnel).map((route) => ({ kind: "route.delete", route })),
   );

@@ -4,7 +4,7 @@ export const run = defineCommand({
   name: "run",
   summary: "Keep the kernel in step with the config until stopped (the daemon)",
   description:
-    "Applies the config at start, when a file of it changes, and on SIGHUP. A config with errors is logged and the last good one stays in force. Stopping leaves all traffic running; `xgw teardown` is what removes it.",
+    "Applies the config at start, when a file of it changes, and on SIGHUP, and puts right what something else changes in the kernel. A config with errors is logged and the last good one stays in force. Stopping leaves all traffic running; `xgw teardown` is what removes it.",
   logLevel: "info",
   options: {},
   examples: [
