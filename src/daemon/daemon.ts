@@ -15,6 +15,7 @@ import { describeStep } from "../plan/describe.js";
 import { watchConfig } from "./config-watch.js";
 import { watchDrift } from "./drift-watch.js";
 import { Pending, type Work } from "./pending.js";
+import { serviceManager } from "./service-manager.js";
 
 const lockWaitMs = 30_000;
 /** A repair that failed is tried again, for what was in its way may not be seen to go. */
@@ -31,6 +32,7 @@ interface InForce {
 export async function runDaemon(configFile: string, log: Logger): Promise<void> {
   const stop = stopSignal();
   const pending = new Pending();
+  const manager = serviceManager(process.env, log);
   const tenantsDir = join(dirname(configFile), "tenants.d");
   const watcher = watchConfig(configFile, tenantsDir, () => pending.reload("config changed"));
   const onHangup = () => pending.reload("SIGHUP");
@@ -40,19 +42,24 @@ export async function runDaemon(configFile: string, log: Logger): Promise<void> 
     const drift = await watchDrift(inForce.desired, pending);
     const repairs = new Repairs(log, pending);
     log.info({ pid: process.pid }, "running");
+    await manager.tell("READY=1");
     try {
       for (let work = await pending.next(stop); work; work = await pending.next(stop)) {
         if (work.reload !== undefined) {
+          await manager.tell("RELOADING=1");
           const next = await reconcile(configFile, work.reload, log).catch((error) => logFailure(error, log));
           if (next) drift.follow(next.desired);
           inForce = next ?? inForce;
+          await manager.tell("READY=1", `STATUS=${next ? "in step" : "config refused; the last good one is in force"}`);
         }
         await repairs.run(work, inForce);
       }
     } finally {
+      await manager.tell("STOPPING=1");
       drift.stop();
     }
   } finally {
+    manager.stop();
     watcher.close();
     process.off("SIGHUP", onHangup);
   }
