@@ -107,11 +107,13 @@ export async function apply(config: Config): Promise<Plan> {
   await checkHost();
   await loadModules();
   await checkReversePathFilter();
-  return repair(config);
+  return converge(config, false);
 }
 
-/** The same for a host that has been prepared before, as the daemon does it when something has changed under it. */
-export async function repair(config: Config): Promise<Plan> {
+/** The same where nothing but the kernel has changed since the last time, as the daemon does it. */
+export const repair = (config: Config): Promise<Plan> => converge(config, true);
+
+async function converge(config: Config, isRepair: boolean): Promise<Plan> {
   const taken: Step[] = [];
   for (let attempt = 1; ; attempt++) {
     const next = await plan(config);
@@ -121,7 +123,7 @@ export async function repair(config: Config): Promise<Plan> {
         remedy: "see what is left with `xgw plan`; something else may be changing it",
         details: { steps: next.steps },
       });
-    await execute(next).catch((error) => undo(next, error));
+    await execute(next, isRepair).catch((error) => undo(next, error));
     taken.push(...next.steps);
   }
 }
@@ -143,7 +145,7 @@ async function undo(failed: Plan, failure: unknown): Promise<never> {
     const slowPath = await observeSlowPath(desired.instance);
     const now = await observe(slowPath, pins, deviceNames(slowPath.links), observed.sysctls.keys());
     const wanted = { ...observed, keepsConnections: failed.wanted.keepsConnections };
-    await execute({ desired, constants, wanted, observed: now, steps: diff(wanted, now) });
+    await execute({ desired, constants, wanted, observed: now, steps: diff(wanted, now) }, false);
     if (observed.datapaths.size === 0) pins.removeAll();
   } catch (error) {
     const cause = toXgwError(failure);
@@ -155,13 +157,19 @@ async function undo(failed: Plan, failure: unknown): Promise<never> {
   throw failure;
 }
 
-/** Runs the steps phase by phase; see `phaseOrder` for why in this order. */
-async function execute({ desired, steps, constants, wanted }: Plan): Promise<void> {
+/**
+ * Runs the steps phase by phase; see `phaseOrder` for why in this order.
+ *
+ * @param isRepair the slow path is damaged: flows that are known to be right are followed until it is mended
+ */
+async function execute({ desired, steps, constants, wanted }: Plan, isRepair: boolean): Promise<void> {
   const { instance } = desired;
   const pins = new Pins(instance);
   const touched = stepsOf(steps, "generation.bump").map(({ tenant }) => tenant);
-  openGenerations(pins, touched);
+  const isDamaged = isRepair || stepsOf(steps, "rules.set").some(({ was }) => was === "");
+  if (!isDamaged) openGenerations(pins, touched);
   await addSlowPath(instance, steps);
+  openGenerations(pins, touched);
   for (const { fingerprint } of stepsOf(steps, "datapath.load")) loadDatapath(pins, fingerprint, constants);
   const names = deviceNames(await readLinks());
   setEntries(
