@@ -1,6 +1,6 @@
 /** What the figures must show. A gate compares minima, and figures of one run only. */
-import type { Result } from "./measure.js";
 import { names } from "./names.js";
+import type { Results } from "./results.js";
 
 export interface Gate {
   readonly name: string;
@@ -16,7 +16,7 @@ export function isMet({ measured, wanted }: Gate): boolean {
 
 const many = 1_048_576;
 
-export function gatesOf(results: readonly Result[]): Gate[] {
+export function gatesOf({ programs: results, bindings }: Pick<Results, "programs" | "bindings">): Gate[] {
   const least = (name: string, flows: number) =>
     results.find((result) => result.name === name && result.flows === flows)?.least;
   const ratio = (a: number | undefined, b: number | undefined) =>
@@ -45,5 +45,7 @@ export function gatesOf(results: readonly Result[]): Gate[] {
     gate("TCP, 1 flow ÷ xdp-forward fib-full", 0.4, "×", ratio(tcp(1), least(names.xdpForward, 1))),
     gate("unknown key, dropped", 20, "ns", least(names.unknownKey, 1)),
     gate("stranger, dropped", 20, "ns", least(names.stranger, 1)),
+    gate("libbpf-ts, batch update of 1,000,000 entries ÷ C", 2, "×", bindings.ratio.batchUpdate),
+    gate("libbpf-ts, batch read of 1,000,000 entries ÷ C", 2, "×", bindings.ratio.batchRead),
   ];
 }

@@ -19,7 +19,7 @@ function showCompared([before, after]: readonly [string, string]): number {
 }
 
 function showGates(results: Results): void {
-  for (const gate of gatesOf(results.programs)) {
+  for (const gate of gatesOf(results)) {
     const measured = gate.measured === undefined ? "-" : `${Number(gate.measured.toFixed(2))} ${gate.unit}`;
     const flag = isMet(gate) ? "" : "  not met";
     process.stdout.write(`${gate.name.padEnd(72)} ≤ ${`${gate.wanted} ${gate.unit}`.padEnd(8)}${measured}${flag}\n`);

@@ -10,6 +10,8 @@ import type { Results } from "./results.js";
 
 const number = (value: number) => value.toLocaleString("en", { maximumFractionDigits: 2 });
 
+const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+
 function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
   return [line(header), line(header.map((_, index) => (index === 0 ? "---" : "---:"))), ...rows.map(line)].join("\n");
@@ -48,7 +50,7 @@ Times differ from machine to machine, and on a shared one from minute to minute:
 
 ## What must hold
 
-${table(["", "wanted", "measured", "met"], gatesOf(programs).map(gateRow))}
+${table(["", "wanted", "measured", "met"], gatesOf(results).map(gateRow))}
 
 ## What a program costs
 
@@ -66,6 +68,22 @@ flow are parsing, the flow table's lookup, two hot lines (the template, the tena
 and a per-CPU counter. The cold lines lie in as much memory as the flow table has.
 
 ${table(["", "flows", "least", "median", "quartile 1", "quartile 3", "generator"], programs.map(resultRow))}
+
+## libbpf-ts
+
+${number(results.bindings.entries)} entries of 16 + 48 bytes; medians of ${results.bindings.rounds} round${results.bindings.rounds > 1 ? "s" : ""}, C and
+libbpf-ts in turn. Memory at rest over bare Node.js: ${mebibytes(results.bindings.restingBytes.withLibbpfTs)}, with the kernel's BTF parsed
+${mebibytes(results.bindings.restingBytes.withVmlinuxBtf)}.
+
+${table(
+  ["", "÷ C"],
+  Object.entries(results.bindings.ratio).map(([name, ratio]) => [name, ratio.toFixed(2)]),
+)}
+
+${table(
+  ["", "a second"],
+  Object.entries(results.bindings.perSecond).map(([name, rate]) => [name, number(rate)]),
+)}
 `;
 }
 

@@ -1,5 +1,6 @@
 /** A run's results as a file. */
 import { readFileSync, writeFileSync } from "node:fs";
+import type { Bindings } from "./bindings.js";
 import type { Machine } from "./machine.js";
 import type { Result } from "./measure.js";
 
@@ -13,6 +14,7 @@ export interface Results {
   readonly machine: Machine;
   readonly peers: Readonly<Record<string, string>>;
   readonly programs: readonly Result[];
+  readonly bindings: Bindings;
 }
 
 export function readResults(file: string): Results {

@@ -1,4 +1,5 @@
 /** One benchmark run. */
+import { measureBindings } from "./bindings.js";
 import { prepare } from "./cases.js";
 import { macs, service } from "./frame.js";
 import { Generator } from "./generator.js";
@@ -37,6 +38,8 @@ export async function run(options: RunOptions): Promise<Results> {
       const programs = measure(generator, bench.empty, bench.cases, efforts[effort], (round) =>
         say(`round ${round + 1} of ${rounds}, ${seconds()} s`),
       );
+      say(`libbpf-ts beside C, ${seconds()} s`);
+      const bindings = measureBindings(efforts[effort].bindingRounds);
       return {
         format,
         date: new Date().toISOString(),
@@ -45,6 +48,7 @@ export async function run(options: RunOptions): Promise<Results> {
         machine,
         peers: peer ? { "xdp-tools": peer.version } : {},
         programs,
+        bindings,
       };
     } finally {
       bench.close();
