@@ -99,6 +99,14 @@ describe("a NIC that does not exist", () => {
   });
 });
 
+it("an XDP mode that the NIC's driver does not have: exit code 3, and what works everywhere", () => {
+  const { code, stderr } = xgw(["plan"], example.replace("xdp: native", "xdp: offload"));
+  expect({ code, stderr }).toEqual({
+    code: 3,
+    stderr: expect.stringMatching(/driver of NIC eth0 has no XDP in offload mode; .*`xdp: generic` works on every NIC/),
+  });
+});
+
 describe("without privilege: exit code 4, what is missing, and nothing changed", () => {
   const without = (capability: string) => ["setpriv", `--bounding-set=-${capability}`, `--inh-caps=-${capability}`];
   for (const command of ["plan", "apply", "run", "status", "teardown"])
