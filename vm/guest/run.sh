@@ -37,6 +37,22 @@ $B hostname xgw-vm
 $B ifconfig lo up 127.0.0.1
 echo 1 >/proc/sys/net/core/bpf_jit_enable
 ulimit -Hn 524288
+
+# An empty hook at every place, for good. The kernel patches its own code when a place gets its first hook or loses its
+# last, and an emulated CPU can run into the half-patched instruction (an oops in ip_local_deliver, seen under TCG).
+nft -f - <<-HOOKS 2>/dev/null
+	table inet xgw_vm {
+		chain prerouting { type filter hook prerouting priority 0; }
+		chain input { type filter hook input priority 0; }
+		chain forward { type filter hook forward priority 0; }
+		chain output { type filter hook output priority 0; }
+		chain postrouting { type filter hook postrouting priority 0; }
+	}
+	table netdev xgw_vm {
+		chain ingress { type filter hook ingress device lo priority 0; }
+		chain egress { type filter hook egress device lo priority 0; }
+	}
+HOOKS
 echo ready >&3
 
 if [ "$interactive" = 1 ]; then
