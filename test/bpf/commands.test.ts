@@ -184,6 +184,13 @@ describe("what somebody else has: exit code 5, its name, and it stays", () => {
   });
 });
 
+it("teardown of a name that would be a path, or a script: exit code 2", () => {
+  for (const name of ["..", "../../x", "a; flush ruleset", ""]) {
+    const { code, stderr } = xgw(["teardown", "--instance", name], example);
+    expect({ name, code, stderr }).toEqual({ name, code: 2, stderr: expect.stringContaining("is no instance name") });
+  }
+});
+
 it("teardown of what is not there is done at once", () => {
   const before = snapshot();
   expect(xgw(["teardown"], example).code).toBe(0);

@@ -1,3 +1,4 @@
+import { UsageError } from "../../errors.js";
 import { defineCommand } from "../command.js";
 
 export const teardown = defineCommand({
@@ -17,6 +18,7 @@ export const teardown = defineCommand({
     const { loadConfig } = await import("../../config/load.js");
     const { teardown } = await import("../../gateway.js");
     const { withLock } = await import("../../lock.js");
+    if (instance !== undefined) await checkInstance(instance);
     const name = instance ?? (await loadConfig(context.configFile)).config.instance;
     const lock = { instance: name, purpose: "teardown", waitMs: wait * 1000 };
     const removed = await withLock(lock, () => teardown(name));
@@ -28,3 +30,12 @@ export const teardown = defineCommand({
     if (attachments.length === 0 && devices.length === 0 && !table) context.print("nothing to remove");
   },
 });
+
+/** The name becomes a folder of bpffs and an nft table, so what the config would refuse is refused here. */
+async function checkInstance(instance: string): Promise<void> {
+  const { instanceName } = await import("../../config/scalars.js");
+  if (instanceName.safeParse(instance).success) return;
+  throw new UsageError(`--instance: ${JSON.stringify(instance)} is no instance name`, {
+    remedy: "use 1 to 15 of a-z, 0-9 and -, and a letter or digit first",
+  });
+}
