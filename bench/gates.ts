@@ -1,22 +1,36 @@
 /** What the figures must show. A gate compares minima, and figures of one run only. */
 import { names } from "./names.js";
 import type { Results } from "./results.js";
+import { hasFailed } from "./section.js";
 
 export interface Gate {
   readonly name: string;
   readonly wanted: number;
-  readonly unit: "ns" | "×";
+  /** Wanted is a least, not a most. */
+  readonly atLeast?: boolean;
+  readonly unit: string;
   /** Undefined: not measured in this run. */
   readonly measured: number | undefined;
 }
 
-export function isMet({ measured, wanted }: Gate): boolean {
-  return measured !== undefined && measured <= wanted;
+export function isMet({ measured, wanted, atLeast }: Gate): boolean {
+  return measured !== undefined && (atLeast ? measured >= wanted : measured <= wanted);
+}
+
+/** Such as "≤ 40 ns". */
+export function wish({ wanted, unit, atLeast }: Gate): string {
+  return `${atLeast ? "≥" : "≤"} ${wanted} ${unit}`;
 }
 
 const many = 1_048_576;
 
-export function gatesOf({ programs: results, bindings }: Pick<Results, "programs" | "bindings">): Gate[] {
+export function gatesOf(results: Pick<Results, "programs" | "bindings" | "sections">): Gate[] {
+  const sections = Object.values(results.sections ?? {});
+  return [...programGates(results), ...sections.flatMap((section) => (hasFailed(section) ? [] : section.gates))];
+}
+
+function programGates({ programs: results, bindings }: Pick<Results, "programs" | "bindings">): Gate[] {
+  if (results.length === 0) return [];
   const least = (name: string, flows: number) =>
     results.find((result) => result.name === name && result.flows === flows)?.least;
   const ratio = (a: number | undefined, b: number | undefined) =>
@@ -45,7 +59,7 @@ export function gatesOf({ programs: results, bindings }: Pick<Results, "programs
     gate("TCP, 1 flow ÷ xdp-forward fib-full", 0.4, "×", ratio(tcp(1), least(names.xdpForward, 1))),
     gate("unknown key, dropped", 20, "ns", least(names.unknownKey, 1)),
     gate("stranger, dropped", 20, "ns", least(names.stranger, 1)),
-    gate("libbpf-ts, batch update of 1,000,000 entries ÷ C", 2, "×", bindings.ratio.batchUpdate),
-    gate("libbpf-ts, batch read of 1,000,000 entries ÷ C", 2, "×", bindings.ratio.batchRead),
+    gate("libbpf-ts, batch update of 1,000,000 entries ÷ C", 2, "×", bindings?.ratio.batchUpdate),
+    gate("libbpf-ts, batch read of 1,000,000 entries ÷ C", 2, "×", bindings?.ratio.batchRead),
   ];
 }

@@ -4,11 +4,12 @@ import { dirname, join } from "node:path";
 import { repoRoot } from "../vm/root.js";
 import { type BenchArgs, benchUsage, parseBenchArgs, UsageError } from "./args.js";
 import { compare, formatChanges } from "./compare.js";
-import { gatesOf, isMet } from "./gates.js";
+import { gatesOf, isMet, wish } from "./gates.js";
 import { rerunPinned } from "./pinned.js";
 import { writeReport } from "./report.js";
 import { type Results, readResults, writeResults } from "./results.js";
 import { run } from "./run.js";
+import { hasFailed } from "./section.js";
 
 const docs = join(repoRoot, "docs");
 
@@ -22,7 +23,18 @@ function showGates(results: Results): void {
   for (const gate of gatesOf(results)) {
     const measured = gate.measured === undefined ? "-" : `${Number(gate.measured.toFixed(2))} ${gate.unit}`;
     const flag = isMet(gate) ? "" : "  not met";
-    process.stdout.write(`${gate.name.padEnd(72)} ≤ ${`${gate.wanted} ${gate.unit}`.padEnd(8)}${measured}${flag}\n`);
+    process.stdout.write(`${gate.name.padEnd(72)} ${wish(gate).padEnd(10)}${measured}${flag}\n`);
+  }
+}
+
+/** Of a run that writes no report. */
+function showFigures({ programs, sections = {} }: Results): void {
+  const line = (name: string, at: string, value: number, unit: string) =>
+    process.stdout.write(`${name.padEnd(52)}${at.padStart(18)} ${Number(value.toPrecision(4))} ${unit}\n`);
+  for (const { name, flows, least } of programs) line(name, flows.toLocaleString("en"), least, "ns");
+  for (const section of Object.values(sections)) {
+    if (hasFailed(section)) continue;
+    for (const { name, at = "", value, unit } of section.figures) line(name, at, value, unit);
   }
 }
 
@@ -39,13 +51,17 @@ async function main(args: BenchArgs): Promise<number> {
   const status = rerunPinned();
   if (status !== undefined) return status;
   const say = (line: string) => process.stderr.write(`bench: ${line}\n`);
-  const results = await run({ effort: args.quick ? "quick" : "full", peers: args.peers, say });
-  const output = args.output ?? join(docs, "benchmark", "results.json");
-  mkdirSync(dirname(output), { recursive: true });
-  writeResults(output, results);
+  const { only } = args;
+  const results = await run({ effort: args.quick ? "quick" : "full", peers: args.peers, only, say });
+  const output = args.output ?? (only ? undefined : join(docs, "benchmark", "results.json"));
+  if (output !== undefined) {
+    mkdirSync(dirname(output), { recursive: true });
+    writeResults(output, results);
+  }
   if (args.writesReport) writeReport(results, docs);
+  else showFigures(results);
   showGates(results);
-  return 0;
+  return Object.values(results.sections ?? {}).some(hasFailed) ? 1 : 0;
 }
 
 try {

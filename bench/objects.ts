@@ -11,9 +11,13 @@ export interface LoadOptions {
   readonly variables?: Readonly<Record<string, Buffer | number>>;
 }
 
+export function openObject(name: string): BpfObject {
+  return BpfObject.open(objectPath(name));
+}
+
 /** Loads a compiled object; of reuse, sizes and variables it takes what it has. */
 export function load(name: string, { reuse = {}, sizes = {}, variables = {} }: LoadOptions = {}): BpfObject {
-  const object = BpfObject.open(objectPath(name));
+  const object = openObject(name);
   const names = new Set(object.maps.map((map) => map.name));
   for (const { name: variable } of object.variables) {
     const value = variables[variable];

@@ -1,12 +1,18 @@
 /** docs/benchmark.md and its plots. */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { repoRoot } from "../vm/root.js";
+import type { Bindings } from "./bindings.js";
 import { flowCounts } from "./cases.js";
-import { type Gate, gatesOf, isMet } from "./gates.js";
+import { type Gate, gatesOf, isMet, wish } from "./gates.js";
 import type { Result } from "./measure.js";
 import { names } from "./names.js";
 import { barPlot } from "./plot.js";
 import type { Results } from "./results.js";
+import { type Figure, hasFailed, type SectionFailure, type SectionReport } from "./section.js";
+
+/** What people wrote: it ends the report. */
+const tried = join(repoRoot, "docs", "benchmark", "tried.md");
 
 const number = (value: number) => value.toLocaleString("en", { maximumFractionDigits: 2 });
 
@@ -18,13 +24,53 @@ function table(header: readonly string[], rows: readonly (readonly string[])[]):
 }
 
 function gateRow(gate: Gate): string[] {
-  const { name, wanted, unit, measured } = gate;
-  const value = measured === undefined ? "not measured" : `${number(measured)} ${unit}`;
-  return [name, `≤ ${wanted} ${unit}`, value, measured === undefined ? "" : isMet(gate) ? "yes" : "**no**"];
+  const { name, unit, measured } = gate;
+  const value = measured === undefined ? "not measured" : `${number(measured)} ${unit}`.trim();
+  return [name, wish(gate), value, measured === undefined ? "" : isMet(gate) ? "yes" : "**no**"];
 }
 
 function resultRow({ name, flows, least, net, baseline }: Result): string[] {
   return [name, number(flows), ...[least, net.median, net.q1, net.q3, baseline.median].map((ns) => ns.toFixed(0))];
+}
+
+function bindingsText(bindings: Bindings): string {
+  return `## libbpf-ts
+
+${number(bindings.entries)} entries of 16 + 48 bytes; medians of ${bindings.rounds} round${bindings.rounds > 1 ? "s" : ""}, C and
+libbpf-ts in turn. Memory at rest over bare Node.js: ${mebibytes(bindings.restingBytes.withLibbpfTs)}, with the kernel's BTF parsed
+${mebibytes(bindings.restingBytes.withVmlinuxBtf)}.
+
+${table(
+  ["", "÷ C"],
+  Object.entries(bindings.ratio).map(([name, ratio]) => [name, ratio.toFixed(2)]),
+)}
+
+${table(
+  ["", "a second"],
+  Object.entries(bindings.perSecond).map(([name, rate]) => [name, number(rate)]),
+)}
+`;
+}
+
+/** All figures of a section one under the other; rounds where there were any. */
+function figuresTable(figures: readonly Figure[]): string {
+  if (figures.length === 0) return "";
+  const varies = figures.some(({ at }) => at !== undefined);
+  const inRounds = figures.some(({ spread }) => spread !== undefined);
+  const cells = ({ name, at = "", value, unit, spread }: Figure) => [
+    name,
+    ...(varies ? [at] : []),
+    `${number(value)} ${unit}`.trim(),
+    ...(inRounds ? [spread?.median, spread?.q1, spread?.q3].map((ns) => (ns === undefined ? "" : number(ns))) : []),
+  ];
+  const header = ["", ...(varies ? ["at"] : []), "", ...(inRounds ? ["median", "quartile 1", "quartile 3"] : [])];
+  return `${table(header, figures.map(cells))}\n`;
+}
+
+function sectionText(section: SectionReport | SectionFailure): string {
+  if (hasFailed(section)) return `## ${section.title}\n\nNot measured: ${section.failed}\n`;
+  const plots = Object.entries(section.plots).map(([file, { title }]) => `![${title}](benchmark/${file}.svg)`);
+  return [`## ${section.title}`, ...plots, ...section.text, figuresTable(section.figures)].join("\n\n");
 }
 
 function text(results: Results): string {
@@ -69,22 +115,11 @@ and a per-CPU counter. The cold lines lie in as much memory as the flow table ha
 
 ${table(["", "flows", "least", "median", "quartile 1", "quartile 3", "generator"], programs.map(resultRow))}
 
-## libbpf-ts
-
-${number(results.bindings.entries)} entries of 16 + 48 bytes; medians of ${results.bindings.rounds} round${results.bindings.rounds > 1 ? "s" : ""}, C and
-libbpf-ts in turn. Memory at rest over bare Node.js: ${mebibytes(results.bindings.restingBytes.withLibbpfTs)}, with the kernel's BTF parsed
-${mebibytes(results.bindings.restingBytes.withVmlinuxBtf)}.
-
-${table(
-  ["", "÷ C"],
-  Object.entries(results.bindings.ratio).map(([name, ratio]) => [name, ratio.toFixed(2)]),
-)}
-
-${table(
-  ["", "a second"],
-  Object.entries(results.bindings.perSecond).map(([name, rate]) => [name, number(rate)]),
-)}
-`;
+${results.bindings ? bindingsText(results.bindings) : ""}
+${Object.entries(results.sections ?? {})
+  .map(([, section]) => sectionText(section))
+  .join("\n")}
+${readFileSync(tried, "utf8")}`;
 }
 
 export function writeReport(results: Results, folder: string): void {
@@ -126,5 +161,7 @@ export function writeReport(results: Results, folder: string): void {
       series: [{ name: "least, net", values: parts.map((name) => least(name, 1)) }],
     }),
   );
-  writeFileSync(join(folder, "benchmark.md"), text(results));
+  for (const section of Object.values(results.sections ?? {}))
+    if (!hasFailed(section)) for (const [name, of] of Object.entries(section.plots)) plot(name, barPlot(of));
+  writeFileSync(join(folder, "benchmark.md"), text(results).replaceAll(/\n{3,}/g, "\n\n"));
 }

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import type { Bindings } from "./bindings.js";
 import type { Machine } from "./machine.js";
 import type { Result } from "./measure.js";
+import type { SectionFailure, SectionReport } from "./section.js";
 
 export const format = "xgw-bench/1";
 
@@ -14,7 +15,10 @@ export interface Results {
   readonly machine: Machine;
   readonly peers: Readonly<Record<string, string>>;
   readonly programs: readonly Result[];
-  readonly bindings: Bindings;
+  /** Undefined: not measured. */
+  readonly bindings?: Bindings;
+  /** By their ids; none in the files of earlier versions. */
+  readonly sections?: Readonly<Record<string, SectionReport | SectionFailure>>;
 }
 
 export function readResults(file: string): Results {

@@ -7,10 +7,14 @@ import { describeMachine } from "./machine.js";
 import { efforts, measure } from "./measure.js";
 import { openPeer, type Peer } from "./peer.js";
 import { format, type Results } from "./results.js";
+import { runSection, type SectionFailure, type SectionReport } from "./section.js";
+import { sections } from "./sections.js";
 
 export interface RunOptions {
   readonly effort: keyof typeof efforts;
   readonly peers: boolean;
+  /** Undefined: all parts. */
+  readonly only?: readonly string[] | undefined;
   say(line: string): void;
 }
 
@@ -24,11 +28,8 @@ async function peerIfThere({ peers, say }: RunOptions): Promise<Peer | undefined
   }
 }
 
-export async function run(options: RunOptions): Promise<Results> {
+async function measurePrograms(options: RunOptions, seconds: () => number) {
   const { effort, say } = options;
-  const started = performance.now();
-  const seconds = () => Math.round((performance.now() - started) / 1000);
-  const machine = describeMachine();
   const peer = await peerIfThere(options);
   const generator = new Generator();
   try {
@@ -38,18 +39,7 @@ export async function run(options: RunOptions): Promise<Results> {
       const programs = measure(generator, bench.empty, bench.cases, efforts[effort], (round) =>
         say(`round ${round + 1} of ${rounds}, ${seconds()} s`),
       );
-      say(`libbpf-ts beside C, ${seconds()} s`);
-      const bindings = measureBindings(efforts[effort].bindingRounds);
-      return {
-        format,
-        date: new Date().toISOString(),
-        effort,
-        seconds: seconds(),
-        machine,
-        peers: peer ? { "xdp-tools": peer.version } : {},
-        programs,
-        bindings,
-      };
+      return { programs, peers: peer ? { "xdp-tools": peer.version } : {} };
     } finally {
       bench.close();
     }
@@ -57,4 +47,31 @@ export async function run(options: RunOptions): Promise<Results> {
     generator.close();
     peer?.close();
   }
+}
+
+export async function run(options: RunOptions): Promise<Results> {
+  const { effort, only, say } = options;
+  const started = performance.now();
+  const seconds = () => Math.round((performance.now() - started) / 1000);
+  const wants = (part: string) => only?.includes(part) ?? true;
+  const machine = describeMachine();
+  const measured = wants("programs") ? await measurePrograms(options, seconds) : { programs: [], peers: {} };
+  if (wants("bindings")) say(`libbpf-ts beside C, ${seconds()} s`);
+  const bindings = wants("bindings") ? { bindings: measureBindings(efforts[effort].bindingRounds) } : {};
+  const reports: Record<string, SectionReport | SectionFailure> = {};
+  for (const section of sections) {
+    if (!wants(section.id)) continue;
+    say(`${section.title}, ${seconds()} s`);
+    reports[section.id] = await runSection(section, { effort, say: (line) => say(`${section.id}: ${line}`) });
+  }
+  return {
+    format,
+    date: new Date().toISOString(),
+    effort,
+    seconds: seconds(),
+    machine,
+    ...measured,
+    ...bindings,
+    sections: reports,
+  };
 }

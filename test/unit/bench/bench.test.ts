@@ -7,6 +7,7 @@ import { gatesOf, isMet } from "../../../bench/gates.js";
 import type { Result } from "../../../bench/measure.js";
 import { names } from "../../../bench/names.js";
 import type { Results } from "../../../bench/results.js";
+import { type Figure, runSection } from "../../../bench/section.js";
 import { spreadOf } from "../../../bench/stats.js";
 
 function result(name: string, flows: number, ns: number): Result {
@@ -49,7 +50,49 @@ describe("a comparison", () => {
   });
 });
 
+describe("a comparison of sections", () => {
+  const figure = (value: number, better: Figure["better"], spread = spreadOf([value])) => ({
+    sections: { live: { ...section, figures: [{ name: "rate", at: "1 flow", value, unit: "/s", better, spread }] } },
+  });
+  const section = { title: "Live", seconds: 1, text: [], gates: [], plots: {} };
+  const verdict = (before: object, after: object) =>
+    compare({ ...run(), ...before } as Results, { ...run(), ...after } as Results)[0]?.verdict;
+
+  it("knows whether more is better", () => {
+    expect([
+      verdict(figure(100, "more"), figure(50, "more")),
+      verdict(figure(100, "less"), figure(50, "less")),
+      verdict(figure(100, "neither"), figure(50, "neither")),
+    ]).toEqual(["slower", "faster", "yardstick"]);
+  });
+
+  it("lets be what the rounds of both runs have seen", () => {
+    const wide = spreadOf([40, 60, 100, 120]);
+    expect(verdict(figure(100, "more", wide), figure(50, "more", wide))).toBe("same");
+  });
+
+  it("leaves out a section that failed", () => {
+    const failed = { sections: { live: { title: "Live", failed: "no devices" } } };
+    expect(compare({ ...run(), ...failed } as Results, { ...run(), ...figure(1, "more") } as Results)).toEqual([]);
+  });
+});
+
+describe("a section", () => {
+  it("that fails leaves its reason, and the others' figures", async () => {
+    const broken = { id: "x", title: "Broken", run: () => Promise.reject(new Error("no such kernel")) };
+    const said: string[] = [];
+    const report = await runSection(broken, { effort: "quick", say: (line) => said.push(line) });
+    expect(report).toEqual({ title: "Broken", failed: "no such kernel" });
+    expect(said[0]).toContain("no such kernel");
+  });
+});
+
 describe("gates", () => {
+  it("may want a least", () => {
+    const gate = { name: "", unit: "×", wanted: 2, atLeast: true };
+    expect([2, 1.9].map((measured) => isMet({ ...gate, measured }))).toEqual([true, false]);
+  });
+
   it("are met by what is as fast as wanted, and not by what was not measured", () => {
     const gates = gatesOf(run(result(names.establishedTcp, 1, 40)));
     expect(gates.map((gate) => isMet(gate))).toEqual([true, ...Array(gates.length - 1).fill(false)]);
@@ -70,6 +113,11 @@ describe("arguments", () => {
   it("compare two files and no fewer", () => {
     expect(parseBenchArgs(["--compare", "a", "b"]).compare).toEqual(["a", "b"]);
     expect(() => parseBenchArgs(["--compare", "a"])).toThrow(UsageError);
+  });
+
+  it("name the parts that there are", () => {
+    expect(parseBenchArgs(["--only", "programs,sizes"]).only).toEqual(["programs", "sizes"]);
+    expect(() => parseBenchArgs(["--only", "speed"])).toThrow(/the parts are programs, /);
   });
 
   it("that nobody knows are refused", () => {
