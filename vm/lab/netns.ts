@@ -41,9 +41,13 @@ export class Namespace {
     return namespace;
   }
 
+  get path(): string {
+    return `/run/netns/${this.name}`;
+  }
+
   /** Enters the network namespace only: bpffs and the rest of /sys stay the ones that everybody sees. */
   private enter(command: readonly string[]): [string, string[]] {
-    return ["nsenter", [`--net=/run/netns/${this.name}`, "--", ...command]];
+    return ["nsenter", [`--net=${this.path}`, "--", ...command]];
   }
 
   run(...command: string[]): Promise<string> {
