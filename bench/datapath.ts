@@ -53,8 +53,13 @@ export class Datapath {
     this.#object.map("generations").set(u32(tenantId), u32(7));
   }
 
-  /** Teaches flows 0 … flows-1, and runs one packet through each. */
-  fill(wrap: Wrap, protocol: Protocol, flows: number): void {
+  /** Takes a device as one of the gateway's NICs. To be called in its network namespace. */
+  addNic(ifindex: number): void {
+    this.#object.map("nics").set(u32(ifindex), u32(ifindex));
+  }
+
+  /** Teaches flows 0 … flows-1, which leave by the device. */
+  fill(wrap: Wrap, protocol: Protocol, flows: number, ifindex = loopback): void {
     const header = Buffer.alloc(encapBytes);
     outerHeaders(wrap, tenantKey, endpoints.gateway, endpoints.to, 0).copy(header);
     this.#departure.set(
@@ -66,7 +71,7 @@ export class Datapath {
         ipv4(service.address),
         Buffer.from([service.port >> 8, service.port & 0xff]),
         u16(protocols[protocol]),
-        u32(tenantKey, tenantId, loopback),
+        u32(tenantKey, tenantId, ifindex),
         Buffer.from([wraps[wrap], innerOffset(wrap)]),
         u16(1400),
       ]),

@@ -66,13 +66,22 @@ export function outerHeaders(wrap: Wrap, key: number, from: string, to: string, 
   return Buffer.concat([eth, ipHeader({ from, to, protocol: 47, payload: greLength + payload }), gre, ...inner]);
 }
 
-/** A TCP (ACK) or UDP packet to the service, with 64 bytes of payload. */
-function innerPacket(protocol: Protocol, from: string, port: number): Buffer {
+export interface Tuple {
+  readonly from: string;
+  readonly fromPort: number;
+  readonly to: string;
+  readonly toPort: number;
+}
+
+const toService: Tuple = { from: "0.0.0.0", fromPort: 0, to: service.address, toPort: service.port };
+
+/** A TCP (ACK) or UDP packet with so many bytes of payload, an even number. */
+function innerPacket(protocol: Protocol, { from, fromPort, to, toPort }: Tuple, bytes: number): Buffer {
   const header = Buffer.alloc(protocol === "tcp" ? 20 : 8);
-  const payload = Buffer.alloc(64, 0x5a);
+  const payload = Buffer.alloc(bytes, 0x5a);
   const number = protocol === "tcp" ? 6 : 17;
-  header.writeUInt16BE(port, 0);
-  header.writeUInt16BE(service.port, 2);
+  header.writeUInt16BE(fromPort, 0);
+  header.writeUInt16BE(toPort, 2);
   if (protocol === "tcp") {
     header[12] = 0x50;
     header[13] = 0x10;
@@ -80,13 +89,9 @@ function innerPacket(protocol: Protocol, from: string, port: number): Buffer {
   } else {
     header.writeUInt16BE(header.length + payload.length, 4);
   }
-  const sum = onesComplementSum(
-    pseudoHeader(ipv4(from), ipv4(service.address), number, header, payload),
-    header,
-    payload,
-  );
+  const sum = onesComplementSum(pseudoHeader(ipv4(from), ipv4(to), number, header, payload), header, payload);
   header.writeUInt16BE(~sum & 0xffff, protocol === "tcp" ? 16 : 6);
-  const ip = ipHeader({ from, to: service.address, protocol: number, payload: header.length + payload.length });
+  const ip = ipHeader({ from, to, protocol: number, payload: header.length + payload.length });
   return Buffer.concat([ip, header, payload]);
 }
 
@@ -104,14 +109,18 @@ export interface FrameOptions {
   readonly protocol: Protocol;
   readonly key?: number;
   readonly outerSource?: string;
+  readonly tuple?: Tuple;
+  /** Bytes behind the TCP or UDP header. */
+  readonly payload?: number;
 }
 
-/** The frame of the flow whose source is address 0 and port 0: the generator fills them in. */
-export function frame({ wrap, protocol, key = 1000, outerSource = endpoints.from }: FrameOptions): Buffer {
-  const inner = innerPacket(protocol, "0.0.0.0", 0);
+/** The frame of the flow with address 0 and port 0 on the varied side: the generator fills them in. */
+export function frame(options: FrameOptions): Buffer {
+  const { wrap, protocol, key = 1000, outerSource = endpoints.from, tuple = toService, payload = 64 } = options;
+  const inner = innerPacket(protocol, tuple, payload);
   if (wrap === "plain") return Buffer.concat([ethernet(macs.gateway, macs.from, 0x0800), inner]);
-  const payload = inner.length + (wrap === "gretap" ? ethernetLength : 0);
-  return Buffer.concat([outerHeaders(wrap, key, outerSource, endpoints.gateway, payload), inner]);
+  const length = inner.length + (wrap === "gretap" ? ethernetLength : 0);
+  return Buffer.concat([outerHeaders(wrap, key, outerSource, endpoints.gateway, length), inner]);
 }
 
 /** What is wrong with a forwarded packet; undefined when nothing is. */

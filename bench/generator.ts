@@ -11,6 +11,10 @@ export interface Traffic {
   readonly inner: number;
   /** A power of two. */
   readonly flows: number;
+  /** The flow's number is in the destination, not in the source. */
+  readonly replies?: boolean;
+  /** A power of two: flows take turns with the GRE keys of so many tenants. */
+  readonly tenants?: number;
 }
 
 export interface Run {
@@ -40,10 +44,9 @@ export class Generator {
   set(traffic: Traffic, number = 0): void {
     const header = Buffer.alloc(headerBytes);
     traffic.frame.copy(header);
-    this.state.set(
-      u32(0),
-      Buffer.concat([u32(number, traffic.flows - 1, traffic.frame.length, traffic.inner), header]),
-    );
+    const { frame, inner, flows, replies = false, tenants = 1 } = traffic;
+    const words = u32(number, flows - 1, frame.length, inner, replies ? 1 : 0, tenants - 1);
+    this.state.set(u32(0), Buffer.concat([words, header]));
   }
 
   /** The number of the flow visited last. */
@@ -62,6 +65,12 @@ export class Generator {
       ...(context ? { context } : {}),
     });
     return { ns: durationNs, retval, packet: data };
+  }
+
+  /** Sends so many packets, by what the generator is aimed at: nanoseconds in all, and on the way as far as it is sent. */
+  sendLive(traffic: Traffic, packets: number): number {
+    const { durationNs } = this.#program.testRun({ data: traffic.frame, repeat: packets, liveFrames: true });
+    return durationNs * packets;
   }
 
   close(): void {

@@ -4,6 +4,11 @@ import { cpus } from "node:os";
 
 const mark = "XGW_BENCH_PINNED";
 
+/** The CPU's number; undefined in a process that is not held to one. */
+export function pinnedCpu(): string | undefined {
+  return process.env[mark];
+}
+
 /** Runs this process again on one CPU and gives its exit status; undefined in the process that has to do the work. */
 export function rerunPinned(): number | undefined {
   if (process.env[mark]) return undefined;

@@ -1,6 +1,7 @@
 /** The sections of a run, in the report's order. */
 
+import { live } from "./live/live.js";
 import type { Section } from "./section.js";
 import { sizes } from "./sizes.js";
 
-export const sections: readonly Section[] = [sizes];
+export const sections: readonly Section[] = [live, sizes];

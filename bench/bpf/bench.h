@@ -20,6 +20,8 @@ struct bench_state {
 	__u32 mask;		   /* flows - 1; flows is a power of two */
 	__u32 length;		   /* of the frame */
 	__u32 inner;		   /* offset of the inner IP header in frame */
+	__u32 replies;		   /* 1: the flow's number is in the destination, not in the source */
+	__u32 keys;		   /* more than one: tenants - 1, a power of two; flows take turns with GRE keys */
 	__u8 frame[BENCH_HEADERS]; /* of the flow with inner source address 0 and port 0 */
 };
 
@@ -49,6 +51,14 @@ static __always_inline __u32 bench_following(struct bench_state *state)
 {
 	state->number = (state->number + 1) & state->mask;
 	return state->number;
+}
+
+/* Tenants have the keys from this one on. */
+#define BENCH_FIRST_KEY 1000
+
+static __always_inline __u32 bench_key(const struct bench_state *state, __u32 number)
+{
+	return BENCH_FIRST_KEY + (number & state->keys);
 }
 
 static __always_inline __be32 bench_saddr(__u32 number)

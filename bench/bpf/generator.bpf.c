@@ -18,8 +18,10 @@ struct {
 	__type(value, __u32);
 } target SEC(".maps");
 
+#define GRE_KEY_OFFSET 38 /* behind Ethernet, IP and the first word of GRE */
+
 /* The offset is a constant, so that all accesses are at constant offsets. */
-static __always_inline int patch(void *data, void *end, __u32 offset, __u32 number)
+static __always_inline int patch(void *data, void *end, __u32 offset, __u32 number, int is_reply)
 {
 	struct iphdr *ip = data + offset;
 	struct tcphdr *tcp = (void *)(ip + 1);
@@ -28,9 +30,14 @@ static __always_inline int patch(void *data, void *end, __u32 offset, __u32 numb
 
 	if ((void *)(tcp + 1) > end)
 		return -1;
-	ip->saddr = saddr;
+	if (is_reply) {
+		ip->daddr = saddr;
+		tcp->dest = sport;
+	} else {
+		ip->saddr = saddr;
+		tcp->source = sport;
+	}
 	ip->check = checksum_apply(ip->check, sum_address(saddr));
-	tcp->source = sport;
 	if (ip->protocol == IPPROTO_TCP) {
 		tcp->check = checksum_apply(tcp->check, sum_address(saddr) + sport);
 	} else {
@@ -61,17 +68,19 @@ int generate(struct xdp_md *ctx)
 		return XDP_ABORTED;
 	__builtin_memcpy(data, state->frame, BENCH_HEADERS);
 	number = bench_next(state);
+	if (state->keys && state->inner > 14)
+		*(__be32 *)(data + GRE_KEY_OFFSET) = bpf_htonl(bench_key(state, number));
 	switch (state->inner) {
 	case 56:
-		if (patch(data, end, 56, number))
+		if (patch(data, end, 56, number, state->replies))
 			return XDP_ABORTED;
 		break;
 	case 42:
-		if (patch(data, end, 42, number))
+		if (patch(data, end, 42, number, state->replies))
 			return XDP_ABORTED;
 		break;
 	case 14:
-		if (patch(data, end, 14, number))
+		if (patch(data, end, 14, number, state->replies))
 			return XDP_ABORTED;
 		break;
 	}
