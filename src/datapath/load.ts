@@ -1,7 +1,7 @@
 /** The programs: which build with which constants is wanted, and how it gets into the kernel beside the maps in use. */
 
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { BpfError, BpfMap, BpfObject } from "libbpf-ts";
 import { KernelError, XgwError } from "../errors.js";
@@ -14,7 +14,15 @@ const objects: readonly { readonly file: string; readonly programs: readonly Pro
   { file: "tc.bpf.o", programs: ["xgw_learn", "xgw_arp"] },
 ];
 
-const objectPath = (file: string) => fileURLToPath(new URL(`../../bpf/${file}`, import.meta.url));
+/** Beside the bundle of the programs that are installed, or where the build has put them in a checkout. */
+function objectPath(file: string): string {
+  const places = ["../bpf/", "../../bpf/"].map((folder) => fileURLToPath(new URL(`${folder}${file}`, import.meta.url)));
+  const found = places.find((place) => existsSync(place));
+  if (found !== undefined) return found;
+  throw new XgwError(`the BPF program ${file} is missing (looked for ${places.join(", ")})`, {
+    remedy: "run `npm run build`, or install xgw again",
+  });
+}
 
 /** Values of bpf/lib/config.h. */
 export interface Constants {

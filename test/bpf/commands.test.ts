@@ -11,7 +11,7 @@ import { exampleText, thirdTenant } from "../unit/plan/fixture.js";
 import { objectFile } from "./support/datapath.js";
 import { makeNamespace } from "./support/kernel.js";
 
-const main = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
+const main = fileURLToPath(new URL("../../dist/xgw/lib/main.js", import.meta.url));
 const instance = `cmd${process.pid}`;
 const namespace = makeNamespace();
 namespace.ip("link", "add", "eth0", "type", "veth", "peer", "name", "peer0");

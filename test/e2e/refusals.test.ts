@@ -18,7 +18,7 @@ let before: string;
 function xgw(command: string, config: string): Promise<Output> {
   const path = join(folder, "xgw.yaml");
   writeFileSync(path, config);
-  return gateway.tryRun(process.execPath, file("dist/src/cli/main.js"), command, "-c", path);
+  return gateway.tryRun(process.execPath, file("dist/xgw/lib/main.js"), command, "-c", path);
 }
 
 /** One line a fault, so that a wrong code shows the words that came with it. */

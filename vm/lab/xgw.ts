@@ -9,7 +9,7 @@ import type { Status, TenantStatus } from "../../src/status.js";
 import type { Host } from "./host.js";
 import type { Namespace, Output } from "./netns.js";
 
-const program = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));
+const program = fileURLToPath(new URL("../../xgw/lib/main.js", import.meta.url));
 
 export class Xgw {
   private daemon: ChildProcess | undefined;

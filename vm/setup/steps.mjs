@@ -28,6 +28,13 @@ const builds = [
     result: "dist/vm/test.js",
     command: ["npx", "tsc", "-p", "tsconfig.json"],
   },
+  {
+    name: "bundle",
+    title: "bundling the command line",
+    inputs: ["src", "native", "bpf", "package", "package.json", "package-lock.json"],
+    result: "dist/xgw/lib/main.js",
+    command: ["node", "package/bundle.mjs"],
+  },
 ];
 
 /** The steps that have to be done, in their order; each has run(). */

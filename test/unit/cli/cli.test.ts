@@ -58,6 +58,15 @@ describe("a command line that cannot be understood is exit code 2 and says what 
 });
 
 describe("help", () => {
+  it.each([[], ...commands.map(({ name }) => [name])])(
+    "xgw %s --help has characters of one column only",
+    async (...argv) => {
+      // package/text-width.mjs counts characters when it lays the text out.
+      const { stdout } = await xgw([...argv, "--help"]);
+      expect(stdout).toMatch(/^[\n\x20-\x7e]+$/);
+    },
+  );
+
   it("lists every command with its summary", async () => {
     const { code, stdout } = await xgw(["--help"]);
     const missing = commands.filter(
