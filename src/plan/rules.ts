@@ -30,6 +30,8 @@ export const flowtableName = "fastpath";
 const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
 
 /*
+ * `ip protocol`, not `meta l4proto`, in the keys: Linux 7.2 refuses the latter there, as nft 1.0.6 writes it.
+ *
  * Rules from top to bottom:
  * - assign_zone: the VRF's second pass through prerouting has nothing to add; the outer GRE packets are not tracked.
  * - forward: what does not come out of one of our VRFs is not ours to judge. Denied is what no rule admits. A packet from
@@ -41,8 +43,8 @@ const body = `
 	map dnat_to { typeof ct zone . ip daddr : ip daddr; }
 	map forward_to { typeof ct zone . ip daddr . ip protocol . th dport : ip daddr . th dport; }
 	map snat_to { typeof ct zone . ip saddr : ip saddr; }
-	map inbound { typeof ct zone . meta l4proto . ip saddr . th dport : ct mark; flags interval; }
-	map outbound { typeof ct zone . meta l4proto . ip daddr . th dport : ct mark; flags interval; }
+	map inbound { typeof ct zone . ip protocol . ip saddr . th dport : ct mark; flags interval; }
+	map outbound { typeof ct zone . ip protocol . ip daddr . th dport : ct mark; flags interval; }
 	set denied_inbound { typeof ct zone . ct mark; size 65535; flags dynamic; counter; }
 	set denied_outbound { typeof ct zone . ct mark; size 65535; flags dynamic; counter; }
 	set kernel_forwarded { typeof ct zone; size 65535; flags dynamic; counter; }
@@ -81,13 +83,13 @@ const body = `
 		jump admit_outbound
 	}
 	chain admit_inbound {
-		ct mark set ct zone . meta l4proto . ip saddr . th dport map @inbound
+		ct mark set ct zone . ip protocol . ip saddr . th dport map @inbound
 		${notDenied} return
 		update @denied_inbound { ct zone . ct mark }
 		drop
 	}
 	chain admit_outbound {
-		ct mark set ct zone . meta l4proto . ip daddr . th dport map @outbound
+		ct mark set ct zone . ip protocol . ip daddr . th dport map @outbound
 		${notDenied} return
 		update @denied_outbound { ct zone . ct mark }
 		drop
