@@ -1,4 +1,4 @@
-import type { PolicyCell } from "../model/desired.js";
+import type { PolicyCell, Range } from "../model/desired.js";
 import { compilePolicy, maxPolicyCells, type PolicyRule, PolicyTooLargeError } from "../model/policy.js";
 import type { Path, Report } from "./finding.js";
 import { type ConfigTenant, protocolNumbers } from "./schema.js";
@@ -39,18 +39,25 @@ function compiled(rules: readonly PolicyRule[], path: Path, report: Report): rea
 
 function checkPortForwards(tenant: ConfigTenant, inbound: readonly PolicyCell[], base: Path, report: Report): void {
   for (const [at, forward] of tenant.portForwards.entries()) {
-    const port = forward.toPort ?? forward.port;
+    const first = (forward.toPort ?? forward.port).from;
+    const ports: Range = { from: first, to: first + forward.port.to - forward.port.from };
     const protocol = protocolNumbers[forward.protocol];
     const open = inbound.some(
-      (cell) => cell.verdict === "allow" && within(protocol, cell.protocol) && within(port, cell.port),
+      (cell) => cell.verdict === "allow" && within(protocol, cell.protocol) && overlap(ports, cell.port),
     );
     if (open) continue;
-    const message = `the inbound policy lets nobody connect to ${forward.protocol} port ${port} behind this port forward`;
-    const remedy = `add { allow: ${forward.protocol}, ports: [${port}] } to policy.inbound (policy sees the port after translation)`;
+    const isRange = ports.to > ports.from;
+    const name = isRange ? `${ports.from}-${ports.to}` : `${ports.from}`;
+    const message = `the inbound policy lets nobody connect to ${forward.protocol} ${isRange ? "ports" : "port"} ${name} behind this port forward`;
+    const remedy = `add { allow: ${forward.protocol}, ports: [${name}] } to policy.inbound (policy sees the port after translation)`;
     report.warn([...base, "portForwards", at], message, remedy);
   }
 }
 
-function within(value: number, range: { readonly from: number; readonly to: number }): boolean {
+function within(value: number, range: Range): boolean {
   return range.from <= value && value <= range.to;
+}
+
+function overlap(a: Range, b: Range): boolean {
+  return a.from <= b.to && b.from <= a.to;
 }

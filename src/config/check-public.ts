@@ -1,4 +1,6 @@
+import type { Range } from "../model/desired.js";
 import { parseAddress } from "../model/ipv4.js";
+import { sharedSources } from "../model/sources.js";
 import { isRouted } from "./check-routes.js";
 import type { Path, Report } from "./finding.js";
 import type { ConfigTenant } from "./schema.js";
@@ -16,16 +18,15 @@ export function checkPublicAddresses(
   report: Report,
 ): void {
   const oneToOne = checkOneToOne(tenants, report);
-  checkPortForwards(tenants, oneToOne, report);
+  const forwarded = checkPortForwards(tenants, oneToOne, report);
+  checkShared(tenants, [oneToOne, forwarded], report);
   for (const [index, tenant] of tenants.entries()) {
+    if (tenant.snat) checkNotUnderlay(tenant.snat.address, ["tenants", index, "snat"], underlayAddress, report);
     for (const list of ["publicIps", "portForwards"] as const) {
       for (const [at, entry] of tenant[list].entries()) {
         const path: Path = ["tenants", index, list, at];
         checkTarget(tenant, entry.to, [...path, "to"], report);
-        if (entry.address === underlayAddress) {
-          const message = `${entry.address} is the gateway's underlay address, which carries the tunnels`;
-          report.error([...path, "address"], message, "give a public address of its own");
-        }
+        checkNotUnderlay(entry.address, path, underlayAddress, report);
       }
     }
   }
@@ -42,7 +43,7 @@ function checkOneToOne(tenants: readonly ConfigTenant[], report: Report): Map<st
       if (owner)
         report.error(
           path,
-          taken(address, owner, tenant, report),
+          takenBy(address, owner, tenant, report),
           "a one-to-one address leads to one host: remove one of the two",
         );
       else owners.set(address, { tenant, path });
@@ -66,39 +67,74 @@ function checkPortForwards(
   tenants: readonly ConfigTenant[],
   oneToOne: ReadonlyMap<string, Owner>,
   report: Report,
-): void {
+): Map<string, Owner> {
   const owners = new Map<string, Owner>();
-  const ports = new Map<string, Path>();
+  const forwards = new Map<string, { readonly ports: Range; readonly path: Path }[]>();
   for (const [index, tenant] of tenants.entries()) {
     for (const [at, { address, protocol, port }] of tenant.portForwards.entries()) {
       const base: Path = ["tenants", index, "portForwards", at];
       const whole = oneToOne.get(address);
       if (whole) {
         const remedy = "forward ports of an address that nobody has one to one";
-        report.error([...base, "address"], taken(address, whole, tenant, report), remedy);
+        report.error([...base, "address"], takenBy(address, whole, tenant, report), remedy);
         continue;
       }
       const owner = owners.get(address);
       if (owner && owner.tenant !== tenant) {
         const remedy = "a public address belongs to one tenant: use another";
-        report.error([...base, "address"], taken(address, owner, tenant, report), remedy);
+        report.error([...base, "address"], takenBy(address, owner, tenant, report), remedy);
         continue;
       }
       if (!owner) owners.set(address, { tenant, path: [...base, "address"] });
-      const name = `${address} ${protocol} port ${port}`;
-      const first = ports.get(name);
-      if (first)
-        report.error(
-          [...base, "port"],
-          `${name} is forwarded already at ${report.placeOf(first)}`,
-          "remove one of the two",
-        );
-      else ports.set(name, [...base, "port"]);
+      const name = `${address} ${protocol}`;
+      const others = forwards.get(name) ?? [];
+      const first = others.find(({ ports }) => ports.from <= port.to && port.from <= ports.to);
+      if (first) {
+        const both = { from: Math.max(port.from, first.ports.from), to: Math.min(port.to, first.ports.to) };
+        const which = both.from === both.to ? `port ${both.from}` : `ports ${both.from}-${both.to}`;
+        const are = both.from === both.to ? "is" : "are";
+        const remedy = port.from === port.to ? "remove one of the two" : "remove one of the two, or cut the range";
+        const message = `${name} ${which} ${are} forwarded already at ${report.placeOf(first.path)}`;
+        report.error([...base, "port"], message, remedy);
+      }
+      forwards.set(name, [...others, { ports: port, path: [...base, "port"] }]);
+    }
+  }
+  return owners;
+}
+
+/** The address that a tenant's hosts share may be one that is theirs already, but nobody else's. */
+function checkShared(
+  tenants: readonly ConfigTenant[],
+  taken: readonly ReadonlyMap<string, Owner>[],
+  report: Report,
+): void {
+  const owners = new Map<string, Owner>();
+  for (const [index, tenant] of tenants.entries()) {
+    if (!tenant.snat) continue;
+    const { address, from } = tenant.snat;
+    const path: Path = ["tenants", index, "snat"];
+    const owner = [...taken, owners].map((of) => of.get(address)).find((owner) => owner && owner.tenant !== tenant);
+    if (owner) {
+      const remedy = "a public address belongs to one tenant: use another";
+      report.error([...path, "address"], takenBy(address, owner, tenant, report), remedy);
+    } else {
+      owners.set(address, { tenant, path: [...path, "address"] });
+    }
+    if (sharedSources(tenant.routes, from).length === 0) {
+      const message = `none of ${tenant.name}'s routes leads to a private network, so nothing would leave under ${address}`;
+      report.error(path, message, "name the networks that shall under `from`");
     }
   }
 }
 
-function taken(address: string, owner: Owner, tenant: ConfigTenant, report: Report): string {
+function checkNotUnderlay(address: string, path: Path, underlayAddress: string | undefined, report: Report): void {
+  if (address !== underlayAddress) return;
+  const message = `${address} is the gateway's underlay address, which carries the tunnels`;
+  report.error([...path, "address"], message, "give a public address of its own");
+}
+
+function takenBy(address: string, owner: Owner, tenant: ConfigTenant, report: Report): string {
   const whose = owner.tenant === tenant ? "this tenant's already" : `${owner.tenant.name}'s`;
   return `the public address ${address} is ${whose} at ${report.placeOf(owner.path)}`;
 }

@@ -144,7 +144,7 @@ export const routeNetwork = word(whyNotRoute, { pattern: prefixPattern });
 export const interfaceAddress = word(whyNotInterface, { pattern: prefixPattern });
 
 /** One port, 1 to 65535. */
-export const port = z.int().min(1).max(65_535);
+const port = z.int().min(1).max(65_535);
 
 const portRangePattern = /^(\d{1,5})-(\d{1,5})$/;
 

@@ -4,6 +4,7 @@
  */
 
 import { z } from "zod";
+import { maxShiftedPorts, type Range } from "../model/desired.js";
 import { anyAddress, type Prefix, parsePrefix, rangeOf } from "../model/ipv4.js";
 import { anyPort, anyProtocol, type PolicyRule } from "../model/policy.js";
 import {
@@ -13,7 +14,6 @@ import {
   instanceName,
   interfaceAddress,
   network,
-  port,
   portOrRange,
   routeNetwork,
   tenantName,
@@ -139,12 +139,51 @@ const publicIpSchema = z.strictObject({
   to: hostAddress.describe("The tenant's address that it stands for, both ways."),
 });
 
-const portForwardSchema = z.strictObject({
-  address: hostAddress.describe("The public address; many port forwards of one tenant may share it."),
-  protocol: z.enum(["tcp", "udp"]).describe("tcp or udp."),
-  port: port.describe("The public port."),
-  to: hostAddress.describe("The tenant's address that it leads to."),
-  toPort: port.optional().describe("The port there. The same as `port` when missing."),
+const portForwardSchema = z
+  .strictObject({
+    address: hostAddress.describe("The public address; many port forwards of one tenant may share it."),
+    protocol: z.enum(["tcp", "udp"]).describe("tcp or udp."),
+    port: portOrRange.describe("The public port, or a range such as 8000-8100."),
+    to: hostAddress.describe("The tenant's address that it leads to."),
+    toPort: portOrRange
+      .optional()
+      .describe("The port there; of a range the first one, or all of it. The same as `port` when missing."),
+  })
+  .superRefine(checkForward);
+
+interface ForwardInput {
+  readonly port: Range;
+  readonly toPort?: Range | undefined;
+}
+
+/** Faults of a range that is led to other ports. */
+function checkForward({ port, toPort }: ForwardInput, context: z.RefinementCtx<ForwardInput>): void {
+  if (!toPort) return;
+  const refuse = (path: string, message: string, remedy: string) =>
+    context.addIssue({ code: "custom", path: [path], message, params: { remedy }, input: { port, toPort } });
+  const count = port.to - port.from + 1;
+  const name = `${port.from}-${port.to}`;
+  const last = toPort.from + count - 1;
+  if (toPort.to !== toPort.from && toPort.to !== last) {
+    const remedy = `write ${toPort.from}, or ${toPort.from}-${Math.min(last, 65_535)}`;
+    refuse("toPort", `${toPort.from}-${toPort.to} has not as many ports as ${name}`, remedy);
+  } else if (last > 65_535) {
+    refuse("toPort", `${count} ports from ${toPort.from} on go beyond 65535`, `write ${65_536 - count} or less`);
+  } else if (toPort.from !== port.from && count > maxShiftedPorts) {
+    const remedy = `leave \`toPort\` out, so that ports stay as they are, or forward ${maxShiftedPorts} at most`;
+    refuse("port", `${count} ports are led to others, each of which costs the kernel an element of its own`, remedy);
+  }
+}
+
+const snatSchema = z.strictObject({
+  address: hostAddress.describe("The public address under which the connections leave."),
+  from: z
+    .array(network)
+    .min(1)
+    .optional()
+    .describe(
+      "The tenant's networks that leave under it. When missing, the private ones (RFC 1918, RFC 6598) among its routes.",
+    ),
 });
 
 const limit = z.int().min(1).max(0xffff_ffff);
@@ -174,7 +213,10 @@ export const tenantSchema = z.strictObject({
   portForwards: z
     .array(portForwardSchema)
     .default([])
-    .describe("Single public ports that lead to one of the tenant's hosts."),
+    .describe("Public ports, or ranges of them, that lead to one of the tenant's hosts each."),
+  snat: snatSchema
+    .optional()
+    .describe("A public address that the hosts without one of their own share for the connections that they begin."),
   policy: policySchema
     .prefault({})
     .describe("Which connections may begin. When missing: nothing from outside, everything to outside."),

@@ -1,6 +1,6 @@
 /** Steps of the slow path as iproute2 lines and nft scripts. Writing them down is pure; running them is one call each. */
 
-import { flowtableName, rulesScript, tableName } from "../plan/rules.js";
+import { flowtableName, intervalSets, rulesScript, tableName } from "../plan/rules.js";
 import type { Device, Element, Route } from "../plan/state.js";
 import { type Step, stepsOf } from "../plan/steps.js";
 import { batch } from "./ip.js";
@@ -140,9 +140,9 @@ function deleteElement(instance: string, element: Element): string {
 }
 
 /**
- * The policies are interval maps. nft (1.0.6 at least) does not find an element of such a map to delete when no part of
- * its key is a range, so the last part, the port, always is one.
+ * nft (1.0.6 at least) does not find an element of an interval map to delete when no part of its key is a range, so the
+ * last part, a port or an address, always is one.
  */
 function keyText({ set, key }: Element): string {
-  return set === "inbound" || set === "outbound" ? key.replace(/ (\d+)$/, " $1-$1") : key;
+  return intervalSets.includes(set) ? key.replace(/ ([\d.]+)$/, " $1-$1") : key;
 }

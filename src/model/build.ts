@@ -3,6 +3,7 @@ import { allocateIds } from "./allocate.js";
 import { type Desired, type DesiredRoute, type DesiredTenant, maxTenants, routeTableBase } from "./desired.js";
 import { anyAddress, parseAddress } from "./ipv4.js";
 import { anyPort, anyProtocol, compilePolicy, type PolicyRule } from "./policy.js";
+import { sharedSources } from "./sources.js";
 
 /** What a tenant without an `outbound` list may do: everything. Its one cell counts as rule 0. */
 const outboundDefault: readonly PolicyRule[] = [
@@ -47,10 +48,11 @@ function buildTenant(tenant: ConfigTenant, id: number): DesiredTenant {
     portForwards: tenant.portForwards.map((forward) => ({
       address: forward.address,
       protocol: protocolNumber[forward.protocol],
-      port: forward.port,
+      ports: forward.port,
       to: forward.to,
-      toPort: forward.toPort ?? forward.port,
+      toPort: (forward.toPort ?? forward.port).from,
     })),
+    snat: tenant.snat && { address: tenant.snat.address, from: sharedSources(tenant.routes, tenant.snat.from) },
     inbound: compilePolicy(tenant.policy.inbound),
     outbound: compilePolicy(tenant.policy.outbound ?? outboundDefault),
     established: tenant.policy.established,

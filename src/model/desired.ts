@@ -48,9 +48,18 @@ export interface DesiredPortForward {
   readonly address: string;
   /** IP protocol number, 6 or 17. */
   readonly protocol: number;
-  readonly port: number;
+  /** Public ports. */
+  readonly ports: Range;
   readonly to: string;
+  /** Where the first of them leads; the others follow. */
   readonly toPort: number;
+}
+
+/** A public address that hosts share for the connections that they begin; the kernel allots the ports. */
+export interface DesiredSnat {
+  readonly address: string;
+  /** Sources that leave under it: disjoint, in order, as unsigned 32-bit integers. Those with a one-to-one address do not. */
+  readonly from: readonly Range[];
 }
 
 export interface DesiredTenant {
@@ -72,6 +81,7 @@ export interface DesiredTenant {
   readonly peers: readonly string[];
   readonly publicIps: readonly DesiredPublicIp[];
   readonly portForwards: readonly DesiredPortForward[];
+  readonly snat: DesiredSnat | undefined;
   readonly inbound: readonly PolicyCell[];
   readonly outbound: readonly PolicyCell[];
   /** What becomes of live connections that a changed policy no longer allows. */
@@ -96,6 +106,9 @@ export interface Desired {
 
 /** Route table of tenant id 0; a tenant's table is this plus its id. */
 export const routeTableBase = 100_000;
+
+/** Ports that one port forward may lead to others: the kernel knows no sum, so each is an element. */
+export const maxShiftedPorts = 1024;
 
 /** Size of the per-tenant BPF arrays: ids run from 1 to this minus 1. */
 export const maxTenants = 8192;

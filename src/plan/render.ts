@@ -44,7 +44,10 @@ export function render(desired: Desired, context: RenderContext): State {
     vrfRule: tenants.length > 0,
     rules: rulesVersion,
     flowtableDevices: new Set(tenants.map((tenant) => tenant.tunnel)),
-    elements: byId(tenants.flatMap(elements), elementId),
+    elements: byId(
+      tenants.flatMap((tenant) => elements(tenant, mtuOf(tenant))),
+      elementId,
+    ),
     keepsConnections: new Set(tenants.filter(({ established }) => established === "keep").map(({ id }) => id)),
     datapaths: new Set([context.fingerprint]),
     entries: byId(
@@ -106,7 +109,10 @@ function routes(tenant: DesiredTenant): Route[] {
   ];
 }
 
-function elements(tenant: DesiredTenant): Element[] {
+/** IPv4 and TCP headers without options, which is what a segment's size is reckoned with (RFC 9293, section 3.7.1). */
+const tcpOverhead = 40;
+
+function elements(tenant: DesiredTenant, mtu: number): Element[] {
   const zone = tenant.id;
   const element = (set: string, key: (string | number)[], value: string | number) => ({
     set,
@@ -119,20 +125,25 @@ function elements(tenant: DesiredTenant): Element[] {
       element("dnat_to", [zone, address], to),
       element("snat_to", [zone, to], address),
     ]),
-    ...tenant.portForwards.map((forward) =>
-      element(
-        "forward_to",
-        [zone, forward.address, forward.protocol, forward.port],
-        `${forward.to} . ${forward.toPort}`,
-      ),
+    ...tenant.portForwards.flatMap(({ address, protocol, ports, to, toPort }) => {
+      if (ports.from !== ports.to && ports.from === toPort)
+        return [element("forward_range", [zone, address, protocol, `${ports.from}-${ports.to}`], to)];
+      return Array.from({ length: ports.to - ports.from + 1 }, (_, at) =>
+        element("forward_to", [zone, address, protocol, ports.from + at], `${to} . ${toPort + at}`),
+      );
+    }),
+    ...(tenant.snat?.from ?? []).map(({ from, to }) =>
+      element("shared_to", [zone, span(formatAddress(from), formatAddress(to))], tenant.snat?.address ?? ""),
     ),
+    element("segment", [zone], Math.max(mtu - tcpOverhead, 1)),
     ...tenant.inbound.map((cell) => element("inbound", [zone, ...cellKey(cell)], cellMark(cell, 0))),
     ...tenant.outbound.map((cell) => element("outbound", [zone, ...cellKey(cell)], cellMark(cell, outboundMark))),
   ];
 }
 
+const span = (from: string | number, to: string | number) => (from === to ? `${from}` : `${from}-${to}`);
+
 function cellKey(cell: PolicyCell): string[] {
-  const span = (from: string | number, to: string | number) => (from === to ? `${from}` : `${from}-${to}`);
   return [
     span(cell.protocol.from, cell.protocol.to),
     span(formatAddress(cell.address.from), formatAddress(cell.address.to)),
@@ -175,7 +186,8 @@ function entries(tenant: DesiredTenant, mtu: number): Entry[] {
 }
 
 function publicAddresses(tenant: DesiredTenant): string[] {
-  return [...new Set([...tenant.publicIps, ...tenant.portForwards].map(({ address }) => address))];
+  const { publicIps, portForwards, snat } = tenant;
+  return [...new Set([...publicIps, ...portForwards, ...(snat ? [snat] : [])].map(({ address }) => address))];
 }
 
 function attachments(desired: Desired, context: RenderContext): [string, Attachment][] {

@@ -13,7 +13,20 @@ export const outboundMark = 0x1_0000;
 export const deniedMark = 0x8000_0000;
 
 /** Names of the sets that tenants are elements of. */
-export const elementSets = ["zones", "dnat_to", "forward_to", "snat_to", "inbound", "outbound"] as const;
+export const elementSets = [
+  "zones",
+  "dnat_to",
+  "forward_to",
+  "forward_range",
+  "snat_to",
+  "shared_to",
+  "segment",
+  "inbound",
+  "outbound",
+] as const;
+
+/** Those of them whose keys may be ranges. */
+export const intervalSets: readonly string[] = ["forward_range", "shared_to", "inbound", "outbound"];
 
 /** Counters that the rules write: denied connections by zone and mark, and the packets that the stack forwarded by zone. */
 export const counterSets = {
@@ -34,15 +47,25 @@ const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
  *
  * Rules from top to bottom:
  * - assign_zone: the VRF's second pass through prerouting has nothing to add; the outer GRE packets are not tracked.
+ * - own: an ICMP error of the gateway's quotes a packet after its translation. In the tenant's zone conntrack knows the
+ *   connection, and gives the error back the addresses that the sender used. Nothing else that the gateway sends into a
+ *   tenant is the tenant's connection.
+ * - to_tenant: a range of ports that stay as they are is one element. The kernel cannot add, and would choose any port of a
+ *   range that it is given, so that a range that is led to other ports is an element a port of forward_to.
  * - forward: what does not come out of one of our VRFs is not ours to judge. Denied is what no rule admits. A packet from
  *   the middle of a connection that conntrack does not have may be of one that was ended: an answer of its server would
  *   begin it again, as an outbound one. Where connections were ended within a day, both ends are told instead.
+ *   A SYN says what its sender can receive, so that its maximum segment size is lowered to what the tenant's tunnel carries
+ *   (which it came by, or will be answered by), and to what the route that it takes carries. nft never raises it.
  */
 const body = `
 	map zones { typeof iifname : ct zone; }
 	map dnat_to { typeof ct zone . ip daddr : ip daddr; }
 	map forward_to { typeof ct zone . ip daddr . ip protocol . th dport : ip daddr . th dport; }
+	map forward_range { typeof ct zone . ip daddr . ip protocol . th dport : ip daddr; flags interval; }
 	map snat_to { typeof ct zone . ip saddr : ip saddr; }
+	map shared_to { typeof ct zone . ip saddr : ip saddr; flags interval; }
+	map segment { typeof ct zone : tcp option maxseg size; }
 	map inbound { typeof ct zone . ip protocol . ip saddr . th dport : ct mark; flags interval; }
 	map outbound { typeof ct zone . ip protocol . ip daddr . th dport : ct mark; flags interval; }
 	set denied_inbound { typeof ct zone . ct mark; size 65535; flags dynamic; counter; }
@@ -57,23 +80,28 @@ const body = `
 		ip protocol gre notrack
 		ct zone set iifname map @zones
 	}
-	chain outer {
+	chain own {
 		type filter hook output priority raw; policy accept;
 		ip protocol gre notrack
+		icmp type { destination-unreachable, time-exceeded, parameter-problem } ct zone set oifname map @zones
 	}
 	chain to_tenant {
 		type nat hook prerouting priority dstnat; policy accept;
 		dnat ip to ct zone . ip daddr . ip protocol . th dport map @forward_to
+		dnat ip to ct zone . ip daddr . ip protocol . th dport map @forward_range
 		dnat ip to ct zone . ip daddr map @dnat_to
 	}
 	chain from_tenant {
 		type nat hook postrouting priority srcnat; policy accept;
 		snat ip to ct zone . ip saddr map @snat_to
+		snat ip to ct zone . ip saddr map @shared_to
 	}
 	chain forward {
 		type filter hook forward priority filter; policy accept;
 		iifname != "xvrf*" accept
 		update @kernel_forwarded { ct zone }
+		tcp flags syn tcp option maxseg size set rt mtu
+		tcp flags syn tcp option maxseg size set ct zone map @segment
 		ct state established ip protocol { tcp, udp } flow add @${flowtableName}
 		ct state established,related accept
 		ct state invalid drop

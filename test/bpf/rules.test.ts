@@ -8,7 +8,7 @@ import { observeSlowPath, type SlowPathState } from "../../src/observe/slow-path
 import { diff } from "../../src/plan/diff.js";
 import { rulesVersion } from "../../src/plan/rules.js";
 import type { State } from "../../src/plan/state.js";
-import { desiredOf, exampleText, nothing, stateOf } from "../unit/plan/fixture.js";
+import { desiredOf, exampleText, nothing, stateOf, thirdTenant } from "../unit/plan/fixture.js";
 import { makeNamespace } from "./support/kernel.js";
 import { makeRandom } from "./support/random.js";
 
@@ -126,6 +126,9 @@ tenants:
     portForwards:
       - { address: 2.2.2.13, protocol: tcp, port: 65535, to: 10.0.0.8, toPort: 1 }
       - { address: 2.2.2.13, protocol: udp, port: 1, to: 10.0.0.8, toPort: 65535 }
+      - { address: 2.2.2.14, protocol: tcp, port: 1-65535, to: 10.0.0.8 }
+      - { address: 2.2.2.13, protocol: udp, port: 100-103, to: 10.0.0.8, toPort: 65532-65535 }
+    snat: { address: 2.2.2.13, from: [10.0.0.0/24, 10.0.2.7/32, 128.0.0.0/1] }
     policy:
       inbound: [{ allow: 255 }, { allow: 0, from: 0.0.0.0/32 }, { deny: udp, ports: [1-65535], from: 128.0.0.0/1 }]
       outbound: []
@@ -135,6 +138,24 @@ tenants:
   const wanted = await stateOf(text);
   const seen = await change(nothing, wanted);
   expect(sorted(seen.elements)).toEqual(sorted(wanted.elements));
+});
+
+it("ranges of ports and shared sources come, change and go again", async () => {
+  const text = (await exampleText()) + thirdTenant;
+  const forward = "port: 80, to: 10.0.0.8, toPort: 8080";
+  const versions = [
+    text.replace(forward, "port: 80-82, to: 10.0.0.8, toPort: 8080"),
+    `${text.replace(forward, "port: 80-8080, to: 10.0.0.8")}    snat: { address: 2.2.2.14 }\n`,
+    `${text.replace(forward, "port: 80-8081, to: 10.0.0.8")}    snat: { address: 2.2.2.14, from: [10.0.0.0/23] }\n`,
+    `${text}    snat: { address: 2.2.2.15, from: [10.0.0.8/32, 10.0.0.128/25] }\n`,
+    text,
+  ];
+  let seen = await change(nothing, await stateOf(text));
+  for (const version of versions) {
+    const wanted = await stateOf(version);
+    seen = await change(seen, wanted);
+    expect(sorted(seen.elements)).toEqual(sorted(wanted.elements));
+  }
 });
 
 /** The example with another policy for its first tenant. */

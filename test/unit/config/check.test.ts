@@ -54,9 +54,60 @@ describe("public addresses", () => {
     expect(seen).toEqual([expect.stringContaining("2.2.2.13 tcp port 80 is forwarded already at xgw.yaml:8:")]);
   });
 
+  it("two ranges that share a port are refused, and which ports they are is said", async () => {
+    const entry = (port: string) => `{ address: 2.2.2.13, protocol: udp, port: ${port}, to: 10.0.0.7 }`;
+    const seen = await faults(tenant("a", 1, `portForwards: [${entry("8000-8100")}, ${entry("8090-8200")}]`));
+    expect(seen).toEqual([
+      expect.stringMatching(/2\.2\.2\.13 udp ports 8090-8100 are forwarded already at xgw\.yaml:8:.*cut the range/),
+    ]);
+  });
+
+  it("ranges that touch are two port forwards", async () => {
+    const entry = (port: string) => `{ address: 2.2.2.13, protocol: tcp, port: ${port}, to: 10.0.0.7 }`;
+    expect(await faults(tenant("a", 1, `portForwards: [${entry("80-89")}, ${entry("90-99")}]`))).toEqual([]);
+  });
+
   it("tcp and udp on one port of one address are two port forwards", async () => {
     const entry = (protocol: string) => `{ address: 2.2.2.13, protocol: ${protocol}, port: 443, to: 10.0.0.7 }`;
     expect(await faults(tenant("a", 1, `portForwards: [${entry("tcp")}, ${entry("udp")}]`))).toEqual([]);
+  });
+
+  it("a shared address that is another tenant's is refused, whatever it is there", async () => {
+    const seen = await faults(
+      tenant("a", 1, "publicIps: [{ address: 2.2.2.11, to: 10.0.0.7 }]"),
+      tenant("b", 2, "portForwards: [{ address: 2.2.2.12, protocol: tcp, port: 80, to: 10.0.0.7 }]"),
+      tenant("c", 3, "snat: { address: 2.2.2.11 }"),
+      tenant("d", 4, "snat: { address: 2.2.2.12 }"),
+      tenant("e", 5, "snat: { address: 2.2.2.13 }"),
+      tenant("f", 6, "snat: { address: 2.2.2.13 }"),
+    );
+    expect(seen).toEqual([
+      expect.stringContaining("tenants[2].snat.address: the public address 2.2.2.11 is a's"),
+      expect.stringContaining("tenants[3].snat.address: the public address 2.2.2.12 is b's"),
+      expect.stringContaining("tenants[5].snat.address: the public address 2.2.2.13 is e's"),
+    ]);
+  });
+
+  it("a shared address may be the tenant's own one to one, and that of its port forwards", async () => {
+    const own = "publicIps: [{ address: 2.2.2.11, to: 10.0.0.7 }]";
+    const forward = "portForwards: [{ address: 2.2.2.12, protocol: tcp, port: 80, to: 10.0.0.7 }]";
+    const seen = await faults(
+      tenant("a", 1, own, "snat: { address: 2.2.2.11 }"),
+      tenant("b", 2, forward, "snat: { address: 2.2.2.12 }"),
+    );
+    expect(seen).toEqual([]);
+  });
+
+  it("a shared address under which nothing would leave is refused", async () => {
+    const { errors } = await load({
+      "xgw.yaml": `${head}- { name: a, key: 1, routes: [{ to: 0.0.0.0/0, via: 172.168.0.7 }], snat: { address: 2.2.2.13 } }\n`,
+    });
+    expect(errors).toEqual([expect.stringMatching(/tenants\[0\]\.snat: none of a's routes .* under `from`$/)]);
+  });
+
+  it("a shared address that is the underlay's is refused", async () => {
+    const seen = await faults(tenant("a", 1, "snat: { address: 172.168.0.1 }"));
+    expect(seen).toEqual([expect.stringContaining("tenants[0].snat.address: 172.168.0.1 is the gateway's underlay")]);
   });
 
   it("the underlay address is refused", async () => {
@@ -150,6 +201,18 @@ describe("policies", () => {
       ),
     );
     expect(warnings).toEqual([expect.stringContaining("add { allow: tcp, ports: [8080] } to policy.inbound")]);
+  });
+
+  it("a range of port forwards that inbound policy keeps shut is a warning, one that is open in part is none", async () => {
+    const forward = (port: string) =>
+      `portForwards: [{ address: 2.2.2.13, protocol: tcp, port: ${port}, to: 10.0.0.7, toPort: 9000 }]`;
+    const policy = "policy: { inbound: [{ allow: tcp, ports: [9010] }] }";
+    const shut = await loadTenants(tenant("a", 1, forward("8000-8009"), policy));
+    expect(shut.warnings).toEqual([
+      expect.stringContaining("add { allow: tcp, ports: [9000-9009] } to policy.inbound"),
+    ]);
+    const open = await loadTenants(tenant("a", 1, forward("8000-8010"), policy));
+    expect(open.warnings).toEqual([]);
   });
 
   it("a port forward that is open to some sources is no warning", async () => {

@@ -64,6 +64,21 @@ describe("a field that is wrong by itself is refused with its place and a remedy
       "xgw.yaml:6:36: tenants[0].routes[0].via: 224.0.0.1 is a multicast address; give the address of one host",
     ],
     [
+      "a range of ports that is led to one of another length",
+      "portForwards: [{ address: 2.2.2.2, protocol: tcp, port: 80-89, to: 10.0.0.7, toPort: 90-98 }]",
+      "xgw.yaml:6:88: tenants[0].portForwards[0].toPort: 90-98 has not as many ports as 80-89; write 90, or 90-99",
+    ],
+    [
+      "a range of ports that would end beyond the last one",
+      "portForwards: [{ address: 2.2.2.2, protocol: tcp, port: 80-89, to: 10.0.0.7, toPort: 65527 }]",
+      "xgw.yaml:6:88: tenants[0].portForwards[0].toPort: 10 ports from 65527 on go beyond 65535; write 65526 or less",
+    ],
+    [
+      "more ports led to others than the kernel should have elements",
+      "portForwards: [{ address: 2.2.2.2, protocol: tcp, port: 1000-2024, to: 10.0.0.7, toPort: 1001 }]",
+      "xgw.yaml:6:59: tenants[0].portForwards[0].port: 1025 ports are led to others, each of which costs the kernel an element of its own; leave `toPort` out, so that ports stay as they are, or forward 1024 at most",
+    ],
+    [
       "an IPv6 address",
       'publicIps: [{ address: "2001:db8::1", to: 10.0.0.7 }]',
       'xgw.yaml:6:26: tenants[0].publicIps[0].address: "2001:db8::1" is not an IPv4 address; write four numbers from 0 to 255, as in 10.0.0.7',

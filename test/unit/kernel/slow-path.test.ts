@@ -54,6 +54,7 @@ $ nft -f -
 add flowtable ip xgw_gw1 fastpath { hook ingress priority filter; devices = { xgre3000 }; }
 add element ip xgw_gw1 zones { xgre3000 : 3 }
 add element ip xgw_gw1 forward_to { 3 . 2.2.2.13 . 6 . 80 : 10.0.0.8 . 8080 }
+add element ip xgw_gw1 segment { 3 : 1432 }
 add element ip xgw_gw1 inbound { 3 . 6 . 0.0.0.0-255.255.255.255 . 8080-8080 : 1 }
 add element ip xgw_gw1 outbound { 3 . 0-255 . 0.0.0.0-255.255.255.255 . 0-65535 : 65537 }
 `);
@@ -66,6 +67,7 @@ describe("a tenant that is removed", async () => {
     expect(await added(steps)).toBe(`$ nft -f -
 delete element ip xgw_gw1 zones { xgre3000 }
 delete element ip xgw_gw1 forward_to { 3 . 2.2.2.13 . 6 . 80 }
+delete element ip xgw_gw1 segment { 3 }
 delete element ip xgw_gw1 inbound { 3 . 6 . 0.0.0.0-255.255.255.255 . 8080-8080 }
 delete element ip xgw_gw1 outbound { 3 . 0-255 . 0.0.0.0-255.255.255.255 . 0-65535 }
 `);

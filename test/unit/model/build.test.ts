@@ -93,7 +93,19 @@ describe("a tenant's desired state", () => {
 
   it("forwards to the same port when no other is named", async () => {
     const { portForwards } = await built("portForwards: [{ address: 2.2.2.2, protocol: udp, port: 53, to: 10.0.0.7 }]");
-    expect(portForwards).toEqual([{ address: "2.2.2.2", protocol: 17, port: 53, to: "10.0.0.7", toPort: 53 }]);
+    const ports = { from: 53, to: 53 };
+    expect(portForwards).toEqual([{ address: "2.2.2.2", protocol: 17, ports, to: "10.0.0.7", toPort: 53 }]);
+  });
+
+  it("forwards a range to as many ports from the first one that is named", async () => {
+    const forward = "{ address: 2.2.2.2, protocol: tcp, port: 80-89, to: 10.0.0.7, toPort: 8080-8089 }";
+    const { portForwards } = await built(`portForwards: [${forward}]`);
+    const ports = { from: 80, to: 89 };
+    expect(portForwards).toEqual([{ address: "2.2.2.2", protocol: 6, ports, to: "10.0.0.7", toPort: 8080 }]);
+  });
+
+  it("has no shared address when none is named", async () => {
+    expect((await built()).snat).toBeUndefined();
   });
 
   it("has 0 for limits that are not named", async () => {

@@ -89,6 +89,48 @@ describe("admitted", () => {
   it("not one by a port forward that leads elsewhere", async () =>
     expect(await admits(example + thirdTenant.replace("toPort: 8080", "toPort: 8081"), forwarded)).toBe(false));
 
+  const range = thirdTenant.replace("port: 80,", "port: 80-99,");
+  const last = connection("1.1.1.7", "2.2.2.13", { destination: "10.0.0.8", port: 8099 }, { zone: 3, port: 99 });
+
+  it("one by the last port of a range that is led to other ports", async () =>
+    expect(await admits(example + range.replace("ports: [8080]", "ports: [8080-8099]"), last)).toBe(true));
+
+  it("not one of a range that has become shorter", async () =>
+    expect(await admits(example + range.replace("80-99", "80-98").replace("[8080]", "[8080-8099]"), last)).toBe(false));
+
+  const kept = thirdTenant.replace("port: 80,", "port: 8000-8100,").replace(", toPort: 8080", "");
+  const inside = connection("1.1.1.7", "2.2.2.13", { destination: "10.0.0.8", port: 8080 }, { zone: 3, port: 8080 });
+
+  it("one by a range of ports that stay as they are", async () =>
+    expect(await admits(example + kept, inside)).toBe(true));
+
+  it("not one by a range that its port has left", async () =>
+    expect(await admits(example + kept.replace("8000-8100", "8081-8100"), inside)).toBe(false));
+
+  const shared = connection(
+    "10.0.0.8",
+    "1.1.1.7",
+    { source: "2.2.2.14" },
+    {
+      zone: 3,
+      mark: outbound + 1,
+      reply: { source: "1.1.1.7", destination: "2.2.2.14", sourcePort: 22, destinationPort: 6 },
+    },
+  );
+  const withSnat = (snat: string) => `${example}${thirdTenant}    snat: ${snat}\n`;
+
+  it("one that leaves under the shared address", async () =>
+    expect(await admits(withSnat("{ address: 2.2.2.14 }"), shared)).toBe(true));
+
+  it("not one whose shared address was taken away", async () =>
+    expect(await admits(example + thirdTenant, shared)).toBe(false));
+
+  it("not one whose shared address is another by now", async () =>
+    expect(await admits(withSnat("{ address: 2.2.2.15 }"), shared)).toBe(false));
+
+  it("not one from a network that shares the address no more", async () =>
+    expect(await admits(withSnat("{ address: 2.2.2.14, from: [10.0.0.0/29] }"), shared)).toBe(false));
+
   it("nothing in a tenant without elements", () => {
     const admission = admissionsOf([], new Set([1])).get(1);
     expect(admission && isAdmitted(admission, inbound)).toBe(false);
