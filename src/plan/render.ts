@@ -97,10 +97,19 @@ function neighbours(tenant: DesiredTenant): Neighbour[] {
   return tenant.peers.map((endpoint) => ({ device: tenant.tunnel, endpoint }));
 }
 
+/**
+ * What comes to a public address and is not translated ends here. A route to the rest of the world would send it back to
+ * where it came from, and from there here again.
+ */
 function routes(tenant: DesiredTenant): Route[] {
   const { routeTable } = tenant;
+  const own = new Set(tenant.addresses.map((address) => address.slice(0, address.indexOf("/"))));
+  const named = new Set(tenant.routes.map(({ to }) => to));
   return [
     { routeTable, to: "default" },
+    ...publicAddresses(tenant)
+      .filter((address) => !own.has(address) && !named.has(`${address}/32`))
+      .map((address): Route => ({ routeTable, to: `${address}/32` })),
     ...tenant.routes.map(({ to, via }) => ({
       routeTable,
       to: to === "0.0.0.0/0" ? "default" : to,

@@ -3,6 +3,7 @@
 import type { Check } from "./check.js";
 import { denials } from "./checks/denials.js";
 import { configEdited, daemonKilled, flowtableCarries, stayInStep, tearDown } from "./checks/operation.js";
+import { offloads, pathMtu } from "./checks/sizes.js";
 import { strangerDropped, unknownKeyDropped } from "./checks/strangers.js";
 import { bulkTransfer, pings, simultaneousTransfers, tenantsReachClient, udpBothWays } from "./checks/traffic.js";
 
@@ -13,6 +14,8 @@ export const checks: readonly Check[] = [
   ...tenantsReachClient,
   udpBothWays,
   bulkTransfer,
+  pathMtu,
+  offloads,
   unknownKeyDropped,
   strangerDropped,
   stayInStep,

@@ -49,6 +49,7 @@ $ ip -batch -
 addr replace 10.0.0.1/24 dev xgre3000 noprefixroute
 neigh replace 172.168.0.13 lladdr 172.168.0.13 dev xgre3000 nud permanent
 route replace unreachable default table 100003 proto 201
+route replace unreachable 2.2.2.13/32 table 100003 proto 201
 route replace 10.0.0.8/32 table 100003 proto 201 via 172.168.0.13 dev xgre3000 onlink
 $ nft -f -
 add flowtable ip xgw_gw1 fastpath { hook ingress priority filter; devices = { xgre3000 }; }
@@ -76,6 +77,7 @@ delete element ip xgw_gw1 outbound { 3 . 0-255 . 0.0.0.0-255.255.255.255 . 0-655
   it("loses its routes and addresses", async () => {
     expect(await ran(() => removeRoutes(steps))).toBe(`$ ip -batch -
 route del default table 100003 proto 201
+route del 2.2.2.13/32 table 100003 proto 201
 route del 10.0.0.8/32 table 100003 proto 201
 neigh del 172.168.0.13 dev xgre3000
 addr del 10.0.0.1/24 dev xgre3000

@@ -9,7 +9,7 @@ const megabyte = 2 ** 20;
 export const transferBytes = 50 * megabyte;
 
 /** One TCP connection with `bytes` each way; both ends' reports. */
-async function transfer(
+export async function transfer(
   from: Host,
   to: Host,
   at: { readonly host: string; readonly port: number; readonly localPort?: number },
@@ -25,7 +25,7 @@ async function transfer(
   }
 }
 
-const intact = ({ client, server }: { client: Exchange; server: Exchange }, bytes = transferBytes) =>
+export const intact = ({ client, server }: { client: Exchange; server: Exchange }, bytes = transferBytes) =>
   client.sent === server.received &&
   server.sent === client.received &&
   client.receivedBytes === bytes &&

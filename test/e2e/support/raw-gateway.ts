@@ -1,0 +1,192 @@
+/**
+ * A gateway with xgw applied whose one NIC ends in raw frames: every host, tunnel endpoint and router behind it is the
+ * test, which puts inner packets into tunnels and gets those that the gateway sends into tunnels.
+ */
+
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { TunnelKind } from "../../../src/model/desired.js";
+import { Namespace, tryRun } from "../../../vm/lab/netns.js";
+import { cable, Wire } from "../../../vm/lab/wire.js";
+import { checksum, ethernet, etherType, gre, ipProtocol, ipv4, raw } from "../../bpf/support/packet.js";
+
+const program = fileURLToPath(new URL("../../../dist/src/cli/main.js", import.meta.url));
+const gatewayMac = "02:00:00:00:00:01";
+const farMac = "02:00:00:00:00:02";
+const hostMac = "02:00:00:00:00:07";
+export const gatewayAddress = "172.168.0.1";
+
+/** One end of a tunnel: whose it is, and the endpoint on the underlay. */
+export interface End {
+  readonly kind: TunnelKind;
+  readonly key: number;
+  readonly endpoint: string;
+}
+
+/** What the gateway sent. */
+export interface Sent {
+  readonly key: number;
+  readonly endpoint: string;
+  /** XDP writes 0 as the outer IP id, the kernel never does. */
+  readonly by: "xdp" | "kernel";
+  /** The inner IP packet. */
+  readonly packet: Buffer;
+}
+
+export interface RawGatewayOptions {
+  readonly config: string;
+  readonly endpoints: readonly string[];
+  /** Inner addresses whose neighbour entries are given, by the gretap key. */
+  readonly neighbours: Readonly<Record<number, readonly string[]>>;
+}
+
+export class RawGateway implements AsyncDisposable {
+  private nextId = 1;
+
+  private constructor(
+    readonly gateway: Namespace,
+    private readonly far: Namespace,
+    private readonly wire: Wire,
+    private readonly folder: string,
+  ) {}
+
+  static async start({ config, endpoints, neighbours }: RawGatewayOptions): Promise<RawGateway> {
+    for (const name of ["vrf", "ip_gre", "nf_flow_table", "nf_conntrack"]) await tryRun("modprobe", ["-q", name]);
+    const gateway = await Namespace.create(`xgw${process.pid}-raw`);
+    const far = await Namespace.create(`xgw${process.pid}-far`);
+    const folder = mkdtempSync(join(tmpdir(), "xgw-raw-"));
+    await cable(gateway, "eth0", far, "wire0");
+    await gateway.ip(`link set eth0 address ${gatewayMac}`, `addr add ${gatewayAddress}/24 dev eth0`);
+    for (const endpoint of endpoints)
+      await gateway.ip(`neigh replace ${endpoint} lladdr ${farMac} dev eth0 nud permanent`);
+    const wire = Wire.open({ netns: far.path, device: "wire0" });
+    writeFileSync(join(folder, "xgw.yaml"), config);
+    const self = new RawGateway(gateway, far, wire, folder);
+    await self.xgw("apply");
+    for (const [key, addresses] of Object.entries(neighbours))
+      for (const address of addresses)
+        await gateway.ip(`neigh replace ${address} lladdr ${hostMac} dev xgre${key} nud permanent`);
+    await wire.settled();
+    return self;
+  }
+
+  private async xgw(command: string): Promise<void> {
+    const { code, stderr } = await this.gateway.tryRun(
+      process.execPath,
+      program,
+      command,
+      "-c",
+      join(this.folder, "xgw.yaml"),
+    );
+    if (code !== 0) throw new Error(`xgw ${command} ended with ${code}: ${stderr}`);
+  }
+
+  /** The frame that carries an inner IP packet from that end of a tunnel to the gateway. */
+  frame({ kind, key, endpoint }: End, packet: Buffer): Buffer {
+    const mac = `02:67:${key
+      .toString(16)
+      .padStart(8, "0")
+      .replace(/..(?!$)/g, "$&:")}`;
+    const inner = kind === "gre" ? packet : ethernet({ src: hostMac, dst: mac }, packet);
+    const type = kind === "gre" ? etherType.ipv4 : etherType.bridged;
+    return this.outerFrame(ipv4({ src: endpoint, dst: gatewayAddress, id: this.nextId++ }, gre({ type, key }, inner)));
+  }
+
+  /** The frame of an outer IP packet. */
+  outerFrame(packet: Buffer): Buffer {
+    return ethernet({ src: farMac, dst: gatewayMac }, packet);
+  }
+
+  /** Sends an inner packet to the gateway; gives what the gateway sent next. */
+  async ask(from: End, packet: Buffer): Promise<Sent[]> {
+    return this.askFrames([this.frame(from, packet)]);
+  }
+
+  /** A busy machine leaves work to a kernel thread, so that an answer may take its time. */
+  async askFrames(frames: readonly Buffer[], patienceMs = 3000): Promise<Sent[]> {
+    for (const frame of frames) this.wire.send(frame);
+    const sent: Sent[] = [];
+    for (const deadline = performance.now() + patienceMs; ; ) {
+      sent.push(...(await this.wire.settled()).flatMap((frame) => parseSent(frame) ?? []));
+      if (sent.length > 0 || performance.now() > deadline) return sent;
+    }
+  }
+
+  /** What the gateway sends in answer to frames to which it should send nothing. */
+  async refused(...frames: readonly Buffer[]): Promise<Sent[]> {
+    return this.askFrames(frames, 200);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.xgw("teardown");
+    this.wire[Symbol.dispose]();
+    await this.gateway.delete();
+    await this.far.delete();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** Undefined for what is no tenant's packet: ARP for an endpoint. */
+function parseSent(frame: Buffer): Sent | undefined {
+  if (frame.readUInt16BE(12) !== etherType.ipv4 || frame[23] !== ipProtocol.gre) return undefined;
+  const ip = frame.subarray(14, 14 + frame.readUInt16BE(16));
+  const bridged = ip.readUInt16BE(22) === etherType.bridged;
+  const packet = ip.subarray(bridged ? 42 : 28);
+  if (checksum(ip.subarray(0, 20)) !== 0) throw new Error(`wrong outer IP checksum: ${frame.toString("hex")}`);
+  if (bridged && ip.readUInt16BE(40) !== etherType.ipv4) return undefined;
+  return {
+    key: ip.readUInt32BE(24),
+    endpoint: ip.subarray(16, 20).join("."),
+    by: ip.readUInt16BE(4) === 0 ? "xdp" : "kernel",
+    packet,
+  };
+}
+
+/** An ICMP error about a packet: its type and code, the second word of its header, and what it quotes. */
+export interface IcmpError {
+  readonly src: string;
+  readonly dst: string;
+  readonly type: number;
+  readonly code: number;
+  /** The next hop's MTU of "fragmentation needed". */
+  readonly mtu: number;
+  readonly quoted: Buffer;
+}
+
+/** @throws when a checksum of the three that it has is wrong */
+export function parseIcmpError(packet: Buffer): IcmpError {
+  const headerLength = ((packet[0] ?? 0) & 15) * 4;
+  const message = packet.subarray(headerLength);
+  const quoted = message.subarray(8);
+  for (const [what, part] of [
+    ["IP", packet.subarray(0, headerLength)],
+    ["ICMP", message],
+    ["quoted IP", quoted.subarray(0, 20)],
+  ] as const)
+    if (checksum(part) !== 0) throw new Error(`wrong ${what} checksum: ${packet.toString("hex")}`);
+  return {
+    src: packet.subarray(12, 16).join("."),
+    dst: packet.subarray(16, 20).join("."),
+    type: message[0] ?? 0,
+    code: message[1] ?? 0,
+    mtu: message.readUInt16BE(6),
+    quoted,
+  };
+}
+
+/** An ICMP error that a host or router sends about a packet, of which it quotes that many bytes. */
+export function icmpError(
+  addresses: { readonly src: string; readonly dst: string; readonly ttl?: number; readonly id?: number },
+  error: { readonly type: number; readonly code: number; readonly mtu?: number },
+  about: Buffer,
+  quotedBytes = 28,
+): Buffer {
+  const message = Buffer.concat([Buffer.alloc(8), about.subarray(0, quotedBytes)]);
+  message[0] = error.type;
+  message[1] = error.code;
+  message.writeUInt16BE(error.mtu ?? 0, 6);
+  message.writeUInt16BE(checksum(message), 2);
+  return ipv4({ ...addresses, df: false }, raw(ipProtocol.icmp, message));
+}
