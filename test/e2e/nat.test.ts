@@ -100,7 +100,13 @@ describe("port forwards of ranges", () => {
   it("a port beside them is answered, and goes nowhere", async () => {
     const packet = ipv4({ src: far, dst: "2.2.2.13" }, datagram(30000, 9101));
     const [answer, ...more] = await raw.ask(client, packet);
-    console.log(await raw.gateway.run("sh", "-c", "ip route show table 100001; ip neigh; nstat -az | grep -i icmp; conntrack -L; ip route get 2.2.2.13 vrf xvrf1000 from 1.1.1.7 iif xgre1000; ip -s link show xgre1000"));
+    console.log(
+      await raw.gateway.run(
+        "sh",
+        "-c",
+        "ip route show table 100001; ip neigh; nstat -az | grep -i icmp; conntrack -L; ip route get 2.2.2.13 vrf xvrf1000 from 1.1.1.7 iif xgre1000; ip -s link show xgre1000",
+      ),
+    );
     expect([answer?.endpoint, more]).toEqual([client.endpoint, []]);
     const { type, code, dst, quoted } = parseIcmpError(answer?.packet ?? Buffer.alloc(0));
     expect([type, code, dst, quoted.subarray(12).toString("hex")]).toEqual([

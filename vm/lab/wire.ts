@@ -122,7 +122,22 @@ export class Wire implements Disposable {
  */
 export async function cable(gateway: Namespace, nic: string, far: Namespace, device: string): Promise<void> {
   await gateway.ip(`link add ${nic} type veth peer name ${device} netns ${far.name}`);
-  const offloads = ["tx", "off", "gro", "off", "tso", "off", "gso", "off", "txvlan", "off", "rxvlan", "off", "sg", "off"];
+  const offloads = [
+    "tx",
+    "off",
+    "gro",
+    "off",
+    "tso",
+    "off",
+    "gso",
+    "off",
+    "txvlan",
+    "off",
+    "rxvlan",
+    "off",
+    "sg",
+    "off",
+  ];
   await gateway.run("ethtool", "-K", nic, ...offloads);
   await far.run("ethtool", "-K", device, ...offloads);
   await far.ip(`link set ${device} up`);
