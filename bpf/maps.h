@@ -8,6 +8,7 @@
 #include "shared.h"
 
 #define XGW_MAX_TENANTS 8192
+_Static_assert(XGW_RULE_RESTS == XGW_MAX_TENANTS, "rules: a slot for the rest of each tenant");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -90,6 +91,20 @@ struct {
 	__type(key, __u32);
 	__type(value, struct xgw_counter);
 } stats SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XGW_RULES);
+	__type(key, __u32);
+	__type(value, __u64);
+} rules SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, XGW_RULES);
+	__type(key, __u32);
+	__type(value, struct xgw_rule_counters);
+} rule_stats SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);

@@ -134,12 +134,15 @@ struct xgw_flow {
 	__u16 ip_delta; /* one's complement sum to add to the inner IP header's, TTL - 1 included */
 	__u16 encap;	/* index in encaps */
 	__u32 checked;	/* jiffies, when conntrack was last asked */
-	__u32 packets;	/* goes round; a packet is lost to the count when two CPUs carry the flow at once */
-	__u64 bytes;	/* of inner IP packets */
+	__u16 rule;	/* slot in rules, of the one that admitted the connection */
+	/* Lossy when two CPUs carry the flow at once, and not kept when it is learned anew: rule_stats are exact. */
+	__u16 bytes_high; /* with bytes_low: bytes of inner IP packets */
+	__u32 packets;
+	__u32 bytes_low;
 };
 _Static_assert(sizeof(struct xgw_flow) == 64, "xgw_flow");
 _Static_assert(__builtin_offsetof(struct xgw_flow, generation) == 24, "xgw_flow: words that are copied");
-_Static_assert(__builtin_offsetof(struct xgw_flow, bytes) == 56, "xgw_flow: words that are copied");
+_Static_assert(__builtin_offsetof(struct xgw_flow, packets) == 56, "xgw_flow: words that are copied");
 
 /* flows: a flow lies in the bucket of its hash, at the hash's place or at any other in the bucket. */
 #define XGW_FLOW_WAYS 32
@@ -185,12 +188,39 @@ struct xgw_connection {
 };
 _Static_assert(sizeof(struct xgw_connection) == 40, "xgw_connection");
 
-/* stats: [tenant id * XGW_REASON_SLOTS + reason] */
+/* stats: [tenant id * XGW_REASON_SLOTS + reason], by XDP: packets as they arrived. XGW_REASON_FORWARDED stays 0
+ * there, for what was forwarded is counted by rule. */
 struct xgw_counter {
 	__u64 packets;
-	__u64 bytes; /* of frames as they arrived */
+	__u64 bytes; /* stats: of frames as they arrived; rule_stats: of inner IP packets as they left */
 };
 _Static_assert(sizeof(struct xgw_counter) == 16, "xgw_counter");
+
+/* What carried a packet that was forwarded. */
+enum xgw_tier { XGW_TIER_XDP, XGW_TIER_FLOWTABLE, XGW_TIER_STACK, XGW_TIERS };
+
+/*
+ * rules: which rule of which tenant a slot counts: tenant id << 32 | conntrack mark, or 0: free. The first
+ * XGW_RULE_RESTS slots are not looked up: the slot of a tenant's id counts what no rule had to admit, and
+ * what finds no slot of its own. A rule may have more than one slot.
+ */
+#define XGW_RULE_RESTS 8192
+#define XGW_RULES 32768
+_Static_assert(XGW_RULES <= 65536, "xgw_flow: rule");
+
+/* rule_stats: [slot in rules] */
+struct xgw_rule_counters {
+	struct xgw_counter tiers[XGW_TIERS];
+};
+_Static_assert(sizeof(struct xgw_rule_counters) == 48, "xgw_rule_counters");
+
+/* Bits of a packet's mark (fwmark) by which the nft rules tell the learner where a packet comes from; the others are
+ * those of its connection's mark. None: by the flowtable, which passes the rules by. */
+enum xgw_mark {
+	XGW_MARK_RULE = 0x1fffffff,
+	XGW_MARK_OWN = 0x20000000,   /* made by the gateway itself: forwarded for nobody */
+	XGW_MARK_STACK = 0x40000000, /* forwarded by the stack */
+};
 
 enum xgw_event_kind { XGW_EVENT_FLOW_BORN = 1, XGW_EVENT_FLOW_DIED, XGW_EVENT_DROP };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* XDP on a NIC's ingress: the fast path. A miss or a doubt goes up to the kernel; what may be dropped is
  * named here. */
+#include "lib/account.h"
 #include "lib/events.h"
 #include "lib/forward.h"
 #include "lib/parse.h"
@@ -45,6 +46,10 @@ int xgw_xdp(struct xdp_md *ctx)
 
 	tenant = flow.tenant;
 	reason = forward(ctx, &a, place, &flow, bytes, &action);
+	if (__builtin_expect(reason == XGW_REASON_FORWARDED, 1)) {
+		account(flow.rule, XGW_TIER_XDP, 1, a.length);
+		return action;
+	}
 	if (reason == XGW_REASON_GENERATION || reason == XGW_REASON_TEMPLATE)
 		return admit(&a, reason, bytes); /* the flow is no answer any more: not to who may send, either */
 	if (reason == XGW_REASON_STRANGER)

@@ -4,6 +4,7 @@
  */
 
 import type { Config } from "./config/schema.js";
+import { forgetCounts } from "./datapath/accounting.js";
 import { attach, checkXdp, detach, observeAttachments } from "./datapath/attachments.js";
 import { deleteEntries, deviceNames, observeEntries, setEntries } from "./datapath/entries.js";
 import { closeGenerations, openGenerations, unsettledTenants } from "./datapath/generations.js";
@@ -28,6 +29,7 @@ import {
   underlayMtu,
 } from "./observe/slow-path.js";
 import { diff } from "./plan/diff.js";
+import { leavingTenants } from "./plan/leaving.js";
 import { render } from "./plan/render.js";
 import { type State, tenantIds } from "./plan/state.js";
 import { type Step, stepsOf } from "./plan/steps.js";
@@ -186,6 +188,7 @@ async function execute({ desired, steps, constants, wanted }: Plan, isRepair: bo
   );
   await removeRoutes(steps);
   await closeGenerations(pins, touched);
+  forgetCounts(pins, leavingTenants(steps, wanted.entries.values()));
   for (const { name } of stepsOf(steps, "detach")) detach(pins, name);
   for (const { fingerprint } of stepsOf(steps, "datapath.unload")) pins.removeDatapath(fingerprint);
   if (stepsOf(steps, "rules.delete").length > 0) await removeRules(instance);

@@ -1,24 +1,46 @@
 /** How the gateway is: in step or not, what is attached, what each tenant's packets met. Reads only. */
 
-import type { Config } from "./config/schema.js";
-import { type Count, countFlows, readReasons } from "./datapath/counters.js";
+import type { Config, ConfigTenant } from "./config/schema.js";
+import {
+  addTiers,
+  type Count,
+  type ForwardedByRule,
+  noTiers,
+  readForwarded,
+  type Tiers,
+} from "./datapath/accounting.js";
+import { countFlows, readReasons } from "./datapath/counters.js";
 import { Pins } from "./datapath/pins.js";
 import { reasons } from "./datapath/reasons.js";
 import { plan } from "./gateway.js";
+import { describeRule } from "./model/rule-name.js";
 import { type Denied, readNftCounters } from "./observe/nft-counters.js";
 import { describeStep } from "./plan/describe.js";
+import { type PolicyDirection, ruleOfMark } from "./plan/rules.js";
+
+/** What one rule of the policy has let through. */
+export interface RuleStatus extends Tiers {
+  /** Missing, as `rule` is, for what no rule had to admit. */
+  readonly direction?: PolicyDirection;
+  /** Index in the config's list. */
+  readonly rule?: number;
+  /** As the config has it. */
+  readonly name: string;
+}
 
 export interface TenantStatus {
   readonly name: string;
   readonly key: number;
   readonly id: number;
   readonly flows: number;
-  /** By reason; see docs/reasons.md. */
+  /** What came in, by reason; see docs/reasons.md. The bytes of `forwarded` are of IP packets, the others' of frames. */
   readonly xdp: Readonly<Record<string, Count>>;
   /** What XDP sent itself, what it gave to the kernel, and what it dropped, packets. */
   readonly packets: { readonly forwarded: number; readonly passed: number; readonly dropped: number };
-  /** Packets (GRO's large ones count once) that the stack forwarded without the flowtable. */
-  readonly kernelForwarded: Count;
+  /** What went out, by the tier that carried it: packets as on the wire, bytes of inner IP packets. */
+  readonly forwarded: Tiers;
+  /** The same by the rules that have admitted it; they add up to `forwarded`. */
+  readonly rules: readonly RuleStatus[];
   readonly denied: readonly Denied[];
 }
 
@@ -33,12 +55,13 @@ export interface Status {
   readonly tenants: readonly TenantStatus[];
 }
 
-const none: Count = { packets: 0, bytes: 0 };
-
 export async function readStatus(config: Config): Promise<Status> {
   const { desired, steps } = await plan(config);
   const pins = new Pins(config.instance);
-  const counts = readReasons(pins, [0, ...desired.tenants.map((tenant) => tenant.id)]);
+  const ids = desired.tenants.map((tenant) => tenant.id);
+  const counts = readReasons(pins, [0, ...ids]);
+  const forwardedByRule = readForwarded(pins, ids);
+  const byKey = new Map(config.tenants.map((tenant) => [tenant.key, tenant]));
   const flows = countFlows(pins);
   const nft = await readNftCounters(config.instance);
   return {
@@ -48,7 +71,9 @@ export async function readStatus(config: Config): Promise<Status> {
     nics: desired.nics.map(({ name, xdp }) => ({ name, xdp })),
     nobody: counts.get(0) ?? {},
     tenants: desired.tenants.map(({ name, key, id }) => {
-      const xdp = counts.get(id) ?? {};
+      const byRule = forwardedByRule.get(id) ?? [];
+      const forwarded = byRule.reduce((sum, { tiers }) => addTiers(sum, tiers), noTiers);
+      const xdp = { ...(forwarded.xdp.packets > 0 ? { forwarded: forwarded.xdp } : {}), ...counts.get(id) };
       return {
         name,
         key,
@@ -60,11 +85,23 @@ export async function readStatus(config: Config): Promise<Status> {
           passed: packetsOf(xdp, "pass"),
           dropped: packetsOf(xdp, "drop"),
         },
-        kernelForwarded: nft.forwarded.get(id) ?? none,
+        forwarded,
+        rules: byRule.map((counted) => ruleStatus(byKey.get(key), counted)),
         denied: nft.denied.get(id) ?? [],
       };
     }),
   };
+}
+
+function ruleStatus(tenant: ConfigTenant | undefined, { mark, tiers }: ForwardedByRule): RuleStatus {
+  const place = ruleOfMark(mark);
+  if (!place) return { name: "without a rule", ...tiers };
+  const { direction, rule } = place;
+  const list = tenant?.policy[direction];
+  const known = list?.[rule];
+  if (known) return { direction, rule, name: describeRule(known, direction), ...tiers };
+  const isDefault = direction === "outbound" && list === undefined && rule === 0;
+  return { direction, rule, name: isDefault ? "allow any (no list)" : "a rule of an earlier config", ...tiers };
 }
 
 function packetsOf(counts: Readonly<Record<string, Count>>, verdict: "forwarded" | "pass" | "drop"): number {

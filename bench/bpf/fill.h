@@ -58,6 +58,7 @@ int fill(struct xdp_md *ctx)
 	d.encap.mtu = wanted->mtu;
 	__builtin_memcpy(d.encap.header, wanted->header, XGW_ENCAP_MAX);
 	d.id = wanted->tenant;
+	d.rule = wanted->tenant;
 	finish_template(&d.encap);
 	add_flow(&from, &d, 0, generation_of(wanted->tenant));
 	return XDP_TX;

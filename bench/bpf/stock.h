@@ -5,6 +5,7 @@
 
 #include "../../bpf/maps.h"
 #include "../../bpf/lib/config.h"
+#include "../../bpf/lib/flow_count.h"
 #include "../../bpf/lib/flow_key.h"
 
 struct {
@@ -21,12 +22,6 @@ static __always_inline struct xgw_flow *flow_lookup(const struct xgw_flow_key *k
 	if (flow)
 		*copy = *flow;
 	return flow;
-}
-
-static __always_inline void flow_count(struct xgw_flow *flow, __u32 bytes)
-{
-	flow->packets++;
-	flow->bytes += bytes;
 }
 
 static __always_inline int flow_is_due(struct xgw_flow *flow, const struct xgw_flow *copy)

@@ -21,6 +21,7 @@
 
 #include "../maps.h"
 #include "config.h"
+#include "flow_count.h"
 #include "flow_key.h"
 #include "tenant.h"
 
@@ -28,7 +29,7 @@
 #define FLOW_ENOSPC 28
 #define FLOW_NOWHERE (-1)
 #define FLOW_COPIED_FROM 24 /* generation, … */
-#define FLOW_COPIED_TO 56   /* … packets */
+#define FLOW_COPIED_TO 56   /* … bytes_high */
 
 /* Loads and stores before this come before those after it. */
 static __always_inline void flow_fence(void)
@@ -89,7 +90,7 @@ static __always_inline __u16 flow_sequence(const struct xgw_flow *place)
 	return *(const volatile __u16 *)&place->sequence;
 }
 
-/* Copies a line if it is the key's and whole: all but bytes, and of the key nothing but the flags. */
+/* Copies a line if it is the key's and whole: all but the counts, and of the key nothing but the flags. */
 static __always_inline int flow_read(const struct xgw_flow *place, const struct flow_words *words,
 				     struct xgw_flow *copy)
 {
@@ -145,13 +146,6 @@ static __always_inline struct xgw_flow *flow_lookup(const struct xgw_flow_key *k
 	return found == FLOW_NOWHERE ? NULL : flow_place(bucket, found);
 }
 
-/* Counts a packet of a flow that flow_lookup has found. */
-static __always_inline void flow_count(struct xgw_flow *place, __u32 bytes)
-{
-	place->packets++;
-	place->bytes += bytes;
-}
-
 /* Is it this CPU's turn to ask conntrack? One CPU asks in each period; the others go on meanwhile. */
 static __always_inline int flow_is_due(struct xgw_flow *place, const struct xgw_flow *copy)
 {
@@ -184,7 +178,7 @@ static __always_inline void flow_write(struct xgw_flow *place, const struct xgw_
 		place->tenant = flow->tenant;
 		for (int at = FLOW_COPIED_FROM; at < FLOW_COPIED_TO; at += 8)
 			*(__u64 *)((void *)place + at) = *(const __u64 *)((void *)flow + at);
-		place->bytes = flow->bytes;
+		*(__u64 *)&place->packets = *(const __u64 *)&flow->packets;
 	} else {
 		place->key.protocol = 0;
 		place->key.flags = 0;

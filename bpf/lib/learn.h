@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The learner: what leaves the NIC is the kernel's answer. Conntrack says which packet it answers, and the
- * two together are a flow. Anything out of the ordinary is not learned, and so stays the kernel's.
+ * two together are a flow. Anything out of the ordinary is not learned, and so stays the kernel's. Either way
+ * the packet is counted: the kernel's tiers have no other place that all of their packets pass.
  */
 #ifndef XGW_LEARN_H
 #define XGW_LEARN_H
 
+#include "account.h"
 #include "checksum.h"
 #include "ct.h"
 #include "encap.h"
@@ -19,11 +21,37 @@ struct departure {
 	struct xgw_encap encap;
 	struct xgw_tuple tuple; /* inner, as it leaves */
 	__u32 id;		/* tenant */
+	__u32 rule;		/* slot in rules, of its connection's */
 	__u16 zone;
+	__u8 learnable;	 /* nothing odd in the headers */
+	__u8 has_tuple;	 /* else it is all zero */
 	__be32 endpoint; /* outer destination */
+	__u32 packets;	 /* on the wire: more than one where this is a GSO packet */
+	__u32 bytes;	 /* of their inner IP packets */
 };
 
-/* Reads the headers. 0, or negative for a packet that is not to be learned from. */
+/* Sets packets and bytes. A GSO packet is cut in pieces of at most gso_size, each with headers of its own. */
+static __always_inline void measure_departure(struct __sk_buff *skb, struct departure *d, const struct iphdr *ip)
+{
+	__u32 at = d->encap.length, headers = ip->ihl * 4, payload;
+	__u8 words = 0;
+
+	d->packets = 1;
+	d->bytes = bpf_ntohs(ip->tot_len);
+	if (!skb->gso_size)
+		return;
+	if (ip->protocol == IPPROTO_TCP) {
+		bpf_skb_load_bytes(skb, at + headers + 12, &words, 1);
+		headers += (words >> 4) * 4;
+	} else if (ip->protocol == IPPROTO_UDP) {
+		headers += sizeof(struct udphdr);
+	}
+	payload = skb->len - at - headers;
+	d->packets = (payload + skb->gso_size - 1) / skb->gso_size;
+	d->bytes = payload + d->packets * headers;
+}
+
+/* Reads the headers. 0, or negative for a packet that is no tenant's. */
 static __always_inline int parse_departure(struct __sk_buff *skb, struct departure *d)
 {
 	struct outer *outer = (struct outer *)d->encap.header;
@@ -40,9 +68,8 @@ static __always_inline int parse_departure(struct __sk_buff *skb, struct departu
 	if (bpf_skb_load_bytes(skb, 0, outer, sizeof(*outer)))
 		return -1;
 	if (outer->eth.h_proto != bpf_htons(ETH_P_IP) || outer->ip.protocol != IPPROTO_GRE || outer->ip.version != 4 ||
-	    outer->ip.ihl != 5 || is_fragment(outer->ip.frag_off) || !(outer->ip.frag_off & bpf_htons(0x4000)) ||
-	    outer->gre.flags != GRE_KEY_ONLY)
-		return -1; /* without DF a constant id would not do (RFC 6864) */
+	    outer->ip.ihl != 5 || is_fragment(outer->ip.frag_off) || outer->gre.flags != GRE_KEY_ONLY)
+		return -1;
 	if (outer->gre.protocol == bpf_htons(ETH_P_TEB)) {
 		wrap = XGW_WRAP_GRETAP;
 		d->encap.length = GRETAP_INNER_OFFSET;
@@ -67,11 +94,16 @@ static __always_inline int parse_departure(struct __sk_buff *skb, struct departu
 	d->zone = tenant->zone;
 	d->endpoint = outer->ip.daddr;
 
-	if (bpf_skb_load_bytes(skb, d->encap.length, &inner, sizeof(inner)))
+	if (bpf_skb_load_bytes(skb, d->encap.length, &inner.ip, sizeof(inner.ip)) || inner.ip.version != 4)
 		return -1;
-	if (inner.ip.version != 4 || inner.ip.ihl != 5 || is_fragment(inner.ip.frag_off) ||
-	    (inner.ip.protocol != IPPROTO_TCP && inner.ip.protocol != IPPROTO_UDP))
-		return -1;
+	measure_departure(skb, d, &inner.ip);
+	if (inner.ip.ihl != 5 || is_fragment(inner.ip.frag_off) ||
+	    (inner.ip.protocol != IPPROTO_TCP && inner.ip.protocol != IPPROTO_UDP) ||
+	    bpf_skb_load_bytes(skb, d->encap.length + sizeof(inner.ip), &inner.source, 4))
+		return 0;
+	d->has_tuple = 1;
+	/* Without DF a constant id would not do (RFC 6864). */
+	d->learnable = (outer->ip.frag_off & bpf_htons(0x4000)) != 0;
 	d->tuple.saddr = inner.ip.saddr;
 	d->tuple.daddr = inner.ip.daddr;
 	d->tuple.sport = inner.source;
@@ -151,7 +183,7 @@ static __always_inline void make_flow(const struct xgw_tuple *from, const struct
 static __always_inline int is_same(const struct xgw_flow *a, const struct xgw_flow *b)
 {
 	return a->saddr == b->saddr && a->daddr == b->daddr && a->sport == b->sport && a->dport == b->dport &&
-	       a->encap == b->encap && a->generation == b->generation;
+	       a->encap == b->encap && a->generation == b->generation && a->rule == b->rule;
 }
 
 /* A function of its own for the sake of the stack. */
@@ -182,6 +214,7 @@ static __always_inline void add_flow(const struct xgw_tuple *from, const struct 
 	make_flow(from, d, &flow);
 	flow.encap = encap;
 	flow.generation = generation;
+	flow.rule = d->rule;
 	flow.key.flags = direction ? XGW_FLOW_REPLY : 0;
 	if (is_known(&key, &flow))
 		return;
@@ -189,27 +222,40 @@ static __always_inline void add_flow(const struct xgw_tuple *from, const struct 
 		emit(XGW_EVENT_FLOW_BORN, XGW_REASON_NO_FLOW, &key, d->id, d->endpoint);
 }
 
+/* Packets without a mark come from the flowtable, which carries nothing but TCP and UDP. */
+static __always_inline void count_departure(struct __sk_buff *skb, const struct departure *d)
+{
+	if (skb->mark & XGW_MARK_STACK)
+		account(rule_slot(d->id, skb->mark & XGW_MARK_RULE), XGW_TIER_STACK, d->packets, d->bytes);
+	else if (!(skb->mark & XGW_MARK_OWN) && d->has_tuple)
+		account(d->rule, XGW_TIER_FLOWTABLE, d->packets, d->bytes);
+}
+
 static __always_inline void learn(struct __sk_buff *skb)
 {
 	struct departure d = {};
 	struct xgw_tuple from;
-	struct nf_conn *ct;
+	struct nf_conn *ct = NULL;
 	__u32 generation;
 	__u8 found = 0;
-	int ready;
+	int ready = 0;
 
 	if (parse_departure(skb, &d))
 		return;
 	generation = generation_of(d.id);
-	ct = find_connection(skb, &d, &found);
-	if (!ct)
-		return;
-	ready = ct_is_established(ct, d.tuple.protocol) && !ct_is_unusual(ct);
-	if (ready) {
-		ct_tuple(ct, !found, &from);
-		record_connection(ct, &d);
+	d.rule = rule_slot(d.id, 0);
+	if (d.has_tuple)
+		ct = find_connection(skb, &d, &found);
+	if (ct) {
+		d.rule = rule_slot(d.id, ct->mark & XGW_MARK_RULE);
+		ready = d.learnable && ct_is_established(ct, d.tuple.protocol) && !ct_is_unusual(ct);
+		if (ready) {
+			ct_tuple(ct, !found, &from);
+			record_connection(ct, &d);
+		}
+		bpf_ct_release(ct);
 	}
-	bpf_ct_release(ct);
+	count_departure(skb, &d);
 	if (!ready)
 		return;
 	finish_template(&d.encap);

@@ -12,6 +12,8 @@ const volatile struct {
 	enum xgw_reason reason;
 	enum xgw_wrap wrap;
 	enum xgw_event_kind event_kind;
+	enum xgw_tier tier;
+	enum xgw_mark mark;
 } xgw_types;
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The one place through which every packet leaves the programs: counted once, under its tenant and reason. */
+/* The one place through which every packet that XDP does not forward leaves it: counted once, under its tenant and
+ * reason. (What it forwards is counted by rule: account.h.) */
 #ifndef XGW_VERDICT_H
 #define XGW_VERDICT_H
 

@@ -54,7 +54,7 @@ static __always_inline void make_flow(struct xgw_flow *flow, __u32 number, __u32
 	flow->dport = mix(number, version, 6);
 	flow->ip_delta = mix(number, version, 7);
 	flow->encap = mix(number, version, 8);
-	flow->packets = mix(number, version, 9);
+	flow->rule = mix(number, version, 9);
 	flow->key.flags = mix(number, version, 10) & 0x7f;
 }
 
@@ -65,7 +65,7 @@ static __always_inline int is_torn(const struct xgw_flow *flow, __u32 number)
 	make_flow(&whole, number, flow->peer);
 	return flow->saddr != whole.saddr || flow->daddr != whole.daddr || flow->sport != whole.sport ||
 	       flow->dport != whole.dport || flow->ip_delta != whole.ip_delta || flow->encap != whole.encap ||
-	       flow->packets != whole.packets || flow->key.flags != whole.key.flags;
+	       flow->rule != whole.rule || flow->key.flags != whole.key.flags;
 }
 
 static __noinline void insert(struct orders *orders, __u32 number, __u32 version)

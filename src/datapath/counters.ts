@@ -1,17 +1,16 @@
 /** What the programs have counted, and which flows they follow. */
 
 import { BpfMap } from "libbpf-ts";
+import type { Count } from "./accounting.js";
 import { flowOffsets, flowsIn } from "./flow-table.js";
 import { readU16, readU64, u32 } from "./layout.js";
 import type { Pins } from "./pins.js";
 import { reasonSlots, reasons } from "./reasons.js";
 
-export interface Count {
-  readonly packets: number;
-  readonly bytes: number;
-}
-
-/** Reason -> count over all CPUs, without the zeros; `tenant` 0 holds what is nobody's. */
+/**
+ * Reason -> count of packets as they arrived over all CPUs, without the zeros and without what XDP forwarded, which is
+ * counted by rule; `tenant` 0 holds what is nobody's.
+ */
 export function readReasons(pins: Pins, tenants: readonly number[]): Map<number, Record<string, Count>> {
   const result = new Map<number, Record<string, Count>>();
   if (!pins.hasMap("stats")) return result;

@@ -1,10 +1,10 @@
 /** What the nft rules have counted, by tenant. */
 
 import { formatValue, type NftValue, readTable } from "../kernel/nft.js";
-import { counterSets, tableName } from "../plan/rules.js";
+import { counterSets, type PolicyDirection, ruleOfMark, tableName } from "../plan/rules.js";
 
 export interface Denied {
-  readonly direction: "inbound" | "outbound";
+  readonly direction: PolicyDirection;
   /** Index of the rule that denied; undefined where no rule matched, which denies too. */
   readonly rule: number | undefined;
   readonly packets: number;
@@ -14,8 +14,6 @@ export interface Denied {
 export interface NftCounters {
   /** Tenant id -> packets that were refused. */
   readonly denied: ReadonlyMap<number, readonly Denied[]>;
-  /** Tenant id -> packets (GRO's large ones count once) that the stack forwarded without the flowtable. */
-  readonly forwarded: ReadonlyMap<number, { readonly packets: number; readonly bytes: number }>;
 }
 
 export async function readNftCounters(instance: string): Promise<NftCounters> {
@@ -29,13 +27,10 @@ export async function readNftCounters(instance: string): Promise<NftCounters> {
   ] as const)
     for (const { key, packets, bytes } of rows(set)) {
       const [zone = 0, mark = 0] = key.split(" . ").map(Number);
-      const rule = mark === 0 ? undefined : (mark & 0xffff) - 1;
+      const rule = ruleOfMark(mark)?.rule;
       denied.set(zone, [...(denied.get(zone) ?? []), { direction, rule, packets, bytes }]);
     }
-  const forwarded = new Map(
-    rows(counterSets.forwarded).map(({ key, packets, bytes }) => [Number(key), { packets, bytes }]),
-  );
-  return { denied, forwarded };
+  return { denied };
 }
 
 function counted(element: NftValue): { key: string; packets: number; bytes: number } {

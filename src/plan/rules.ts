@@ -12,6 +12,22 @@ import { createHash } from "node:crypto";
 export const outboundMark = 0x1_0000;
 export const deniedMark = 0x8000_0000;
 
+/**
+ * Bits of a packet's own mark (fwmark), by which the programs on the NICs' egress know what carried it: the stack, with
+ * its connection's mark in the lower bits, or nobody, for it is the gateway's own. Packets of the flowtable pass the rules
+ * by and have no mark. Enum xgw_mark in bpf/shared.h.
+ */
+export const packetMarks = { rule: 0x1fff_ffff, own: 0x2000_0000, stack: 0x4000_0000 } as const;
+
+export type PolicyDirection = "inbound" | "outbound";
+
+/** Which rule of the policy a connection's mark names; undefined when none had to admit it, or no rule matched. */
+export function ruleOfMark(mark: number): { readonly direction: PolicyDirection; readonly rule: number } | undefined {
+  const number = mark & 0xffff;
+  if (number === 0) return undefined;
+  return { direction: (mark & outboundMark) === 0 ? "inbound" : "outbound", rule: number - 1 };
+}
+
 /** Names of the sets that tenants are elements of. */
 export const elementSets = [
   "zones",
@@ -28,11 +44,10 @@ export const elementSets = [
 /** Those of them whose keys may be ranges. */
 export const intervalSets: readonly string[] = ["forward_range", "shared_to", "inbound", "outbound"];
 
-/** Counters that the rules write: denied connections by zone and mark, and the packets that the stack forwarded by zone. */
+/** Counters that the rules write: denied connections by zone and mark. */
 export const counterSets = {
   deniedInbound: "denied_inbound",
   deniedOutbound: "denied_outbound",
-  forwarded: "kernel_forwarded",
 } as const;
 
 /** Tenants whose TCP connections conntrack must not take up in their middle, for some of them have been ended. */
@@ -57,6 +72,8 @@ const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
  *   begin it again, as an outbound one. Where connections were ended within a day, both ends are told instead.
  *   A SYN says what its sender can receive, so that its maximum segment size is lowered to what the tenant's tunnel carries
  *   (which it came by, or will be answered by), and to what the route that it takes carries. nft never raises it.
+ * - forwarded, and the end of own: for the count of what leaves, see packetMarks. Of the gateway's own packets only those
+ *   into tenants are marked.
  */
 const body = `
 	map zones { typeof iifname : ct zone; }
@@ -70,7 +87,6 @@ const body = `
 	map outbound { typeof ct zone . ip protocol . ip daddr . th dport : ct mark; flags interval; }
 	set denied_inbound { typeof ct zone . ct mark; size 65535; flags dynamic; counter; }
 	set denied_outbound { typeof ct zone . ct mark; size 65535; flags dynamic; counter; }
-	set kernel_forwarded { typeof ct zone; size 65535; flags dynamic; counter; }
 	set ${noPickupSet} { typeof ct zone; flags timeout; timeout 1d; }
 	flowtable ${flowtableName} { hook ingress priority filter; }
 
@@ -84,6 +100,8 @@ const body = `
 		type filter hook output priority raw; policy accept;
 		ip protocol gre notrack
 		icmp type { destination-unreachable, time-exceeded, parameter-problem } ct zone set oifname map @zones
+		oifname "xvrf*" meta mark set 0x20000000
+		oifname "xgre*" meta mark set 0x20000000
 	}
 	chain to_tenant {
 		type nat hook prerouting priority dstnat; policy accept;
@@ -99,7 +117,6 @@ const body = `
 	chain forward {
 		type filter hook forward priority filter; policy accept;
 		iifname != "xvrf*" accept
-		update @kernel_forwarded { ct zone }
 		tcp flags syn tcp option maxseg size set rt mtu
 		tcp flags syn tcp option maxseg size set ct zone map @segment
 		ct state established ip protocol { tcp, udp } flow add @${flowtableName}
@@ -109,6 +126,10 @@ const body = `
 		ct status dnat jump admit_inbound
 		ct status dnat accept
 		jump admit_outbound
+	}
+	chain forwarded {
+		type filter hook forward priority filter + 10; policy accept;
+		iifname "xvrf*" meta mark set ct mark or 0x40000000
 	}
 	chain admit_inbound {
 		ct mark set ct zone . ip protocol . ip saddr . th dport map @inbound

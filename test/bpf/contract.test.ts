@@ -1,9 +1,11 @@
 // What TypeScript believes of the programs' types, compared with what the compiled programs say by BTF.
 import { BpfObject, type Btf } from "libbpf-ts";
 import { afterAll, describe, expect, it } from "vitest";
+import { ruleRests, tiers } from "../../src/datapath/accounting.js";
 import { encodeEntry } from "../../src/datapath/layout.js";
 import { reasonSlots, reasons } from "../../src/datapath/reasons.js";
 import { maxTenants } from "../../src/model/desired.js";
+import { outboundMark, packetMarks, rulesScript } from "../../src/plan/rules.js";
 import type { Entry } from "../../src/plan/state.js";
 import { objectFile } from "./support/datapath.js";
 
@@ -52,6 +54,41 @@ describe("reasons", () => {
 describe("wraps", () => {
   it("have the order of the tunnel kinds", () => {
     expect(namesOf("xgw_wrap", "XGW_WRAP_")).toEqual(["gretap", "gre", "plain"]);
+  });
+});
+
+describe("tiers", () => {
+  it("have the names of enum xgw_tier, in its order", () => {
+    expect([...tiers]).toEqual(namesOf("xgw_tier", "XGW_TIER_").slice(0, -1));
+  });
+});
+
+describe("marks of packets", () => {
+  const type = btf.get("xgw_mark", "enum") as { values: { name: string; value: number }[] };
+  const inPrograms = Object.fromEntries(
+    type.values.map(({ name, value }) => [name.slice("XGW_MARK_".length).toLowerCase(), value]),
+  );
+
+  it("are those of enum xgw_mark", () => expect(inPrograms).toEqual(packetMarks));
+
+  it("leave room for every rule's mark, and have none of its bits", () => {
+    expect([outboundMark & packetMarks.rule, packetMarks.rule & (packetMarks.own | packetMarks.stack)]).toEqual([
+      outboundMark,
+      0,
+    ]);
+  });
+
+  it("are in the nft rules as they are here", () => {
+    const words = rulesScript("gw1", false).match(/0x[0-9a-f]+/g) ?? [];
+    expect(words.map(Number)).toEqual(expect.arrayContaining([packetMarks.own, packetMarks.stack]));
+  });
+});
+
+describe("the slots of rules", () => {
+  it("begin with one for each tenant id", () => expect(ruleRests).toBe(maxTenants));
+
+  it("are as many in both maps", () => {
+    expect(xdp.mapSpec("rule_stats").maxEntries).toBe(xdp.mapSpec("rules").maxEntries);
   });
 });
 

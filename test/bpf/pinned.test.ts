@@ -1,6 +1,6 @@
 // The gateway's own handling of maps, programs and attachments, under an instance name of the test's.
 import { existsSync, readdirSync } from "node:fs";
-import { BpfMap, BpfObject, BpfProgram, inNetNamespace, queryXdp, setXdp } from "libbpf-ts";
+import { BpfMap, BpfObject, BpfProgram, inNetNamespace, possibleCpus, queryXdp, setXdp } from "libbpf-ts";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { flowBytes, flowOffsets } from "../../src/datapath/flow-table.js";
 import { readU32, u32 } from "../../src/datapath/layout.js";
@@ -10,7 +10,7 @@ import { datapathModules } from "./support/built.js";
 import { objectFile } from "./support/datapath.js";
 import { makeNamespace } from "./support/kernel.js";
 
-const { load, entries, generations, counters, attachments } = datapathModules;
+const { load, entries, generations, counters, accounting, attachments } = datapathModules;
 const instance = `test${process.pid}`;
 const pins = new datapathModules.pins.Pins(instance);
 const constants = { underlayAddress: "172.168.0.1", tcpTimeoutMs: 1000, udpTimeoutMs: 2000 };
@@ -66,6 +66,8 @@ describe("loading", () => {
       "nics",
       "peers",
       "public_ips",
+      "rule_stats",
+      "rules",
     ];
     expect({
       maps: readdirSync(`${pins.root}/maps`).sort(),
@@ -245,6 +247,87 @@ describe("counters", () => {
         [8191, 1],
       ]),
     );
+  });
+});
+
+describe("what was forwarded", () => {
+  const slots = { rule: 9000, again: 9001, others: 9002 };
+
+  /** Packets and bytes of each tier on each CPU: `packets` times 1, 2 and 3. */
+  function count(slot: number, packets: number): void {
+    using stats = BpfMap.openPinned(pins.map("rule_stats"));
+    const value = Buffer.alloc(48);
+    for (const [n, tier] of [1, 2, 3].entries()) {
+      value.writeBigUInt64LE(BigInt(packets * tier), n * 16);
+      value.writeBigUInt64LE(BigInt(packets * tier * 100), n * 16 + 8);
+    }
+    stats.setPerCpu(u32(slot), new Array(possibleCpus()).fill(value));
+  }
+  const cpus = possibleCpus();
+  const tiers = (packets: number) => {
+    const tier = (times: number) => ({ packets: packets * times * cpus, bytes: packets * times * cpus * 100 });
+    return { xdp: tier(1), flowtable: tier(2), stack: tier(3) };
+  };
+
+  beforeEach(() => {
+    load.loadDatapath(pins, fingerprint, constants);
+    using rules = BpfMap.openPinned(pins.map("rules"));
+    for (const [slot, tenant, mark] of [
+      [slots.rule, 5, 7],
+      [slots.again, 5, 7],
+      [slots.others, 6, 7],
+    ] as const) {
+      const word = Buffer.alloc(8);
+      word.writeBigUInt64LE((BigInt(tenant) << 32n) | BigInt(mark));
+      rules.set(u32(slot), word);
+    }
+    count(slots.rule, 1);
+    count(slots.again, 10);
+    count(slots.others, 100);
+    count(5, 1000); // without a rule
+  });
+
+  it("is summed over the CPUs, and over a rule's slots", () => {
+    expect(accounting.readForwarded(pins, [5, 6, 7])).toEqual(
+      new Map([
+        [
+          5,
+          [
+            { mark: 0, tiers: tiers(1000) },
+            { mark: 7, tiers: tiers(11) },
+          ],
+        ],
+        [6, [{ mark: 7, tiers: tiers(100) }]],
+        [7, []],
+      ]),
+    );
+  });
+
+  it("is forgotten of a tenant that goes, and of no other", () => {
+    accounting.forgetCounts(pins, new Set([5]));
+    expect(accounting.readForwarded(pins, [5, 6])).toEqual(
+      new Map([
+        [5, []],
+        [6, [{ mark: 7, tiers: tiers(100) }]],
+      ]),
+    );
+  });
+
+  it("leaves its slots free when it is forgotten", () => {
+    accounting.forgetCounts(pins, new Set([5]));
+    using rules = BpfMap.openPinned(pins.map("rules"));
+    const isFree = (slot: number) => rules.get(u32(slot))?.every((byte) => byte === 0);
+    expect(Object.values(slots).map(isFree)).toEqual([true, true, false]);
+  });
+
+  it("goes with what was counted by reason", () => {
+    using stats = BpfMap.openPinned(pins.map("stats"));
+    for (const tenant of [5, 6]) stats.setPerCpu(u32(tenant * 32 + 2), new Array(cpus).fill(Buffer.alloc(16, 1)));
+    accounting.forgetCounts(pins, new Set([5]));
+    expect([...counters.readReasons(pins, [5, 6])].map(([tenant, counts]) => [tenant, Object.keys(counts)])).toEqual([
+      [5, []],
+      [6, ["no_flow"]],
+    ]);
   });
 });
 

@@ -4,32 +4,30 @@ import { defineCommand } from "../command.js";
 export const status = defineCommand({
   name: "status",
   summary: "Show whether the gateway is in step, and what each tenant's packets met",
-  options: {},
+  options: {
+    rules: { type: "boolean", describe: "Also what each rule of the policy has let through" },
+  },
   examples: [
     ["xgw status", "one line a tenant"],
+    ["xgw status --rules", "and one line a rule, with packets by tier"],
     ["xgw status -j | jq '.tenants[] | {name, denied}'", "what was refused, by rule"],
   ],
-  async handler(_args, context) {
+  async handler({ rules }, context) {
     const { loadConfig } = await import("../../config/load.js");
     const { readStatus } = await import("../../status.js");
     const { config } = await loadConfig(context.configFile);
     const status = await readStatus(config);
     if (context.json) return context.printJson(status);
     for (const line of statusLines(status)) context.print(line);
+    if (rules) for (const line of ruleLines(status)) context.print(line);
   },
 });
 
 function statusLines(status: Status): string[] {
   const head = status.inStep ? "in step" : `${status.pending.length} steps pending: see xgw plan`;
   const nics = status.nics.map(({ name, xdp }) => `${name} (${xdp})`).join(", ");
-  const columns = ["TENANT", "KEY", "FLOWS", "BY XDP", "TO KERNEL", "DROPPED", "DENIED"];
-  const rows = [columns, ...status.tenants.map(tenantRow)];
-  const widths = columns.map((_, column) => Math.max(...rows.map((row) => (row[column] ?? "").length)));
-  const table = rows.map((row) =>
-    row
-      .map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
-      .join("  "),
-  );
+  const columns = ["TENANT", "KEY", "FLOWS", "BY XDP", "FLOWTABLE", "STACK", "TO KERNEL", "DROPPED", "DENIED"];
+  const table = tableLines(1, [columns, ...status.tenants.map(tenantRow)]);
   const unknown = status.nobody.unknown_key?.packets ?? 0;
   return [
     `${status.instance}: ${head}; XDP on ${nics}`,
@@ -40,6 +38,31 @@ function statusLines(status: Status): string[] {
 
 function tenantRow(tenant: TenantStatus): string[] {
   const denied = tenant.denied.reduce((sum, { packets }) => sum + packets, 0);
-  const { forwarded, passed, dropped } = tenant.packets;
-  return [tenant.name, ...[tenant.key, tenant.flows, forwarded, passed, dropped, denied].map(String)];
+  const { key, flows, packets, forwarded } = tenant;
+  const carried = [forwarded.xdp, forwarded.flowtable, forwarded.stack].map(({ packets }) => packets);
+  return [tenant.name, ...[key, flows, ...carried, packets.passed, packets.dropped, denied].map(String)];
+}
+
+/** What each rule has let through; the packets by the tier that carried them, the bytes of them all. */
+function ruleLines(status: Status): string[] {
+  const columns = ["TENANT", "DIRECTION", "NO", "RULE", "BY XDP", "FLOWTABLE", "STACK", "BYTES"];
+  const rows = status.tenants.flatMap((tenant) =>
+    tenant.rules.map(({ direction = "", rule = "", name, xdp, flowtable, stack }) => [
+      ...[tenant.name, direction, String(rule), name],
+      ...[xdp.packets, flowtable.packets, stack.packets, xdp.bytes + flowtable.bytes + stack.bytes].map(String),
+    ]),
+  );
+  return ["", ...tableLines(4, [columns, ...rows])];
+}
+
+/** Columns side by side: words to the left, numbers to the right. */
+function tableLines(wordColumns: number, rows: readonly string[][]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? "").length)));
+  return rows.map((row) =>
+    row
+      .map((cell, column) =>
+        column < wordColumns ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
+      )
+      .join("  "),
+  );
 }

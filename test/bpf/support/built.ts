@@ -7,6 +7,7 @@ type Modules = {
   readonly pins: typeof import("../../../src/datapath/pins.js");
   readonly entries: typeof import("../../../src/datapath/entries.js");
   readonly generations: typeof import("../../../src/datapath/generations.js");
+  readonly accounting: typeof import("../../../src/datapath/accounting.js");
   readonly counters: typeof import("../../../src/datapath/counters.js");
   readonly attachments: typeof import("../../../src/datapath/attachments.js");
 };
@@ -16,6 +17,7 @@ export const datapathModules: Modules = {
   pins: await built("datapath/pins"),
   entries: await built("datapath/entries"),
   generations: await built("datapath/generations"),
+  accounting: await built("datapath/accounting"),
   counters: await built("datapath/counters"),
   attachments: await built("datapath/attachments"),
 };

@@ -13,10 +13,20 @@ import {
   RingBuffer,
   type TypedMap,
 } from "libbpf-ts";
-import { addressBytes, readU32, u32 } from "../../../src/datapath/layout.js";
+import { addressBytes, readU32, readU64, u32 } from "../../../src/datapath/layout.js";
 import { reasonSlots, reasons } from "../../../src/datapath/reasons.js";
 import { FlowTable } from "./flows.js";
-import type { Connection, ConnectionKey, Counter, Encap, EndpointKey, Event, PeerKey, Tenant } from "./types.js";
+import type {
+  Connection,
+  ConnectionKey,
+  Counter,
+  Encap,
+  EndpointKey,
+  Event,
+  PeerKey,
+  RuleCounters,
+  Tenant,
+} from "./types.js";
 
 export const objectFile = (name: string) => fileURLToPath(new URL(`../../../dist/bpf/${name}`, import.meta.url));
 
@@ -48,7 +58,12 @@ export const udpTimeoutSeconds = 300;
 /** Buckets of the flow table. */
 const flowEntries = 256;
 /** Room for tenant ids 0 to 7. */
-const statsEntries = 8 * reasonSlots;
+const tenantIds = 8;
+const statsEntries = tenantIds * reasonSlots;
+const tiers = ["xdp", "flowtable", "stack"] as const;
+
+/** What has been counted for a rule, without the tiers that carried nothing. */
+export type RuleCount = Partial<Record<(typeof tiers)[number], { readonly packets: number; readonly bytes: number }>>;
 
 export class Datapath implements Disposable {
   readonly #xdp: BpfObject;
@@ -62,10 +77,14 @@ export class Datapath implements Disposable {
   readonly generations: TypedMap<number, number>;
   readonly connections: TypedMap<ConnectionKey, Connection>;
   readonly nics: TypedMap<number, number>;
+  readonly rules: TypedMap<number, bigint>;
   readonly #stats: TypedMap<number, Counter[]>;
+  readonly #ruleStats: TypedMap<number, RuleCounters[]>;
   readonly #ring: RingBuffer;
-  /** The table of templates is large; it is searched only where there may be some. */
+  /** The tables of templates and rules are large; they are searched only where there may be some. */
   #learned = false;
+  #rulesLearned = false;
+  #slots = new Map(Array.from({ length: tenantIds }, (_, tenant) => [tenant, { tenant, mark: 0 }]));
 
   constructor() {
     this.#xdp = prepare(objectFile("xdp.bpf.o")).load();
@@ -83,6 +102,8 @@ export class Datapath implements Disposable {
     this.endpoints = this.#tc.typedMap("endpoints");
     this.tunnels = this.#tc.typedMap("tunnels");
     this.#stats = this.#xdp.typedMap("stats");
+    this.rules = this.#xdp.typedMap("rules");
+    this.#ruleStats = this.#xdp.typedMap("rule_stats");
     this.#ring = new RingBuffer(this.#xdp.map("events"));
   }
 
@@ -121,10 +142,12 @@ export class Datapath implements Disposable {
   }
 
   /** A frame through the learner, as if it left by that device. */
-  transmit(frame: Buffer, netns: string, ifindex: number): void {
+  transmit(frame: Buffer, netns: string, ifindex: number, { mark = 0, gsoSize = 0 }: Partial<Sent> = {}): void {
     this.#learned = true;
+    this.#rulesLearned = true;
+    const context = skbContext(ifindex, { mark, gsoSize });
     inNetNamespace(netns, () => {
-      this.learner.testRun({ data: frame, context: skbContext(ifindex) });
+      this.learner.testRun({ data: frame, context });
     });
   }
 
@@ -135,13 +158,51 @@ export class Datapath implements Disposable {
 
   /** Bytes counted for a tenant and reason so far. */
   bytesOf(tenant: number, reason: string): number {
-    const slot = tenant * reasonSlots + reasons.findIndex(({ name }) => name === reason);
-    return Number((this.#stats.get(slot) ?? []).reduce((sum, { bytes }) => sum + bytes, 0n));
+    return this.reasonsOf(tenant).find((counted) => counted.reason === reason)?.bytes ?? 0;
+  }
+
+  /** What XDP has counted for a tenant so far, but for what it forwarded. */
+  reasonsOf(tenant: number): { readonly reason: string; readonly packets: number; readonly bytes: number }[] {
+    return reasons.map(({ name }, index) => {
+      const perCpu = this.#stats.get(tenant * reasonSlots + index) ?? [];
+      const sum = (field: keyof Counter) => Number(perCpu.reduce((total, counter) => total + counter[field], 0n));
+      return { reason: name, packets: sum("packets"), bytes: sum("bytes") };
+    });
   }
 
   /** Packets counted for a tenant and reason so far. */
   packetsOf(tenant: number, reason: string): number {
     return this.#counts().get(tenant * reasonSlots + reasons.findIndex(({ name }) => name === reason)) ?? 0;
+  }
+
+  /** What was forwarded for a tenant so far, by the mark of its rules; rules that have forwarded nothing left out. */
+  forwarded(tenant: number): Record<number, RuleCount> {
+    const result: Record<number, RuleCount> = {};
+    for (const [slot, rule] of this.#ruleSlots()) {
+      if (rule.tenant !== tenant) continue;
+      const perCpu = this.#ruleStats.get(slot) ?? [];
+      const count: RuleCount = {};
+      for (const [index, tier] of tiers.entries()) {
+        const sum = (field: keyof Counter) =>
+          Number(perCpu.reduce((total, counters) => total + (counters.tiers[index]?.[field] ?? 0n), 0n));
+        if (sum("packets") > 0) count[tier] = { packets: sum("packets"), bytes: sum("bytes") };
+      }
+      if (Object.keys(count).length > 0) result[rule.mark] = count;
+    }
+    return result;
+  }
+
+  /** Slots of rules, those of the tenants' ids included. */
+  #ruleSlots(): Map<number, { readonly tenant: number; readonly mark: number }> {
+    if (this.#rulesLearned)
+      for (const { keys, values, count } of this.rules.map.batches())
+        for (let n = 0; n < count; n++) {
+          const rule = readU64(values, n * 8);
+          if (rule !== 0n)
+            this.#slots.set(readU32(keys, n), { tenant: Number(rule >> 32n), mark: Number(rule & 0xffff_ffffn) });
+        }
+    this.#rulesLearned = false;
+    return this.#slots;
   }
 
   /** The events since the last call. */
@@ -183,6 +244,13 @@ export class Datapath implements Disposable {
       const packets = perCpu.reduce((sum, counter) => sum + counter.packets, 0n);
       if (packets > 0n) counts.set(slot, Number(packets));
     }
+    // What XDP forwards is counted by rule: summed up for the tenant, it is one reason more.
+    for (const [slot, { tenant }] of this.#ruleSlots()) {
+      const perCpu = this.#ruleStats.get(slot) ?? [];
+      const packets = perCpu.reduce((sum, { tiers: [xdp] }) => sum + Number(xdp?.packets ?? 0n), 0);
+      const at = tenant * reasonSlots;
+      if (packets > 0) counts.set(at, (counts.get(at) ?? 0) + packets);
+    }
     return counts;
   }
 
@@ -219,9 +287,21 @@ function xdpContext(length: number, ingressIfindex: number): Buffer {
   return u32(0, length, 0, ingressIfindex, 0, 0);
 }
 
-/** struct __sk_buff, 48 words, of which ifindex is the 11th. */
-function skbContext(ifindex: number): Buffer {
-  return u32(...Array.from({ length: 48 }, (_, word) => (word === 10 ? ifindex : 0)));
+/** What a packet has besides its bytes when the kernel sends it. */
+export interface Sent {
+  readonly mark: number;
+  /** Payload of each packet that it will be cut into; 0 when it will not be. */
+  readonly gsoSize: number;
+}
+
+/** struct __sk_buff, 48 words; those that say anything are named. */
+function skbContext(ifindex: number, { mark, gsoSize }: Sent = { mark: 0, gsoSize: 0 }): Buffer {
+  const words = new Map([
+    [2, mark],
+    [10, ifindex],
+    [44, gsoSize],
+  ]);
+  return u32(...Array.from({ length: 48 }, (_, word) => words.get(word) ?? 0));
 }
 
 /** The kernel's clock of flow.checked. */

@@ -1,5 +1,4 @@
 /** Orders for bpf/test/flow-table.bpf.c, carried out here or on several CPUs at once. */
-import { spawn } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";
 import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
@@ -7,6 +6,7 @@ import { type BpfMap, BpfObject, type Btf } from "libbpf-ts";
 import { bucketBytes, flowBytes, flowHome, flowOffsets, flowWays } from "../../../src/datapath/flow-table.js";
 import { u32 } from "../../../src/datapath/layout.js";
 import { objectFile } from "./datapath.js";
+import { startWorker } from "./worker.js";
 
 const orderNames = ["insert", "delete", "lookUp", "churn"] as const;
 const runner = fileURLToPath(new URL("run-pinned.mjs", import.meta.url));
@@ -48,26 +48,6 @@ function decode(bytes: Buffer): Outcome {
   return { inserted, refused, deleted, found, missed, torn };
 }
 
-/** A process that says "ready" and waits for a line. `output` is what it says then. */
-function start(command: string, args: readonly string[]) {
-  const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
-  let said = "";
-  child.stdout.setEncoding("utf8");
-  const ended = new Promise<void>((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", (status) => (status === 0 ? resolve() : reject(new Error(`a worker ended with ${status}`))));
-  });
-  const ready = new Promise<void>((resolve, reject) => {
-    child.stdout.on("data", (text: string) => {
-      said += text;
-      if (said.includes("\n")) resolve();
-    });
-    ended.catch(reject);
-  });
-  const output = ended.then(() => said.split("\n")[1] ?? "");
-  return { ready, go: () => child.stdin.write("go\n"), output };
-}
-
 export class FlowWorkers implements Disposable {
   readonly #object: BpfObject;
   readonly #pins: string;
@@ -93,7 +73,7 @@ export class FlowWorkers implements Disposable {
   async runAtOnce(all: readonly Orders[], repeat: number, times = 1): Promise<Outcome[]> {
     const runs = all.map((orders, n) => {
       const node = [process.execPath, runner, `${this.#pins}/program`, encode(orders).toString("hex")];
-      return start("taskset", ["-c", String(n % cpus().length), ...node, String(repeat), String(times)]);
+      return startWorker("taskset", ["-c", String(n % cpus().length), ...node, String(repeat), String(times)]);
     });
     await Promise.all(runs.map(({ ready }) => ready));
     for (const { go } of runs) go();

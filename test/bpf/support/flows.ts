@@ -5,7 +5,9 @@ import { u32 } from "../../../src/datapath/layout.js";
 import type { Flow, FlowKey } from "./types.js";
 
 /** struct xgw_flow */
-interface Line extends Omit<Flow, "flags"> {
+interface Line extends Omit<Flow, "flags" | "bytes"> {
+  readonly bytes_low: number;
+  readonly bytes_high: number;
   readonly key: FlowKey & { readonly flags: number; readonly reach?: number };
   readonly sequence?: number;
 }
@@ -25,20 +27,22 @@ export class FlowTable {
   get(key: FlowKey): Flow | undefined {
     const { lines, at } = this.#find(key);
     if (at === undefined) return undefined;
-    const { key: found, sequence: _, ...flow } = this.#lines.decode(lines, at * flowBytes);
-    return { ...flow, flags: found.flags };
+    const { key: found, sequence: _, bytes_low, bytes_high, ...flow } = this.#lines.decode(lines, at * flowBytes);
+    return { ...flow, bytes: (BigInt(bytes_high) << 32n) | BigInt(bytes_low), flags: found.flags };
   }
 
   has(key: FlowKey): boolean {
     return this.#find(key).at !== undefined;
   }
 
-  set(key: FlowKey, { flags, ...flow }: Flow): void {
+  set(key: FlowKey, { flags, bytes, ...flow }: Flow): void {
     const { bucket, home, lines, at = this.#free(lines, home) } = this.#find(key);
     const reach = lines[at * flowBytes + flowOffsets.reach] ?? 0;
     const sequence = lines.readUInt16LE(at * flowBytes + flowOffsets.sequence);
     const encap = flow.encap & 0xffff;
-    this.#lines.encodeInto({ ...flow, encap, key: { ...key, flags, reach }, sequence }, lines, at * flowBytes);
+    const counts = { bytes_low: Number(bytes & 0xffff_ffffn), bytes_high: Number(bytes >> 32n) };
+    const line = { ...flow, ...counts, encap, key: { ...key, flags, reach }, sequence };
+    this.#lines.encodeInto(line, lines, at * flowBytes);
     const homeReach = home * flowBytes + flowOffsets.reach;
     lines[homeReach] = Math.max(lines[homeReach] ?? 0, home ^ at);
     this.map.set(u32(bucket), lines);

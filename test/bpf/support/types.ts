@@ -46,7 +46,10 @@ export interface Flow {
   readonly tenant: number;
   readonly checked: number;
   readonly flags: number;
+  /** Slot of the rule. */
+  readonly rule: number;
   readonly packets: number;
+  /** Of inner IP packets. */
   readonly bytes: bigint;
 }
 
@@ -78,6 +81,11 @@ export interface Connection {
 export interface Counter {
   readonly packets: bigint;
   readonly bytes: bigint;
+}
+
+/** struct xgw_rule_counters, of one CPU. */
+export interface RuleCounters {
+  readonly tiers: readonly Counter[];
 }
 
 export interface Event {

@@ -183,6 +183,7 @@ export class Direction {
       tenant: this.fields.arrivesBy.tenant.id,
       checked: jiffies(),
       flags: this.fields.reply ? 1 : 0,
+      rule: this.fields.arrivesBy.tenant.id, // the slot of what no rule had to admit
       packets: 0,
       bytes: 0n,
       ...changes,

@@ -19,7 +19,7 @@ const table = (...sets: object[]) => {
 describe("what nft has counted", () => {
   it("is nothing before there is a table", async () => {
     printed.json = "";
-    expect(await readNftCounters("gw1")).toEqual({ denied: new Map(), forwarded: new Map() });
+    expect(await readNftCounters("gw1")).toEqual({ denied: new Map() });
   });
 
   it("is denied packets by tenant, direction and rule", async () => {
@@ -37,16 +37,6 @@ describe("what nft has counted", () => {
           ],
         ],
         [2, [{ direction: "inbound", rule: 2, packets: 3, bytes: 300 }]],
-      ]),
-    );
-  });
-
-  it("is forwarded packets by tenant", async () => {
-    table({ name: "kernel_forwarded", elem: [counted(1, 7), counted(8191, 1)] });
-    expect((await readNftCounters("gw1")).forwarded).toEqual(
-      new Map([
-        [1, { packets: 7, bytes: 700 }],
-        [8191, { packets: 1, bytes: 100 }],
       ]),
     );
   });

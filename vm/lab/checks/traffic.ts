@@ -110,14 +110,20 @@ function tiersBetween(before: TenantStatus, after: TenantStatus): Tiers {
 }
 
 /** A transfer to user1, with the tiers that carried it. */
-export async function measuredTransfer(lab: Lab): Promise<{ intact: boolean; tiers: Tiers; forwarded: number }> {
+export async function measuredTransfer(lab: Lab): Promise<{
+  intact: boolean;
+  tiers: Tiers;
+  flowtable: number;
+  stack: number;
+}> {
   const before = await lab.xgw.tenant("user1");
   const ends = await transfer(lab.client, lab.user1, { host: "2.2.2.11", port: 22 }, { client: 7, server: 8 });
   const after = await lab.xgw.tenant("user1");
   return {
     intact: intact(ends),
     tiers: tiersBetween(before, after),
-    forwarded: after.kernelForwarded.packets - before.kernelForwarded.packets,
+    flowtable: after.forwarded.flowtable.packets - before.forwarded.flowtable.packets,
+    stack: after.forwarded.stack.packets - before.forwarded.stack.packets,
   };
 }
 

@@ -1,0 +1,117 @@
+/** What was forwarded for each tenant, by rule and tier: the TypeScript side of bpf/lib/account.h. */
+
+import { BpfMap } from "libbpf-ts";
+import { readU32, readU64, u32 } from "./layout.js";
+import type { Pins } from "./pins.js";
+import { reasonSlots } from "./reasons.js";
+
+export interface Count {
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+/** XGW_RULE_RESTS: slots that belong to tenants' ids. */
+export const ruleRests = 8192;
+
+/** Enum xgw_tier. */
+export const tiers = ["xdp", "flowtable", "stack"] as const;
+export type Tier = (typeof tiers)[number];
+
+/** Packets, and the bytes of their inner IP packets, as they left. */
+export type Tiers = Readonly<Record<Tier, Count>>;
+
+export interface ForwardedByRule {
+  /** The connections' mark; 0 for what no rule had to admit. */
+  readonly mark: number;
+  readonly tiers: Tiers;
+}
+
+/** Tenant id -> what was forwarded, by ascending mark; rules that have forwarded nothing are left out. */
+export function readForwarded(pins: Pins, tenants: readonly number[]): Map<number, ForwardedByRule[]> {
+  const result = new Map<number, ForwardedByRule[]>(tenants.map((tenant) => [tenant, []]));
+  if (!pins.hasMap("rule_stats")) return result;
+  using stats = BpfMap.openPinned(pins.map("rule_stats"));
+  const byMark = new Map<number, Map<number, Tiers>>(tenants.map((tenant) => [tenant, new Map()]));
+  for (const { slot, tenant, mark } of slotsOf(pins, new Set(tenants))) {
+    const marks = byMark.get(tenant);
+    const counted = countersOf(stats.getPerCpu(u32(slot)) ?? []);
+    marks?.set(mark, addTiers(marks.get(mark) ?? noTiers, counted));
+  }
+  for (const [tenant, marks] of byMark)
+    result.set(
+      tenant,
+      [...marks]
+        .filter(([, counted]) => tiers.some((tier) => counted[tier].packets > 0))
+        .map(([mark, counted]) => ({ mark, tiers: counted }))
+        .sort((a, b) => a.mark - b.mark),
+    );
+  return result;
+}
+
+export const noTiers: Tiers = {
+  xdp: { packets: 0, bytes: 0 },
+  flowtable: { packets: 0, bytes: 0 },
+  stack: { packets: 0, bytes: 0 },
+};
+
+export function addTiers(a: Tiers, b: Tiers): Tiers {
+  const add = (tier: Tier): Count => ({
+    packets: a[tier].packets + b[tier].packets,
+    bytes: a[tier].bytes + b[tier].bytes,
+  });
+  return { xdp: add("xdp"), flowtable: add("flowtable"), stack: add("stack") };
+}
+
+/**
+ * Everything counted for these tenants is forgotten and their slots are free, so that whoever gets their ids begins at 0.
+ * Only for tenants of which no packet is under way: before they are in the maps, or once they are out of them and their
+ * generations have been closed.
+ */
+export function forgetCounts(pins: Pins, tenants: ReadonlySet<number>): void {
+  if (tenants.size === 0 || !pins.hasMap("rule_stats") || !pins.hasMap("stats")) return;
+  using stats = BpfMap.openPinned(pins.map("stats"));
+  for (const tenant of tenants)
+    for (let reason = 0; reason < reasonSlots; reason++) zero(stats, tenant * reasonSlots + reason);
+  using ruleStats = BpfMap.openPinned(pins.map("rule_stats"));
+  using rules = BpfMap.openPinned(pins.map("rules"));
+  for (const { slot } of slotsOf(pins, tenants)) {
+    zero(ruleStats, slot);
+    if (slot >= ruleRests) rules.set(u32(slot), Buffer.alloc(8));
+  }
+}
+
+function zero(map: BpfMap, slot: number): void {
+  const values = map.getPerCpu(u32(slot)) ?? [];
+  if (values.some((value) => value.some((byte) => byte !== 0)))
+    map.setPerCpu(
+      u32(slot),
+      values.map((value) => Buffer.alloc(value.length)),
+    );
+}
+
+/** The slots of these tenants, those of their ids included. */
+function* slotsOf(
+  pins: Pins,
+  tenants: ReadonlySet<number>,
+): Generator<{ readonly slot: number; readonly tenant: number; readonly mark: number }> {
+  for (const tenant of tenants) yield { slot: tenant, tenant, mark: 0 };
+  if (!pins.hasMap("rules")) return;
+  using rules = BpfMap.openPinned(pins.map("rules"));
+  for (const { keys, values, count } of rules.batches())
+    for (let n = 0; n < count; n++) {
+      const rule = readU64(values, n * rules.valueStride);
+      const tenant = Number(rule >> 32n);
+      if (rule !== 0n && tenants.has(tenant))
+        yield { slot: readU32(keys, n), tenant, mark: Number(rule & 0xffff_ffffn) };
+    }
+}
+
+/** Over all CPUs. */
+function countersOf(values: readonly Buffer[]): Tiers {
+  const sum = (offset: number) => Number(values.reduce((total, value) => total + readU64(value, offset), 0n));
+  const of = (tier: Tier): Count => {
+    const at = tiers.indexOf(tier) * 16;
+    return { packets: sum(at), bytes: sum(at + 8) };
+  };
+  return { xdp: of("xdp"), flowtable: of("flowtable"), stack: of("stack") };
+}
