@@ -10,13 +10,18 @@ import type { Peer } from "./peer.js";
 
 export const flowCounts = [1, 65_536, 1_048_576];
 const most = Math.max(...flowCounts);
+/** About 4,000; a power of two for the generator's sake. */
+export const manyTenants = 4096;
+const manyTenantsFlows = 65_536;
 /** LINE_SPACING in bench/bpf/primitives.bpf.c */
 const lineSpacing = 4;
 
 const xdp = { aborted: 0, drop: 1, pass: 2, tx: 3, redirect: 4 };
 
-function trafficOf(options: FrameOptions, flows: number): Traffic {
-  return { frame: frame(options), inner: innerOffset(options.wrap), flows };
+type Choice = Pick<Traffic, "base" | "tenants">;
+
+function trafficOf(options: FrameOptions, flows: number, choice: Choice = {}): Traffic {
+  return { frame: frame(options), inner: innerOffset(options.wrap), flows, ...choice };
 }
 
 /** A packet that goes up or away must be the packet that came. */
@@ -57,15 +62,32 @@ function primitives(object: BpfObject, generator: Generator): Case[] {
   ];
 }
 
-function established(name: string, datapath: Datapath, options: FrameOptions, flows: number): Case {
+function established(
+  name: string,
+  datapath: Datapath,
+  options: FrameOptions,
+  flows: number,
+  choice: Choice = {},
+): Case {
   const { wrap, protocol } = options;
+  const { base = 0, tenants = 1 } = choice;
   return {
     name,
     program: datapath.program,
-    traffic: trafficOf(options, flows),
+    traffic: trafficOf(options, flows, choice),
     verdict: xdp.tx,
-    fault: (packet, number) => faultOf(packet, wrap, protocol, number, tenantKey),
+    fault: (packet, walked) => {
+      const number = base + walked;
+      return faultOf(packet, wrap, protocol, number, tenantKey + (number % tenants));
+    },
   };
+}
+
+/** Real flows come as they come: were one kind there first, the other would find its places taken. */
+function fillBoth(datapath: Datapath): void {
+  const chunk = most / 16;
+  for (let first = 0; first < most; first += chunk)
+    for (const protocol of ["tcp", "udp"] as const) datapath.fill("gretap", protocol, chunk, { first });
 }
 
 function declined(name: string, datapath: Datapath, options: FrameOptions, flows: number, verdict: number): Case {
@@ -96,8 +118,9 @@ export function prepare(generator: Generator, peer: Peer | undefined): Bench {
   });
   const own = new Datapath("", 2 * most, generator);
   const stock = new Datapath("bench-stock-", 2 * most, generator);
-  own.fill("gretap", "tcp", most);
-  own.fill("gretap", "udp", most);
+  fillBoth(own);
+  const shared = new Datapath("", most, generator, manyTenants);
+  shared.fill("gretap", "udp", manyTenantsFlows);
   stock.fill("gretap", "tcp", most);
   const tcp: FrameOptions = { wrap: "gretap", protocol: "tcp" };
   const udp: FrameOptions = { wrap: "gretap", protocol: "udp" };
@@ -115,6 +138,8 @@ export function prepare(generator: Generator, peer: Peer | undefined): Bench {
       established(names.stockTcp, stock, tcp, flows),
       declined(names.miss, own, missing, flows, xdp.pass),
     ]),
+    established(names.oneOfMany, shared, udp, 1, { tenants: manyTenants, base: manyTenants / 2 }),
+    established(names.manyInTurns, shared, udp, manyTenantsFlows, { tenants: manyTenants }),
     ...(peer ? [forwarded(peer)] : []),
     declined(names.unknownKey, own, { ...tcp, key: 4242 }, 1, xdp.drop),
     declined(names.stranger, own, { ...missing, outerSource: endpoints.stranger }, 1, xdp.drop),
@@ -123,7 +148,7 @@ export function prepare(generator: Generator, peer: Peer | undefined): Bench {
     cases,
     empty: object.program("empty"),
     close: () => {
-      for (const part of [stock, own, object]) part.close();
+      for (const part of [shared, stock, own, object]) part.close();
     },
   };
 }

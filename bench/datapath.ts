@@ -7,7 +7,6 @@ import { load, mapsOf, u16, u32 } from "./objects.js";
 
 export const tenantKey = 1000;
 const tenantId = 1;
-const zone = 1;
 const protocols: Record<Protocol, number> = { tcp: 6, udp: 17 };
 const wraps: Record<Wrap, number> = { gretap: 0, gre: 1, plain: 2 };
 /** The device that a test run without a context claims to come from. */
@@ -23,11 +22,12 @@ export class Datapath {
   /** The flow table's lookup alone, for flows of the kind that was filled in last. */
   readonly lookup: BpfProgram;
 
-  /** `flows`: how many the table has room for. */
+  /** `flows`: how many the table has room for. `tenants`: a power of two. */
   constructor(
     prefix: "" | "bench-stock-",
     flows: number,
     private readonly generator: Generator,
+    private readonly tenants = 1,
   ) {
     const buckets = prefix === "" ? flowBuckets(flows) : 1;
     const sizes = { flows: buckets, stock_flows: flows };
@@ -48,9 +48,13 @@ export class Datapath {
     });
     this.lookup = this.#filler.program("look_up");
     this.#departure = this.#filler.map("departure");
-    this.#object.map("tenants").set(u32(tenantKey), u32(tenantId, zone, 0, 0, 0, wraps.gretap, 1400, 0, 0, 0));
-    this.#object.map("peers").set(Buffer.concat([u32(tenantId), ipv4(endpoints.from)]), u32(1));
-    this.#object.map("generations").set(u32(tenantId), u32(7));
+    for (let index = 0; index < tenants; index++) this.addTenant(tenantKey + index, tenantId + index);
+  }
+
+  private addTenant(key: number, id: number): void {
+    this.#object.map("tenants").set(u32(key), u32(id, id, 0, 0, 0, wraps.gretap, 1400, 0, 0, 0));
+    this.#object.map("peers").set(Buffer.concat([u32(id), ipv4(endpoints.from)]), u32(1));
+    this.#object.map("generations").set(u32(id), u32(8)); // even: settled
   }
 
   /** Takes a device as one of the gateway's NICs. To be called in its network namespace. */
@@ -58,8 +62,8 @@ export class Datapath {
     this.#object.map("nics").set(u32(ifindex), u32(ifindex));
   }
 
-  /** Teaches flows 0 … flows-1, which leave by the device. */
-  fill(wrap: Wrap, protocol: Protocol, flows: number, ifindex = loopback): void {
+  /** Teaches so many flows from `first` on, which leave by the device. Many tenants have them in turns. */
+  fill(wrap: Wrap, protocol: Protocol, flows: number, { first = 0, ifindex = loopback } = {}): void {
     const header = Buffer.alloc(encapBytes);
     outerHeaders(wrap, tenantKey, endpoints.gateway, endpoints.to, 0).copy(header);
     this.#departure.set(
@@ -76,7 +80,7 @@ export class Datapath {
         u16(1400),
       ]),
     );
-    this.generator.set({ frame: Buffer.alloc(128), inner: 0, flows });
+    this.generator.set({ frame: Buffer.alloc(128), inner: 0, flows: 2 ** 31, tenants: this.tenants }, first - 1);
     const { retval } = this.#filler.program("fill").testRun({ data: Buffer.alloc(128), repeat: flows });
     if (retval !== 3) throw new Error(`the flow table was not filled: ${retval}`);
   }

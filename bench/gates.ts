@@ -56,6 +56,7 @@ function programGates({ programs: results, bindings }: Pick<Results, "programs" 
     gate("TCP, (1,048,576 flows − 1 flow) ÷ one cold line", 1.6, "×", ratio(extra[0], least(names.line, many))),
     gate("UDP, (1,048,576 flows − 1 flow) ÷ one cold line", 1.6, "×", ratio(extra[1], least(names.line, many))),
     gate("TCP, 1,048,576 flows ÷ the same over a stock HASH", 0.6, "×", ratio(tcp(many), least(names.stockTcp, many))),
+    gate("UDP, 1 flow: 4,096 tenants ÷ 1", 1.1, "×", ratio(least(names.oneOfMany, 1), udp(1))),
     gate("TCP, 1 flow ÷ xdp-forward fib-full", 0.4, "×", ratio(tcp(1), least(names.xdpForward, 1))),
     gate("unknown key, dropped", 20, "ns", least(names.unknownKey, 1)),
     gate("stranger, dropped", 20, "ns", least(names.stranger, 1)),

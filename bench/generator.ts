@@ -11,6 +11,8 @@ export interface Traffic {
   readonly inner: number;
   /** A power of two. */
   readonly flows: number;
+  /** The least of the flows' numbers. */
+  readonly base?: number;
   /** The flow's number is in the destination, not in the source. */
   readonly replies?: boolean;
   /** A power of two: flows take turns with the GRE keys of so many tenants. */
@@ -42,10 +44,11 @@ export class Generator {
 
   /** Also where the walk through the flows begins. */
   set(traffic: Traffic, number = 0): void {
+    if (traffic.frame.length < headerBytes) throw new Error(`frames are at least ${headerBytes} bytes long`);
     const header = Buffer.alloc(headerBytes);
     traffic.frame.copy(header);
-    const { frame, inner, flows, replies = false, tenants = 1 } = traffic;
-    const words = u32(number, flows - 1, frame.length, inner, replies ? 1 : 0, tenants - 1);
+    const { frame, inner, flows, base = 0, replies = false, tenants = 1 } = traffic;
+    const words = u32(number, flows - 1, frame.length, inner, replies ? 1 : 0, base, tenants - 1);
     this.state.set(u32(0), Buffer.concat([words, header]));
   }
 

@@ -13,6 +13,8 @@ export const names = {
   establishedTcp: "established GRE→GRE, TCP",
   establishedUdp: "established GRE→GRE, UDP",
   stockTcp: "the same over a stock HASH, TCP",
+  oneOfMany: "the same, UDP, one tenant of 4,096",
+  manyInTurns: "the same, UDP, 4,096 tenants in turn",
   miss: "miss",
   unknownKey: "unknown key",
   stranger: "stranger",

@@ -21,6 +21,7 @@ struct bench_state {
 	__u32 length;		   /* of the frame */
 	__u32 inner;		   /* offset of the inner IP header in frame */
 	__u32 replies;		   /* 1: the flow's number is in the destination, not in the source */
+	__u32 base;		   /* of the flows' numbers, added to each */
 	__u32 keys;		   /* more than one: tenants - 1, a power of two; flows take turns with GRE keys */
 	__u8 frame[BENCH_HEADERS]; /* of the flow with inner source address 0 and port 0 */
 };
@@ -53,8 +54,9 @@ static __always_inline __u32 bench_following(struct bench_state *state)
 	return state->number;
 }
 
-/* Tenants have the keys from this one on. */
+/* Tenants have the keys from this one on, where there are many. */
 #define BENCH_FIRST_KEY 1000
+#define GRE_KEY_OFFSET 38 /* behind Ethernet, IP and the first word of GRE */
 
 static __always_inline __u32 bench_key(const struct bench_state *state, __u32 number)
 {

@@ -58,9 +58,14 @@ int fill(struct xdp_md *ctx)
 	d.encap.mtu = wanted->mtu;
 	__builtin_memcpy(d.encap.header, wanted->header, XGW_ENCAP_MAX);
 	d.id = wanted->tenant;
-	d.rule = wanted->tenant;
+	if (state->keys) {
+		d.encap.realm = bench_key(state, number);
+		d.id += number & state->keys;
+		((struct outer *)d.encap.header)->gre.key = bpf_htonl(d.encap.realm);
+	}
+	d.rule = d.id;
 	finish_template(&d.encap);
-	add_flow(&from, &d, 0, generation_of(wanted->tenant));
+	add_flow(&from, &d, 0, generation_of(d.id));
 	return XDP_TX;
 }
 

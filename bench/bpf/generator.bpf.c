@@ -18,8 +18,6 @@ struct {
 	__type(value, __u32);
 } target SEC(".maps");
 
-#define GRE_KEY_OFFSET 38 /* behind Ethernet, IP and the first word of GRE */
-
 /* The offset is a constant, so that all accesses are at constant offsets. */
 static __always_inline int patch(void *data, void *end, __u32 offset, __u32 number, int is_reply)
 {
@@ -67,7 +65,7 @@ int generate(struct xdp_md *ctx)
 	if (data + BENCH_HEADERS > end)
 		return XDP_ABORTED;
 	__builtin_memcpy(data, state->frame, BENCH_HEADERS);
-	number = bench_next(state);
+	number = state->base + bench_next(state);
 	if (state->keys && state->inner > 14)
 		*(__be32 *)(data + GRE_KEY_OFFSET) = bpf_htonl(bench_key(state, number));
 	switch (state->inner) {

@@ -1,4 +1,5 @@
 /** Room for millions of connections, for the time of a measurement. These settings are the whole machine's. */
+import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 
 const settings = {
@@ -8,6 +9,7 @@ const settings = {
 
 /** Gives back what puts the settings back. @throws when the kernel refuses. */
 export function makeConntrackRoom(): () => void {
+  spawnSync("modprobe", ["-q", "nf_conntrack"]); // built in is as good
   const before = new Map<string, string>();
   for (const [file, wanted] of Object.entries(settings)) {
     const value = readFileSync(file, "utf8").trim();

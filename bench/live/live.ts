@@ -35,7 +35,7 @@ function xgwLane(gateway: Place, far: Place, generator: Generator, cleanup: Clea
   const datapath = new Datapath("", 2 * most, generator);
   cleanup.push(() => datapath.close());
   gateway.within(() => datapath.addNic(lane.out.ifindex));
-  datapath.fill("gretap", "udp", most, lane.out.ifindex);
+  datapath.fill("gretap", "udp", most, { ifindex: lane.out.ifindex });
   const link = gateway.within(() => datapath.program.attachXdp({ ifindex: lane.in.ifindex, mode: "native" }));
   cleanup.push(() => link.close());
   return lane;

@@ -55,7 +55,7 @@ export interface Lane {
   readonly farOut: Port;
 }
 
-const mac = (digits: string) => digits.match(/../g)?.join(":") ?? "";
+export const mac = (digits: string) => digits.match(/../g)?.join(":") ?? "";
 
 /** The devices are called NAME-in and NAME-out, at the far end NAME-fin and NAME-fout. */
 export function addLane(gateway: Place, far: Place, name: string): Lane {

@@ -1,0 +1,201 @@
+// Runs in the VM: builds gateways, measures them in interleaved rounds, prints one line of JSON.
+import { spawnSync } from "node:child_process";
+import { release } from "node:os";
+import { Generator, type Traffic } from "../generator.js";
+import { makeConntrackRoom } from "../live/conntrack-room.js";
+import { Injector } from "../live/injector.js";
+import { addLane, Place } from "../live/wires.js";
+import { pinnedCpu } from "../pinned.js";
+import { type Carrier, Gateway } from "./gateway.js";
+import {
+  flowsAt,
+  type GuestEffort,
+  type GuestResults,
+  guestEfforts,
+  resultMark,
+  type Series,
+  seriesNames,
+  sizes,
+  tenantsAt,
+} from "./shape.js";
+
+const bulkPayload = 1400;
+const say = (line: string) => process.stderr.write(`${line}\n`);
+
+/** One thing to be measured, once a round. */
+interface Case {
+  readonly name: string;
+  readonly at: string;
+  /** Nanoseconds a packet or a connection. */
+  measure(round: number): number;
+}
+
+/** @throws when packets of this kind are not all carried as they should be. */
+function check(carrier: Carrier, injector: Injector, gateway: Gateway, traffic: Traffic): void {
+  const packets = 64;
+  const before = gateway.carried();
+  injector.send(traffic, gateway.far, packets);
+  const after = gateway.carried();
+  const seen = { xdp: 0, flowtable: 0, stack: 0 };
+  for (const by of ["xdp", "flowtable", "stack"] as const) seen[by] = after[by] - before[by];
+  if (seen[carrier] !== packets)
+    throw new Error(`${gateway.instance}: ${packets} packets, not all by ${carrier}: ${JSON.stringify(seen)}`);
+}
+
+/** To, fro, and to: after these XDP has both directions. */
+function connect(injector: Injector, gateway: Gateway, flows: number, base: number): number {
+  const [to, fro] = [false, true].map((replies) => gateway.traffic(flows, { base, replies }));
+  if (!to || !fro) return Number.NaN;
+  return [to, fro, to].reduce((ns, traffic) => ns + injector.send(traffic, gateway.far, flows), 0);
+}
+
+/** XDP and flowtable are the same gateway's, with XDP and learner or without. */
+function tierCases(injector: Injector, whole: Gateway, netfilter: Gateway, effort: GuestEffort): Case[] {
+  const { packets } = effort;
+  const most = Math.max(...effort.flows);
+  for (const gateway of [whole, netfilter]) connect(injector, gateway, most, 0);
+  const of = (carrier: Carrier, at: string, flows: number, payload?: number): Case => {
+    const gateway = carrier === "stack" ? netfilter : whole;
+    const traffic = gateway.traffic(flows, payload === undefined ? {} : { payload });
+    return {
+      name: seriesNames[carrier],
+      at,
+      measure: (round) => {
+        gateway.setXdp(carrier === "xdp");
+        try {
+          // The flowtable forgets what was idle, and takes it again.
+          injector.send(traffic, gateway.far, Math.max(64, carrier === "flowtable" ? flows : 0));
+          if (round === 0) check(carrier, injector, gateway, traffic);
+          gateway.setLearner(carrier === "xdp");
+          return injector.send(traffic, gateway.far, packets) / packets;
+        } finally {
+          gateway.setLearner(true);
+          gateway.setXdp(carrier !== "stack");
+        }
+      },
+    };
+  };
+  const points: [string, number, number?][] = [
+    [sizes.small, 1],
+    [sizes.bulk, 1, bulkPayload],
+    ...effort.flows.filter((flows) => flows > 1).map((flows): [string, number] => [flowsAt(flows), flows]),
+  ];
+  return (["xdp", "flowtable", "stack"] as const).flatMap((carrier) => points.map((point) => of(carrier, ...point)));
+}
+
+/** Each turn takes connections that were not there before. */
+function connectionCases(injector: Injector, gateways: readonly Gateway[], effort: GuestEffort): Case[] {
+  const { connections } = effort;
+  const next = new Map(gateways.map((gateway) => [gateway, Math.max(...effort.flows)]));
+  const take = (gateway: Gateway) => {
+    const base = next.get(gateway) ?? 0;
+    next.set(gateway, base + connections);
+    return connect(injector, gateway, connections, base) / connections;
+  };
+  const unlearned = gateways.slice(0, 1).map((gateway) => ({
+    name: seriesNames.unlearned,
+    at: tenantsAt(gateway.tenants),
+    measure: () => {
+      gateway.setLearner(false);
+      try {
+        return take(gateway);
+      } finally {
+        gateway.setLearner(true);
+      }
+    },
+  }));
+  return [
+    ...gateways.map((gateway) => ({
+      name: seriesNames.connection,
+      at: tenantsAt(gateway.tenants),
+      measure: () => take(gateway),
+    })),
+    ...unlearned,
+  ];
+}
+
+function hotCases(injector: Injector, gateways: readonly Gateway[], effort: GuestEffort): Case[] {
+  return gateways.map((gateway) => {
+    connect(injector, gateway, 1, 0);
+    return {
+      name: seriesNames.xdp,
+      at: tenantsAt(gateway.tenants),
+      measure: (round) => {
+        const traffic = gateway.traffic(1);
+        if (round === 0) check("xdp", injector, gateway, traffic);
+        return injector.send(traffic, gateway.far, effort.packets) / effort.packets;
+      },
+    };
+  });
+}
+
+/** Packet by packet, until a packet has gone by XDP in both directions. */
+function births(injector: Injector, gateway: Gateway, count: number, first: number): GuestResults["births"] {
+  return Array.from({ length: count }, (_, index) => {
+    const started = performance.now();
+    for (let packets = 1; packets < 20; packets++) {
+      const before = gateway.carried().xdp;
+      for (const replies of [false, true])
+        injector.send(gateway.traffic(1, { base: first + index, replies }), gateway.far, 1);
+      if (gateway.carried().xdp - before === 2) return { packets, ms: performance.now() - started };
+    }
+    throw new Error("a connection did not get to XDP in 20 packets each way");
+  });
+}
+
+/** The CPU that the host names: both halves of a wire are its work then. */
+function pinToCpu(): void {
+  const cpu = pinnedCpu();
+  if (cpu !== undefined) spawnSync("taskset", ["-apc", cpu, String(process.pid)], { stdio: "ignore" });
+}
+
+async function main(effort: GuestEffort): Promise<GuestResults> {
+  makeConntrackRoom();
+  const far = new Place("bench-far");
+  const generator = new Generator();
+  const injector = new Injector(generator);
+  const applySeconds: Record<number, number> = {};
+  const create = async (instance: string, tenants: number) => {
+    const started = performance.now();
+    const gateway = await Gateway.create(instance, tenants, far);
+    applySeconds[tenants] = Math.round((performance.now() - started) / 100) / 10;
+    injector.addSink(gateway.far);
+    say(`${tenantsAt(tenants)} after ${applySeconds[tenants]} s`);
+    return gateway;
+  };
+  const [whole, netfilter] = await Promise.all([create("whole", 1), create("netfilter", 1)]);
+  const many = [whole];
+  for (const tenants of effort.tenants.filter((tenants) => tenants > 1))
+    many.push(await create(`many${tenants}`, tenants));
+  netfilter.removeFlowtable();
+  const wires = addLane(new Place("bench-wires"), far, "wire");
+  injector.addSink(wires.farOut);
+  pinToCpu();
+
+  const cases: Case[] = [
+    {
+      name: seriesNames.wires,
+      at: sizes.small,
+      measure: () => injector.send(whole.traffic(1), wires.out, effort.packets) / effort.packets,
+    },
+    ...tierCases(injector, whole, netfilter, effort),
+    ...hotCases(injector, many, effort),
+    ...connectionCases(injector, many, effort),
+  ];
+  say("connections are established");
+  const series: (Series & { times: number[] })[] = cases.map(({ name, at }) => ({ name, at, times: [] }));
+  for (let round = 0; round < effort.rounds; round++) {
+    cases.forEach((test, index) => {
+      series[index]?.times.push(test.measure(round));
+    });
+    say(`round ${round + 1} of ${effort.rounds}`);
+  }
+  const born = births(injector, whole, effort.births, 2 ** 19);
+  return { kernel: release(), series, births: born, applySeconds };
+}
+
+const [, , which] = process.argv;
+if (which !== "quick" && which !== "full") throw new Error("usage: guest.js quick|full");
+const results = await main(guestEfforts[which]);
+process.stdout.write(`\n${resultMark}${JSON.stringify(results)}\n`);
+process.exit(0);

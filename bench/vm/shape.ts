@@ -1,0 +1,54 @@
+/** What the guest measures and hands to the host. */
+
+/** Nanoseconds a packet (or a connection), round by round; of a virtual machine's clock. */
+export interface Series {
+  readonly name: string;
+  readonly at: string;
+  readonly times: readonly number[];
+}
+
+export interface GuestResults {
+  readonly kernel: string;
+  readonly series: readonly Series[];
+  /** Of single connections, one after the other: the packets each way until XDP forwards both ways, and milliseconds. */
+  readonly births: readonly { readonly packets: number; readonly ms: number }[];
+  /** How long `xgw apply` took, seconds, by the number of tenants. */
+  readonly applySeconds: Readonly<Record<number, number>>;
+}
+
+export interface GuestEffort {
+  readonly rounds: number;
+  readonly packets: number;
+  readonly connections: number;
+  readonly births: number;
+  readonly tenants: readonly number[];
+  readonly flows: readonly number[];
+}
+
+export const guestEfforts: Record<"quick" | "full", GuestEffort> = {
+  quick: { rounds: 5, packets: 1024, connections: 128, births: 5, tenants: [1], flows: [1, 1024] },
+  full: {
+    rounds: 15,
+    packets: 4096,
+    connections: 1024,
+    births: 25,
+    tenants: [1, 100, 1000, 4000],
+    flows: [1, 4096, 65_536],
+  },
+};
+
+/** Begins the line with the results in the guest's output. */
+export const resultMark = "xgw-bench-results ";
+
+export const seriesNames = {
+  xdp: "XDP",
+  flowtable: "flowtable",
+  stack: "plain netfilter",
+  wires: "wires alone, no gateway",
+  connection: "a new connection, three packets",
+  unlearned: "the same without the learner",
+} as const;
+
+export const sizes = { small: "small packets", bulk: "bulk" } as const;
+export const tenantsAt = (tenants: number) => `${tenants.toLocaleString("en")} tenant${tenants > 1 ? "s" : ""}`;
+export const flowsAt = (flows: number) => `${flows.toLocaleString("en")} flow${flows > 1 ? "s" : ""}`;
