@@ -90,8 +90,10 @@ _Static_assert(sizeof(struct xgw_endpoint_key) == 12, "xgw_endpoint_key");
 struct xgw_public_ip {
 	__u32 tenant;
 	__u32 tunnel_ifindex;
+	__u32 key; /* the tenant's GRE key */
+	__u32 mtu; /* largest IP packet that fits the uplink, bytes; 0: there is none */
 };
-_Static_assert(sizeof(struct xgw_public_ip) == 8, "xgw_public_ip");
+_Static_assert(sizeof(struct xgw_public_ip) == 16, "xgw_public_ip");
 
 /* A TCP or UDP tuple. */
 struct xgw_tuple {
@@ -110,7 +112,7 @@ struct xgw_flow_key {
 	__be32 daddr;
 	__be16 sport;
 	__be16 dport;
-	__u32 realm; /* GRE key, or the uplink's zone where wrap is XGW_WRAP_PLAIN */
+	__u32 realm; /* GRE key; 0 on the uplink, where public addresses are whose they are */
 	__u8 protocol;
 	__u8 wrap;  /* enum xgw_wrap */
 	__u8 flags; /* XGW_FLOW_*, of a flow; 0 in a key */
@@ -152,7 +154,7 @@ struct xgw_flow_bucket {
 _Static_assert(sizeof(struct xgw_flow_bucket) == 2048, "xgw_flow_bucket");
 
 /* encaps: what the kernel put in front of the inner IP packet, shared by all flows that leave in the same
- * way. */
+ * way. With all VLAN tags: Ethernet 14, tags 8, IP 20, GRE 8, inner Ethernet 14. */
 #define XGW_ENCAP_MAX 64
 struct xgw_encap {
 	__u32 state;   /* 0 free, 1 being written, 2 in use; never goes back */
@@ -161,7 +163,7 @@ struct xgw_encap {
 	__u8 wrap;
 	__u8 length;  /* of header */
 	__u16 mtu;    /* of the inner IP packet */
-	__u32 ip_sum; /* one's complement sum of the outer IP header without length, ECN and checksum */
+	__u32 ip_sum; /* one's complement sum of the outer IP header, if any, without length, ECN and checksum */
 	__u32 pad;
 	__u8 header[XGW_ENCAP_MAX];
 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* tc programs: the learner on a NIC's egress, and ARP on a tunnel's. Both only watch or mark; neither drops.
- */
+/* tc programs: the learner on a NIC's egress, ARP on a tunnel's, and the way in from a plain uplink. None drops. */
 #include "lib/endpoint.h"
 #include "lib/learn.h"
+#include "lib/uplink.h"
 
 /* TCX_NEXT (Linux 6.6): the next program, or the packet goes on. Debian 12's headers do not know it. */
 #define XGW_NEXT (-1)
@@ -34,6 +34,12 @@ int xgw_arp(struct __sk_buff *skb)
 	if (tenant)
 		direct_arp(skb, *tenant);
 	return XGW_NEXT;
+}
+
+SEC("tcx/ingress")
+int xgw_uplink(struct __sk_buff *skb)
+{
+	return from_uplink(skb, XGW_NEXT);
 }
 
 char _license[] SEC("license") = "GPL";

@@ -9,11 +9,22 @@
 #include "lib/types.h"
 #include "lib/verdict.h"
 
+/* The same on the uplink: everybody may send to a public address, and all else is the gateway's own. */
+static __always_inline int admit_plain(const struct arrival *a, enum xgw_reason reason, __u64 bytes)
+{
+	struct xgw_public_ip *public = public_ip(a->key.daddr);
+
+	return public ? pass(public->tenant, reason, bytes) : pass(0, XGW_REASON_HOST, bytes);
+}
+
 /* Admission of a packet that no flow answers for: the kernel gets it only from a peer of a tenant. */
 static __always_inline int admit(const struct arrival *a, enum xgw_reason reason, __u64 bytes)
 {
-	struct xgw_tenant *tenant = tenant_by_key(a->key.realm);
+	struct xgw_tenant *tenant;
 
+	if (uplink_ifindex && a->key.wrap == XGW_WRAP_PLAIN)
+		return admit_plain(a, reason, bytes);
+	tenant = tenant_by_key(a->key.realm);
 	if (!tenant)
 		return drop(0, XGW_REASON_UNKNOWN_KEY, bytes, &a->key, a->peer);
 	if (!is_peer(tenant->id, a->peer))
@@ -33,7 +44,9 @@ int xgw_xdp(struct xdp_md *ctx)
 	int action = XDP_PASS;
 
 	asm volatile("" : "+r"(bytes)); /* lest it be taken anew in 32 bits, which pointers do not allow */
-	reason = parse_outer(data, end, &a);
+	reason = parse_outer(ctx, data, end, &a);
+	if (uplink_ifindex && reason == XGW_REASON_HOST)
+		reason = parse_plain(ctx, data, end, &a);
 	if (reason == XGW_REASON_HOST)
 		return pass(0, reason, bytes);
 	if (reason == XGW_GO_ON)

@@ -20,13 +20,13 @@ import { addSlowPath, removeDevices, removeRoutes, removeRules } from "./kernel/
 import { readSysctl } from "./kernel/sysctl.js";
 import { buildDesired } from "./model/build.js";
 import type { Desired } from "./model/desired.js";
+import { observeSides, type Sides } from "./observe/sides.js";
 import {
   checkForeignDevices,
   idsInUse,
   type ObservedSlowPath,
   observeSlowPath,
   observeSysctls,
-  underlayMtu,
 } from "./observe/slow-path.js";
 import { diff } from "./plan/diff.js";
 import { leavingTenants } from "./plan/leaving.js";
@@ -57,12 +57,16 @@ export async function plan(config: Config): Promise<Plan> {
   const pins = new Pins(config.instance);
   const slowPath = await observeSlowPath(config.instance);
   const desired = buildDesired(config, idsInUse(slowPath.state.devices));
-  const mtu = underlayMtu(desired, slowPath.links);
+  const sides = observeSides(desired, slowPath.links);
   checkForeignDevices(desired, slowPath.links);
   const names = deviceNames(slowPath.links);
   checkXdp(pins, desired, names);
-  const constants = await readConstants(desired);
-  const wanted = render(desired, { underlayMtu: mtu, fingerprint: fingerprintOf(constants) });
+  const constants = await readConstants(desired, sides);
+  const wanted = render(desired, {
+    underlayMtu: sides.underlay.mtu,
+    ...(sides.uplink ? { uplinkMtu: sides.uplink.mtu } : {}),
+    fingerprint: fingerprintOf(constants),
+  });
   const observed = await observe(slowPath, pins, names, wanted.sysctls.keys());
   return { desired, constants, wanted, observed, steps: diff(wanted, observed) };
 }
@@ -86,11 +90,13 @@ async function observe(
 }
 
 /** Seconds in the settings, milliseconds in the programs. The defaults are the kernel's, for before conntrack is loaded. */
-async function readConstants(desired: Desired): Promise<Constants> {
+async function readConstants(desired: Desired, { underlay, uplink }: Sides): Promise<Constants> {
   const seconds = async (name: string, otherwise: number) =>
     Number((await readSysctl(`net.netfilter.${name}`)) ?? otherwise);
   return {
     underlayAddress: desired.underlay.address,
+    ...(underlay.tags.length > 0 ? { underlay: { ifindex: underlay.nic.ifindex, tags: underlay.tags } } : {}),
+    ...(uplink ? { uplink: { ifindex: uplink.nic.ifindex, tags: uplink.tags, mac: uplink.mac } } : {}),
     tcpTimeoutMs: 1000 * (await seconds("nf_conntrack_tcp_timeout_established", 432000)),
     udpTimeoutMs: 1000 * (await seconds("nf_conntrack_udp_timeout_stream", 120)),
   };

@@ -8,7 +8,7 @@ import { type DemoArgs, demoUsage, parseDemoArgs } from "./demo-args.js";
 import { reportEnding } from "./ending.js";
 import { type CheckResult, runCheck } from "./lab/check.js";
 import { checks } from "./lab/checks.js";
-import { withLab } from "./lab/lab.js";
+import { seedLab, withLab } from "./lab/lab.js";
 import { checkLine, picture, summary } from "./lab/report.js";
 import { runInVm } from "./run.js";
 import { UsageError } from "./usage.js";
@@ -29,7 +29,7 @@ async function runLab({ tunnel, only }: DemoArgs): Promise<DemoReport> {
   const unknown = only?.find((id) => !checks.some((check) => check.id === id));
   if (unknown !== undefined) throw new UsageError(`no check ${unknown}: ${checks.map(({ id }) => id).join(", ")}`);
   const results = await withLab(
-    tunnel,
+    await seedLab(tunnel),
     (line) => say(`demo: ${line}`),
     async (lab) => {
       const results: CheckResult[] = [];

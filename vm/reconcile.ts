@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { type CheckResult, runCheck } from "./lab/check.js";
 import { drifts } from "./lab/checks/drift.js";
 import { revocations } from "./lab/checks/revocation.js";
-import { withLab } from "./lab/lab.js";
+import { seedLab, withLab } from "./lab/lab.js";
 import { checkLine } from "./lab/report.js";
 
 export const reconcileChecks = [...revocations, ...drifts];
@@ -13,7 +13,7 @@ const say = (line: string) => void process.stdout.write(`${line}\n`);
 
 async function main([report, ...ids]: readonly string[]): Promise<void> {
   const results: CheckResult[] = [];
-  await withLab("gretap", say, async (lab) => {
+  await withLab(await seedLab("gretap"), say, async (lab) => {
     for (const check of reconcileChecks.filter(({ id }) => ids.length === 0 || ids.includes(id))) {
       const result = await runCheck(check, lab);
       say(checkLine(result));

@@ -11,6 +11,23 @@
 const volatile __be32 underlay_address;
 
 /*
+ * The plain uplink: the NIC that its packets come in by (0: there is no uplink), and the MAC address that they are
+ * sent to, as the first 6 of 8 bytes in memory.
+ */
+const volatile __u32 uplink_ifindex;
+const volatile __u64 uplink_mac;
+
+/*
+ * VLAN tags that a side's frames have: bytes (0, 4 or 8), and each tag as it lies in the packet with all bits of
+ * priority 0, the outermost first. With tags the underlay is one NIC, too; without, GRE may come in by any.
+ */
+const volatile __u32 underlay_tag_bytes;
+const volatile __be32 underlay_tags[2];
+const volatile __u32 underlay_ifindex;
+const volatile __u32 uplink_tag_bytes;
+const volatile __be32 uplink_tags[2];
+
+/*
  * How often a flow asks conntrack, in jiffies (the one clock that is free to read): 1 s at HZ=1000, 10 s at
  * HZ=100, well below conntrack's shortest timeout for an established connection (UDP stream, 120 s).
  */

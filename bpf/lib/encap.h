@@ -83,6 +83,25 @@ static __always_inline void copy_header(void *to, const void *from, __u32 length
 		*(__u16 *)(to + at) = *(const __u16 *)(from + at);
 }
 
+/* What lies behind the `length` bytes that every template of its wrap has: as much as there are bytes of tags. */
+static __always_inline void copy_rest(void *to, const void *from, __u32 length, __u32 tag_bytes)
+{
+	if (tag_bytes >= TAG_BYTES)
+		*(__u32 *)(to + length) = *(const __u32 *)(from + length);
+	if (tag_bytes == 2 * TAG_BYTES)
+		*(__u32 *)(to + length + TAG_BYTES) = *(const __u32 *)(from + length + TAG_BYTES);
+}
+
+/* An Ethernet header and tags are all that a plain packet has in front. 0, or negative as below. */
+static __always_inline int encap_write_plain(void *data, void *end, const struct xgw_encap *encap)
+{
+	if (data + uplink_tag_bytes + ETH_HLEN > end)
+		return -1;
+	copy_header(data, encap->header, ETH_HLEN);
+	copy_rest(data, encap->header, ETH_HLEN, uplink_tag_bytes);
+	return 0;
+}
+
 /*
  * Writes the outer headers over the first `length` bytes of the packet, which the caller has made room for.
  * The outer ECN is the inner packet's, CE made ECT(0), as the kernel's tunnels do (INET_ECN_encapsulate, RFC
@@ -92,19 +111,24 @@ static __always_inline void copy_header(void *to, const void *from, __u32 length
 static __always_inline int encap_write(void *data, void *end, const struct xgw_encap *encap, __u32 inner_length,
 				       __u8 inner_tos)
 {
-	const struct outer *from = (const struct outer *)encap->header;
-	struct outer *outer = data;
-	__be16 length = bpf_htons(encap->length - ETH_HLEN + inner_length);
+	__u32 tag_bytes = underlay_tag_bytes;
+	const struct outer *from = (const void *)encap->header + tag_bytes;
+	struct outer *outer = data + tag_bytes;
+	__be16 length = bpf_htons(encap->length - tag_bytes - ETH_HLEN + inner_length);
 	__u8 ecn = inner_tos & 3;
 
+	if (uplink_ifindex && encap->wrap == XGW_WRAP_PLAIN)
+		return encap_write_plain(data, end, encap);
 	if (encap->wrap == XGW_WRAP_GRETAP) {
-		if (data + GRETAP_INNER_OFFSET > end)
+		if (data + tag_bytes + GRETAP_INNER_OFFSET > end)
 			return -1;
 		copy_header(data, encap->header, GRETAP_INNER_OFFSET);
+		copy_rest(data, encap->header, GRETAP_INNER_OFFSET, tag_bytes);
 	} else {
-		if (data + GRE_INNER_OFFSET > end)
+		if (data + tag_bytes + GRE_INNER_OFFSET > end)
 			return -1;
 		copy_header(data, encap->header, GRE_INNER_OFFSET);
+		copy_rest(data, encap->header, GRE_INNER_OFFSET, tag_bytes);
 	}
 	if (ecn == 3)
 		ecn = 2;

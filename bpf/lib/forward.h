@@ -129,8 +129,10 @@ static __always_inline int rewrite(void *data, void *end, const struct xgw_encap
 				   const struct xgw_flow *flow, __u8 set_ce)
 {
 	if (encap->wrap == XGW_WRAP_GRETAP)
-		return rewrite_at(data, end, GRETAP_INNER_OFFSET, key, flow, set_ce);
-	return rewrite_at(data, end, GRE_INNER_OFFSET, key, flow, set_ce);
+		return rewrite_at(data, end, underlay_tag_bytes + GRETAP_INNER_OFFSET, key, flow, set_ce);
+	if (uplink_ifindex && encap->wrap == XGW_WRAP_PLAIN)
+		return rewrite_at(data, end, uplink_tag_bytes + ETH_HLEN, key, flow, set_ce);
+	return rewrite_at(data, end, underlay_tag_bytes + GRE_INNER_OFFSET, key, flow, set_ce);
 }
 
 /* Room for the new outer header, and nothing behind the inner packet (Ethernet padding). Negative: nothing
@@ -161,9 +163,9 @@ static __always_inline enum xgw_reason forward(struct xdp_md *ctx, const struct 
 	__u8 set_ce, inner_tos;
 	int padding, head;
 
-	if (unlikely(!encap))
-		return XGW_REASON_TEMPLATE;
-	ip = data + (a->key.wrap == XGW_WRAP_GRETAP ? GRETAP_INNER_OFFSET : GRE_INNER_OFFSET);
+	if (unlikely(!encap || encap->length != inner_offset(encap->wrap)))
+		return XGW_REASON_TEMPLATE; /* gone, or of other VLAN tags than now */
+	ip = data + inner_offset(a->key.wrap);
 	if ((void *)(ip + 1) > end)
 		return XGW_REASON_MALFORMED;
 	reason = check_packet(ctx, a, ip, place, flow, encap, &set_ce);

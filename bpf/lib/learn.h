@@ -15,25 +15,31 @@
 #include "flow_table.h"
 #include "parse.h"
 #include "tenant.h"
+#include "uplink.h"
 
-/* A packet as it leaves, with the tenant that it belongs to. */
+/* A packet as it leaves, with the tenant that it belongs to, and the side by which it came in. */
 struct departure {
 	struct xgw_encap encap;
 	struct xgw_tuple tuple; /* inner, as it leaves */
 	__u32 id;		/* tenant */
 	__u32 rule;		/* slot in rules, of its connection's */
 	__u16 zone;
-	__u8 learnable;	 /* nothing odd in the headers */
-	__u8 has_tuple;	 /* else it is all zero */
-	__be32 endpoint; /* outer destination */
+	__u8 learnable; /* nothing odd in the headers */
+	__u8 has_tuple; /* else it is all zero */
+	__u8 from_wrap;
+	__u32 from_realm;
+	__be32 source;	 /* inner */
+	__be32 endpoint; /* outer destination; 0 for a plain packet */
 	__u32 packets;	 /* on the wire: more than one where this is a GSO packet */
 	__u32 bytes;	 /* of their inner IP packets */
 };
 
-/* Sets packets and bytes. A GSO packet is cut in pieces of at most gso_size, each with headers of its own. */
-static __always_inline void measure_departure(struct __sk_buff *skb, struct departure *d, const struct iphdr *ip)
+/* Sets packets and bytes; `at`: where the IP header is in the skb. A GSO packet is cut in pieces of at most gso_size,
+ * each with headers of its own. */
+static __always_inline void measure_departure(struct __sk_buff *skb, struct departure *d, const struct iphdr *ip,
+					      __u32 at)
 {
-	__u32 at = d->encap.length, headers = ip->ihl * 4, payload;
+	__u32 headers = ip->ihl * 4, payload;
 	__u8 words = 0;
 
 	d->packets = 1;
@@ -51,59 +57,56 @@ static __always_inline void measure_departure(struct __sk_buff *skb, struct depa
 	d->bytes = payload + d->packets * headers;
 }
 
-/* Reads the headers. 0, or negative for a packet that is no tenant's. */
-static __always_inline int parse_departure(struct __sk_buff *skb, struct departure *d)
+/* The side's tags, all of them and no others; the outermost is in the skb's metadata until the driver puts it in. */
+static __always_inline int load_tags(struct __sk_buff *skb, __be32 *words, __u32 bytes, const volatile __be32 *tags)
 {
-	struct outer *outer = (struct outer *)d->encap.header;
-	struct xgw_tenant *tenant;
+	__u32 held = skb->vlan_present ? TAG_BYTES : 0;
+
+	if (bytes < held)
+		return -1;
+	if (held)
+		words[0] = bpf_htonl(bpf_ntohs(skb->vlan_proto) << 16 | (skb->vlan_tci & 0xffff));
+	if (bytes > held && bpf_skb_load_bytes(skb, TAGS_OFFSET, (void *)words + held, bytes - held))
+		return -1;
+	return is_tagged(words, bytes, tags) ? 0 : -1;
+}
+
+/* Ethernet header, tags and `more` bytes behind them, as they will be on the wire. */
+static __always_inline int load_header(struct __sk_buff *skb, struct xgw_encap *encap, __u32 bytes,
+				       const volatile __be32 *tags, __u32 more)
+{
+	__u32 held = skb->vlan_present ? TAG_BYTES : 0;
+	__be32 words[2];
+
+	if (load_tags(skb, words, bytes, tags) || bpf_skb_load_bytes(skb, 0, encap->header, TAGS_OFFSET))
+		return -1;
+	if (bytes >= TAG_BYTES)
+		*(__be32 *)(encap->header + TAGS_OFFSET) = words[0];
+	if (bytes == 2 * TAG_BYTES)
+		*(__be32 *)(encap->header + TAGS_OFFSET + TAG_BYTES) = words[1];
+	return bpf_skb_load_bytes(skb, TAGS_OFFSET + bytes - held, encap->header + TAGS_OFFSET + bytes,
+				  sizeof(__be16) + more);
+}
+
+/* The IP packet at an offset from the start of the frame as it will be on the wire. Negative: there is none. */
+static __always_inline int load_inner(struct __sk_buff *skb, __u32 offset, struct departure *d)
+{
+	__u32 at = offset - (skb->vlan_present ? TAG_BYTES : 0);
 	struct {
 		struct iphdr ip;
 		__be16 source;
 		__be16 dest;
 	} inner;
-	__u32 wrap;
 
-	if (skb->protocol != bpf_htons(ETH_P_IP) || skb->vlan_present)
+	if (bpf_skb_load_bytes(skb, at, &inner.ip, sizeof(inner.ip)) || inner.ip.version != 4)
 		return -1;
-	if (bpf_skb_load_bytes(skb, 0, outer, sizeof(*outer)))
-		return -1;
-	if (outer->eth.h_proto != bpf_htons(ETH_P_IP) || outer->ip.protocol != IPPROTO_GRE || outer->ip.version != 4 ||
-	    outer->ip.ihl != 5 || is_fragment(outer->ip.frag_off) || outer->gre.flags != GRE_KEY_ONLY)
-		return -1;
-	if (outer->gre.protocol == bpf_htons(ETH_P_TEB)) {
-		wrap = XGW_WRAP_GRETAP;
-		d->encap.length = GRETAP_INNER_OFFSET;
-		if (bpf_skb_load_bytes(skb, GRE_INNER_OFFSET, d->encap.header + GRE_INNER_OFFSET, ETH_HLEN))
-			return -1;
-		if (((struct ethhdr *)(d->encap.header + GRE_INNER_OFFSET))->h_proto != bpf_htons(ETH_P_IP))
-			return -1;
-	} else if (outer->gre.protocol == bpf_htons(ETH_P_IP)) {
-		wrap = XGW_WRAP_GRE;
-		d->encap.length = GRE_INNER_OFFSET;
-	} else {
-		return -1;
-	}
-	d->encap.realm = bpf_ntohl(outer->gre.key);
-	d->encap.wrap = wrap;
-	d->encap.ifindex = skb->ifindex;
-	tenant = tenant_by_key(d->encap.realm);
-	if (!tenant || tenant->wrap != wrap)
-		return -1;
-	d->encap.mtu = tenant->mtu;
-	d->id = tenant->id;
-	d->zone = tenant->zone;
-	d->endpoint = outer->ip.daddr;
-
-	if (bpf_skb_load_bytes(skb, d->encap.length, &inner.ip, sizeof(inner.ip)) || inner.ip.version != 4)
-		return -1;
-	measure_departure(skb, d, &inner.ip);
+	measure_departure(skb, d, &inner.ip, at);
+	d->source = inner.ip.saddr;
 	if (inner.ip.ihl != 5 || is_fragment(inner.ip.frag_off) ||
 	    (inner.ip.protocol != IPPROTO_TCP && inner.ip.protocol != IPPROTO_UDP) ||
-	    bpf_skb_load_bytes(skb, d->encap.length + sizeof(inner.ip), &inner.source, 4))
+	    bpf_skb_load_bytes(skb, at + sizeof(inner.ip), &inner.source, 4))
 		return 0;
 	d->has_tuple = 1;
-	/* Without DF a constant id would not do (RFC 6864). */
-	d->learnable = (outer->ip.frag_off & bpf_htons(0x4000)) != 0;
 	d->tuple.saddr = inner.ip.saddr;
 	d->tuple.daddr = inner.ip.daddr;
 	d->tuple.sport = inner.source;
@@ -112,13 +115,102 @@ static __always_inline int parse_departure(struct __sk_buff *skb, struct departu
 	return 0;
 }
 
+/* Into a tunnel. What does not come from the uplink comes out of the same tenant's tunnel. */
+static __always_inline int parse_tunnelled(struct __sk_buff *skb, struct departure *d)
+{
+	struct outer *outer = (void *)d->encap.header + underlay_tag_bytes;
+	struct xgw_tenant *tenant;
+	__u32 wrap;
+
+	if (underlay_tag_bytes && skb->ifindex != underlay_ifindex)
+		return -1;
+	if (load_header(skb, &d->encap, underlay_tag_bytes, underlay_tags, sizeof(*outer) - ETH_HLEN))
+		return -1;
+	if (outer->eth.h_proto != bpf_htons(ETH_P_IP) || outer->ip.protocol != IPPROTO_GRE || outer->ip.version != 4 ||
+	    outer->ip.ihl != 5 || is_fragment(outer->ip.frag_off) || outer->gre.flags != GRE_KEY_ONLY)
+		return -1;
+	if (outer->gre.protocol == bpf_htons(ETH_P_TEB)) {
+		struct ethhdr *eth = (void *)(outer + 1);
+
+		wrap = XGW_WRAP_GRETAP;
+		if (bpf_skb_load_bytes(skb, underlay_tag_bytes + GRE_INNER_OFFSET - (skb->vlan_present ? TAG_BYTES : 0),
+				       eth, ETH_HLEN))
+			return -1;
+		if (eth->h_proto != bpf_htons(ETH_P_IP))
+			return -1;
+	} else if (outer->gre.protocol == bpf_htons(ETH_P_IP)) {
+		wrap = XGW_WRAP_GRE;
+	} else {
+		return -1;
+	}
+	d->encap.realm = bpf_ntohl(outer->gre.key);
+	tenant = tenant_by_key(d->encap.realm);
+	if (!tenant || tenant->wrap != wrap)
+		return -1;
+	d->encap.wrap = wrap;
+	d->encap.mtu = tenant->mtu;
+	d->id = tenant->id;
+	d->zone = tenant->zone;
+	d->endpoint = outer->ip.daddr;
+	if (uplink_ifindex && skb->tc_index == FROM_UPLINK) {
+		d->from_wrap = XGW_WRAP_PLAIN;
+		skb->tc_index = 0; /* done with: it would stay with the skb into another gateway's namespace */
+	} else {
+		d->from_wrap = wrap;
+		d->from_realm = d->encap.realm;
+	}
+	/* Without DF a constant id would not do (RFC 6864). */
+	d->learnable = (outer->ip.frag_off & bpf_htons(0x4000)) != 0;
+	return load_inner(skb, inner_offset(wrap), d);
+}
+
+/* By the uplink. Its source says whose it is, and that tenant's tunnel is where it came from. */
+static __always_inline int parse_uplink(struct __sk_buff *skb, struct departure *d)
+{
+	struct ethhdr *eth = (void *)d->encap.header + uplink_tag_bytes;
+	struct xgw_public_ip *public;
+	struct xgw_tenant *tenant;
+
+	if (skb->ifindex != uplink_ifindex)
+		return -1;
+	__builtin_memset(d, 0, sizeof(*d));
+	if (load_header(skb, &d->encap, uplink_tag_bytes, uplink_tags, 0))
+		return -1;
+	if (eth->h_proto != bpf_htons(ETH_P_IP) || load_inner(skb, uplink_tag_bytes + ETH_HLEN, d))
+		return -1;
+	public = public_ip(d->source);
+	tenant = public ? tenant_by_key(public->key) : NULL;
+	if (!tenant)
+		return -1;
+	d->learnable = 1;
+	d->encap.wrap = XGW_WRAP_PLAIN;
+	d->encap.mtu = public->mtu;
+	d->id = tenant->id;
+	d->zone = tenant->zone;
+	d->from_wrap = tenant->wrap;
+	d->from_realm = public->key;
+	return 0;
+}
+
+/* Reads the headers. 0, or negative for a packet that is no tenant's. */
+static __always_inline int parse_departure(struct __sk_buff *skb, struct departure *d)
+{
+	if (parse_tunnelled(skb, d) && (!uplink_ifindex || parse_uplink(skb, d)))
+		return -1;
+	d->encap.ifindex = skb->ifindex;
+	d->encap.length = inner_offset(d->encap.wrap);
+	return 0;
+}
+
 /* What differs from packet to packet is taken out of the outer IP header, and the rest is summed. */
 static __always_inline void finish_template(struct xgw_encap *encap)
 {
-	struct outer *outer = (struct outer *)encap->header;
-	const __u16 *word = (const __u16 *)(encap->header + ETH_HLEN);
+	struct outer *outer = (void *)encap->header + underlay_tag_bytes;
+	const __u16 *word = (const void *)outer + ETH_HLEN;
 	__u32 sum = 0;
 
+	if (uplink_ifindex && encap->wrap == XGW_WRAP_PLAIN)
+		return;
 	outer->ip.tos &= ~3;
 	outer->ip.tot_len = 0;
 	outer->ip.id = 0;
@@ -198,13 +290,13 @@ static __always_inline void add_flow(const struct xgw_tuple *from, const struct 
 				     __u32 generation)
 {
 	struct xgw_flow_key key = {
-	    .realm = d->encap.realm, /* both sides of a tunnelled tenant come under its key */
+	    .realm = d->from_realm,
 	    .saddr = from->saddr,
 	    .daddr = from->daddr,
 	    .sport = from->sport,
 	    .dport = from->dport,
 	    .protocol = from->protocol,
-	    .wrap = d->encap.wrap,
+	    .wrap = d->from_wrap,
 	};
 	struct xgw_flow flow = {};
 	int encap = encap_intern(&d->encap);

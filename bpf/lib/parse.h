@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * From bytes to headers. Everything is at a fixed offset, because a packet with IP options, VLAN tags or
- * optional GRE fields is the kernel's: what a function cannot place it declines with the reason, and never
- * drops.
+ * From bytes to headers. Everything is at an offset that is fixed at load, because a packet with IP options, optional
+ * GRE fields or VLAN tags other than its side's is the kernel's: what a function cannot place it declines with the
+ * reason, and never drops.
  */
 #ifndef XGW_PARSE_H
 #define XGW_PARSE_H
@@ -17,6 +17,7 @@
 #include <bpf/bpf_helpers.h>
 #include "../shared.h"
 #include "config.h"
+#include "vlan.h"
 
 /* What a step says when it has nothing to decline. */
 #define XGW_GO_ON XGW_REASON_FORWARDED
@@ -46,13 +47,23 @@ struct outer {
 /* A packet as it arrived. */
 struct arrival {
 	struct xgw_flow_key key;
-	__be32 peer;  /* outer source */
-	__u32 inner;  /* offset of the inner IP header */
+	__be32 peer;  /* outer source; 0 for a plain packet */
+	__u32 inner;  /* offset of the inner IP header; of a plain packet its only one */
 	__u32 length; /* inner total length, host byte order */
-	__u32 end;    /* of the outer IP packet, bytes from the start of the frame; what follows is padding */
+	__u32 end;    /* of the outer IP packet (of a plain one, the frame), bytes from the start of the frame */
 	__u8 outer_tos;
 	__u8 tcp_flags; /* the byte with FIN, SYN, RST; 0 for UDP */
 };
+
+/* Where the inner IP header lies, in arrivals and templates alike. */
+static __always_inline __u32 inner_offset(__u8 wrap)
+{
+	if (wrap == XGW_WRAP_GRETAP)
+		return underlay_tag_bytes + GRETAP_INNER_OFFSET;
+	if (uplink_ifindex && wrap == XGW_WRAP_PLAIN)
+		return uplink_tag_bytes + ETH_HLEN;
+	return underlay_tag_bytes + GRE_INNER_OFFSET;
+}
 
 static __always_inline int is_fragment(__be16 frag_off)
 {
@@ -64,15 +75,14 @@ static __always_inline int is_fragment(__be16 frag_off)
  * admitted as any other. A fragment that is not the first has none; it is of no use without the first, and
  * that is judged.
  */
-static __always_inline enum xgw_reason parse_unusual(void *data, void *end, struct arrival *a)
+static __always_inline enum xgw_reason parse_unusual(struct outer *outer, void *end, struct arrival *a)
 {
-	struct outer *outer = data;
 	__u32 offset = ETH_HLEN + outer->ip.ihl * 4;
 	struct {
 		__be16 flags;
 		__be16 protocol;
 		__be32 words[2];
-	} *gre = data + offset;
+	} *gre = (void *)outer + offset;
 
 	if (outer->ip.version != 4 || outer->ip.ihl < 5 || (outer->ip.frag_off & bpf_htons(0x1fff)))
 		return XGW_REASON_HOST;
@@ -89,12 +99,15 @@ static __always_inline enum xgw_reason parse_unusual(void *data, void *end, stru
 	return is_fragment(outer->ip.frag_off) ? XGW_REASON_FRAGMENT : XGW_REASON_GRE_FLAGS;
 }
 
-/* The outer headers. XGW_REASON_HOST: not a tenant's packet at all. */
-static __always_inline enum xgw_reason parse_outer(void *data, void *end, struct arrival *a)
+/* The outer headers. XGW_REASON_HOST: not in a tenant's tunnel. */
+static __always_inline enum xgw_reason parse_outer(struct xdp_md *ctx, void *data, void *end, struct arrival *a)
 {
-	struct outer *outer = data;
+	struct outer *outer = data + underlay_tag_bytes;
 
-	if (data + sizeof(*outer) > end)
+	if ((void *)(outer + 1) > end)
+		return XGW_REASON_HOST;
+	if (underlay_tag_bytes && (ctx->ingress_ifindex != underlay_ifindex ||
+				   !is_tagged(data + TAGS_OFFSET, underlay_tag_bytes, underlay_tags)))
 		return XGW_REASON_HOST;
 	if (outer->eth.h_proto != bpf_htons(ETH_P_IP) || outer->ip.protocol != IPPROTO_GRE ||
 	    outer->ip.daddr != underlay_address)
@@ -103,27 +116,49 @@ static __always_inline enum xgw_reason parse_outer(void *data, void *end, struct
 	a->outer_tos = outer->ip.tos;
 	if (outer->ip.version != 4 || outer->ip.ihl != 5 || is_fragment(outer->ip.frag_off) ||
 	    outer->gre.flags != GRE_KEY_ONLY)
-		return parse_unusual(data, end, a);
-	a->end = ETH_HLEN + bpf_ntohs(outer->ip.tot_len);
+		return parse_unusual(outer, end, a);
+	a->end = underlay_tag_bytes + ETH_HLEN + bpf_ntohs(outer->ip.tot_len);
 	a->key.realm = bpf_ntohl(outer->gre.key);
 
 	switch (outer->gre.protocol) {
 	case bpf_htons(ETH_P_TEB): {
-		struct ethhdr *eth = data + GRE_INNER_OFFSET;
+		struct ethhdr *eth = (void *)(outer + 1);
 
 		a->key.wrap = XGW_WRAP_GRETAP;
-		a->inner = GRETAP_INNER_OFFSET;
 		if ((void *)(eth + 1) > end)
 			return XGW_REASON_MALFORMED;
 		return eth->h_proto == bpf_htons(ETH_P_IP) ? XGW_GO_ON : XGW_REASON_NOT_TCP_UDP;
 	}
 	case bpf_htons(ETH_P_IP):
 		a->key.wrap = XGW_WRAP_GRE;
-		a->inner = GRE_INNER_OFFSET;
 		return XGW_GO_ON;
 	default:
 		return XGW_REASON_NOT_TCP_UDP;
 	}
+}
+
+/*
+ * The header of a plain packet that came in by the uplink. XGW_REASON_HOST: it did not, or is not IP. Whether its
+ * destination is a public address is left to those who find no flow for it.
+ */
+static __always_inline enum xgw_reason parse_plain(struct xdp_md *ctx, void *data, void *end, struct arrival *a)
+{
+	struct ethhdr *eth = data + uplink_tag_bytes;
+	struct iphdr *ip = (void *)(eth + 1);
+	/* As the kernel, that takes nothing which is for another MAC address. */
+	const __u64 mac_mask = bpf_cpu_to_be64(0xffffffffffff0000);
+
+	if (ctx->ingress_ifindex != uplink_ifindex || (void *)(ip + 1) > end)
+		return XGW_REASON_HOST;
+	if ((*(__u64 *)data ^ uplink_mac) & mac_mask || eth->h_proto != bpf_htons(ETH_P_IP) ||
+	    !is_tagged(data + TAGS_OFFSET, uplink_tag_bytes, uplink_tags))
+		return XGW_REASON_HOST;
+	a->key.wrap = XGW_WRAP_PLAIN;
+	a->key.realm = 0;
+	a->key.daddr = ip->daddr;
+	a->outer_tos = 0;
+	a->end = end - data;
+	return XGW_GO_ON;
 }
 
 /*
@@ -156,6 +191,7 @@ static __always_inline enum xgw_reason parse_inner_at(void *data, void *end, __u
 	struct iphdr *ip = data + offset;
 	void *ports = ip + 1;
 
+	a->inner = offset;
 	if ((void *)(ip + 1) > end || ip->version != 4 || ip->ihl < 5)
 		return XGW_REASON_MALFORMED;
 	if (ip->ihl != 5)
@@ -185,8 +221,10 @@ static __always_inline enum xgw_reason parse_inner_at(void *data, void *end, __u
 static __always_inline enum xgw_reason parse_inner(void *data, void *end, struct arrival *a)
 {
 	if (a->key.wrap == XGW_WRAP_GRETAP)
-		return parse_inner_at(data, end, GRETAP_INNER_OFFSET, a);
-	return parse_inner_at(data, end, GRE_INNER_OFFSET, a);
+		return parse_inner_at(data, end, underlay_tag_bytes + GRETAP_INNER_OFFSET, a);
+	if (uplink_ifindex && a->key.wrap == XGW_WRAP_PLAIN)
+		return parse_inner_at(data, end, uplink_tag_bytes + ETH_HLEN, a);
+	return parse_inner_at(data, end, underlay_tag_bytes + GRE_INNER_OFFSET, a);
 }
 
 #endif

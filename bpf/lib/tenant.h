@@ -4,6 +4,7 @@
 #define XGW_TENANT_H
 
 #include "../maps.h"
+#include "config.h"
 
 static __always_inline struct xgw_tenant *tenant_by_key(__u32 gre_key)
 {
@@ -17,14 +18,26 @@ static __always_inline int is_peer(__u32 tenant, __be32 outer_source)
 	return bpf_map_lookup_elem(&peers, &key) != NULL;
 }
 
-/* Conntrack's zone for what arrives under this key; negative: its tenant has gone. */
+static __always_inline struct xgw_public_ip *public_ip(__be32 address)
+{
+	return bpf_map_lookup_elem(&public_ips, &address);
+}
+
+/* Conntrack's zone for what arrives under this key; negative: its tenant has gone, or the public address is nobody's.
+ */
 static __always_inline int zone_of(const struct xgw_flow_key *key)
 {
+	__u32 gre_key = key->realm;
 	struct xgw_tenant *tenant;
 
-	if (key->wrap == XGW_WRAP_PLAIN)
-		return key->realm;
-	tenant = tenant_by_key(key->realm);
+	if (uplink_ifindex && key->wrap == XGW_WRAP_PLAIN) {
+		struct xgw_public_ip *public = public_ip(key->daddr);
+
+		if (!public)
+			return -1;
+		gre_key = public->key;
+	}
+	tenant = tenant_by_key(gre_key);
 	return tenant ? (int)tenant->zone : -1;
 }
 

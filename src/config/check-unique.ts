@@ -38,8 +38,8 @@ export function checkTenants(tenants: readonly ConfigTenant[], report: Report): 
   }
 }
 
-/** NICs named twice, or an underlay that no fast path would serve. */
-export function checkNics({ nics, underlay }: Config, report: Report): void {
+/** NICs named twice, or a side that no fast path would serve. */
+export function checkNics({ nics, underlay, uplink }: Config, report: Report): void {
   const seen = new Map<string, Path>();
   for (const [index, nic] of nics.entries()) {
     const path: Path = ["nics", index, "name"];
@@ -47,12 +47,23 @@ export function checkNics({ nics, underlay }: Config, report: Report): void {
     if (first) report.error(path, `${nic.name} is listed already at ${report.placeOf(first)}`, "remove one of the two");
     else seen.set(nic.name, path);
   }
-  if (!seen.has(underlay.device)) {
-    const remedy = `add { name: ${underlay.device}, xdp: native }`;
-    report.error(
-      ["nics"],
-      `the underlay device ${underlay.device} is not listed, so its traffic has no fast path`,
-      remedy,
-    );
-  }
+  checkListed("underlay", underlay.device, seen, report);
+  if (uplink && uplink.device !== underlay.device) checkListed("uplink", uplink.device, seen, report);
+}
+
+/** A VLAN device is served by the NIC below it, which its name tells by convention only. */
+function checkListed(
+  side: "underlay" | "uplink",
+  device: string,
+  nics: ReadonlyMap<string, Path>,
+  report: Report,
+): void {
+  if (nics.has(device) || [...nics.keys()].some((nic) => isVlanName(device, nic))) return;
+  const remedy = `add { name: ${device}, xdp: native }, or the NIC that it is a VLAN of`;
+  report.error(["nics"], `the ${side} device ${device} is not listed, so its traffic has no fast path`, remedy);
+}
+
+/** `eth0.100` and `eth0.100.7` are VLANs of eth0. */
+function isVlanName(device: string, nic: string): boolean {
+  return device.startsWith(`${nic}.`) && /^\.\d+(\.\d+)?$/.test(device.slice(nic.length));
 }

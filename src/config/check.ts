@@ -4,6 +4,7 @@ import { checkPolicies } from "./check-policy.js";
 import { checkPublicAddresses } from "./check-public.js";
 import { checkRoutes } from "./check-routes.js";
 import { checkNics, checkTenants } from "./check-unique.js";
+import { checkUplink } from "./check-uplink.js";
 import type { Finding, Path, Report } from "./finding.js";
 import type { Config } from "./schema.js";
 
@@ -29,7 +30,10 @@ export function checkConfig(config: Config, options: CheckOptions): Checked {
     placeOf: options.placeOf,
   };
   const underlayAddress = options.headIsValid ? config.underlay.address : undefined;
-  if (options.headIsValid) checkNics(config, report);
+  if (options.headIsValid) {
+    checkNics(config, report);
+    checkUplink(config, report);
+  }
   checkTenants(config.tenants, report);
   checkRoutes(config.tenants, underlayAddress, report);
   checkPublicAddresses(config.tenants, underlayAddress, report);

@@ -228,6 +228,11 @@ const underlaySchema = z.strictObject({
   address: hostAddress.describe("The gateway's own address on it: the outer source of every tunnelled packet."),
 });
 
+const uplinkSchema = z.strictObject({
+  device: deviceName.describe("The network device towards the outside; it may be the underlay device."),
+  gateway: hostAddress.describe("The next hop of everything that has no other route."),
+});
+
 const nicSchema = z.strictObject({
   name: deviceName.describe("The network device."),
   xdp: z
@@ -245,6 +250,11 @@ const headFields = {
     .default("default")
     .describe("Name of this gateway: of its nftables table and its directory in bpffs. Several may share a machine."),
   underlay: underlaySchema.describe("Where the tunnels run."),
+  uplink: uplinkSchema
+    .optional()
+    .describe(
+      "Where public addresses are reached in plain IP. When missing, by the tenants' routes alone, through tunnels.",
+    ),
   nics: z
     .array(nicSchema)
     .optional()

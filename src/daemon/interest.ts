@@ -30,7 +30,8 @@ export class Interest {
     private readonly routeProtocol: number,
     private readonly neighbours: Map<string, string>,
   ) {
-    this.nics = new Set([desired.underlay.device, ...desired.nics.map(({ name }) => name)]);
+    const { underlay, uplink, nics } = desired;
+    this.nics = new Set([underlay.device, ...(uplink ? [uplink.device] : []), ...nics.map(({ name }) => name)]);
     this.owned = new Map(desired.tenants.flatMap(({ vrf, tunnel, id }) => [[vrf, id] as const, [tunnel, id] as const]));
     this.permanent = new Set(
       desired.tenants.filter(({ tunnelKind }) => tunnelKind === "gre").map(({ tunnel }) => tunnel),

@@ -27,7 +27,8 @@ export function observeAttachments(pins: Pins, names: DeviceNames): Map<string, 
         ...(mode === "native" || mode === "generic" || mode === "offload" ? { mode } : {}),
       });
     } else {
-      attachments.set(name, { device, hook: "tcx-egress", program, fingerprint });
+      const hook = info.attachType === "tcx_ingress" ? "tcx-ingress" : "tcx-egress";
+      attachments.set(name, { device, hook, program, fingerprint });
     }
   }
   return attachments;
@@ -85,7 +86,7 @@ export function attach(
     using link =
       attachment.hook === "xdp"
         ? program.attachXdp({ ifindex, mode: attachment.mode ?? "native" })
-        : program.attachTcx({ ifindex, direction: "egress" });
+        : program.attachTcx({ ifindex, direction: attachment.hook === "tcx-ingress" ? "ingress" : "egress" });
     link.pin(path);
   } catch (error) {
     throw attachError(attachment, error);

@@ -87,7 +87,10 @@ export function encodeEntry(entry: Entry, names: DeviceNames): RawEntry {
     case "tunnels":
       return { key: u32(names.indexOf(entry.device)), value: u32(entry.tenant) };
     case "public_ips":
-      return { key: addressBytes(entry.address), value: u32(entry.tenant, names.indexOf(entry.device)) };
+      return {
+        key: addressBytes(entry.address),
+        value: u32(entry.tenant, names.indexOf(entry.device), entry.key, entry.mtu),
+      };
     case "nics":
       return { key: u32(names.indexOf(entry.device)), value: u32(names.indexOf(entry.device)) };
   }
@@ -130,6 +133,8 @@ export function decodeEntry(map: Entry["map"], { key, value }: RawEntry, names: 
         address: formatAddress(key.readUInt32BE(0)),
         tenant: readU32(value, 0),
         device: names.nameOf(readU32(value, 1)),
+        key: readU32(value, 2),
+        mtu: readU32(value, 3),
       };
     case "nics":
       return { map, device: names.nameOf(readU32(key, 0)) };

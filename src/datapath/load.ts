@@ -11,7 +11,7 @@ import type { Pins } from "./pins.js";
 
 const objects: readonly { readonly file: string; readonly programs: readonly ProgramName[] }[] = [
   { file: "xdp.bpf.o", programs: ["xgw_xdp"] },
-  { file: "tc.bpf.o", programs: ["xgw_learn", "xgw_arp"] },
+  { file: "tc.bpf.o", programs: ["xgw_learn", "xgw_arp", "xgw_uplink"] },
 ];
 
 /** Beside the bundle of the programs that are installed, or where the build has put them in a checkout. */
@@ -24,10 +24,22 @@ function objectPath(file: string): string {
   });
 }
 
+/** Where a side's packets come in, and as what frames. */
+export interface SideConstants {
+  /** Of the NIC. */
+  readonly ifindex: number;
+  /** VLAN tags, the outermost first: the type in the upper 16 bits, the id in the lower. At most 2. */
+  readonly tags: readonly number[];
+}
+
 /** Values of bpf/lib/config.h. */
 export interface Constants {
   /** Dotted quad. */
   readonly underlayAddress: string;
+  /** Of an underlay with VLAN tags. */
+  readonly underlay?: SideConstants;
+  /** `mac`: to which its packets are sent, with colons. */
+  readonly uplink?: SideConstants & { readonly mac: string };
   /** What conntrack's timeouts of established connections are, milliseconds. */
   readonly tcpTimeoutMs: number;
   readonly udpTimeoutMs: number;
@@ -59,14 +71,9 @@ function loadObject(
   programs: readonly ProgramName[],
 ): void {
   using object = BpfObject.open(objectPath(file));
-  const variables: Record<string, Buffer> = {
-    underlay_address: addressBytes(constants.underlayAddress),
-    tcp_timeout_ms: u32(constants.tcpTimeoutMs),
-    udp_timeout_ms: u32(constants.udpTimeoutMs),
-    flow_seed: flowSeed(pins.instance),
-  };
+  const variables = { ...variablesOf(constants), flow_seed: flowSeed(pins.instance) };
   for (const { name } of object.variables) {
-    const value = variables[name];
+    const value = (variables as Record<string, Buffer>)[name];
     if (value) object.setVariable(name, value);
   }
   const maps = object.maps.filter((map) => !map.internal).map((map) => map.name);
@@ -78,6 +85,30 @@ function loadObject(
   }
   for (const name of maps) if (!pins.hasMap(name)) object.map(name).pin(pins.map(name));
   for (const name of programs) object.program(name).pin(pins.program(fingerprint, name));
+}
+
+/** By their names in bpf/lib/config.h. */
+export function variablesOf(constants: Constants): Record<string, Buffer> {
+  const { underlay, uplink } = constants;
+  return {
+    underlay_address: addressBytes(constants.underlayAddress),
+    tcp_timeout_ms: u32(constants.tcpTimeoutMs),
+    udp_timeout_ms: u32(constants.udpTimeoutMs),
+    ...(underlay ? { underlay_ifindex: u32(underlay.ifindex), ...tagVariables("underlay", underlay.tags) } : {}),
+    ...(uplink
+      ? {
+          uplink_ifindex: u32(uplink.ifindex),
+          uplink_mac: Buffer.concat([Buffer.from(uplink.mac.replaceAll(":", ""), "hex"), Buffer.alloc(2)]),
+          ...tagVariables("uplink", uplink.tags),
+        }
+      : {}),
+  };
+}
+
+function tagVariables(side: "underlay" | "uplink", tags: readonly number[]): Record<string, Buffer> {
+  const words = Buffer.alloc(8);
+  for (const [at, tag] of tags.entries()) words.writeUInt32BE(tag, at * 4);
+  return { [`${side}_tag_bytes`]: u32(tags.length * 4), [`${side}_tags`]: words };
 }
 
 /**

@@ -9,6 +9,8 @@ export interface IpLink {
   readonly flags: readonly string[];
   readonly mtu: number;
   readonly master?: string;
+  /** What a VLAN device lies over. */
+  readonly link?: string;
   readonly address?: string;
   readonly ifalias?: string;
   readonly linkinfo?: {
@@ -20,6 +22,10 @@ export interface IpLink {
       readonly ttl?: number;
       readonly ikey?: string;
       readonly okey?: string;
+      /** Of a VLAN: 802.1Q or 802.1ad. */
+      readonly protocol?: string;
+      readonly id?: number;
+      readonly egress_qos?: readonly unknown[];
     };
   };
 }

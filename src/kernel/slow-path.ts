@@ -59,7 +59,10 @@ function addDevice(name: string, device: Device): string {
   return `link add name ${name}${address} type ${device.kind} local ${device.local} key ${device.key} ttl 64`;
 }
 
-/** The same whenever the device is made: its tenant's hosts have it in their ARP caches. Locally administered. */
+/**
+ * The same whenever the device is made: its tenant's hosts have it in their ARP caches, and bpf/lib/uplink.h sends to it.
+ * Locally administered.
+ */
 function macOf(key: number): string {
   return `02:67:${key
     .toString(16)
@@ -93,6 +96,8 @@ function neighbourLines(steps: readonly Step[]): string[] {
 
 function routeLines(steps: readonly Step[]): string[] {
   return stepsOf(steps, "route.set").map(({ route }) => {
+    if (route.uplink)
+      return `route replace ${routeSelector(route)} via ${route.uplink.via} dev ${route.uplink.device} onlink`;
     if (!route.tunnel) return `route replace unreachable ${routeSelector(route)}`;
     const { device, key, via } = route.tunnel;
     if (key === null) return `route replace ${routeSelector(route)} via ${via} dev ${device} onlink`;
@@ -100,8 +105,8 @@ function routeLines(steps: readonly Step[]): string[] {
   });
 }
 
-function routeSelector(route: Route): string {
-  return `${route.to} table ${route.routeTable} proto ${routeProtocol}`;
+function routeSelector({ to, routeTable, metric }: Route): string {
+  return `${to} table ${routeTable} proto ${routeProtocol}${metric ? ` metric ${metric}` : ""}`;
 }
 
 /** Rules, flowtable devices and elements in one transaction: the kernel takes all of it or nothing. */

@@ -26,6 +26,7 @@ export function buildDesired(config: Config, idsInUse: ReadonlyMap<number, numbe
   return {
     instance: config.instance,
     underlay: { device: config.underlay.device, address: config.underlay.address },
+    ...(config.uplink ? { uplink: { device: config.uplink.device, gateway: config.uplink.gateway } } : {}),
     nics: config.nics.map((nic) => ({ name: nic.name, xdp: nic.xdp })),
     tenants: tenants.sort((a, b) => a.id - b.id),
     maxTenants,

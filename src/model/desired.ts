@@ -95,9 +95,17 @@ export interface DesiredNic {
   readonly xdp: XdpMode;
 }
 
+/** The public side in plain IP. */
+export interface DesiredUplink {
+  readonly device: string;
+  /** The next hop. */
+  readonly gateway: string;
+}
+
 export interface Desired {
   readonly instance: string;
   readonly underlay: { readonly device: string; readonly address: string };
+  readonly uplink?: DesiredUplink;
   readonly nics: readonly DesiredNic[];
   /** Sorted by id. */
   readonly tenants: readonly DesiredTenant[];

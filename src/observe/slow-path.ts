@@ -1,6 +1,6 @@
 /** What the kernel has of the slow path, in the form in which it is compared. Only what is ours is reported. */
 
-import { ForeignError, KernelError } from "../errors.js";
+import { ForeignError } from "../errors.js";
 import {
   hasVrfRule,
   type IpLink,
@@ -67,7 +67,10 @@ export async function observeSlowPath(instance: string): Promise<ObservedSlowPat
         .map(({ dst, dev }) => ({ device: dev, endpoint: dst })),
       neighbourId,
     ),
-    routes: byId(ipRoutes.filter((route) => route.protocol === String(routeProtocol)).map(toRoute), routeId),
+    routes: byId(
+      ipRoutes.filter((route) => route.protocol === String(routeProtocol)).map((route) => toRoute(route, devices)),
+      routeId,
+    ),
     vrfRule,
     ...toNft(instance, table),
   };
@@ -103,10 +106,13 @@ function toDevice(link: IpLink): Device {
 /** RTN_UNREACHABLE (linux/rtnetlink.h): routes are read in numbers. */
 const unreachableType = "7";
 
-function toRoute(route: IpRoute): Route {
+function toRoute(route: IpRoute, ours: ReadonlyMap<string, Device>): Route {
   const routeTable = Number(route.table ?? 254);
   const to = route.dst.includes("/") || route.dst === "default" ? route.dst : `${route.dst}/32`;
-  if (route.type === unreachableType) return { routeTable, to };
+  if (route.type === unreachableType) return { routeTable, to, ...(route.metric ? { metric: route.metric } : {}) };
+  const isPlain = route.encap === undefined && route.gateway !== undefined;
+  if (isPlain && routeTable >= routeTableBase && route.dev !== undefined && !ours.has(route.dev))
+    return { routeTable, to, uplink: { device: route.dev, via: route.gateway as string } };
   return {
     routeTable,
     to,
@@ -152,18 +158,6 @@ export function checkForeignDevices(desired: Desired, links: readonly IpLink[]):
         },
       );
   }
-}
-
-/** MTU of the underlay, after a check that every named NIC is there. */
-export function underlayMtu(desired: Desired, links: readonly IpLink[]): number {
-  const byName = new Map(links.map((link) => [link.ifname, link]));
-  for (const name of [desired.underlay.device, ...desired.nics.map((nic) => nic.name)])
-    if (!byName.has(name))
-      throw new KernelError(`there is no network device ${name} in this network namespace`, {
-        remedy: `correct the config, or make the device; there are: ${[...byName.keys()].join(", ")}`,
-        details: { device: name },
-      });
-  return byName.get(desired.underlay.device)?.mtu ?? 1500;
 }
 
 /** The settings that the desired state names, as they are now; those that do not exist yet are left out. */

@@ -64,7 +64,9 @@ function describeDevice(device: Device): string {
   return `${device.kind}, key ${device.key}, local ${device.local}, mtu ${device.mtu}, in ${device.vrf}`;
 }
 
-function describeRoute({ routeTable, to, tunnel }: Route): string {
+function describeRoute({ routeTable, to, metric, uplink, tunnel }: Route): string {
+  if (uplink) return `${to} in table ${routeTable}: via ${uplink.via}, dev ${uplink.device}`;
+  if (metric) return `${to} in table ${routeTable}: unreachable, when nothing else is left`;
   const key = tunnel && tunnel.key !== null ? `, key ${tunnel.key}` : "";
   const where = tunnel ? `via ${tunnel.via}${key}, dev ${tunnel.device}` : "unreachable";
   return `${to} in table ${routeTable}: ${where}`;

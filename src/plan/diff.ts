@@ -176,7 +176,8 @@ function datapathSteps(desired: State, observed: State): Step[] {
 
 /**
  * The tenants that existed before and that any step concerns: their flows are decided anew. A tenant that is being added
- * has no flows, and the others notice nothing.
+ * has no flows, and the others notice nothing. New programs concern all of them: what an older one has learned may be of
+ * another NIC, MAC address or VLAN.
  */
 function touchedTenants(desired: State, observed: State, steps: readonly Step[]): Set<number> {
   const byDevice = new Map<string, number>();
@@ -189,7 +190,7 @@ function touchedTenants(desired: State, observed: State, steps: readonly Step[])
   const known = new Set(tenantIds(observed.entries.values()));
   const touched = new Set(observed.unsettled);
   for (const step of steps) for (const tenant of tenantsOf(step, byDevice)) if (known.has(tenant)) touched.add(tenant);
-  return touched;
+  return steps.some(({ kind }) => kind === "datapath.load") ? new Set([...touched, ...known]) : touched;
 }
 
 function tenantsOf(step: Step, byDevice: ReadonlyMap<string, number>): number[] {

@@ -25,6 +25,8 @@ import {
 export interface RenderContext {
   /** MTU of the underlay device, bytes. */
   readonly underlayMtu: number;
+  /** MTU of the uplink device, bytes, when there is one. */
+  readonly uplinkMtu?: number;
   /** Of the data path to run. */
   readonly fingerprint: string;
 }
@@ -40,7 +42,10 @@ export function render(desired: Desired, context: RenderContext): State {
     devices: new Map(tenants.flatMap((tenant) => devices(desired, tenant, mtuOf(tenant)))),
     addresses: byId(tenants.flatMap(addresses), addressId),
     neighbours: byId(tenants.flatMap(neighbours), neighbourId),
-    routes: byId(tenants.flatMap(routes), routeId),
+    routes: byId(
+      tenants.flatMap((tenant) => routes(desired, tenant)),
+      routeId,
+    ),
     vrfRule: tenants.length > 0,
     rules: rulesVersion,
     flowtableDevices: new Set(tenants.map((tenant) => tenant.tunnel)),
@@ -51,7 +56,10 @@ export function render(desired: Desired, context: RenderContext): State {
     keepsConnections: new Set(tenants.filter(({ established }) => established === "keep").map(({ id }) => id)),
     datapaths: new Set([context.fingerprint]),
     entries: byId(
-      [...desired.nics.map(nicEntry), ...tenants.flatMap((tenant) => entries(tenant, mtuOf(tenant)))],
+      [
+        ...desired.nics.map(nicEntry),
+        ...tenants.flatMap((tenant) => entries(tenant, mtuOf(tenant), context.uplinkMtu)),
+      ],
       entryId,
     ),
     unsettled: new Set(),
@@ -97,16 +105,25 @@ function neighbours(tenant: DesiredTenant): Neighbour[] {
   return tenant.peers.map((endpoint) => ({ device: tenant.tunnel, endpoint }));
 }
 
+/** As far behind as a route can be: what counts when the uplink has gone, and its route with it. */
+const lastMetric = 0xffff_ffff;
+
 /**
  * What comes to a public address and is not translated ends here. A route to the rest of the world would send it back to
  * where it came from, and from there here again.
  */
-function routes(tenant: DesiredTenant): Route[] {
+function routes({ uplink }: Desired, tenant: DesiredTenant): Route[] {
   const { routeTable } = tenant;
   const own = new Set(tenant.addresses.map((address) => address.slice(0, address.indexOf("/"))));
   const named = new Set(tenant.routes.map(({ to }) => to));
+  const defaults: Route[] = uplink
+    ? [
+        { routeTable, to: "default", metric: lastMetric },
+        { routeTable, to: "default", uplink: { device: uplink.device, via: uplink.gateway } },
+      ]
+    : [{ routeTable, to: "default" }];
   return [
-    { routeTable, to: "default" },
+    ...defaults,
     ...publicAddresses(tenant)
       .filter((address) => !own.has(address) && !named.has(`${address}/32`))
       .map((address): Route => ({ routeTable, to: `${address}/32` })),
@@ -168,7 +185,7 @@ function nicEntry(nic: { readonly name: string }): Entry {
   return { map: "nics", device: nic.name };
 }
 
-function entries(tenant: DesiredTenant, mtu: number): Entry[] {
+function entries(tenant: DesiredTenant, mtu: number, uplinkMtu = 0): Entry[] {
   return [
     {
       map: "tenants",
@@ -189,7 +206,14 @@ function entries(tenant: DesiredTenant, mtu: number): Entry[] {
     ...tenant.peers.map((address): Entry => ({ map: "peers", tenant: tenant.id, address })),
     ...tenant.routes.map(({ to, via }): Entry => ({ map: "endpoints", tenant: tenant.id, prefix: to, via })),
     ...publicAddresses(tenant).map(
-      (address): Entry => ({ map: "public_ips", address, tenant: tenant.id, device: tenant.tunnel }),
+      (address): Entry => ({
+        map: "public_ips",
+        address,
+        tenant: tenant.id,
+        device: tenant.tunnel,
+        key: tenant.key,
+        mtu: uplinkMtu,
+      }),
     ),
   ];
 }
@@ -210,10 +234,15 @@ function attachments(desired: Desired, context: RenderContext): [string, Attachm
       [pinName("xdp", nic.name), { device: nic.name, hook: "xdp", program: "xgw_xdp", fingerprint, mode: nic.xdp }],
       egress("learn", nic.name, "xgw_learn"),
     ]),
+    ...(desired.uplink ? [fromUplink(desired.uplink.device, fingerprint)] : []),
     ...desired.tenants
       .filter((tenant) => tenant.tunnelKind === "gretap")
       .map((tenant) => egress("arp", tenant.tunnel, "xgw_arp")),
   ];
+}
+
+function fromUplink(device: string, fingerprint: string): [string, Attachment] {
+  return [pinName("uplink", device), { device, hook: "tcx-ingress", program: "xgw_uplink", fingerprint }];
 }
 
 /** bpffs allows no dots in names, device names do. */

@@ -29,7 +29,10 @@ export interface Route {
   readonly routeTable: number;
   /** `a.b.c.d/len`, or `default` */
   readonly to: string;
-  /** Missing: the prefix is unreachable, so that a look-up ends in the tenant's own table. */
+  /** Of a route that counts only where there is no other to the same prefix. */
+  readonly metric?: number;
+  readonly uplink?: { readonly device: string; readonly via: string };
+  /** Neither: the prefix is unreachable, so that a look-up ends in the tenant's own table. */
   readonly tunnel?: {
     readonly device: string;
     readonly via: string;
@@ -61,7 +64,15 @@ export type Entry =
   | { readonly map: "peers"; readonly tenant: number; readonly address: string }
   | { readonly map: "endpoints"; readonly tenant: number; readonly prefix: string; readonly via: string }
   | { readonly map: "tunnels"; readonly device: string; readonly tenant: number }
-  | { readonly map: "public_ips"; readonly address: string; readonly tenant: number; readonly device: string }
+  | {
+      readonly map: "public_ips";
+      readonly address: string;
+      readonly tenant: number;
+      readonly device: string;
+      readonly key: number;
+      /** Of the uplink; 0 when there is none. */
+      readonly mtu: number;
+    }
   | { readonly map: "nics"; readonly device: string };
 
 export interface TenantEntry {
@@ -76,8 +87,8 @@ export interface TenantEntry {
   readonly newPerSecond: number;
 }
 
-export type Hook = "xdp" | "tcx-egress";
-export type ProgramName = "xgw_xdp" | "xgw_learn" | "xgw_arp";
+export type Hook = "xdp" | "tcx-egress" | "tcx-ingress";
+export type ProgramName = "xgw_xdp" | "xgw_learn" | "xgw_arp" | "xgw_uplink";
 
 export interface Attachment {
   readonly device: string;
@@ -119,7 +130,7 @@ export interface State {
 
 export const addressId = (address: Address) => `${address.device} ${address.address}`;
 export const neighbourId = (neighbour: Neighbour) => `${neighbour.device} ${neighbour.endpoint}`;
-export const routeId = (route: Route) => `${route.routeTable} ${route.to}`;
+export const routeId = ({ routeTable, to, metric }: Route) => `${routeTable} ${to}${metric ? ` metric ${metric}` : ""}`;
 export const elementId = (element: Element) => `${element.set} ${element.key}`;
 
 export function entryId(entry: Entry): string {

@@ -140,7 +140,7 @@ describe("entries that the daemon writes", () => {
     { map: "peers", tenant: 7, address: "172.168.0.1" },
     { map: "endpoints", tenant: 7, prefix: "10.0.0.0/8", via: "172.168.0.1" },
     { map: "tunnels", device: "dev68", tenant: 7 },
-    { map: "public_ips", address: "2.2.2.11", tenant: 7, device: "dev68" },
+    { map: "public_ips", address: "2.2.2.11", tenant: 7, device: "dev68", key: 0x99, mtu: 1500 },
     { map: "nics", device: "dev68" },
   ];
 
@@ -188,5 +188,12 @@ it("the constants of config.h are those that the loader sets, and those that hav
     "tcp_timeout_ms",
     "udp_timeout_ms",
     "underlay_address",
+    "underlay_ifindex",
+    "underlay_tag_bytes",
+    "underlay_tags",
+    "uplink_ifindex",
+    "uplink_mac",
+    "uplink_tag_bytes",
+    "uplink_tags",
   ]);
 });

@@ -140,7 +140,7 @@ describe("entries", () => {
     { map: "endpoints", tenant: 1, prefix: "0.0.0.0/0", via: "172.168.0.7" },
     { map: "endpoints", tenant: 1, prefix: "10.0.0.7/32", via: "172.168.0.11" },
     { map: "tunnels", device: "v0", tenant: 1 },
-    { map: "public_ips", address: "2.2.2.11", tenant: 1, device: "v0" },
+    { map: "public_ips", address: "2.2.2.11", tenant: 1, device: "v0", key: 1000, mtu: 1500 },
     { map: "nics", device: "v0" },
   ];
 

@@ -100,6 +100,7 @@ interface Request {
   readonly port: number;
   readonly host: string;
   readonly localPort?: number;
+  readonly localAddress?: string;
   readonly seed: number;
   readonly bytes: number;
   readonly timeoutMs: number;
@@ -131,8 +132,9 @@ const actions: Record<string, (request: Request) => Promise<object>> = {
     return server.result;
   },
 
-  async connectTcp({ host, port, localPort, seed, bytes, timeoutMs }) {
-    const socket = net.connect({ host, port, allowHalfOpen: true, ...(localPort ? { localPort } : {}) });
+  async connectTcp({ host, port, localAddress, localPort, seed, bytes, timeoutMs }) {
+    const from = { ...(localPort ? { localPort } : {}), ...(localAddress ? { localAddress } : {}) };
+    const socket = net.connect({ host, port, allowHalfOpen: true, ...from });
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => {
         socket.destroy();

@@ -21,6 +21,7 @@ interface Transfer {
   readonly host: string;
   readonly port: number;
   readonly localPort?: number;
+  readonly localAddress?: string;
   readonly seed: number;
   readonly bytes: number;
   /** For the connection to open. */
@@ -126,8 +127,10 @@ export class Host {
   }
 
   /** Echo requests that were answered, of `count`. */
-  async ping(address: string, count = 3): Promise<number> {
-    const { stdout } = await this.namespace.tryRun("ping", "-n", "-c", `${count}`, "-i", "0.2", "-W", "2", address);
+  async ping(address: string, count = 3, from?: string): Promise<number> {
+    const source = from === undefined ? [] : ["-I", from];
+    const options = ["-n", "-c", `${count}`, "-i", "0.2", "-W", "2", ...source];
+    const { stdout } = await this.namespace.tryRun("ping", ...options, address);
     return Number(/(\d+) received/.exec(stdout)?.[1] ?? 0);
   }
 

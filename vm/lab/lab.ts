@@ -8,21 +8,37 @@ import type { TunnelKind } from "../../src/model/desired.js";
 import type { Lab } from "./check.js";
 import { Host } from "./host.js";
 import { addForeign, snapshot } from "./snapshot.js";
-import { buildTopology, type Hosts } from "./topology.js";
+import { buildTopology, type Hosts, type TopologyOptions } from "./topology.js";
 import { Xgw } from "./xgw.js";
 
-const example = fileURLToPath(new URL("../../../examples/two-tenants.yaml", import.meta.url));
+export const exampleFile = (name: string) => fileURLToPath(new URL(`../../../examples/${name}`, import.meta.url));
+
+/** A lab, and what the gateway in it is told to be. */
+export interface LabOptions {
+  readonly topology: TopologyOptions;
+  /** Text of the config. */
+  readonly config: string;
+}
+
+/** The seed deployment. */
+export async function seedLab(kind: TunnelKind): Promise<LabOptions> {
+  const text = await readFile(exampleFile("two-tenants.yaml"), "utf8");
+  return {
+    topology: { tunnels: [kind, kind] },
+    config: text.replaceAll(/^( +)key: .*$/gm, `$&\n$1tunnel: ${kind}`),
+  };
+}
 
 export async function withLab<T>(
-  kind: TunnelKind,
+  options: LabOptions,
   say: (line: string) => void,
   work: (lab: Lab) => Promise<T>,
 ): Promise<T> {
   say("building the lab: a gateway, a client, two tenants and a stranger on one switch");
   const folder = await mkdtemp(join(tmpdir(), "xgw-lab-"));
   const config = join(folder, "xgw.yaml");
-  await writeFile(config, (await readFile(example, "utf8")).replaceAll(/^( +)key: .*$/gm, `$&\n$1tunnel: ${kind}`));
-  const topology = await buildTopology(`xgw${process.pid}`, kind);
+  await writeFile(config, options.config);
+  const topology = await buildTopology(`xgw${process.pid}`, options.topology);
   const started: Host[] = [];
   const start = async (name: keyof Hosts) => {
     const host = await Host.start(topology.hosts[name]);

@@ -9,15 +9,32 @@
  *
  * Inside the tunnels user1 and user2 both are 10.0.0.7; the client is 1.1.1.7 in both tenants. The stranger is nobody's
  * peer.
+ *
+ * With an uplink there is a second switch, unless the uplink is on the same NIC:
+ *
+ *     client 203.0.113.1 ── outside ── 203.0.113.254 gateway
+ *
+ * The client is then 1.1.1.7 in plain IP, is the gateway's next hop, and is a partner's 192.168.9.9 in user1's tunnel.
  */
 
-import { fileURLToPath } from "node:url";
 import type { TunnelKind } from "../../src/model/desired.js";
 import { tunnelOverhead } from "../../src/plan/render.js";
+import { type Cable, deviceOf, plug, takeXdp, type VlanTag } from "./cable.js";
 import { Namespace, tryRun } from "./netns.js";
 
 export const gatewayAddress = "172.168.0.1";
-const passProgram = fileURLToPath(new URL("../../bpf/test-pass.bpf.o", import.meta.url));
+
+export interface TopologyOptions {
+  /** Of user1, and of user2. */
+  readonly tunnels: readonly [TunnelKind, TunnelKind];
+  /** VLAN tags on the underlay, the outermost first. */
+  readonly underlayTags?: readonly VlanTag[];
+  /** The public side in plain IP. */
+  readonly uplink?: Omit<Cable, "address">;
+}
+
+/** Names of the gateway's devices. */
+export const underlayDevice = ({ underlayTags = [] }: TopologyOptions) => deviceOf({ nic: "eth0", tags: underlayTags });
 
 export interface Hosts {
   readonly gateway: Namespace;
@@ -33,9 +50,9 @@ export interface Topology {
   destroy(): Promise<void>;
 }
 
-const modules = ["vrf", "ip_gre", "nf_conntrack", "nf_flow_table", "nf_tables", "bridge", "veth"];
+const modules = ["vrf", "ip_gre", "nf_conntrack", "nf_flow_table", "nf_tables", "bridge", "veth", "8021q"];
 
-export async function buildTopology(prefix: string, kind: TunnelKind): Promise<Topology> {
+export async function buildTopology(prefix: string, options: TopologyOptions): Promise<Topology> {
   for (const name of modules) await tryRun("modprobe", ["-q", name]); // built in is as good
   const made: Namespace[] = [];
   const create = async (name: string) => {
@@ -47,11 +64,13 @@ export async function buildTopology(prefix: string, kind: TunnelKind): Promise<T
     for (const namespace of made.reverse()) await namespace.delete();
   };
   try {
-    const underlay = await create("switch");
-    await underlay.ip("link add switch type bridge", "link set switch up");
+    const switchboard = await create("switch");
+    await switchboard.ip("link add switch type bridge", "link set switch mtu 1504 up");
+    const tags = options.underlayTags ?? [];
     const host = async (name: string, address: string) => {
       const namespace = await create(name);
-      await plug(underlay, namespace, name, address);
+      const at = { switch: switchboard, bridge: "switch", port: name };
+      await plug(at, namespace, { nic: "eth0", tags, address: `${address}/24` });
       return namespace;
     };
     const hosts: Hosts = {
@@ -61,8 +80,10 @@ export async function buildTopology(prefix: string, kind: TunnelKind): Promise<T
       user2: await host("user2", "172.168.0.12"),
       stranger: await host("stranger", "172.168.0.66"),
     };
-    await underlay.ip(`link set dev gateway xdp obj ${passProgram} sec xdp`);
-    await tunnels(hosts, kind);
+    await takeXdp(switchboard, "gateway");
+    if (options.uplink) await plugUplink(switchboard, hosts, options.uplink);
+    await tenantTunnels(hosts, options.tunnels);
+    await (options.uplink ? partnerTunnel(hosts, options.tunnels[0]) : clientTunnels(hosts, options.tunnels));
     return { hosts, destroy };
   } catch (error) {
     await destroy();
@@ -70,27 +91,38 @@ export async function buildTopology(prefix: string, kind: TunnelKind): Promise<T
   }
 }
 
-/** A cable from the host's eth0 to the switch. XDP behind it sees no half-made checksums, as from a real wire. */
-async function plug(underlay: Namespace, host: Namespace, port: string, address: string): Promise<void> {
-  await underlay.ip(`link add ${port} type veth peer name eth0 netns ${host.name}`);
-  await underlay.ip(`link set ${port} master switch up`);
-  await host.ip(`addr add ${address}/24 dev eth0`, "link set eth0 up");
-  await host.run("ethtool", "-K", "eth0", "tx", "off");
+/** The public addresses are routed to the gateway, as a provider does it. */
+async function plugUplink(switchboard: Namespace, hosts: Hosts, cable: Omit<Cable, "address">): Promise<void> {
+  await switchboard.ip("link add outside type bridge", "link set outside mtu 1504 up");
+  const at = (port: string) => ({ switch: switchboard, bridge: "outside", port });
+  await plug(at("gateway-up"), hosts.gateway, { ...cable, address: "203.0.113.254/24" });
+  await plug(at("client-up"), hosts.client, { ...cable, address: "203.0.113.1/24" });
+  if (cable.nic !== "eth0") await takeXdp(switchboard, "gateway-up");
+  await hosts.client.ip("addr add 1.1.1.7/32 dev lo", "route add 2.2.2.0/24 via 203.0.113.254 src 1.1.1.7");
 }
 
 /** What the hosts of a cloud have: one plain tunnel a tenant to the gateway, and ordinary routes over it. */
-async function tunnels(hosts: Hosts, kind: TunnelKind): Promise<void> {
-  await tunnel(hosts.client, kind, "172.168.0.7", 1000, "1.1.1.7/24");
-  await tunnel(hosts.client, kind, "172.168.0.7", 2000, "1.1.1.7/24");
-  await hosts.client.ip(
+async function tenantTunnels(hosts: Hosts, kinds: TopologyOptions["tunnels"]): Promise<void> {
+  await tunnel(hosts.user1, kinds[0], "172.168.0.11", 1000, "10.0.0.7/24");
+  await hosts.user1.ip("route add default via 10.0.0.1");
+  await tunnel(hosts.user2, kinds[1], "172.168.0.12", 2000, "10.0.0.7/24");
+  await hosts.user2.ip("route add default via 10.0.0.1");
+}
+
+async function clientTunnels({ client }: Hosts, kinds: TopologyOptions["tunnels"]): Promise<void> {
+  await tunnel(client, kinds[0], "172.168.0.7", 1000, "1.1.1.7/24");
+  await tunnel(client, kinds[1], "172.168.0.7", 2000, "1.1.1.7/24");
+  await client.ip(
     "route add 2.2.2.11 via 1.1.1.11 dev gre1000 onlink",
     "route replace 1.1.1.12 dev gre2000",
     "route add 2.2.2.12 via 1.1.1.12 dev gre2000 onlink",
   );
-  await tunnel(hosts.user1, kind, "172.168.0.11", 1000, "10.0.0.7/24");
-  await hosts.user1.ip("route add default via 10.0.0.1");
-  await tunnel(hosts.user2, kind, "172.168.0.12", 2000, "10.0.0.7/24");
-  await hosts.user2.ip("route add default via 10.0.0.1");
+}
+
+/** What leaves from the partner's address goes by the tunnel. */
+async function partnerTunnel({ client }: Hosts, kind: TunnelKind): Promise<void> {
+  await tunnel(client, kind, "172.168.0.7", 1000, "192.168.9.9/32");
+  await client.ip("rule add from 192.168.9.9 lookup 9", "route add default via 10.0.0.1 dev gre1000 onlink table 9");
 }
 
 export async function tunnel(

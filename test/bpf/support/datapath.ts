@@ -13,8 +13,10 @@ import {
   RingBuffer,
   type TypedMap,
 } from "libbpf-ts";
-import { addressBytes, readU32, readU64, u32 } from "../../../src/datapath/layout.js";
+import { readU32, readU64, u32 } from "../../../src/datapath/layout.js";
+import type { Constants } from "../../../src/datapath/load.js";
 import { reasonSlots, reasons } from "../../../src/datapath/reasons.js";
+import { datapathModules } from "./built.js";
 import { FlowTable } from "./flows.js";
 import type {
   Connection,
@@ -24,6 +26,7 @@ import type {
   EndpointKey,
   Event,
   PeerKey,
+  PublicIp,
   RuleCounters,
   Tenant,
 } from "./types.js";
@@ -42,6 +45,18 @@ export interface Outcome {
   /** The verdict and the count in one line, such as `pass, tenant 1: ttl`. */
   readonly summary: string;
 }
+
+/** What the kernel knows of a packet that leaves, beside its bytes. */
+export interface Departure {
+  /** It came in by the uplink. */
+  readonly fromUplink?: boolean;
+  /** Its outermost VLAN tag is in the skb's metadata, as VLAN devices leave it. */
+  readonly heldTag?: boolean;
+}
+
+/** TCX_NEXT and TCX_REDIRECT, linux/bpf.h */
+const tcxNext = 0xffff_ffff;
+const tcRedirect = 7;
 
 export interface RunOptions {
   /** Path of the network namespace to run in; the test's own if not given. */
@@ -68,9 +83,12 @@ export type RuleCount = Partial<Record<(typeof tiers)[number], { readonly packet
 export class Datapath implements Disposable {
   readonly #xdp: BpfObject;
   readonly #tc: BpfObject;
+  /** The learner with what a test run cannot give a packet. */
+  readonly #departures: BpfObject;
   readonly tenants: TypedMap<number, Tenant>;
   readonly peers: TypedMap<PeerKey, number>;
   readonly endpoints: TypedMap<EndpointKey, number>;
+  readonly publicIps: TypedMap<number, PublicIp>;
   readonly tunnels: TypedMap<number, number>;
   readonly flows: FlowTable;
   readonly encaps: TypedMap<number, Encap>;
@@ -86,12 +104,11 @@ export class Datapath implements Disposable {
   #rulesLearned = false;
   #slots = new Map(Array.from({ length: tenantIds }, (_, tenant) => [tenant, { tenant, mark: 0 }]));
 
-  constructor() {
-    this.#xdp = prepare(objectFile("xdp.bpf.o")).load();
-    this.#tc = prepare(objectFile("tc.bpf.o"));
-    const shared = this.#xdp.maps.filter((map) => !map.internal).map((map) => map.name);
-    for (const { name } of this.#tc.maps) if (shared.includes(name)) this.#tc.reuseMap(name, this.#xdp.map(name));
-    this.#tc.load();
+  /** @param sides constants of uplink and VLANs; none of either when missing */
+  constructor(sides: Pick<Constants, "underlay" | "uplink"> = {}) {
+    this.#xdp = prepare("xdp.bpf.o", sides).load();
+    this.#tc = this.#beside("tc.bpf.o", sides);
+    this.#departures = this.#beside("test-departures.bpf.o", sides);
     this.tenants = this.#xdp.typedMap("tenants");
     this.peers = this.#xdp.typedMap("peers");
     this.flows = new FlowTable(this.#xdp.map("flows"), this.#xdp.btf as Btf);
@@ -100,11 +117,20 @@ export class Datapath implements Disposable {
     this.connections = this.#xdp.typedMap("conntrack");
     this.nics = this.#xdp.typedMap("nics");
     this.endpoints = this.#tc.typedMap("endpoints");
+    this.publicIps = this.#xdp.typedMap("public_ips");
     this.tunnels = this.#tc.typedMap("tunnels");
     this.#stats = this.#xdp.typedMap("stats");
     this.rules = this.#xdp.typedMap("rules");
     this.#ruleStats = this.#xdp.typedMap("rule_stats");
     this.#ring = new RingBuffer(this.#xdp.map("events"));
+  }
+
+  /** An object over the same maps. */
+  #beside(file: string, sides: Pick<Constants, "underlay" | "uplink">): BpfObject {
+    const object = prepare(file, sides);
+    const shared = this.#xdp.maps.filter((map) => !map.internal).map((map) => map.name);
+    for (const { name } of object.maps) if (shared.includes(name)) object.reuseMap(name, this.#xdp.map(name));
+    return object.load();
   }
 
   get learner(): BpfProgram {
@@ -142,12 +168,26 @@ export class Datapath implements Disposable {
   }
 
   /** A frame through the learner, as if it left by that device. */
-  transmit(frame: Buffer, netns: string, ifindex: number, { mark = 0, gsoSize = 0 }: Partial<Sent> = {}): void {
+  transmit(frame: Buffer, netns: string, ifindex: number, how: Partial<Sent & Departure> = {}): void {
     this.#learned = true;
     this.#rulesLearned = true;
-    const context = skbContext(ifindex, { mark, gsoSize });
+    const { fromUplink = false, heldTag = false, mark = 0, gsoSize = 0 } = how;
+    const programs = [this.learner, this.#departures.program("from_uplink_departs")] as const;
+    const held = [this.#departures.program("held_departs"), this.#departures.program("held_from_uplink")] as const;
+    const program = (heldTag ? held : programs)[fromUplink ? 1 : 0];
     inNetNamespace(netns, () => {
-      this.learner.testRun({ data: frame, context });
+      const { retval } = program.testRun({ data: frame, context: skbContext(ifindex, { mark, gsoSize }) });
+      if (retval !== tcxNext) throw new Error(`the learner returned ${retval}`);
+    });
+  }
+
+  /** A frame through the uplink's program, as if it had come in by that device: what tc is to do, and the frame. */
+  comeIn(frame: Buffer, netns: string, ifindex: number): { verdict: "next" | "redirect" | number; frame: Buffer } {
+    return inNetNamespace(netns, () => {
+      const program = this.#tc.program("xgw_uplink");
+      const { retval, data } = program.testRun({ data: frame, context: skbContext(ifindex) });
+      const verdict = retval === tcxNext ? "next" : retval === tcRedirect ? "redirect" : retval;
+      return { verdict, frame: data };
     });
   }
 
@@ -231,8 +271,8 @@ export class Datapath implements Disposable {
   clear(): void {
     if (this.#learned) this.freeEncaps(this.encapsInUse());
     this.#learned = false;
-    for (const map of [this.tenants, this.peers, this.connections, this.endpoints, this.tunnels, this.nics])
-      for (const key of [...map.keys()]) (map as TypedMap).delete(key);
+    const maps = [this.tenants, this.peers, this.connections, this.endpoints, this.tunnels, this.nics, this.publicIps];
+    for (const map of maps) for (const key of [...map.keys()]) (map as TypedMap).delete(key);
     this.flows.clear();
     for (const tenant of [1, 2, 3]) this.generations.set(tenant, 0);
     this.events();
@@ -256,17 +296,21 @@ export class Datapath implements Disposable {
 
   [Symbol.dispose](): void {
     this.#ring.close();
+    this.#departures.close();
     this.#tc.close();
     this.#xdp.close();
   }
 }
 
-function prepare(file: string): BpfObject {
-  const object = BpfObject.open(file);
+function prepare(file: string, sides: Pick<Constants, "underlay" | "uplink">): BpfObject {
+  const object = BpfObject.open(objectFile(file));
   const constants: Record<string, Buffer> = {
-    underlay_address: addressBytes(underlayAddress),
-    tcp_timeout_ms: u32(tcpTimeoutSeconds * 1000),
-    udp_timeout_ms: u32(udpTimeoutSeconds * 1000),
+    ...datapathModules.load.variablesOf({
+      ...sides,
+      underlayAddress,
+      tcpTimeoutMs: tcpTimeoutSeconds * 1000,
+      udpTimeoutMs: udpTimeoutSeconds * 1000,
+    }),
     drop_event_every: u32(1),
     flow_buckets: u32(flowEntries),
   };

@@ -8,6 +8,8 @@ export interface EthernetFields {
   readonly dst: string;
   /** EtherType; IPv4 if not given. */
   readonly type?: number;
+  /** VLAN tags, the outermost first: type, priority and id in 32 bits. */
+  readonly tags?: readonly number[];
 }
 
 export interface Ipv4Fields {
@@ -88,10 +90,11 @@ export function checksum(...parts: readonly Uint8Array[]): number {
   return ~sum & 0xffff;
 }
 
-export function ethernet({ src, dst, type = etherType.ipv4 }: EthernetFields, payload: Uint8Array): Buffer {
-  const header = Buffer.concat([macBytes(dst), macBytes(src), Buffer.alloc(2)]);
-  header.writeUInt16BE(type, 12);
-  return Buffer.concat([header, payload]);
+export function ethernet({ src, dst, type = etherType.ipv4, tags = [] }: EthernetFields, payload: Uint8Array): Buffer {
+  const words = Buffer.alloc(4 * tags.length + 2);
+  for (const [at, tag] of tags.entries()) words.writeUInt32BE(tag, 4 * at);
+  words.writeUInt16BE(type, 4 * tags.length);
+  return Buffer.concat([macBytes(dst), macBytes(src), words, payload]);
 }
 
 export function ipv4(fields: Ipv4Fields, transport: Transport): Buffer {

@@ -15,6 +15,13 @@ export interface PeerKey {
   readonly address: number;
 }
 
+export interface PublicIp {
+  readonly tenant: number;
+  readonly tunnel_ifindex: number;
+  readonly key: number;
+  readonly mtu: number;
+}
+
 export interface EndpointKey {
   readonly prefixlen: number;
   readonly tenant: number;

@@ -89,15 +89,33 @@ export interface Outer {
   readonly key?: number;
   readonly gre?: Partial<packet.GreFields>;
   readonly wrap?: Wrap;
+  readonly dstMac?: string;
+  readonly tags?: readonly number[];
+}
+
+/** VLAN tags of the frames of both sides. */
+export interface Tags {
+  readonly underlay: readonly number[];
+  readonly uplink: readonly number[];
+}
+
+const untagged: Tags = { underlay: [], uplink: [] };
+
+/** How a direction's packets come or go; plain ones by the uplink. */
+export interface Way {
+  readonly tenant: TestTenant;
+  readonly endpoint: string;
+  readonly plain?: boolean;
 }
 
 export interface DirectionFields {
   readonly protocol: "tcp" | "udp";
   readonly arrivesAs: readonly [End, End];
   readonly leavesAs: readonly [End, End];
-  readonly arrivesBy: { readonly tenant: TestTenant; readonly endpoint: string };
-  readonly leavesBy: { readonly tenant: TestTenant; readonly endpoint: string };
+  readonly arrivesBy: Way;
+  readonly leavesBy: Way;
   readonly reply: boolean;
+  readonly tags?: Tags;
 }
 
 export interface EstablishOptions {
@@ -110,7 +128,12 @@ export interface EstablishOptions {
   readonly serverSide?: TestTenant;
   /** Where the packets leave; the device that they came in by if not given. */
   readonly ifindex?: number;
+  /** The client is reached by the uplink. */
+  readonly plain?: boolean;
+  readonly tags?: Tags;
 }
+
+export const uplinkMtu = 1500;
 
 /** The loopback device: where a test run's packets come in when nothing else is said. */
 export const testRunIfindex = 1;
@@ -123,32 +146,36 @@ export class Direction {
     const { protocol, arrivesAs, arrivesBy } = this.fields;
     return {
       ...tupleOf(protocol, arrivesAs),
-      realm: arrivesBy.tenant.key,
-      wrap: wrapNumber(arrivesBy.tenant.wrap),
+      ...realmOf(arrivesBy),
     };
   }
 
   arrives(segment: Segment = {}, outer: Outer = {}): Buffer {
-    const { arrivesBy } = this.fields;
-    const { tenant, endpoint } = arrivesBy;
+    const { arrivesBy, tags = untagged } = this.fields;
+    const { tenant, endpoint, plain = false } = arrivesBy;
     const wrap = outer.wrap ?? tenant.wrap;
-    const eth = { src: macs.client, dst: macs.gateway };
+    const side = outer.tags ?? (plain ? tags.uplink : tags.underlay);
+    const eth = { src: macs.client, dst: outer.dstMac ?? macs.gateway, tags: side };
     const innerEth = { src: macs.innerClient, dst: macs.innerGateway };
     const inner = this.inner(this.fields.arrivesAs, segment);
-    const { key = tenant.key, gre = {}, src = endpoint, dst = underlayAddress, wrap: _, ...ip } = outer;
+    if (plain) return packet.ethernet(eth, inner);
+    const { key = tenant.key, gre = {}, src = endpoint, dst = underlayAddress, ...rest } = outer;
+    const { wrap: _, dstMac: __, tags: ___, ...ip } = rest;
     const ipFields = { id: 4711, ...ip, src, dst };
     return packet.ethernet(eth, packet.ipv4(ipFields, wrapped(wrap, { key, ...gre }, innerEth, inner)));
   }
 
   /** TTL 1 less, addresses and ports changed, the kernel's headers in front: outer id 0, DF, TTL 64, ECN from inside. */
   leaves(segment: Segment = {}): Buffer {
-    const { tenant, endpoint } = this.fields.leavesBy;
+    const { leavesBy, tags = untagged } = this.fields;
+    const { tenant, endpoint, plain = false } = leavesBy;
     const inner = this.inner(this.fields.leavesAs, { ...segment, ttl: (segment.ttl ?? 64) - 1 });
     const ecn = (segment.tos ?? 0) & 3;
     const outerEcn = ecn === 3 ? 2 : ecn;
     const ip = { src: underlayAddress, dst: endpoint, tos: outerEcn, id: 0, ttl: 64 };
-    const eth = { src: macs.gateway, dst: macs.server };
+    const eth = { src: macs.gateway, dst: macs.server, tags: plain ? tags.uplink : tags.underlay };
     const innerEth = { src: macs.innerGateway, dst: macs.innerServer };
+    if (plain) return packet.ethernet(eth, inner);
     return packet.ethernet(eth, packet.ipv4(ip, wrapped(tenant.wrap, { key: tenant.key }, innerEth, inner)));
   }
 
@@ -179,7 +206,7 @@ export class Direction {
       ip_delta: inMemory(sum([...addresses, negate(0x0100)])),
       encap,
       generation: 0,
-      peer: addressNumber(this.fields.arrivesBy.endpoint),
+      peer: this.fields.arrivesBy.plain ? 0 : addressNumber(this.fields.arrivesBy.endpoint),
       tenant: this.fields.arrivesBy.tenant.id,
       checked: jiffies(),
       flags: this.fields.reply ? 1 : 0,
@@ -192,18 +219,24 @@ export class Direction {
 
   /** The header template of this direction, taken from a packet that leaves. */
   encap(ifindex: number): Encap {
-    const { tenant } = this.fields.leavesBy;
-    const length = tenant.wrap === "gretap" ? 56 : 42;
+    const { leavesBy, tags = untagged } = this.fields;
+    const { tenant, plain = false } = leavesBy;
     const header = Buffer.alloc(64);
+    if (plain) {
+      const length = 14 + 4 * tags.uplink.length;
+      this.leaves().copy(header, 0, 0, length);
+      return { state: 2, ifindex, ...realmOf(leavesBy), length, mtu: uplinkMtu, ip_sum: 0, header };
+    }
+    const ip = 14 + 4 * tags.underlay.length;
+    const length = ip + (tenant.wrap === "gretap" ? 42 : 28);
     this.leaves().copy(header, 0, 0, length);
-    header.writeUInt16BE(0, 16); // total length
-    header.writeUInt16BE(0, 24); // checksum
-    const ipWords = Array.from({ length: 10 }, (_, n) => header.readUInt16BE(14 + 2 * n));
+    header.writeUInt16BE(0, ip + 2); // total length
+    header.writeUInt16BE(0, ip + 10); // checksum
+    const ipWords = Array.from({ length: 10 }, (_, n) => header.readUInt16BE(ip + 2 * n));
     return {
       state: 2,
       ifindex,
-      realm: tenant.key,
-      wrap: wrapNumber(tenant.wrap),
+      ...realmOf(leavesBy),
       length,
       mtu: tenant.mtu,
       ip_sum: inMemory(sum(ipWords)),
@@ -246,6 +279,7 @@ export class World {
   /** A connection from the client to a public address, which NAT gives to the tenant's server; both flows learned. */
   establish(options: EstablishOptions = {}): TestConnection {
     const connection = connectionOf(options);
+    if (options.plain) this.publish(connection);
     const { ifindex = testRunIfindex } = options;
     for (const direction of [connection.original, connection.reply]) this.follow(direction, direction.encap(ifindex));
     const { original, reply } = connection;
@@ -258,6 +292,13 @@ export class World {
       closing: 0,
     });
     return connection;
+  }
+
+  /** Makes the connection's public address reachable by the uplink. */
+  publish({ original: { fields } }: TestConnection, tunnelIfindex = 42): void {
+    const { id, key } = fields.arrivesBy.tenant;
+    const address = addressNumber(fields.arrivesAs[1].address);
+    this.datapath.publicIps.set(address, { tenant: id, tunnel_ifindex: tunnelIfindex, key, mtu: uplinkMtu });
   }
 
   /** Writes the flow of one direction, with a template of its own. */
@@ -284,11 +325,13 @@ export function connectionOf({
   tenant = user1,
   protocol = "tcp",
   client = { address: "1.1.1.7", port: 40000 },
-  publicEnd = { address: "2.2.2.11", port: 22 },
+  plain = false,
+  tags = untagged,
+  publicEnd = { address: plain ? publicAddressOf(tenant) : "2.2.2.11", port: 22 },
   server = { address: "10.0.0.7", port: 2222 },
   serverSide = tenant,
 }: EstablishOptions): TestConnection {
-  const clientSide = { tenant, endpoint: clientEndpoint };
+  const clientSide = { tenant, endpoint: clientEndpoint, plain };
   const serverBy = { tenant: serverSide, endpoint: serverSide.peers[1] ?? clientEndpoint };
   const original = new Direction({
     protocol,
@@ -297,6 +340,7 @@ export function connectionOf({
     arrivesBy: clientSide,
     leavesBy: serverBy,
     reply: false,
+    tags,
   });
   const reply = new Direction({
     protocol,
@@ -305,8 +349,19 @@ export function connectionOf({
     arrivesBy: serverBy,
     leavesBy: clientSide,
     reply: true,
+    tags,
   });
   return { original, reply, record: { original: tupleOf(protocol, [client, publicEnd]), zone: tenant.zone } };
+}
+
+/** On the uplink a public address is one tenant's. */
+export const publicAddressOf = ({ id }: TestTenant) => `2.2.2.${10 + id}`;
+
+const plainWrap = 2;
+
+/** What, beside its tuple, a packet is known by that comes or goes this way. */
+function realmOf({ tenant, plain = false }: Way): { realm: number; wrap: number } {
+  return plain ? { realm: 0, wrap: plainWrap } : { realm: tenant.key, wrap: wrapNumber(tenant.wrap) };
 }
 
 export function tupleOf(protocol: "tcp" | "udp", [from, to]: readonly [End, End]): Tuple {

@@ -188,6 +188,56 @@ describe("network devices", () => {
     const { errors } = await withNics("[{ name: eth1 }]");
     expect(errors).toEqual([expect.stringContaining("the underlay device eth0 is not listed")]);
   });
+
+  for (const device of ["eth0.100", "eth0.100.7"])
+    it(`a VLAN device is served by the NIC that its name says: ${device}`, async () => {
+      const text = head.replace("eth0", device).replace("tenants:\n", "nics: [{ name: eth0 }]\n");
+      expect((await load({ "xgw.yaml": text })).errors).toEqual([]);
+    });
+
+  it("a VLAN device of another NIC is not", async () => {
+    const text = head.replace("eth0", "eth01.100").replace("tenants:\n", "nics: [{ name: eth0 }]\n");
+    const { errors } = await load({ "xgw.yaml": text });
+    expect(errors).toEqual([
+      "xgw.yaml:4:1: nics: the underlay device eth01.100 is not listed, so its traffic has no fast path; " +
+        "add { name: eth01.100, xdp: native }, or the NIC that it is a VLAN of",
+    ]);
+  });
+});
+
+describe("the uplink", () => {
+  const withUplink = (uplink: string, rest = "tenants: []\n") =>
+    load({ "xgw.yaml": head.replace("tenants:\n", `uplink: ${uplink}\nnics: [{ name: eth0 }]\n${rest}`) });
+
+  it("may be the underlay device", async () => {
+    expect((await withUplink("{ device: eth0, gateway: 203.0.113.1 }")).errors).toEqual([]);
+  });
+
+  it("on a NIC that is not listed is refused", async () => {
+    const { errors } = await withUplink("{ device: eth1, gateway: 203.0.113.1 }");
+    expect(errors).toEqual([expect.stringContaining("nics: the uplink device eth1 is not listed")]);
+  });
+
+  it("without a gateway is refused", async () => {
+    const { errors } = await withUplink("{ device: eth0 }");
+    expect(errors).toEqual([expect.stringMatching(/^xgw\.yaml:4:.*uplink.*gateway/)]);
+  });
+
+  it("with the underlay's own address as its gateway is refused", async () => {
+    const { errors } = await withUplink("{ device: eth0, gateway: 172.168.0.1 }");
+    expect(errors).toEqual([
+      "xgw.yaml:4:34: uplink.gateway: 172.168.0.1 is the gateway's own underlay address; " +
+        "give the address of the router behind the uplink device",
+    ]);
+  });
+
+  it("with a tenant's public address as its gateway is refused, with the place of that", async () => {
+    const one = tenant("a", 1, "publicIps: [{ address: 2.2.2.11, to: 10.0.0.7 }]");
+    const { errors } = await withUplink("{ device: eth0, gateway: 2.2.2.11 }", `tenants:\n${one}`);
+    expect(errors).toEqual([
+      expect.stringMatching(/uplink\.gateway: 2\.2\.2\.11 is a's public address at xgw\.yaml:10:/),
+    ]);
+  });
 });
 
 describe("policies", () => {

@@ -62,7 +62,7 @@ describe("the examples", () => {
   );
 
   it("are there", () => {
-    expect(configs.sort()).toEqual(["tenants-in-files/xgw.yaml", "two-tenants.yaml"]);
+    expect(configs.sort()).toEqual(["plain-uplink.yaml", "tenants-in-files/xgw.yaml", "two-tenants.yaml"]);
   });
 
   it.each(configs)("%s is right, without a warning", async (name) => {

@@ -39,7 +39,14 @@ const makers: Record<Entry["map"], () => Entry> = {
   peers: () => ({ map: "peers", tenant: integer(1, 8191), address: address() }),
   endpoints: () => ({ map: "endpoints", tenant: integer(1, 8191), prefix: prefix(), via: address() }),
   tunnels: () => ({ map: "tunnels", device: device(), tenant: integer(1, 8191) }),
-  public_ips: () => ({ map: "public_ips", address: address(), tenant: integer(1, 8191), device: device() }),
+  public_ips: () => ({
+    map: "public_ips",
+    address: address(),
+    tenant: integer(1, 8191),
+    device: device(),
+    key: word(),
+    mtu: integer(0, 65535),
+  }),
   nics: () => ({ map: "nics", device: device() }),
 };
 

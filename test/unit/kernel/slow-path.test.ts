@@ -61,6 +61,16 @@ add element ip xgw_gw1 outbound { 3 . 0-255 . 0.0.0.0-255.255.255.255 . 0-65535 
 `);
 });
 
+it("an uplink that is added: its route, and one that is left when that has gone", async () => {
+  const uplink = "uplink: { device: eth1, gateway: 203.0.113.1 }\nnics:\n  - { name: eth1 }\n";
+  expect(await added(await stepsBetween(example, example.replace("nics:\n", uplink)))).toBe(`$ ip -batch -
+route replace unreachable default table 100001 proto 201 metric 4294967295
+route replace unreachable default table 100002 proto 201 metric 4294967295
+route replace default table 100001 proto 201 via 203.0.113.1 dev eth1 onlink
+route replace default table 100002 proto 201 via 203.0.113.1 dev eth1 onlink
+`);
+});
+
 describe("a tenant that is removed", async () => {
   const steps = await stepsBetween(withThird, example);
 

@@ -2,13 +2,7 @@
 import { readFileSync } from "node:fs";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { IpLink } from "../../../src/kernel/ip.js";
-import {
-  checkForeignDevices,
-  idsInUse,
-  observeSlowPath,
-  observeSysctls,
-  underlayMtu,
-} from "../../../src/observe/slow-path.js";
+import { checkForeignDevices, idsInUse, observeSlowPath, observeSysctls } from "../../../src/observe/slow-path.js";
 import { desiredOf, exampleText } from "../plan/fixture.js";
 
 /** Answers by command line; what is missing answers with nothing. */
@@ -123,12 +117,16 @@ describe("routes", () => {
       '[{"type":"7","dst":"default","table":"100001","protocol":"201","flags":[]},' +
         '{"dst":"10.0.0.7","encap":"ip","id":1000,"src":"0.0.0.0","dst":"172.168.0.11","ttl":0,"tos":0,"key":true,' +
         '"dev":"xgre1000","table":"100001","protocol":"201","scope":"253","flags":[]},' +
+        '{"dst":"default","gateway":"203.0.113.1","dev":"eth1","table":"100002","protocol":"201","flags":["onlink"]},' +
+        '{"type":"7","dst":"default","dev":"lo","table":"100001","protocol":"201","metric":4294967295,"flags":[]},' +
         '{"dst":"10.1.0.0/16","dev":"eth0","protocol":"201","flags":[]},' +
         '{"dst":"default","gateway":"172.168.0.254","dev":"eth0","protocol":"3","flags":[]}]',
     );
     expect([...(await observe()).routes.values()]).toEqual([
       { routeTable: 100_001, to: "default" },
       { routeTable: 100_001, to: "10.0.0.7/32", tunnel: { device: "xgre1000", key: 1000, via: "172.168.0.11" } },
+      { routeTable: 100_002, to: "default", uplink: { device: "eth1", via: "203.0.113.1" } },
+      { routeTable: 100_001, to: "default", metric: 4_294_967_295 },
       { routeTable: 254, to: "10.1.0.0/16", tunnel: { device: "eth0", key: null, via: "" } },
     ]);
   });
@@ -211,22 +209,6 @@ describe("what is in the way", async () => {
     const mine = plain("mine", { linkinfo: { info_kind: "vrf", info_data: { table: 10 } } });
     expect(() => checkForeignDevices(desired, [mine])).not.toThrow();
   });
-
-  it("is a NIC that does not exist: exit code 3, and the names that there are", () => {
-    expect(() => underlayMtu(desired, [plain("lo"), plain("ens3")])).toThrow(
-      expect.objectContaining({
-        code: "XGW_KERNEL",
-        exitCode: 3,
-        message: "there is no network device eth0 in this network namespace",
-        remedy: "correct the config, or make the device; there are: lo, ens3",
-      }),
-    );
-  });
-});
-
-it("the MTU is the underlay's", async () => {
-  const desired = await desiredOf(await exampleText());
-  expect(underlayMtu(desired, [{ ...eth0, mtu: 9000 }])).toBe(9000);
 });
 
 it("tenant ids are read from the devices: a tunnel's key and its VRF's table", async () => {

@@ -51,6 +51,17 @@ const lines: readonly (readonly [Step, string])[] = [
     { kind: "route.delete", route: { routeTable: 100_001, to: "default" } },
     "- route default in table 100001: unreachable",
   ],
+  [
+    { kind: "route.delete", route: { routeTable: 100_001, to: "default", metric: 4_294_967_295 } },
+    "- route default in table 100001: unreachable, when nothing else is left",
+  ],
+  [
+    {
+      kind: "route.delete",
+      route: { routeTable: 100_001, to: "default", uplink: { device: "eth1", via: "203.0.113.1" } },
+    },
+    "- route default in table 100001: via 203.0.113.1, dev eth1",
+  ],
   [{ kind: "neighbour.set", neighbour }, "+ neighbour 172.168.0.7 on xgre7"],
   [{ kind: "neighbour.delete", neighbour }, "- neighbour 172.168.0.7 on xgre7"],
   [{ kind: "rules.set", was: "" }, "+ nft rules"],

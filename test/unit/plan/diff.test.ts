@@ -1,8 +1,19 @@
 // From one config to another: which steps, for whom, in which order.
 import { describe, expect, it } from "vitest";
 import { diff } from "../../../src/plan/diff.js";
+import { render } from "../../../src/plan/render.js";
 import { phaseOrder, type Step, stepsOf } from "../../../src/plan/steps.js";
-import { described, exampleText, nothing, stateOf, stepsBetween, thirdTenant, withDevice } from "./fixture.js";
+import {
+  context,
+  described,
+  desiredOf,
+  exampleText,
+  nothing,
+  stateOf,
+  stepsBetween,
+  thirdTenant,
+  withDevice,
+} from "./fixture.js";
 
 const example = await exampleText();
 
@@ -338,7 +349,43 @@ it("new programs are loaded, attached in place of the old ones, and those unload
     "~ attach xgw_learn (f00df00df00d) to eth0, tcx-egress",
     "~ attach xgw_arp (f00df00df00d) to xgre1000, tcx-egress",
     "~ attach xgw_arp (f00df00df00d) to xgre2000, tcx-egress",
+    "> generation of tenant 1: its flows are decided anew",
+    "> generation of tenant 2: its flows are decided anew",
     "- programs 000000000000",
+  ]);
+});
+
+it("an uplink that is added: routes, addresses with its MTU, its program; all tenants' flows are decided anew", async () => {
+  const text = example.replace(
+    "nics:\n",
+    "uplink: { device: eth1, gateway: 203.0.113.1 }\nnics:\n  - { name: eth1 }\n",
+  );
+  const observed = await stateOf(example);
+  const desired = render(await desiredOf(text, observed), { ...context, uplinkMtu: 1500 });
+  expect(described(diff(desired, observed))).toEqual([
+    "+ route default in table 100001: unreachable, when nothing else is left",
+    "+ route default in table 100002: unreachable, when nothing else is left",
+    "~ route default in table 100001: via 203.0.113.1, dev eth1",
+    "~ route default in table 100002: via 203.0.113.1, dev eth1",
+    "+ map nics eth1",
+    "~ map public_ips 2.2.2.11",
+    "~ map public_ips 2.2.2.12",
+    "+ attach xgw_xdp (f00df00df00d) to eth1, xdp native",
+    "+ attach xgw_learn (f00df00df00d) to eth1, tcx-egress",
+    "+ attach xgw_uplink (f00df00df00d) to eth1, tcx-ingress",
+    "> generation of tenant 1: its flows are decided anew",
+    "> generation of tenant 2: its flows are decided anew",
+  ]);
+});
+
+it("an uplink leaves a tenant's own default route alone", async () => {
+  const text = example
+    .replace("nics:\n", "uplink: { device: eth1, gateway: 203.0.113.1 }\nnics:\n  - { name: eth1 }\n")
+    .replace("to: 1.1.1.7/32", "to: 0.0.0.0/0");
+  const { routes } = await stateOf(text);
+  expect([routes.get("100001 default"), routes.get("100002 default")]).toEqual([
+    { routeTable: 100_001, to: "default", tunnel: { device: "xgre1000", via: "172.168.0.7", key: 1000 } },
+    { routeTable: 100_002, to: "default", uplink: { device: "eth1", via: "203.0.113.1" } },
   ]);
 });
 

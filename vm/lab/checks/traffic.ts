@@ -12,7 +12,7 @@ export const transferBytes = 50 * megabyte;
 export async function transfer(
   from: Host,
   to: Host,
-  at: { readonly host: string; readonly port: number; readonly localPort?: number },
+  at: { readonly host: string; readonly port: number; readonly localPort?: number; readonly localAddress?: string },
   seeds: { readonly client: number; readonly server: number },
   bytes = transferBytes,
 ): Promise<{ client: Exchange; server: Exchange }> {
@@ -102,7 +102,7 @@ export const udpBothWays: Check = {
 };
 
 /** What a tenant's packets met between two readings. */
-function tiersBetween(before: TenantStatus, after: TenantStatus): Tiers {
+export function tiersBetween(before: TenantStatus, after: TenantStatus): Tiers {
   return {
     xdp: after.packets.forwarded - before.packets.forwarded,
     kernel: after.packets.passed - before.packets.passed,

@@ -1,0 +1,115 @@
+// Which NIC and which VLAN tags a side has, as `ip -d -j link` tells it; what cannot be served is refused.
+import { describe, expect, it } from "vitest";
+import type { IpLink } from "../../../src/kernel/ip.js";
+import type { Desired } from "../../../src/model/desired.js";
+import { observeSides } from "../../../src/observe/sides.js";
+import { desiredOf, exampleText } from "../plan/fixture.js";
+
+const example = await desiredOf(await exampleText());
+
+function desired(underlay: string, uplink: string | undefined, ...nics: string[]): Desired {
+  return {
+    ...example,
+    underlay: { device: underlay, address: "172.168.0.1" },
+    ...(uplink === undefined ? {} : { uplink: { device: uplink, gateway: "203.0.113.1" } }),
+    nics: nics.map((name) => ({ name, xdp: "native" })),
+  };
+}
+
+const nic = (ifname: string, ifindex: number, mtu = 1500): IpLink => ({
+  ifindex,
+  ifname,
+  flags: ["UP"],
+  mtu,
+  address: `02:00:00:00:00:0${ifindex}`,
+});
+
+const vlan = (
+  ifname: string,
+  link: string,
+  id: number,
+  info: Partial<NonNullable<NonNullable<IpLink["linkinfo"]>["info_data"]>> = {},
+): IpLink => ({
+  ...nic(ifname, 9),
+  link,
+  linkinfo: { info_kind: "vlan", info_data: { protocol: "802.1Q", id, ...info } },
+});
+
+const refusal = (message: string, remedy?: string) =>
+  expect.objectContaining({ exitCode: 3, message, ...(remedy === undefined ? {} : { remedy }) });
+
+it("a NIC is its own", () => {
+  expect(observeSides(desired("eth0", undefined, "eth0"), [nic("eth0", 2, 9000)])).toEqual({
+    underlay: { mtu: 9000, mac: "02:00:00:00:00:02", nic: { name: "eth0", ifindex: 2 }, tags: [] },
+  });
+});
+
+it("a VLAN device has the NIC below it, and a tag", () => {
+  const links = [nic("eth0", 2), nic("eth1", 3), vlan("wan", "eth1", 100)];
+  expect(observeSides(desired("eth0", "wan", "eth0", "eth1"), links).uplink).toEqual({
+    mtu: 1500,
+    mac: "02:00:00:00:00:09",
+    nic: { name: "eth1", ifindex: 3 },
+    tags: [0x8100_0064],
+  });
+});
+
+it("a VLAN over a VLAN has two tags, the outermost first", () => {
+  const links = [nic("eth0", 2, 1504), vlan("s", "eth0", 20, { protocol: "802.1ad" }), vlan("c", "s", 30)];
+  expect(observeSides(desired("c", undefined, "eth0"), links).underlay).toMatchObject({
+    tags: [0x88a8_0014, 0x8100_001e],
+    mtu: 1500,
+  });
+});
+
+it("what a redirect by the NIC could not carry beside two tags does not count as MTU", () => {
+  const links = [nic("eth0", 2), vlan("s", "eth0", 20), vlan("c", "s", 30)];
+  expect(observeSides(desired("c", undefined, "eth0"), links).underlay.mtu).toBe(1496);
+});
+
+it("a VLAN device that is a NIC itself, for generic XDP, has no tag", () => {
+  const links = [nic("eth0", 2), vlan("eth0.5", "eth0", 5)];
+  expect(observeSides(desired("eth0.5", undefined, "eth0.5"), links).underlay.tags).toEqual([]);
+});
+
+describe("is refused:", () => {
+  it("a device that does not exist, with the names that there are", () => {
+    expect(() => observeSides(desired("eth0", undefined, "eth0"), [nic("lo", 1), nic("ens3", 2)])).toThrow(
+      refusal(
+        "there is no network device eth0 in this network namespace",
+        "correct the config, or make the device; there are: lo, ens3",
+      ),
+    );
+  });
+
+  it("a side over no NIC of the list", () => {
+    const links = [nic("eth0", 2), nic("eth1", 3), vlan("wan", "eth1", 5)];
+    expect(() => observeSides(desired("eth0", "wan", "eth0"), links)).toThrow(
+      refusal(
+        "the uplink device wan is neither listed under `nics` nor a VLAN of a NIC that is",
+        "add the NIC to `nics`: { name: eth1, xdp: native }",
+      ),
+    );
+  });
+
+  it("three tags", () => {
+    const links = [nic("eth0", 2), vlan("a", "eth0", 1), vlan("b", "a", 2), vlan("c", "b", 3)];
+    expect(() => observeSides(desired("c", undefined, "eth0"), links)).toThrow(
+      refusal("the underlay device c is neither listed under `nics` nor a VLAN of a NIC that is"),
+    );
+  });
+
+  it("a VLAN device that sets priorities", () => {
+    const links = [nic("eth0", 2), vlan("a", "eth0", 1, { egress_qos: [{ from: 1, to: 1 }] })];
+    expect(() => observeSides(desired("a", undefined, "eth0"), links)).toThrow(
+      refusal("the VLAN device a maps packets to VLAN priorities, which XDP cannot repeat"),
+    );
+  });
+
+  it("an uplink device that is down", () => {
+    const links = [nic("eth0", 2), { ...nic("eth1", 3), flags: [] }];
+    expect(() => observeSides(desired("eth0", "eth1", "eth0", "eth1"), links)).toThrow(
+      refusal("the uplink device eth1 is down", "set it up: ip link set dev eth1 up"),
+    );
+  });
+});

@@ -1,0 +1,31 @@
+// A public side of plain IP in a VLAN of a second NIC, on real traffic: the lab, run once. For test/e2e/uplink.test.ts.
+import { readFile, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { type CheckResult, runCheck } from "./lab/check.js";
+import { tearDown } from "./lab/checks/operation.js";
+import { uplinkTraffic } from "./lab/checks/uplink.js";
+import { exampleFile, withLab } from "./lab/lab.js";
+import { checkLine } from "./lab/report.js";
+
+export const uplinkChecks = [...uplinkTraffic, tearDown];
+
+const say = (line: string) => void process.stdout.write(`${line}\n`);
+
+async function main([report, ...ids]: readonly string[]): Promise<void> {
+  const results: CheckResult[] = [];
+  const options = {
+    topology: { tunnels: ["gretap", "gre"], uplink: { nic: "eth1", tags: [{ id: 100 }] } },
+    config: await readFile(exampleFile("plain-uplink.yaml"), "utf8"),
+  } as const;
+  await withLab(options, say, async (lab) => {
+    for (const check of uplinkChecks.filter(({ id }) => ids.length === 0 || ids.includes(id))) {
+      const result = await runCheck(check, lab);
+      say(checkLine(result));
+      results.push(result);
+    }
+    if (results.some(({ ok }) => !ok)) say(lab.xgw.daemonLog);
+  });
+  if (report !== undefined) await writeFile(report, JSON.stringify(results));
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main(process.argv.slice(2));
