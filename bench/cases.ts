@@ -1,7 +1,17 @@
 /** What is measured. */
 import type { BpfObject, BpfProgram } from "libbpf-ts";
-import { Datapath, tenantKey } from "./datapath.js";
-import { endpoints, type FrameOptions, faultOf, frame, innerOffset, ipv4, service } from "./frame.js";
+import { Datapath, loopback, type Sides, tenantKey } from "./datapath.js";
+import {
+  endpoints,
+  type FrameOptions,
+  faultOf,
+  frame,
+  innerOffset,
+  ipv4,
+  type Protocol,
+  service,
+  type Wrap,
+} from "./frame.js";
 import type { Generator, Traffic } from "./generator.js";
 import type { Case } from "./measure.js";
 import { names } from "./names.js";
@@ -67,9 +77,8 @@ function established(
   datapath: Datapath,
   options: FrameOptions,
   flows: number,
-  choice: Choice = {},
+  { leaves = options.wrap, ...choice }: Choice & { readonly leaves?: Wrap } = {},
 ): Case {
-  const { wrap, protocol } = options;
   const { base = 0, tenants = 1 } = choice;
   return {
     name,
@@ -78,16 +87,37 @@ function established(
     verdict: xdp.tx,
     fault: (packet, walked) => {
       const number = base + walked;
-      return faultOf(packet, wrap, protocol, number, tenantKey + (number % tenants));
+      return faultOf(packet, leaves, options.protocol, number, tenantKey + (number % tenants));
     },
   };
 }
 
+const tunnelled: Sides = { from: "gretap", to: "gretap" };
+const fromUplink: Sides = { from: "plain", to: "gretap" };
+const toUplink: Sides = { from: "gretap", to: "plain" };
+
 /** Real flows come as they come: were one kind there first, the other would find its places taken. */
-function fillBoth(datapath: Datapath): void {
+function fillInTurn(datapath: Datapath, kinds: readonly (readonly [Sides, Protocol])[]): void {
   const chunk = most / 16;
   for (let first = 0; first < most; first += chunk)
-    for (const protocol of ["tcp", "udp"] as const) datapath.fill("gretap", protocol, chunk, { first });
+    for (const [sides, protocol] of kinds) datapath.fill(sides, protocol, chunk, { first });
+}
+
+/** A gateway with a plain public side. A test run's packets come from the loopback device. */
+function uplinkCases(datapath: Datapath): Case[] {
+  const at = (flows: number, protocol: Protocol): Case[] => [
+    established(
+      protocol === "udp" ? names.fromUplinkUdp : names.fromUplinkTcp,
+      datapath,
+      { wrap: "plain", protocol },
+      flows,
+      { leaves: "gretap" },
+    ),
+    ...(protocol === "udp"
+      ? [established(names.toUplinkUdp, datapath, { wrap: "gretap", protocol }, flows, { leaves: "plain" })]
+      : []),
+  ];
+  return [...at(1, "tcp"), ...flowCounts.flatMap((flows) => at(flows, "udp"))];
 }
 
 function declined(name: string, datapath: Datapath, options: FrameOptions, flows: number, verdict: number): Case {
@@ -116,12 +146,21 @@ export function prepare(generator: Generator, peer: Peer | undefined): Bench {
     reuse: { bench: generator.state },
     variables: { underlay_address: ipv4(endpoints.gateway) },
   });
-  const own = new Datapath("", 2 * most, generator);
-  const stock = new Datapath("bench-stock-", 2 * most, generator);
-  fillBoth(own);
-  const shared = new Datapath("", most, generator, manyTenants);
-  shared.fill("gretap", "udp", manyTenantsFlows);
-  stock.fill("gretap", "tcp", most);
+  const own = new Datapath(generator, { flows: 2 * most });
+  const stock = new Datapath(generator, { prefix: "bench-stock-", flows: 2 * most });
+  fillInTurn(own, [
+    [tunnelled, "tcp"],
+    [tunnelled, "udp"],
+  ]);
+  const uplink = new Datapath(generator, { flows: 2 * most, uplink: loopback });
+  uplink.fill(fromUplink, "tcp", 1);
+  fillInTurn(uplink, [
+    [fromUplink, "udp"],
+    [toUplink, "udp"],
+  ]);
+  const shared = new Datapath(generator, { flows: most, tenants: manyTenants });
+  shared.fill(tunnelled, "udp", manyTenantsFlows);
+  stock.fill(tunnelled, "tcp", most);
   const tcp: FrameOptions = { wrap: "gretap", protocol: "tcp" };
   const udp: FrameOptions = { wrap: "gretap", protocol: "udp" };
   // GRE without Ethernet inside: no flow was taught for it, so that every packet misses.
@@ -138,6 +177,7 @@ export function prepare(generator: Generator, peer: Peer | undefined): Bench {
       established(names.stockTcp, stock, tcp, flows),
       declined(names.miss, own, missing, flows, xdp.pass),
     ]),
+    ...uplinkCases(uplink),
     established(names.oneOfMany, shared, udp, 1, { tenants: manyTenants, base: manyTenants / 2 }),
     established(names.manyInTurns, shared, udp, manyTenantsFlows, { tenants: manyTenants }),
     ...(peer ? [forwarded(peer)] : []),
@@ -148,7 +188,7 @@ export function prepare(generator: Generator, peer: Peer | undefined): Bench {
     cases,
     empty: object.program("empty"),
     close: () => {
-      for (const part of [shared, stock, own, object]) part.close();
+      for (const part of [shared, uplink, stock, own, object]) part.close();
     },
   };
 }

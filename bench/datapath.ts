@@ -1,7 +1,18 @@
 /** xgw's own program over a full flow table, with one tenant or many. */
 import type { BpfMap, BpfObject, BpfProgram } from "libbpf-ts";
 import { flowBuckets } from "../src/datapath/flow-table.js";
-import { endpoints, innerOffset, ipv4, outerHeaders, type Protocol, server, service, type Wrap } from "./frame.js";
+import {
+  endpoints,
+  innerOffset,
+  ipv4,
+  macs,
+  outerHeaders,
+  type Protocol,
+  plainHeader,
+  server,
+  service,
+  type Wrap,
+} from "./frame.js";
 import type { Generator } from "./generator.js";
 import { load, mapsOf, u16, u32 } from "./objects.js";
 
@@ -10,11 +21,28 @@ const tenantId = 1;
 const protocols: Record<Protocol, number> = { tcp: 6, udp: 17 };
 const wraps: Record<Wrap, number> = { gretap: 0, gre: 1, plain: 2 };
 /** The device that a test run without a context claims to come from. */
-const loopback = 1;
+export const loopback = 1;
 /** XGW_ENCAP_MAX */
 const encapBytes = 64;
 
+/** Where a flow's packets come in, and where they leave. */
+export interface Sides {
+  readonly from: Wrap;
+  readonly to: Wrap;
+}
+
+export interface DatapathOptions {
+  readonly prefix?: "" | "bench-stock-";
+  /** How many the table has room for. */
+  readonly flows: number;
+  /** A power of two. */
+  readonly tenants?: number;
+  /** The device by which plain packets come in; there is no uplink if not given. */
+  readonly uplink?: number;
+}
+
 export class Datapath {
+  readonly #tenants: number;
   readonly #object: BpfObject;
   readonly #filler: BpfObject;
   readonly #departure: BpfMap;
@@ -22,13 +50,11 @@ export class Datapath {
   /** The flow table's lookup alone, for flows of the kind that was filled in last. */
   readonly lookup: BpfProgram;
 
-  /** `flows`: how many the table has room for. `tenants`: a power of two. */
   constructor(
-    prefix: "" | "bench-stock-",
-    flows: number,
     private readonly generator: Generator,
-    private readonly tenants = 1,
+    { prefix = "", flows, tenants = 1, uplink = 0 }: DatapathOptions,
   ) {
+    this.#tenants = tenants;
     const buckets = prefix === "" ? flowBuckets(flows) : 1;
     const sizes = { flows: buckets, stock_flows: flows };
     this.#object = load(`${prefix}xdp`, {
@@ -38,6 +64,8 @@ export class Datapath {
         underlay_address: ipv4(endpoints.gateway),
         liveness_jiffies: 0x7fffffff,
         flow_buckets: buckets,
+        uplink_ifindex: uplink,
+        uplink_mac: Buffer.from(`${macs.gateway}0000`, "hex"),
       },
     });
     this.program = this.#object.program("xgw_xdp");
@@ -63,9 +91,10 @@ export class Datapath {
   }
 
   /** Teaches so many flows from `first` on, which leave by the device. Many tenants have them in turns. */
-  fill(wrap: Wrap, protocol: Protocol, flows: number, { first = 0, ifindex = loopback } = {}): void {
+  fill({ from, to }: Sides, protocol: Protocol, flows: number, { first = 0, ifindex = loopback } = {}): void {
     const header = Buffer.alloc(encapBytes);
-    outerHeaders(wrap, tenantKey, endpoints.gateway, endpoints.to, 0).copy(header);
+    const headers = to === "plain" ? plainHeader() : outerHeaders(to, tenantKey, endpoints.gateway, endpoints.to, 0);
+    headers.copy(header);
     this.#departure.set(
       u32(0),
       Buffer.concat([
@@ -75,12 +104,13 @@ export class Datapath {
         ipv4(service.address),
         Buffer.from([service.port >> 8, service.port & 0xff]),
         u16(protocols[protocol]),
-        u32(tenantKey, tenantId, ifindex),
-        Buffer.from([wraps[wrap], innerOffset(wrap)]),
+        u32(to === "plain" ? 0 : tenantKey, tenantId, ifindex),
+        Buffer.from([wraps[to], innerOffset(to)]),
         u16(1400),
+        u32(from === "plain" ? 0 : tenantKey, wraps[from]),
       ]),
     );
-    this.generator.set({ frame: Buffer.alloc(128), inner: 0, flows: 2 ** 31, tenants: this.tenants }, first - 1);
+    this.generator.set({ frame: Buffer.alloc(128), inner: 0, flows: 2 ** 31, tenants: this.#tenants }, first - 1);
     const { retval } = this.#filler.program("fill").testRun({ data: Buffer.alloc(128), repeat: flows });
     if (retval !== 3) throw new Error(`the flow table was not filled: ${retval}`);
   }

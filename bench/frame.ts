@@ -54,6 +54,9 @@ function ethernet(destination: string, source: string, type: number): Buffer {
   return Buffer.from(`${destination}${source}${type.toString(16).padStart(4, "0")}`, "hex");
 }
 
+/** All that a plain packet has in front when the gateway sends it. */
+export const plainHeader = (): Buffer => ethernet(macs.to, macs.gateway, 0x0800);
+
 /** The outer headers of a tunnelled packet; the length fields count `payload` bytes behind the GRE header. */
 export function outerHeaders(wrap: Wrap, key: number, from: string, to: string, payload: number): Buffer {
   const gre = Buffer.alloc(greLength);
@@ -147,7 +150,9 @@ export function faultOf(
       onesComplementSum(pseudoHeader(source, ipv4(server.address), ip[9] ?? 0, segment), segment) === 0xffff,
     ],
   ];
-  if (wrap !== "plain") {
+  if (wrap === "plain") {
+    checks.unshift(["Ethernet header", packet.subarray(0, at).equals(plainHeader())]);
+  } else {
     const payload = packet.length - ethernetLength - ipLength - greLength;
     const expected = outerHeaders(wrap, key, endpoints.gateway, endpoints.to, payload);
     checks.unshift(["outer headers", packet.subarray(0, at).equals(expected)]);

@@ -52,6 +52,9 @@ function programGates({ programs: results, bindings }: Pick<Results, "programs" 
   return [
     gate("established GRE→GRE, TCP, 1 flow", 40, "ns", tcp(1)),
     gate("established GRE→GRE, UDP, 1 flow", 40, "ns", udp(1)),
+    gate("established plain→GRE, TCP, 1 flow", 55, "ns", least(names.fromUplinkTcp, 1)),
+    gate("established plain→GRE, UDP, 1 flow", 55, "ns", least(names.fromUplinkUdp, 1)),
+    gate("established GRE→plain, UDP, 1 flow", 55, "ns", least(names.toUplinkUdp, 1)),
     gate("TCP, 1 flow ÷ the sum of its primitives", 1.8, "×", ratio(tcp(1), primitives)),
     gate("TCP, (1,048,576 flows − 1 flow) ÷ one cold line", 1.6, "×", ratio(extra[0], least(names.line, many))),
     gate("UDP, (1,048,576 flows − 1 flow) ÷ one cold line", 1.6, "×", ratio(extra[1], least(names.line, many))),

@@ -126,7 +126,7 @@ export function writeReport(results: Results, folder: string): void {
   const { programs } = results;
   const least = (name: string, flows: number) =>
     programs.find((result) => result.name === name && result.flows === flows)?.least;
-  const byFlows = [names.establishedTcp, names.establishedUdp, names.stockTcp, names.table, names.hash];
+  const byFlows = [names.establishedTcp, names.fromUplinkUdp, names.stockTcp, names.table];
   const parts = [
     ...[
       names.parse,
@@ -139,7 +139,16 @@ export function writeReport(results: Results, folder: string): void {
       names.devmap,
       names.hash,
     ],
-    ...[names.establishedTcp, names.establishedUdp, names.miss, names.unknownKey, names.stranger, names.xdpForward],
+    ...[
+      names.establishedTcp,
+      names.establishedUdp,
+      names.fromUplinkUdp,
+      names.toUplinkUdp,
+      names.miss,
+      names.unknownKey,
+      names.stranger,
+      names.xdpForward,
+    ],
   ];
   mkdirSync(join(folder, "benchmark"), { recursive: true });
   const plot = (name: string, svg: string) => writeFileSync(join(folder, "benchmark", `${name}.svg`), svg);

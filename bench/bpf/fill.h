@@ -20,6 +20,8 @@ struct bench_departure {
 	__u8 wrap;
 	__u8 length;
 	__u16 mtu;
+	__u32 from_realm; /* where the packets of the flow arrive */
+	__u32 from_wrap;
 };
 
 struct {
@@ -58,8 +60,11 @@ int fill(struct xdp_md *ctx)
 	d.encap.mtu = wanted->mtu;
 	__builtin_memcpy(d.encap.header, wanted->header, XGW_ENCAP_MAX);
 	d.id = wanted->tenant;
+	d.from_realm = wanted->from_realm;
+	d.from_wrap = wanted->from_wrap;
 	if (state->keys) {
 		d.encap.realm = bench_key(state, number);
+		d.from_realm = d.encap.realm;
 		d.id += number & state->keys;
 		((struct outer *)d.encap.header)->gre.key = bpf_htonl(d.encap.realm);
 	}
@@ -87,9 +92,9 @@ int look_up(struct xdp_md *ctx)
 	key.daddr = wanted->daddr;
 	key.sport = bench_sport(state->number);
 	key.dport = wanted->dport;
-	key.realm = wanted->realm;
+	key.realm = wanted->from_realm;
 	key.protocol = wanted->protocol;
-	key.wrap = wanted->wrap;
+	key.wrap = wanted->from_wrap;
 	return flow_lookup(&key, &flow) && flow.saddr ? XDP_TX : XDP_ABORTED;
 }
 

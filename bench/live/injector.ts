@@ -18,6 +18,9 @@ export interface Port {
   readonly ifindex: number;
 }
 
+/** Not all that was sent has arrived. */
+export class LostPackets extends Error {}
+
 export class Injector {
   readonly #object: BpfObject;
   readonly #way: BpfMap;
@@ -45,7 +48,7 @@ export class Injector {
   /**
    * Sends packets of flow after flow. Nanoseconds in all, the whole way to the sinks: a test run of live
    * frames handles their way through the devices as well, and what it leaves to the kernel's thread is added.
-   * @throws when not as many arrived as were sent.
+   * @throws LostPackets when not as many arrived as were sent.
    */
   send(traffic: Traffic, { place, ifindex }: Port, packets: number): number {
     this.generator.aim(this.#object.program("send"));
