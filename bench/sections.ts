@@ -3,5 +3,6 @@
 import { live } from "./live/live.js";
 import type { Section } from "./section.js";
 import { sizes } from "./sizes.js";
+import { vm } from "./vm/vm.js";
 
-export const sections: readonly Section[] = [live, sizes];
+export const sections: readonly Section[] = [live, vm, sizes];

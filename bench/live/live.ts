@@ -115,12 +115,14 @@ function gatesOf(figures: readonly Figure[]): Gate[] {
   const wanted = [4, 3, 4];
   return [
     gate("xgw ÷ bare devmap redirect, total time, 1 flow", 1.2, of(names.gre, 1) / of(names.bare, 1)),
-    ...flowCounts.map((flows, index) =>
-      gate(
-        `kernel nft DNAT ÷ xgw, ${at(flows)}`,
-        wanted[index] ?? 0,
-        of(names.nat, flows) / of(names.gre, flows),
-        true,
+    ...[names.gre, names.plain].flatMap((name) =>
+      flowCounts.map((flows, index) =>
+        gate(
+          `kernel, nft DNAT ÷ ${name}, ${at(flows)}`,
+          wanted[index] ?? 0,
+          of(names.nat, flows) / of(name, flows),
+          true,
+        ),
       ),
     ),
   ];

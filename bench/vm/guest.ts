@@ -1,7 +1,7 @@
 // Runs in the VM: builds gateways, measures them in interleaved rounds, prints one line of JSON.
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
-import { release } from "node:os";
+import { cpus, release } from "node:os";
 import { Generator, type Traffic } from "../generator.js";
 import { makeConntrackRoom } from "../live/conntrack-room.js";
 import { Injector, LostPackets } from "../live/injector.js";
@@ -9,6 +9,7 @@ import { addLane, Place } from "../live/wires.js";
 import { pinnedCpu } from "../pinned.js";
 import { type Carrier, Gateway } from "./gateway.js";
 import {
+  besideAt,
   flowsAt,
   type GuestEffort,
   type GuestResults,
@@ -98,49 +99,54 @@ function tierCases(injector: Injector, whole: Gateway, netfilter: Gateway, effor
 }
 
 /** Each turn takes connections that were not there before. */
-function connectionCases(injector: Injector, gateways: readonly Gateway[], effort: GuestEffort): Case[] {
-  const { connections } = effort;
-  const next = new Map(gateways.map((gateway) => [gateway, Math.max(...effort.flows)]));
-  const take = (gateway: Gateway) => {
-    const base = next.get(gateway) ?? 0;
-    next.set(gateway, base + connections);
-    return connect(injector, gateway, connections, base) / connections;
-  };
-  const unlearned = gateways.slice(0, 1).map((gateway) => ({
-    name: seriesNames.unlearned,
-    at: tenantsAt(gateway.tenants),
-    measure: () => {
-      gateway.setLearner(false);
-      try {
-        return take(gateway);
-      } finally {
-        gateway.setLearner(true);
-      }
-    },
-  }));
-  return [
-    ...gateways.map((gateway) => ({
-      name: seriesNames.connection,
-      at: tenantsAt(gateway.tenants),
-      measure: () => take(gateway),
-    })),
-    ...unlearned,
-  ];
-}
+class Connections {
+  readonly #next = new Map<Gateway, number>();
 
-function hotCases(injector: Injector, gateways: readonly Gateway[], effort: GuestEffort): Case[] {
-  return gateways.map((gateway) => {
-    connect(injector, gateway, 1, 0);
+  constructor(
+    private readonly injector: Injector,
+    private readonly effort: GuestEffort,
+  ) {}
+
+  /** Nanoseconds a connection. */
+  private take(gateway: Gateway): number {
+    const { connections, flows } = this.effort;
+    const base = this.#next.get(gateway) ?? Math.max(...flows);
+    this.#next.set(gateway, base + connections);
+    return connect(this.injector, gateway, connections, base) / connections;
+  }
+
+  learned(gateway: Gateway, at: string): Case {
+    return { name: seriesNames.connection, at, measure: () => this.take(gateway) };
+  }
+
+  unlearned(gateway: Gateway, at: string): Case {
     return {
-      name: seriesNames.xdp,
-      at: tenantsAt(gateway.tenants),
-      measure: (round) => {
-        const traffic = gateway.traffic(1);
-        if (round === 0) check("xdp", injector, gateway, traffic);
-        return injector.send(traffic, gateway.far, effort.packets) / effort.packets;
+      name: seriesNames.unlearned,
+      at,
+      measure: () => {
+        gateway.setLearner(false);
+        try {
+          return this.take(gateway);
+        } finally {
+          gateway.setLearner(true);
+        }
       },
     };
-  });
+  }
+}
+
+/** One flow, again and again. */
+function hotCase(injector: Injector, gateway: Gateway, at: string, effort: GuestEffort): Case {
+  const traffic = gateway.traffic(1);
+  withoutLoss(() => connect(injector, gateway, 1, 0));
+  return {
+    name: seriesNames.xdp,
+    at,
+    measure: (round) => {
+      if (round === 0) check("xdp", injector, gateway, traffic);
+      return injector.send(traffic, gateway.far, effort.packets) / effort.packets;
+    },
+  };
 }
 
 /** Packet by packet, until a packet has gone by XDP in both directions. */
@@ -159,18 +165,35 @@ function births(injector: Injector, gateway: Gateway, count: number, first: numb
   return Array.from({ length: count }, () => withoutLoss(() => birth(injector, gateway, next++)));
 }
 
-/** The CPU that the host names: both halves of a wire are its work then. */
-function pinToCpu(): void {
+/** On the CPU that the host names: both halves of a wire are its work then. */
+function onOneCpu<T>(work: () => T): T {
   const cpu = pinnedCpu();
-  if (cpu !== undefined) spawnSync("taskset", ["-apc", cpu, String(process.pid)], { stdio: "ignore" });
+  const pin = (list: string) => spawnSync("taskset", ["-apc", list, String(process.pid)], { stdio: "ignore" });
+  if (cpu !== undefined) pin(cpu);
+  try {
+    return work();
+  } finally {
+    if (cpu !== undefined) pin(`0-${cpus().length - 1}`);
+  }
 }
 
-async function main(effort: GuestEffort): Promise<GuestResults> {
+function measure(cases: readonly Case[], effort: GuestEffort): Series[] {
+  const series = cases.map(({ name, at }) => ({ name, at, times: [] as number[] }));
+  for (let round = 0; round < effort.rounds; round++) {
+    cases.forEach((test, index) => {
+      series[index]?.times.push(withoutLoss(() => test.measure(round)));
+    });
+    say(`round ${round + 1} of ${effort.rounds}`);
+  }
+  return series;
+}
+
+/** Tells after each stage all that is known by then, for a host that waits no longer. */
+async function main(effort: GuestEffort, tell: (results: GuestResults) => void): Promise<void> {
   makeConntrackRoom();
   writeFileSync("/proc/sys/net/core/netdev_max_backlog", "100000");
   const far = new Place("bench-far");
-  const generator = new Generator();
-  const injector = new Injector(generator);
+  const injector = new Injector(new Generator());
   const applySeconds: Record<number, number> = {};
   const create = async (instance: string, tenants: number) => {
     const started = performance.now();
@@ -181,38 +204,51 @@ async function main(effort: GuestEffort): Promise<GuestResults> {
     return gateway;
   };
   const [whole, netfilter] = await Promise.all([create("whole", 1), create("netfilter", 1)]);
-  const many = [whole];
-  for (const tenants of effort.tenants.filter((tenants) => tenants > 1))
-    many.push(await create(`many${tenants}`, tenants));
   netfilter.removeFlowtable();
   const wires = addLane(new Place("bench-wires"), far, "wire");
   injector.addSink(wires.farOut);
-  pinToCpu();
+  const connections = new Connections(injector, effort);
+  const one = tenantsAt(1);
+  const series = onOneCpu(() =>
+    measure(
+      [
+        {
+          name: seriesNames.wires,
+          at: sizes.small,
+          measure: () => injector.send(whole.traffic(1), wires.out, effort.packets) / effort.packets,
+        },
+        ...tierCases(injector, whole, netfilter, effort),
+        connections.learned(whole, one),
+        connections.unlearned(whole, one),
+      ],
+      effort,
+    ),
+  );
+  const born = onOneCpu(() => births(injector, whole, effort.births, 2 ** 19));
+  const results = () => ({ kernel: release(), series, births: born, applySeconds });
+  tell(results());
 
-  const cases: Case[] = [
-    {
-      name: seriesNames.wires,
-      at: sizes.small,
-      measure: () => injector.send(whole.traffic(1), wires.out, effort.packets) / effort.packets,
-    },
-    ...tierCases(injector, whole, netfilter, effort),
-    ...hotCases(injector, many, effort),
-    ...connectionCases(injector, many, effort),
-  ];
-  say("connections are established");
-  const series: (Series & { times: number[] })[] = cases.map(({ name, at }) => ({ name, at, times: [] }));
-  for (let round = 0; round < effort.rounds; round++) {
-    cases.forEach((test, index) => {
-      series[index]?.times.push(withoutLoss(() => test.measure(round)));
-    });
-    say(`round ${round + 1} of ${effort.rounds}`);
+  for (const tenants of effort.tenants.filter((tenants) => tenants > 1)) {
+    const gateway = await create(`many${tenants}`, tenants);
+    const [at, beside] = [tenantsAt(tenants), besideAt(tenants)];
+    series.push(
+      ...onOneCpu(() =>
+        measure(
+          [
+            hotCase(injector, whole, beside, effort),
+            hotCase(injector, gateway, at, effort),
+            connections.learned(whole, beside),
+            connections.learned(gateway, at),
+          ],
+          effort,
+        ),
+      ),
+    );
+    tell(results());
   }
-  const born = births(injector, whole, effort.births, 2 ** 19);
-  return { kernel: release(), series, births: born, applySeconds };
 }
 
 const [, , which] = process.argv;
 if (which !== "quick" && which !== "full") throw new Error("usage: guest.js quick|full");
-const results = await main(guestEfforts[which]);
-process.stdout.write(`\n${resultMark}${JSON.stringify(results)}\n`);
+await main(guestEfforts[which], (results) => process.stdout.write(`\n${resultMark}${JSON.stringify(results)}\n`));
 process.exit(0);

@@ -52,3 +52,5 @@ export const seriesNames = {
 export const sizes = { small: "small packets", bulk: "bulk" } as const;
 export const tenantsAt = (tenants: number) => `${tenants.toLocaleString("en")} tenant${tenants > 1 ? "s" : ""}`;
 export const flowsAt = (flows: number) => `${flows.toLocaleString("en")} flow${flows > 1 ? "s" : ""}`;
+/** The gateway with one tenant, in the same rounds as one with so many. */
+export const besideAt = (tenants: number) => `1 tenant, beside ${tenants.toLocaleString("en")}`;

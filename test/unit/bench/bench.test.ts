@@ -9,6 +9,8 @@ import { names } from "../../../bench/names.js";
 import type { Results } from "../../../bench/results.js";
 import { type Figure, runSection } from "../../../bench/section.js";
 import { spreadOf } from "../../../bench/stats.js";
+import { figureNames, figuresOf, gatesOf as vmGates } from "../../../bench/vm/figures.js";
+import { besideAt, seriesNames, sizes, tenantsAt } from "../../../bench/vm/shape.js";
 
 function result(name: string, flows: number, ns: number): Result {
   const spread = spreadOf([ns, ns + 1, ns + 2]);
@@ -74,6 +76,32 @@ describe("a comparison of sections", () => {
   it("leaves out a section that failed", () => {
     const failed = { sections: { live: { title: "Live", failed: "no devices" } } };
     expect(compare({ ...run(), ...failed } as Results, { ...run(), ...figure(1, "more") } as Results)).toEqual([]);
+  });
+});
+
+describe("the guest's times", () => {
+  const series = [
+    { name: seriesNames.xdp, at: sizes.small, times: [10, 12] },
+    { name: seriesNames.flowtable, at: sizes.small, times: [36, 30] },
+    { name: seriesNames.xdp, at: besideAt(4000), times: [10, 10] },
+    { name: seriesNames.xdp, at: tenantsAt(4000), times: [11, 12] },
+  ];
+  const results = { kernel: "", series, births: [{ packets: 3, ms: 1 }], applySeconds: {} };
+  const figures = figuresOf(results, [1, 4000], [1]);
+  const figure = (name: string, at: string) => figures.find((one) => one.name === name && one.at === at);
+
+  it("become ratios of the least, with the spread of the rounds' ratios", () => {
+    const ratio = figure(figureNames.flowtable, sizes.small);
+    expect([ratio?.value, ratio?.spread?.min, ratio?.spread?.max]).toEqual([3, 2.5, 3.6]);
+  });
+
+  it("of many tenants are compared with one tenant in the same rounds", () => {
+    expect(figure(figureNames.hot, tenantsAt(4000))?.value).toBe(1.1);
+  });
+
+  it("that are not there make no figure, and a gate that is not met", () => {
+    expect(figure(figureNames.slow, tenantsAt(4000))).toBeUndefined();
+    expect(vmGates(figures).map((gate) => isMet(gate))).toEqual([true, true, false]);
   });
 });
 
