@@ -5,6 +5,7 @@
 #include "lib/events.h"
 #include "lib/forward.h"
 #include "lib/parse.h"
+#include "lib/path_mtu.h"
 #include "lib/tenant.h"
 #include "lib/types.h"
 #include "lib/verdict.h"
@@ -47,8 +48,10 @@ int xgw_xdp(struct xdp_md *ctx)
 	reason = parse_outer(ctx, data, end, &a);
 	if (uplink_ifindex && reason == XGW_REASON_HOST)
 		reason = parse_plain(ctx, data, end, &a);
-	if (reason == XGW_REASON_HOST)
+	if (reason == XGW_REASON_HOST) {
+		heed_path_mtu(data + underlay_tag_bytes, end);
 		return pass(0, reason, bytes);
+	}
 	if (reason == XGW_GO_ON)
 		reason = parse_inner(data, end, &a);
 	if (reason != XGW_GO_ON)

@@ -14,6 +14,7 @@
 #include "events.h"
 #include "flow_table.h"
 #include "parse.h"
+#include "path_mtu.h"
 #include "tenant.h"
 #include "uplink.h"
 
@@ -350,6 +351,8 @@ static __always_inline void learn(struct __sk_buff *skb)
 	count_departure(skb, &d);
 	if (!ready)
 		return;
+	if (d.encap.wrap != XGW_WRAP_PLAIN)
+		d.encap.mtu = path_mtu(skb, d.endpoint, d.encap.length - underlay_tag_bytes, d.encap.mtu);
 	finish_template(&d.encap);
 	add_flow(&from, &d, !found, generation);
 }

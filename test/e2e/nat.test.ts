@@ -100,13 +100,6 @@ describe("port forwards of ranges", () => {
   it("a port beside them is answered, and goes nowhere", async () => {
     const packet = ipv4({ src: far, dst: "2.2.2.13" }, datagram(30000, 9101));
     const [answer, ...more] = await raw.ask(client, packet);
-    console.log(
-      await raw.gateway.run(
-        "sh",
-        "-c",
-        "ip route show table 100001; ip neigh; nstat -az | grep -i icmp; conntrack -L; ip route get 2.2.2.13 vrf xvrf1000 from 1.1.1.7 iif xgre1000; ip -s link show xgre1000",
-      ),
-    );
     expect([answer?.endpoint, more]).toEqual([client.endpoint, []]);
     const { type, code, dst, quoted } = parseIcmpError(answer?.packet ?? Buffer.alloc(0));
     expect([type, code, dst, quoted.subarray(12).toString("hex")]).toEqual([
@@ -463,5 +456,27 @@ describe("TCP's maximum segment size", () => {
     await passes([client, at, syn(49002, 536)], [user1, { src: far, dst: "10.0.0.7" }, syn(49002, 536)]);
     const bare = tcp({ sport: 49003, dport: 22, flags: ["syn"] });
     await passes([client, at, bare], [user1, { src: far, dst: "10.0.0.7" }, bare]);
+  });
+});
+
+describe("a smaller path MTU on the underlay", () => {
+  it("is heard of, and the sender is told what is left of it, though XDP had the connection", async () => {
+    const at = { src: far, dst: "2.2.2.11" };
+    const packet = () => ipv4(at, datagram(50000, 5000, Buffer.alloc(1372, "x")));
+    const by = await converse(
+      [client, at, user1, { src: far, dst: "10.0.0.7" }],
+      [user1, { src: "10.0.0.7", dst: far }, client, { src: "2.2.2.11", dst: far }],
+      [50000, 5000],
+    );
+    const [before] = await raw.ask(client, packet());
+    expect([...by, before?.by, before?.packet.length]).toEqual(["xdp", "xdp", "xdp", 1400]);
+    const tunnelled = raw.frame({ ...user1, endpoint: "172.168.0.1" }, packet()).subarray(14);
+    Buffer.from([172, 168, 0, 11]).copy(tunnelled, 16);
+    const news = icmpError({ src: "172.168.0.254", dst: "172.168.0.1" }, { type: 3, code: 4, mtu: 1300 }, tunnelled);
+    expect(seen(await raw.refused(raw.outerFrame(news)))).toEqual([]);
+    const [sent] = await raw.ask(client, packet());
+    expect([sent?.by, sent?.endpoint]).toEqual(["kernel", client.endpoint]);
+    const { type, code, mtu, src, dst } = parseIcmpError(sent?.packet ?? Buffer.alloc(0));
+    expect({ type, code, mtu, src, dst }).toEqual({ type: 3, code: 4, mtu: 1258, src: "2.2.2.11", dst: far });
   });
 });
