@@ -22,7 +22,7 @@ async function setTunnel(host: Namespace, mtu: number, discovery: string): Promi
 async function sendTwice(host: Namespace, to: string, size: number): Promise<string> {
   const program =
     'socket(S, AF_INET, SOCK_DGRAM, 0); setsockopt(S, 0, 10, pack("i", 2)); ' +
-    `connect(S, sockaddr_in(9, inet_aton("${to}"))); send(S, "x" x ${size - 28}, 0); ` +
+    `connect(S, sockaddr_in(5000, inet_aton("${to}"))); send(S, "x" x ${size - 28}, 0); ` +
     `select(undef, undef, undef, 0.5); print send(S, "x" x ${size - 28}, 0) ? "sent" : $!;`;
   return (await host.run("perl", "-MSocket", "-e", program)).trim();
 }
@@ -44,6 +44,7 @@ export const pathMtu: Check = {
   async run(lab) {
     const host = lab.topology.hosts.user1;
     await setTunnel(host, 1500, "nopmtudisc ignore-df");
+    await lab.client.serveUdp(5000); // a closed port would be told by ICMP, too
     try {
       const { ok, tooLarge } = await withTooLarge(lab);
       const large = await sendTwice(host, "1.1.1.7", tunnelMtu + 1);
@@ -56,6 +57,7 @@ export const pathMtu: Check = {
         seen: `${tcp}; ${tunnelMtu + 1} bytes: ${large}; ${tunnelMtu} bytes: ${fits}; path MTU ${learned}`,
       };
     } finally {
+      await lab.client.close(5000);
       await setTunnel(host, tunnelMtu, "pmtudisc noignore-df");
       await host.ip("route flush cache");
     }
