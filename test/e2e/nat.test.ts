@@ -458,25 +458,3 @@ describe("TCP's maximum segment size", () => {
     await passes([client, at, bare], [user1, { src: far, dst: "10.0.0.7" }, bare]);
   });
 });
-
-describe("a smaller path MTU on the underlay", () => {
-  it("is heard of, and the sender is told what is left of it, though XDP had the connection", async () => {
-    const at = { src: far, dst: "2.2.2.11" };
-    const packet = () => ipv4(at, datagram(50000, 5000, Buffer.alloc(1372, "x")));
-    const by = await converse(
-      [client, at, user1, { src: far, dst: "10.0.0.7" }],
-      [user1, { src: "10.0.0.7", dst: far }, client, { src: "2.2.2.11", dst: far }],
-      [50000, 5000],
-    );
-    const [before] = await raw.ask(client, packet());
-    expect([...by, before?.by, before?.packet.length]).toEqual(["xdp", "xdp", "xdp", 1400]);
-    const tunnelled = raw.frame({ ...user1, endpoint: "172.168.0.1" }, packet()).subarray(14);
-    Buffer.from([172, 168, 0, 11]).copy(tunnelled, 16);
-    const news = icmpError({ src: "172.168.0.254", dst: "172.168.0.1" }, { type: 3, code: 4, mtu: 1300 }, tunnelled);
-    expect(seen(await raw.refused(raw.outerFrame(news)))).toEqual([]);
-    const [sent] = await raw.ask(client, packet());
-    expect([sent?.by, sent?.endpoint]).toEqual(["kernel", client.endpoint]);
-    const { type, code, mtu, src, dst } = parseIcmpError(sent?.packet ?? Buffer.alloc(0));
-    expect({ type, code, mtu, src, dst }).toEqual({ type: 3, code: 4, mtu: 1258, src: "2.2.2.11", dst: far });
-  });
-});
