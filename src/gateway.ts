@@ -6,14 +6,13 @@
 import type { Config } from "./config/schema.js";
 import { forgetCounts } from "./datapath/accounting.js";
 import { attach, checkXdp, detach, observeAttachments } from "./datapath/attachments.js";
-import { deleteEntries, deviceNames, observeEntries, setEntries } from "./datapath/entries.js";
+import { deleteEntries, deviceNames, kernelNames, observeEntries, setEntries } from "./datapath/entries.js";
 import { closeGenerations, openGenerations, unsettledTenants } from "./datapath/generations.js";
 import type { DeviceNames } from "./datapath/layout.js";
 import { type Constants, fingerprintOf, loadDatapath } from "./datapath/load.js";
 import { checkBpffs, Pins } from "./datapath/pins.js";
 import { toXgwError, XgwError } from "./errors.js";
 import { deleteConnections } from "./kernel/conntrack.js";
-import { readLinks } from "./kernel/ip.js";
 import { checkHost, checkReversePathFilter, loadModules } from "./kernel/preflight.js";
 import { revokeConnections } from "./kernel/revoke.js";
 import { addSlowPath, removeDevices, removeRoutes, removeRules } from "./kernel/slow-path.js";
@@ -30,7 +29,7 @@ import {
 } from "./observe/slow-path.js";
 import { diff } from "./plan/diff.js";
 import { leavingTenants } from "./plan/leaving.js";
-import { render } from "./plan/render.js";
+import { type RenderContext, render } from "./plan/render.js";
 import { type State, tenantIds } from "./plan/state.js";
 import { type Step, stepsOf } from "./plan/steps.js";
 
@@ -40,6 +39,7 @@ export interface Plan {
   /** In the order in which they are to run; empty when there is nothing to do. */
   readonly steps: readonly Step[];
   readonly constants: Constants;
+  readonly context: RenderContext;
   /** What the steps lead to. */
   readonly wanted: State;
   /** What was there, which is what a failure goes back to. */
@@ -62,13 +62,14 @@ export async function plan(config: Config): Promise<Plan> {
   const names = deviceNames(slowPath.links);
   checkXdp(pins, desired, names);
   const constants = await readConstants(desired, sides);
-  const wanted = render(desired, {
+  const context: RenderContext = {
     underlayMtu: sides.underlay.mtu,
     ...(sides.uplink ? { uplinkMtu: sides.uplink.mtu } : {}),
     fingerprint: fingerprintOf(constants),
-  });
+  };
+  const wanted = render(desired, context);
   const observed = await observe(slowPath, pins, names, wanted.sysctls.keys());
-  return { desired, constants, wanted, observed, steps: diff(wanted, observed) };
+  return { desired, constants, context, wanted, observed, steps: diff(wanted, observed) };
 }
 
 async function observe(
@@ -147,13 +148,13 @@ export async function redecide(instance: string, tenants: readonly number[]): Pr
  * @throws the failure, always; when going back failed too, it says so
  */
 async function undo(failed: Plan, failure: unknown): Promise<never> {
-  const { desired, constants, observed } = failed;
+  const { desired, constants, context, observed } = failed;
   try {
     const pins = new Pins(desired.instance);
     const slowPath = await observeSlowPath(desired.instance);
     const now = await observe(slowPath, pins, deviceNames(slowPath.links), observed.sysctls.keys());
     const wanted = { ...observed, keepsConnections: failed.wanted.keepsConnections };
-    await execute({ desired, constants, wanted, observed: now, steps: diff(wanted, now) }, false);
+    await execute({ desired, constants, context, wanted, observed: now, steps: diff(wanted, now) }, false);
     if (observed.datapaths.size === 0) pins.removeAll();
   } catch (error) {
     const cause = toXgwError(failure);
@@ -170,7 +171,7 @@ async function undo(failed: Plan, failure: unknown): Promise<never> {
  *
  * @param isRepair the slow path is damaged: flows that are known to be right are followed until it is mended
  */
-async function execute({ desired, steps, constants, wanted }: Plan, isRepair: boolean): Promise<void> {
+export async function execute({ desired, steps, constants, wanted }: Plan, isRepair: boolean): Promise<void> {
   const { instance } = desired;
   const pins = new Pins(instance);
   const touched = stepsOf(steps, "generation.bump").map(({ tenant }) => tenant);
@@ -179,7 +180,7 @@ async function execute({ desired, steps, constants, wanted }: Plan, isRepair: bo
   await addSlowPath(instance, steps);
   openGenerations(pins, touched);
   for (const { fingerprint } of stepsOf(steps, "datapath.load")) loadDatapath(pins, fingerprint, constants);
-  const names = deviceNames(await readLinks());
+  const names = kernelNames; // of the few that the steps name, as they are by now
   setEntries(
     pins,
     stepsOf(steps, "entry.set").map(({ entry }) => entry),

@@ -4,10 +4,11 @@ import { readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ConfigError, type Problem } from "../errors.js";
 import { checkConfig } from "./check.js";
+import { FileCache } from "./file-cache.js";
 import type { Finding, Path } from "./finding.js";
 import { describeIssues } from "./issues.js";
 import { apiVersion, type Config, type ConfigTenant, headSchema, tenantSchema } from "./schema.js";
-import { problemAt, readSource, type Source, SourceError } from "./source.js";
+import { problemAt, type Source, SourceError } from "./source.js";
 
 export interface LoadedConfig {
   readonly config: Config;
@@ -28,28 +29,56 @@ interface TenantAt {
 }
 
 /**
- * Loads and checks the config at `file` with the tenants of `tenants.d/*.yaml` beside it.
+ * Loads and checks the config at `file` with the tenants of `tenants.d/*.yaml` beside it. Tenants of files that have not
+ * changed since the last time with the same cache are the same objects.
  *
  * @throws ConfigError with every problem that can be seen at once
  */
-export async function loadConfig(file: string): Promise<LoadedConfig> {
+export async function loadConfig(file: string, cache = new FileCache()): Promise<LoadedConfig> {
   const errors: Problem[] = [];
   const warnings: Problem[] = [];
   const tenantsDir = join(dirname(file), "tenants.d");
+  const main = await tryRead(file, cache, errors);
+  const files = [file];
+  const beside: Source[] = [];
+  if (!main || !isOtherVersion(main))
+    for (const path of await tenantFiles(tenantsDir, errors, warnings)) {
+      files.push(path);
+      const source = await tryRead(path, cache, errors);
+      if (source) beside.push(source);
+    }
+  cache.sweep();
+  return check({ main, beside, files, tenantsDir, errors, warnings, cache });
+}
 
-  const main = await tryRead(file, errors);
+/**
+ * Checks a config that a program has made, which is what a file would have in it. Its problems have no line.
+ *
+ * @throws ConfigError with every problem that can be seen at once
+ */
+export function checkConfigValue(value: unknown, cache = new FileCache()): LoadedConfig {
+  const main: Source = { file: "config", value, locate: () => ({ line: 0, column: 0 }) };
+  return check({ main, beside: [], files: [], tenantsDir: "tenants", errors: [], warnings: [], cache });
+}
+
+interface Read {
+  readonly main: Source | undefined;
+  /** Of tenants.d. */
+  readonly beside: readonly Source[];
+  readonly files: readonly string[];
+  readonly tenantsDir: string;
+  readonly errors: Problem[];
+  readonly warnings: Problem[];
+  readonly cache: FileCache;
+}
+
+function check({ main, beside, files, tenantsDir, errors, warnings, cache }: Read): LoadedConfig {
   const head = main && parseHead(main, errors);
   if (main && head === "otherVersion") throw new ConfigError(errors, warnings);
-
   const found: TenantAt[] = main ? listOf(main, ["tenants"]) : [];
-  const files = [file];
-  for (const path of await tenantFiles(tenantsDir, errors, warnings)) {
-    files.push(path);
-    const source = await tryRead(path, errors);
-    if (source) found.push(...tenantsOf(source, errors));
-  }
+  for (const source of beside) found.push(...tenantsOf(source, errors));
   const tenants = found.flatMap((at) => {
-    const tenant = parseTenant(at, errors);
+    const tenant = parseTenant(at, cache, errors);
     return tenant ? [{ at, tenant }] : [];
   });
 
@@ -82,9 +111,9 @@ export async function loadConfig(file: string): Promise<LoadedConfig> {
   return { config, warnings: inFileOrder(warnings, files), files, tenantsDir };
 }
 
-async function tryRead(file: string, errors: Problem[]): Promise<Source | undefined> {
+async function tryRead(file: string, cache: FileCache, errors: Problem[]): Promise<Source | undefined> {
   try {
-    return await readSource(file);
+    return await cache.read(file);
   } catch (thrown) {
     if (!(thrown instanceof SourceError)) throw thrown;
     errors.push(...thrown.problems);
@@ -94,10 +123,13 @@ async function tryRead(file: string, errors: Problem[]): Promise<Source | undefi
 
 type Head = Omit<Config, "tenants" | "nics"> & { readonly nics?: Config["nics"] | undefined };
 
+const isOtherVersion = ({ value }: Source) =>
+  isRecord(value) && value.apiVersion !== undefined && value.apiVersion !== apiVersion;
+
 /** The main file without its tenants. A file in another version's language gets one error, not one a line. */
 function parseHead(main: Source, errors: Problem[]): Head | "otherVersion" | undefined {
   const { value } = main;
-  if (isRecord(value) && value.apiVersion !== undefined && value.apiVersion !== apiVersion) {
+  if (isRecord(value) && isOtherVersion(main)) {
     const remedy = `this xgw reads ${apiVersion}: write that and adapt the file, or use the xgw that the file was written for`;
     errors.push(problemAt(main, ["apiVersion"], `the version is ${JSON.stringify(value.apiVersion)}`, remedy));
     return "otherVersion";
@@ -164,8 +196,8 @@ function tenantsOf(source: Source, errors: Problem[]): TenantAt[] {
   return [{ source, base: [], value: source.value }];
 }
 
-function parseTenant({ source, base, value }: TenantAt, errors: Problem[]): ConfigTenant | undefined {
-  const result = tenantSchema.safeParse(value);
+function parseTenant({ source, base, value }: TenantAt, cache: FileCache, errors: Problem[]): ConfigTenant | undefined {
+  const result = cache.derive(value, () => tenantSchema.safeParse(value));
   if (result.success) return result.data;
   for (const finding of describeIssues(tenantSchema, value, result.error.issues)) {
     errors.push(problemAt(source, [...base, ...finding.path], finding.message, finding.remedy));
@@ -181,7 +213,8 @@ function toProblem(main: Source, tenants: readonly TenantAt[], { path, message, 
 }
 
 function inFileOrder(problems: readonly Problem[], files: readonly string[]): Problem[] {
-  const rank = (file: string) => (files.includes(file) ? files.indexOf(file) : files.length);
+  const ranks = new Map(files.map((file, index) => [file, index]));
+  const rank = (file: string) => ranks.get(file) ?? files.length;
   return [...problems].sort((a, b) => rank(a.file) - rank(b.file) || a.line - b.line || a.column - b.column);
 }
 

@@ -279,3 +279,6 @@ export type ConfigNic = z.output<typeof nicSchema>;
 
 /** A config as loaded: every default filled in, tenants of all files in one list. */
 export type Config = Omit<z.output<typeof configSchema>, "nics"> & { readonly nics: readonly ConfigNic[] };
+
+/** A config as it stands in a file. */
+export type ConfigInput = z.input<typeof configSchema>;

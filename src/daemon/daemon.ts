@@ -3,19 +3,16 @@
  * else changes is put right, with the config that is in force. Traffic needs no daemon, so any end of it is harmless.
  */
 
-import { dirname, join } from "node:path";
-import { loadConfig } from "../config/load.js";
+import { applyChange, type InForce } from "../change.js";
 import type { Config } from "../config/schema.js";
-import { ConfigError, formatProblem, toXgwError } from "../errors.js";
+import { ConfigError, formatProblem, toXgwError, type XgwError } from "../errors.js";
 import { apply, type Plan, redecide, repair } from "../gateway.js";
 import { withLock } from "../lock.js";
-import type { Logger } from "../log.js";
-import type { Desired } from "../model/desired.js";
 import { describeStep } from "../plan/describe.js";
-import { watchConfig } from "./config-watch.js";
+import type { Step } from "../plan/steps.js";
+import type { ConfigSource } from "./config-source.js";
 import { watchDrift } from "./drift-watch.js";
 import { Pending, type Work } from "./pending.js";
-import { serviceManager } from "./service-manager.js";
 
 const lockWaitMs = 30_000;
 /** A repair that failed is tried again, for what was in its way may not be seen to go. */
@@ -23,66 +20,132 @@ const retryMs = 5000;
 /** Of a drift's steps in the log. */
 const stepsLogged = 20;
 
-interface InForce {
-  readonly config: Config;
-  readonly desired: Desired;
+/** What the daemon logs by; a pino logger is one. */
+export interface DaemonLog {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
 }
 
-/** Runs until SIGTERM or SIGINT. The first reconciliation must succeed; later failures leave what is in force. */
-export async function runDaemon(configFile: string, log: Logger): Promise<void> {
-  const stop = stopSignal();
+/** What has happened, for who embeds the daemon. Times in milliseconds. */
+export interface DaemonEvents {
+  /** A config is in force: the first, a changed one, or the same again. */
+  reconciled: { readonly reason: string; readonly steps: readonly Step[]; readonly tookMs: number };
+  /** A config is not taken, and the last good one stays in force. */
+  refused: { readonly reason: string; readonly error: XgwError };
+  /** Something else had changed what is ours, and it is right again. */
+  repaired: { readonly noticed: readonly string[]; readonly steps: readonly Step[]; readonly tookMs: number };
+  /** It is tried again every 5 s. */
+  repairFailed: { readonly noticed: readonly string[]; readonly error: XgwError };
+}
+
+export type Emit = <K extends keyof DaemonEvents>(name: K, event: DaemonEvents[K]) => void;
+
+export interface DaemonOptions {
+  readonly log: DaemonLog;
+  /** Ends the daemon, and leaves all traffic running. */
+  readonly stop: AbortSignal;
+  /** Tells a service manager, by assignments as of sd_notify(3). */
+  readonly tell?: (...assignments: readonly string[]) => Promise<void>;
+  readonly emit?: Emit;
+}
+
+/** The first reconciliation must succeed; later failures leave what is in force. */
+export async function runDaemon(source: ConfigSource, options: DaemonOptions): Promise<void> {
+  const { log, stop, tell = async () => {}, emit = () => {} } = options;
   const pending = new Pending();
-  const manager = serviceManager(process.env, log);
-  const tenantsDir = join(dirname(configFile), "tenants.d");
-  const watcher = watchConfig(configFile, tenantsDir, () => pending.reload("config changed"));
-  const onHangup = () => pending.reload("SIGHUP");
-  process.on("SIGHUP", onHangup);
+  const watcher = source.watch((why) => pending.reload(why));
+  const reconciler = new Reconciler(source, log, emit);
   try {
-    let inForce = await reconcile(configFile, "start", log);
+    let inForce = await reconciler.start();
     const drift = await watchDrift(inForce.desired, pending);
-    const repairs = new Repairs(log, pending);
+    const repairs = new Repairs(log, pending, emit);
     log.info({ pid: process.pid }, "running");
-    await manager.tell("READY=1");
+    await tell("READY=1");
     try {
       for (let work = await pending.next(stop); work; work = await pending.next(stop)) {
         if (work.reload !== undefined) {
-          await manager.tell("RELOADING=1");
-          const next = await reconcile(configFile, work.reload, log).catch((error) => logFailure(error, log));
+          const { reload } = work;
+          await tell("RELOADING=1");
+          const next = await pending.causedBy(() => reconciler.follow(reload, inForce, work.checks.length > 0));
           if (next) drift.follow(next.desired);
           inForce = next ?? inForce;
-          await manager.tell("READY=1", `STATUS=${next ? "in step" : "config refused; the last good one is in force"}`);
+          await tell("READY=1", `STATUS=${next ? "in step" : "config refused; the last good one is in force"}`);
         }
         await repairs.run(work, inForce);
       }
     } finally {
-      await manager.tell("STOPPING=1");
+      await tell("STOPPING=1");
       drift.stop();
     }
   } finally {
-    manager.stop();
     watcher.close();
-    process.off("SIGHUP", onHangup);
   }
-  log.info("stopped; traffic goes on");
+  log.info({}, "stopped; traffic goes on");
 }
 
-async function reconcile(configFile: string, reason: string, log: Logger): Promise<InForce> {
-  const started = performance.now();
-  const { config, warnings } = await loadConfig(configFile);
-  for (const warning of warnings) log.warn({ problem: formatProblem(warning) }, "config warning");
-  const { steps, desired } = await locked(config, () => apply(config));
-  for (const step of steps) log.debug({ step: describeStep(step) }, "step done");
-  log.info(
-    {
-      instance: config.instance,
-      reason,
-      tenants: config.tenants.length,
-      steps: steps.length,
-      durationMs: Math.round(performance.now() - started),
-    },
-    "reconciled",
-  );
-  return { config, desired };
+/** Puts configs in force. */
+class Reconciler {
+  constructor(
+    private readonly source: ConfigSource,
+    private readonly log: DaemonLog,
+    private readonly emit: Emit,
+  ) {}
+
+  /** @throws whatever is wrong */
+  start(): Promise<InForce> {
+    return this.reconcile("start", apply);
+  }
+
+  /**
+   * @param isDoubtful something of what is in force may have been changed by others
+   * @returns undefined when the config in force stays the one that it is
+   */
+  async follow(reason: string, inForce: InForce, isDoubtful: boolean): Promise<InForce | undefined> {
+    try {
+      return await this.reconcile(reason, async (config) => {
+        const quick = isDoubtful || reason === "SIGHUP" ? undefined : await this.tryQuickly(config, inForce);
+        return quick ?? apply(config);
+      });
+    } catch (thrown) {
+      const error = this.logFailure(thrown);
+      this.emit("refused", { reason, error });
+      return undefined;
+    }
+  }
+
+  /** What it leaves half done when it fails is found by the comparison with everything. */
+  private async tryQuickly(config: Config, inForce: InForce): Promise<Plan | undefined> {
+    try {
+      return await applyChange(config, inForce);
+    } catch (error) {
+      this.log.warn({ ...toXgwError(error).toJSON() }, "change failed half-way, comparing everything");
+      return undefined;
+    }
+  }
+
+  private async reconcile(reason: string, work: (config: Config) => Promise<Plan>): Promise<InForce> {
+    const started = performance.now();
+    const { config, warnings } = await this.source.load();
+    for (const warning of warnings) this.log.warn({ problem: formatProblem(warning) }, "config warning");
+    const { steps, desired, constants, context } = await locked(config, () => work(config));
+    for (const step of steps) this.log.debug({ step: describeStep(step) }, "step done");
+    const tookMs = Math.round(performance.now() - started);
+    const { instance, tenants } = config;
+    this.log.info({ instance, reason, tenants: tenants.length, steps: steps.length, durationMs: tookMs }, "reconciled");
+    this.emit("reconciled", { reason, steps, tookMs });
+    return { config, desired, constants, context };
+  }
+
+  private logFailure(thrown: unknown): XgwError {
+    const error = toXgwError(thrown);
+    if (error instanceof ConfigError) {
+      for (const problem of error.problems) this.log.error({ problem: formatProblem(problem) }, "config error");
+      this.log.error({}, "config refused; the last good one stays in force");
+    } else this.log.error({ ...error.toJSON() }, "reconciliation failed; the next change or SIGHUP tries again");
+    return error;
+  }
 }
 
 const locked = <T>(config: Config, work: () => Promise<T>) =>
@@ -93,8 +156,9 @@ class Repairs {
   private drifts = 0;
 
   constructor(
-    private readonly log: Logger,
+    private readonly log: DaemonLog,
     private readonly pending: Pending,
+    private readonly emit: Emit,
   ) {}
 
   async run(work: Work, { config }: InForce): Promise<void> {
@@ -108,8 +172,10 @@ class Repairs {
         );
       }
       if (work.checks.length > 0) this.report(work, await locked(config, () => repair(config)));
-    } catch (error) {
-      this.log.error({ noticed: work.checks, ...toXgwError(error).toJSON() }, "repair failed; it is tried again");
+    } catch (thrown) {
+      const error = toXgwError(thrown);
+      this.log.error({ noticed: work.checks, ...error.toJSON() }, "repair failed; it is tried again");
+      this.emit("repairFailed", { noticed: work.checks, error });
       setTimeout(() => this.pending.check("repair failed"), retryMs).unref();
     }
   }
@@ -121,6 +187,7 @@ class Repairs {
       return;
     }
     this.drifts++;
+    this.emit("repaired", { noticed: checks, steps, tookMs });
     this.log.warn(
       {
         noticed: checks,
@@ -132,21 +199,4 @@ class Repairs {
       "drift repaired",
     );
   }
-}
-
-function logFailure(thrown: unknown, log: Logger): undefined {
-  if (thrown instanceof ConfigError) {
-    for (const problem of thrown.problems) log.error({ problem: formatProblem(problem) }, "config error");
-    log.error("config refused; the last good one stays in force");
-    return;
-  }
-  const error = toXgwError(thrown);
-  log.error({ ...error.toJSON() }, "reconciliation failed; the next change or SIGHUP tries again");
-}
-
-/** Aborted by SIGTERM or SIGINT. */
-function stopSignal(): AbortSignal {
-  const controller = new AbortController();
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => controller.abort());
-  return controller.signal;
 }

@@ -5,6 +5,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 /** A change comes in several notifications; what follows within this time is of the same. */
 const quietMs = 100;
 
+/** The kernel's notifications of what the daemon itself did come within this time after it, through another program. */
+const echoMs = 500;
+/** The comparison that an own change leads to may wait for the changes that follow it, but not long. */
+const afterOwnMs = 1000;
+
 export interface Work {
   /** Read the config again, and why. */
   readonly reload: string | undefined;
@@ -24,6 +29,9 @@ export class Pending {
   private tenantsWhy = new Set<string>();
   private sinceMs: number | undefined;
   private wake: () => void = () => {};
+  private ownUntilMs = 0;
+  private postponed: NodeJS.Timeout | undefined;
+  private readonly echoes = new Set<string>();
 
   reload(why: string): void {
     this.reloadWhy = why;
@@ -31,8 +39,32 @@ export class Pending {
   }
 
   check(why: string): void {
+    if (performance.now() < this.ownUntilMs) {
+      this.postpone(why);
+      return;
+    }
     this.checks.add(why);
     this.arrived();
+  }
+
+  /** Does work that leads to checks: they are done a little later, so that a next change need not wait for them. */
+  async causedBy<T>(own: () => Promise<T>): Promise<T> {
+    this.ownUntilMs = Number.POSITIVE_INFINITY;
+    try {
+      return await own();
+    } finally {
+      this.ownUntilMs = performance.now() + echoMs;
+    }
+  }
+
+  private postpone(why: string): void {
+    this.echoes.add(why);
+    this.postponed ??= setTimeout(() => {
+      this.postponed = undefined;
+      for (const echo of this.echoes) this.checks.add(echo);
+      this.echoes.clear();
+      this.arrived();
+    }, afterOwnMs).unref();
   }
 
   redecide(tenants: readonly number[], why: string): void {

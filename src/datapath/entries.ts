@@ -1,6 +1,6 @@
 /** The entries of the maps that the daemon writes. */
 
-import { BpfMap } from "libbpf-ts";
+import { BpfMap, interfaceIndex, interfaceName } from "libbpf-ts";
 import type { IpLink } from "../kernel/ip.js";
 import { type Entry, entryId } from "../plan/state.js";
 import { type DeviceNames, decodeEntry, encodeEntry } from "./layout.js";
@@ -15,6 +15,30 @@ export function deviceNames(links: readonly IpLink[]): DeviceNames {
     indexOf: (name) => (name.startsWith("#") ? Number(name.slice(1)) : (byName.get(name) ?? 0)),
     nameOf: (ifindex) => byIndex.get(ifindex) ?? `#${ifindex}`,
   };
+}
+
+/** Asks the kernel for each: for a few devices out of many. */
+export const kernelNames: DeviceNames = {
+  indexOf: (name) => (name.startsWith("#") ? Number(name.slice(1)) : indexOrZero(name)),
+  nameOf: (ifindex) => interfaceName(ifindex) ?? `#${ifindex}`,
+};
+
+function indexOrZero(name: string): number {
+  try {
+    return interfaceIndex(name);
+  } catch {
+    return 0; // as of any device that is not there
+  }
+}
+
+/** Those of the entries that the maps do not have, or have otherwise. */
+export function missingEntries(pins: Pins, entries: Iterable<Entry>, names: DeviceNames): Entry[] {
+  const missing: Entry[] = [];
+  forEachMap(pins, [...entries], (map, entry) => {
+    const { key, value } = encodeEntry(entry, names);
+    if (!map.get(key)?.equals(value)) missing.push(entry);
+  });
+  return missing;
 }
 
 export function observeEntries(pins: Pins, names: DeviceNames): Map<string, Entry> {

@@ -39,7 +39,18 @@ export class PolicyTooLargeError extends RangeError {
  * the same rules apply everywhere, so only the innermost step has to find who comes first. Neighbours are joined again
  * on the way out. The work is about (rules) x (address boundaries), whatever the rules are.
  */
-export function compilePolicy(rules: readonly PolicyRule[]): PolicyCell[] {
+export function compilePolicy(rules: readonly PolicyRule[]): readonly PolicyCell[] {
+  const known = compiledBefore.get(rules);
+  if (known) return known;
+  const cells = compile(rules);
+  compiledBefore.set(rules, cells);
+  return cells;
+}
+
+/** Of rule lists that still exist: the check of a config compiles them, and so does what is made of it. */
+const compiledBefore = new WeakMap<readonly PolicyRule[], readonly PolicyCell[]>();
+
+function compile(rules: readonly PolicyRule[]): PolicyCell[] {
   const indexed = rules.map((rule, index) => ({ ...rule, index }));
   const compiled = new Map<string, readonly Pane[]>();
   const cells: PolicyCell[] = [];

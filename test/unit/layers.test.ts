@@ -12,7 +12,7 @@ const reserved = [
   { module: "libbpf-ts", only: ["src/datapath/"], within: "src/" },
   {
     module: "node:fs",
-    only: ["src/config/load.ts", "src/config/source.ts", "src/config/print-schema.ts"],
+    only: ["src/config/file-cache.ts", "src/config/load.ts", "src/config/source.ts", "src/config/print-schema.ts"],
     within: "src/config/",
   },
   { module: "node:", only: [], within: "src/model/" },
@@ -30,7 +30,7 @@ const layers = [
   ["kernel"],
   ["datapath"],
   ["observe"],
-  ["gateway"],
+  ["gateway", "change"],
   ["status"],
   ["daemon"],
   ["cli", "index"],

@@ -12,7 +12,7 @@ export const run = defineCommand({
     ["kill -HUP $(pidof xgw)", "read the config again now"],
   ],
   async handler(_args, context) {
-    const { runDaemon } = await import("../../daemon/daemon.js");
-    await runDaemon(context.configFile, await context.log());
+    const { runService } = await import("../../daemon/service.js");
+    await runService(context.configFile, await context.log());
   },
 });

@@ -4,21 +4,23 @@ import { readSysctl, writeSysctl } from "../../../src/kernel/sysctl.js";
 
 const files = vi.hoisted(() => new Map<string, string>());
 
-vi.mock("node:fs/promises", () => {
-  const missing = () => Object.assign(new Error("no such file"), { code: "ENOENT" });
-  return {
-    readFile: async (path: string) => {
-      const value = files.get(path);
-      if (value === undefined) throw missing();
-      if (value === "refused") throw Object.assign(new Error("refused"), { code: "EACCES" });
-      return `${value}\n`;
-    },
-    writeFile: async (path: string, value: string) => {
-      if (!files.has(path)) throw missing();
-      files.set(path, value);
-    },
-  };
-});
+const missing = vi.hoisted(() => () => Object.assign(new Error("no such file"), { code: "ENOENT" }));
+
+vi.mock("node:fs", () => ({
+  readFileSync: (path: string) => {
+    const value = files.get(path);
+    if (value === undefined) throw missing();
+    if (value === "refused") throw Object.assign(new Error("refused"), { code: "EACCES" });
+    return `${value}\n`;
+  },
+}));
+
+vi.mock("node:fs/promises", () => ({
+  writeFile: async (path: string, value: string) => {
+    if (!files.has(path)) throw missing();
+    files.set(path, value);
+  },
+}));
 
 describe("a setting's file", () => {
   for (const [name, path] of [

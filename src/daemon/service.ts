@@ -1,0 +1,38 @@
+/** The daemon as a process of its own, started by a service manager or by hand: signals and readiness. */
+
+import type { Logger } from "../log.js";
+import { configFile } from "./config-source.js";
+import { runDaemon } from "./daemon.js";
+import { serviceManager } from "./service-manager.js";
+
+/** Runs until SIGTERM or SIGINT; SIGHUP has the config read again. */
+export async function runService(file: string, log: Logger): Promise<void> {
+  const stop = new AbortController();
+  const onStop = () => stop.abort();
+  const signals = ["SIGTERM", "SIGINT"] as const;
+  for (const signal of signals) process.once(signal, onStop);
+  const manager = serviceManager(process.env, log);
+  const source = configFile(file);
+  try {
+    await runDaemon(
+      {
+        load: source.load,
+        watch(changed) {
+          const onHangup = () => changed("SIGHUP");
+          process.on("SIGHUP", onHangup);
+          const watcher = source.watch(changed);
+          return {
+            close() {
+              process.off("SIGHUP", onHangup);
+              watcher.close();
+            },
+          };
+        },
+      },
+      { log, stop: stop.signal, tell: manager.tell },
+    );
+  } finally {
+    manager.stop();
+    for (const signal of signals) process.off(signal, onStop);
+  }
+}

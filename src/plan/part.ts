@@ -1,0 +1,47 @@
+/** A change of a few tenants out of many: its steps without a look at the others. Pure. */
+
+import type { Config } from "../config/schema.js";
+import type { Desired } from "../model/desired.js";
+import { diff } from "./diff.js";
+import { type RenderContext, render } from "./render.js";
+import type { State } from "./state.js";
+import type { Step } from "./steps.js";
+
+/**
+ * GRE keys of the tenants that one config has otherwise than the other, or that it lacks; undefined when anything else
+ * differs, or a tenant is new: what a new one needs may be somebody else's, which only a look at everything tells.
+ */
+export function changedTenants(now: Config, was: Config): ReadonlySet<number> | undefined {
+  const head = ({ tenants: _, ...rest }: Config) => JSON.stringify(rest);
+  if (head(now) !== head(was)) return undefined;
+  const before = new Map(was.tenants.map((tenant) => [tenant.key, tenant]));
+  const changed = new Set<number>();
+  for (const tenant of now.tenants) {
+    const old = before.get(tenant.key);
+    if (!old) return undefined;
+    before.delete(tenant.key);
+    // Tenants of files that have not changed are the same objects.
+    if (old !== tenant && JSON.stringify(old) !== JSON.stringify(tenant)) changed.add(tenant.key);
+  }
+  for (const key of before.keys()) changed.add(key);
+  return changed;
+}
+
+export interface Part {
+  readonly steps: readonly Step[];
+  /** Of these tenants, and what all tenants share. */
+  readonly wanted: State;
+  readonly observed: State;
+}
+
+/** From what is in force to what is desired, for tenants with these keys only. */
+export function partialChange(
+  desired: Desired,
+  inForce: Desired,
+  keys: ReadonlySet<number>,
+  context: RenderContext,
+): Part {
+  const only = (all: Desired) => render({ ...all, tenants: all.tenants.filter(({ key }) => keys.has(key)) }, context);
+  const [wanted, observed] = [only(desired), only(inForce)];
+  return { wanted, observed, steps: diff(wanted, observed) };
+}

@@ -1,0 +1,70 @@
+// A change of one tenant takes the steps that a comparison of everything takes, and looks at that tenant only.
+import { describe, expect, it } from "vitest";
+import { checkConfigValue } from "../../../src/config/load.js";
+import type { Config } from "../../../src/config/schema.js";
+import { buildDesired } from "../../../src/model/build.js";
+import { diff } from "../../../src/plan/diff.js";
+import { changedTenants, partialChange } from "../../../src/plan/part.js";
+import { render } from "../../../src/plan/render.js";
+import { context } from "./fixture.js";
+
+const tenant = (key: number, more: object = {}) => ({
+  name: `t${key}`,
+  key,
+  addresses: ["10.0.0.1/24"],
+  routes: [{ to: "10.0.0.7/32", via: "172.16.0.9" }],
+  publicIps: [{ address: `2.2.2.${key}`, to: "10.0.0.7" }],
+  policy: { inbound: [{ allow: "tcp", ports: [22] }] },
+  ...more,
+});
+
+function configOf(tenants: readonly object[], head: object = {}): Config {
+  const underlay = { device: "eth0", address: "172.16.0.1" };
+  return checkConfigValue({ apiVersion: "xgw/v1", instance: "gw1", underlay, tenants, ...head }).config;
+}
+
+const before = configOf([tenant(1), tenant(2), tenant(3)]);
+
+describe("a change of one tenant out of three", () => {
+  it.each([
+    [
+      "a port of its policy",
+      [tenant(1), tenant(2, { policy: { inbound: [{ allow: "tcp", ports: [80] }] } }), tenant(3)],
+    ],
+    [
+      "a route more",
+      [tenant(1), tenant(2, { routes: [...tenant(2).routes, { to: "10.0.0.8/32", via: "172.16.0.8" }] }), tenant(3)],
+    ],
+    ["its public address", [tenant(1), tenant(2, { publicIps: [] }), tenant(3)]],
+    ["its kind of tunnel", [tenant(1), tenant(2, { tunnel: "gre" }), tenant(3)]],
+    ["its end", [tenant(1), tenant(3)]],
+  ])("%s: the steps are those of the whole comparison", (_what, tenants) => {
+    const now = configOf(tenants);
+    const was = buildDesired(before);
+    const is = buildDesired(now, new Map(was.tenants.map(({ key, id }) => [key, id])));
+    const keys = changedTenants(now, before);
+    const { steps } = partialChange(is, was, keys ?? new Set(), context);
+    expect([...(keys ?? [])]).toEqual([2]);
+    expect(steps.length).toBeGreaterThan(0);
+    expect(steps).toEqual(diff(render(is, context), render(was, context)));
+  });
+});
+
+describe("what only a look at everything can tell", () => {
+  it("is a new tenant", () => {
+    expect(changedTenants(configOf([tenant(1), tenant(2), tenant(3), tenant(4)]), before)).toBeUndefined();
+  });
+
+  it("is a tenant with another key", () => {
+    expect(changedTenants(configOf([tenant(1), tenant(2), tenant(5)]), before)).toBeUndefined();
+  });
+
+  it("is a change of the underlay", () => {
+    const underlay = { device: "eth0", address: "172.16.0.2" };
+    expect(changedTenants(configOf([tenant(1), tenant(2), tenant(3)], { underlay }), before)).toBeUndefined();
+  });
+});
+
+it("the same config changes no tenant", () => {
+  expect(changedTenants(configOf([tenant(1), tenant(2), tenant(3)]), before)?.size).toBe(0);
+});
