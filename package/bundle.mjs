@@ -1,19 +1,21 @@
-// Makes dist/xgw, which is all of xgw that has to be where it runs: the command line with everything that it imports, in
-// one file a part so that a command loads only what it needs (starting Node.js with 100 small modules takes longer than
-// the command itself), the native addon, the BPF programs, and a package.json for the version. The folder can be moved.
-import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+// Makes dist/xgw, which is all of xgw that has to be where it runs: the command line and the library with everything that
+// they import, in one file a part so that a command loads only what it needs (starting Node.js with 100 small modules takes
+// longer than the command itself), the native addon, the BPF programs, and a package.json for the version. The folder can
+// be moved.
+import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { rolldown } from "rolldown";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const target = join(root, "dist", "xgw");
-const programs = ["xdp.bpf.o", "tc.bpf.o"];
+// The others are of tests and benchmarks.
+const programs = readdirSync(join(root, "dist", "bpf")).filter((file) => /^(?!test-|bench-).*\.bpf\.o$/.test(file));
 const { name, version, license } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 
 const build = await rolldown({
   cwd: root,
-  input: { main: "src/cli/main.ts" },
+  input: { main: "src/cli/main.ts", index: "src/index.ts" },
   platform: "node",
   tsconfig: false,
   resolve: { alias: { "string-width": join(root, "package", "text-width.mjs") } },
@@ -37,6 +39,7 @@ await build.close();
 chmodSync(join(target, "lib", "main.js"), 0o755);
 
 for (const file of programs) copy(join("dist", "bpf", file), join("bpf", file));
+copy("bpf/LICENSE", "bpf/LICENSE");
 copy("native/build/Release/libbpf_ts.node", `prebuilds/linux-${process.arch}/libbpf_ts.node`);
 writeFileSync(
   join(target, "package.json"),
