@@ -24,7 +24,7 @@ const builds = [
   {
     name: "ts",
     title: "compiling TypeScript",
-    inputs: ["src", "test", "vm", "bench", "native", "package-lock.json", "tsconfig.json"],
+    inputs: ["src", "test", "vm", "bench", "package", "native", "package-lock.json", "tsconfig.json"],
     result: "dist/vm/test.js",
     command: ["npx", "tsc", "-p", "tsconfig.json"],
   },
