@@ -1,0 +1,93 @@
+// In a gateway's namespace: measures one thing in a process of its own, and prints it as a line of JSON.
+import { renameSync, writeFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { loadConfig } from "../../src/config/load.js";
+import { apply, teardown } from "../../src/gateway.js";
+import { type DaemonLog, Gateway } from "../../src/index.js";
+import { readyConfig, tenantText } from "./config.js";
+import type { Measured } from "./shape.js";
+
+async function timed<T>(work: () => Promise<T>): Promise<[result: T, ms: number]> {
+  const started = performance.now();
+  const result = await work();
+  return [result, performance.now() - started];
+}
+
+/** A whole config, put in force by one command after the other. */
+async function measureApply(folder: string, noops: number): Promise<Measured> {
+  const { file } = readyConfig(folder);
+  const [{ config }, loadMs] = await timed(() => loadConfig(file));
+  const [{ steps }, firstApplyMs] = await timed(() => apply(config));
+  const noopApplyMs: number[] = [];
+  for (let round = 0; round < noops; round++) {
+    const [again, ms] = await timed(() => apply(config));
+    if (again.steps.length > 0) throw new Error(`a second apply takes ${again.steps.length} steps`);
+    noopApplyMs.push(ms);
+  }
+  return { loadMs, firstApplyMs, firstApplySteps: steps.length, noopApplyMs };
+}
+
+/** The daemon, in this process: started where all is right, given edits, and left alone. */
+async function measureDaemon(folder: string, tenants: number, changes: number, idleMs: number): Promise<Measured> {
+  const { file, tenantFile } = readyConfig(folder);
+  const gateway = new Gateway(file);
+  const stop = new AbortController();
+  const heard = new Set<() => void>();
+  const debug: DaemonLog["debug"] = (_fields, message) => {
+    if (message === "in step") for (const tell of heard) tell();
+  };
+  const log: DaemonLog = {
+    debug,
+    info: () => {},
+    warn: () => {},
+    error: (fields) => console.error(JSON.stringify(fields)),
+  };
+  /** The daemon has compared everything once more. */
+  const inStep = () =>
+    new Promise<void>((resolve) => {
+      const tell = () => {
+        heard.delete(tell);
+        resolve();
+      };
+      heard.add(tell);
+    });
+  const nextConfig = () =>
+    new Promise<{ readonly tookMs: number; readonly steps: readonly unknown[] }>((resolve) =>
+      gateway.once("reconciled", resolve),
+    );
+  const began = performance.now();
+  const first = nextConfig();
+  const running = gateway.run({ signal: stop.signal, log });
+  const { steps } = await Promise.race([first, running.then(() => Promise.reject(new Error("the daemon ended")))]);
+  const restartMs = performance.now() - began;
+  if (steps.length > 0) throw new Error(`the daemon's start takes ${steps.length} steps`);
+  await sleep(1000);
+  const changeMs: number[] = [];
+  for (let round = 0; round < changes; round++) {
+    const tenant = Math.floor((tenants * round) / changes);
+    const inForce = nextConfig();
+    const compared = inStep();
+    writeFileSync(`${file}~`, tenantText(tenant, 8000 + round));
+    renameSync(`${file}~`, tenantFile(tenant));
+    const { tookMs, steps: done } = await inForce;
+    if (done.length === 0) throw new Error("an edit took no step");
+    changeMs.push(tookMs);
+    await compared;
+  }
+  global.gc?.();
+  const before = process.cpuUsage();
+  await sleep(idleMs);
+  const { user, system } = process.cpuUsage(before);
+  const memoryMiB = process.memoryUsage().rss / 2 ** 20;
+  stop.abort();
+  await running;
+  return { restartMs, changeMs, memoryMiB, idlePercent: (100 * (user + system)) / 1000 / idleMs };
+}
+
+const [mode, folder = "", ...numbers] = process.argv.slice(2);
+const [tenants = 0, count = 0, idleMs = 0] = numbers.map(Number);
+let measured: Measured = {};
+if (mode === "apply") measured = await measureApply(folder, count);
+else if (mode === "daemon") measured = await measureDaemon(folder, tenants, count, idleMs);
+else await teardown((await loadConfig(readyConfig(folder).file)).config.instance);
+process.stdout.write(`${JSON.stringify(measured)}\n`);

@@ -1,0 +1,121 @@
+/** The control plane in the VM: what a config costs to put in force, and a change of one tenant beside many others. */
+import { spawnSync } from "node:child_process";
+import { cpus } from "node:os";
+import { fileURLToPath } from "node:url";
+import { runInVm } from "../../vm/run.js";
+import { pinnedCpu } from "../pinned.js";
+import type { Figure, Section, SectionContext } from "../section.js";
+import { type Spread, spreadOf } from "../stats.js";
+import { perTenant } from "./config.js";
+import { type ControlResults, controlMark } from "./shape.js";
+
+const guest = fileURLToPath(new URL("./guest.js", import.meta.url));
+const timeoutMs = { quick: 600_000, full: 1_500_000 };
+/** Of the gate: a change of one tenant among many ÷ among few. */
+const many = 4000;
+const few = 100;
+
+/** The VM may use all CPUs, while this process is held to one. */
+async function onAllCpus<T>(work: () => Promise<T>): Promise<T> {
+  const pin = (list: string) => spawnSync("taskset", ["-apc", list, String(process.pid)], { stdio: "ignore" });
+  const cpu = pinnedCpu();
+  if (cpu !== undefined) pin(`0-${cpus().length - 1}`);
+  try {
+    return await work();
+  } finally {
+    if (cpu !== undefined) pin(cpu);
+  }
+}
+
+async function measureInVm({ effort, say }: SectionContext): Promise<ControlResults[]> {
+  let output = "";
+  const { ended, exitCode, consoleTail } = await onAllCpus(() =>
+    runInVm({
+      command: [process.execPath, guest, effort],
+      timeoutMs: timeoutMs[effort],
+      memoryMiB: 6144,
+      log: say,
+      onStdout: (data) => {
+        output += data.toString();
+      },
+      onStderr: (data) => {
+        for (const line of data.toString().split("\n")) if (line.trim() !== "") say(line);
+      },
+    }),
+  );
+  const lines = output.split("\n").filter((line) => line.startsWith(controlMark));
+  if (exitCode !== 0) throw new Error(`the guest ended with ${exitCode} (${ended}): ${consoleTail.slice(-500)}`);
+  return lines.map((line) => JSON.parse(line.slice(controlMark.length)) as ControlResults);
+}
+
+const at = (tenants: number) => `${tenants.toLocaleString("en")} tenant${tenants > 1 ? "s" : ""}`;
+
+function figuresOf(result: ControlResults): Figure[] {
+  const where = at(result.tenants);
+  const figure = (name: string, value: number, unit: string, spread?: Spread): Figure => ({
+    name,
+    at: where,
+    value,
+    unit,
+    better: "less",
+    ...(spread ? { spread } : {}),
+  });
+  const rounds = (name: string, values: readonly number[]) =>
+    figure(name, Math.min(...values), "ms, emulated", spreadOf(values));
+  return [
+    figure("reading the config", result.loadMs, "ms, emulated"),
+    figure("first apply", result.firstApplyMs, "ms, emulated"),
+    rounds("apply with nothing to do", result.noopApplyMs),
+    rounds("a change of one tenant", result.changeMs),
+    figure("start of the daemon where all is right", result.restartMs, "ms, emulated"),
+    figure("memory of the daemon", result.memoryMiB, "MiB"),
+    figure("idle daemon, of one CPU", result.idlePercent, "%, emulated"),
+  ];
+}
+
+export const control: Section = {
+  id: "control",
+  title: "The control plane",
+  async run(context) {
+    const results = await measureInVm(context);
+    const change = (tenants: number) => results.find((result) => result.tenants === tenants)?.changeMs ?? [];
+    const ratio = Math.min(...change(many)) / Math.min(...change(few));
+    const ratios = change(many).map((ms, round) => ms / (change(few)[round] ?? Number.NaN));
+    const grows: Figure = {
+      name: `a change of one tenant: ÷ that among ${few} tenants`,
+      at: at(many),
+      value: ratio,
+      unit: "×",
+      better: "less",
+      spread: spreadOf(ratios),
+    };
+    const sizes = results.map(({ tenants }) => at(tenants));
+    return {
+      text: [
+        `Gateways with ${sizes.join(", ")} in the VM; each tenant has ${perTenant.routes} routes, ${perTenant.publicIps} public addresses, ${perTenant.policies} policy rules, and a file of its own. All times are of an emulated machine: compare them with each other only.`,
+        "A change is an edit of one rule in one tenant's file under the running daemon: from the daemon's turning to it until the kernel has it. The full comparison, which the daemon makes afterwards and once a minute, takes about as long as an apply with nothing to do.",
+      ],
+      figures: [...results.flatMap(figuresOf), ...(Number.isFinite(ratio) ? [grows] : [])],
+      gates: [
+        {
+          name: `a change of one tenant: ${many.toLocaleString("en")} tenants ÷ ${few}`,
+          wanted: 1.5,
+          unit: "×",
+          measured: Number.isFinite(ratio) ? ratio : undefined,
+        },
+      ],
+      plots: {
+        control: {
+          title: "Control plane, seconds of an emulated machine",
+          unit: "s",
+          categories: sizes,
+          series: [
+            { name: "first apply", values: results.map(({ firstApplyMs }) => firstApplyMs / 1000) },
+            { name: "nothing to do", values: results.map(({ noopApplyMs }) => Math.min(...noopApplyMs) / 1000) },
+            { name: "one tenant changed", values: results.map(({ changeMs }) => Math.min(...changeMs) / 1000) },
+          ],
+        },
+      },
+    };
+  },
+};

@@ -1,0 +1,36 @@
+/** What the guest measures of the control plane and hands to the host. Times in milliseconds of an emulated machine. */
+
+export interface ControlResults {
+  readonly tenants: number;
+  /** Reading and checking all files. */
+  readonly loadMs: number;
+  readonly firstApplyMs: number;
+  readonly firstApplySteps: number;
+  readonly noopApplyMs: readonly number[];
+  /** From the start of the daemon to the first comparison that found all right. */
+  readonly restartMs: number;
+  /** From the edit of a file to the config in force: the daemon's own time, without its wait for the editor to be done. */
+  readonly changeMs: readonly number[];
+  /** The comparison with the kernel that follows a change. */
+  readonly memoryMiB: number;
+  /** Of one CPU, with nothing to do; the comparison of every minute included. */
+  readonly idlePercent: number;
+}
+
+export interface ControlEffort {
+  readonly tenants: readonly number[];
+  readonly changes: number;
+  readonly noops: number;
+  readonly idleMs: number;
+}
+
+export const controlEfforts: Record<"quick" | "full", ControlEffort> = {
+  quick: { tenants: [1, 100], changes: 3, noops: 1, idleMs: 5_000 },
+  full: { tenants: [1, 100, 1000, 4000], changes: 7, noops: 2, idleMs: 10_000 },
+};
+
+/** Begins a line with results in the guest's output. */
+export const controlMark = "xgw-control-results ";
+
+/** What a child tells the guest. */
+export type Measured = Partial<ControlResults>;
