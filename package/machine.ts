@@ -19,7 +19,7 @@ interface Stage {
   run(): Promise<string>;
 }
 
-const topology = await buildTopology("pkg", "gretap");
+const topology = await buildTopology("pkg", { tunnels: ["gretap", "gretap"] });
 const client = await Host.start(topology.hosts.client);
 const machine = await Machine.boot(topology.hosts.gateway);
 const packageFile = join(
