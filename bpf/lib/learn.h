@@ -125,6 +125,12 @@ static __always_inline int parse_tunnelled(struct __sk_buff *skb, struct departu
 
 	if (underlay_tag_bytes && skb->ifindex != underlay_ifindex)
 		return -1;
+	/*
+	 * A tunnel's device forgets by which device a packet came in (iptunnel_xmit), so one that still knows it is GRE
+	 * that a tenant made itself and sends by the uplink: no header of ours, whatever is in it.
+	 */
+	if (uplink_ifindex && skb->ingress_ifindex)
+		return -1;
 	if (load_header(skb, &d->encap, underlay_tag_bytes, underlay_tags, sizeof(*outer) - ETH_HLEN))
 		return -1;
 	if (outer->eth.h_proto != bpf_htons(ETH_P_IP) || outer->ip.protocol != IPPROTO_GRE || outer->ip.version != 4 ||

@@ -123,6 +123,17 @@ for (const { name, tags } of settings)
           }
         });
 
+    it("what leaves by the uplink is counted as its tenant's, in bytes of IP", () => {
+      const connection = connectionOf({ plain: true, tags, tenant: user2, protocol: "udp" });
+      world.publish(connection);
+      track(namespace, connection);
+      const frame = connection.reply.leaves({ payload: "ten bytes!" });
+      for (const heldTag of tags.uplink.length > 0 ? [true, false] : [false])
+        datapath.transmit(frame, netns, testRunIfindex, { heldTag, mark: 0x4000_0007 });
+      const times = tags.uplink.length > 0 ? 2 : 1;
+      expect(datapath.forwarded(user2.id)[7]).toEqual({ stack: { packets: times, bytes: 38 * times } });
+    });
+
     it("equal packets for two tenants' public addresses go to each its own", () => {
       for (const tenant of [user1, user2]) {
         const { original } = establish({ tenant });
@@ -273,6 +284,10 @@ for (const { name, tags } of settings)
             track(namespace, connection);
             datapath.transmit(connection.reply.leaves(), netns, testRunIfindex);
           },
+        ],
+        [
+          "GRE that a tenant made itself, whatever is in it",
+          () => datapath.transmit(departs().original.leaves(), netns, testRunIfindex, { cameInBy: uplinkDevice }),
         ],
         ["a plain packet by another NIC", () => datapath.transmit(departs().reply.leaves(), netns, namespace.veth[1])],
         [

@@ -171,12 +171,12 @@ export class Datapath implements Disposable {
   transmit(frame: Buffer, netns: string, ifindex: number, how: Partial<Sent & Departure> = {}): void {
     this.#learned = true;
     this.#rulesLearned = true;
-    const { fromUplink = false, heldTag = false, mark = 0, gsoSize = 0 } = how;
+    const { fromUplink = false, heldTag = false, mark = 0, gsoSize = 0, cameInBy = 0 } = how;
     const programs = [this.learner, this.#departures.program("from_uplink_departs")] as const;
     const held = [this.#departures.program("held_departs"), this.#departures.program("held_from_uplink")] as const;
     const program = (heldTag ? held : programs)[fromUplink ? 1 : 0];
     inNetNamespace(netns, () => {
-      const { retval } = program.testRun({ data: frame, context: skbContext(ifindex, { mark, gsoSize }) });
+      const { retval } = program.testRun({ data: frame, context: skbContext(ifindex, { mark, gsoSize, cameInBy }) });
       if (retval !== tcxNext) throw new Error(`the learner returned ${retval}`);
     });
   }
@@ -336,12 +336,15 @@ export interface Sent {
   readonly mark: number;
   /** Payload of each packet that it will be cut into; 0 when it will not be. */
   readonly gsoSize: number;
+  /** Index of the device that it came in by; 0, as tunnels leave it, when it is not known. */
+  readonly cameInBy?: number;
 }
 
 /** struct __sk_buff, 48 words; those that say anything are named. */
-function skbContext(ifindex: number, { mark, gsoSize }: Sent = { mark: 0, gsoSize: 0 }): Buffer {
+function skbContext(ifindex: number, { mark, gsoSize, cameInBy = 0 }: Sent = { mark: 0, gsoSize: 0 }): Buffer {
   const words = new Map([
     [2, mark],
+    [9, cameInBy],
     [10, ifindex],
     [44, gsoSize],
   ]);
