@@ -95,3 +95,19 @@ describe("nft monitor", () => {
   ];
   for (const [line, notice] of lines) it(line, () => expect(interest().ofNft(line)).toEqual(notice));
 });
+
+describe("with an uplink", () => {
+  const uplink = { device: "eth1.100", gateway: "203.0.113.1" };
+  const known = new Map([["eth1.100 203.0.113.1", "02:00:00:00:00:01"]]);
+  const watching = () => new Interest({ ...desired, uplink }, 201, new Map(known));
+
+  it("its device is looked at", () => {
+    const line = "[LINK]4: eth1.100@eth1: <BROADCAST,MULTICAST> mtu 1500 qdisc noqueue state DOWN";
+    expect(watching().ofIp(line)).toEqual({ check: "device eth1.100" });
+  });
+
+  it("a gateway with another MAC address makes everybody's flows anew", () => {
+    const line = "[NEIGH]203.0.113.1 dev eth1.100 lladdr 02:00:00:00:00:02 REACHABLE";
+    expect(watching().ofIp(line)).toEqual(redecide([1, 2, 3], "neighbour 203.0.113.1 on eth1.100"));
+  });
+});
