@@ -78,6 +78,15 @@ struct {
 	__type(value, struct xgw_encap);
 } encaps SEC(".maps");
 
+/* 1 where a template is; the learner takes a place, the daemon gives it back. Apart from the template itself, so that
+ * giving it back is one write, which touches nothing of what the next one writes there. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XGW_ENCAPS);
+	__type(key, __u32);
+	__type(value, __u32);
+} encaps_taken SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, XGW_MAX_TENANTS);

@@ -155,9 +155,16 @@ _Static_assert(sizeof(struct xgw_flow_bucket) == 2048, "xgw_flow_bucket");
 
 /* encaps: what the kernel put in front of the inner IP packet, shared by all flows that leave in the same
  * way. With all VLAN tags: Ethernet 14, tags 8, IP 20, GRE 8, inner Ethernet 14. */
+enum xgw_encap_state {
+	XGW_ENCAP_FREE,
+	XGW_ENCAP_WRITING,
+	XGW_ENCAP_READY,   /* the one state in which a template is read or found */
+	XGW_ENCAP_RETIRED, /* by the daemon: of no flow, as it seems */
+};
+
 #define XGW_ENCAP_MAX 64
 struct xgw_encap {
-	__u32 state;   /* 0 free, 1 being written, 2 in use; never goes back */
+	__u32 state;   /* enum xgw_encap_state */
 	__u32 ifindex; /* leaves by */
 	__u32 realm;   /* where the other direction arrives */
 	__u8 wrap;

@@ -11,6 +11,7 @@ import { closeGenerations, openGenerations, unsettledTenants } from "./datapath/
 import type { DeviceNames } from "./datapath/layout.js";
 import { type Constants, fingerprintOf, loadDatapath } from "./datapath/load.js";
 import { checkBpffs, Pins } from "./datapath/pins.js";
+import { reclaimTemplates } from "./datapath/templates.js";
 import { toXgwError, XgwError } from "./errors.js";
 import { deleteConnections } from "./kernel/conntrack.js";
 import { checkHost, checkReversePathFilter, loadModules } from "./kernel/preflight.js";
@@ -139,7 +140,9 @@ async function converge(config: Config, isRepair: boolean): Promise<Plan> {
 
 /** The kernel decides the flows of these tenants anew, because their packets may have to go another way. */
 export async function redecide(instance: string, tenants: readonly number[]): Promise<void> {
-  await closeGenerations(new Pins(instance), tenants);
+  const pins = new Pins(instance);
+  await closeGenerations(pins, tenants);
+  await reclaimTemplates(pins);
 }
 
 /**
@@ -195,6 +198,7 @@ export async function execute({ desired, steps, constants, wanted }: Plan, isRep
   );
   await removeRoutes(steps);
   await closeGenerations(pins, touched);
+  await reclaimTemplates(pins);
   forgetCounts(pins, leavingTenants(steps, wanted.entries.values()));
   for (const { name } of stepsOf(steps, "detach")) detach(pins, name);
   for (const { fingerprint } of stepsOf(steps, "datapath.unload")) pins.removeDatapath(fingerprint);

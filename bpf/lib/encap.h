@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Header templates: what the kernel put in front of an inner packet, kept once for all flows that leave in
- * the same way. A slot is found by the hash of its contents, is written once and never changes, so a reader
- * needs no lock.
+ * the same way. A slot is found by the hash of its contents, is written once and does not change as long as a
+ * flow leads to it, so a reader needs no lock. The daemon gives slots back that no flow leads to any more
+ * (src/datapath/templates.ts); then a template can come to be in two slots, which does no harm.
  */
 #ifndef XGW_ENCAP_H
 #define XGW_ENCAP_H
@@ -11,14 +12,13 @@
 #include "checksum.h"
 #include "parse.h"
 
-enum { ENCAP_FREE, ENCAP_WRITING, ENCAP_READY };
 #define ENCAP_PROBES 16
 
 static __always_inline struct xgw_encap *encap_get(__u32 id)
 {
 	struct xgw_encap *encap = bpf_map_lookup_elem(&encaps, &id);
 
-	return encap && *(volatile __u32 *)&encap->state == ENCAP_READY ? encap : NULL;
+	return encap && *(volatile __u32 *)&encap->state == XGW_ENCAP_READY ? encap : NULL;
 }
 
 /* FNV-1a over 32-bit words: the learner hashes a template a packet, which need not be quick. */
@@ -52,10 +52,12 @@ static __noinline __attribute__((unused)) int encap_intern(const struct xgw_enca
 	for (__u32 i = 0; i < ENCAP_PROBES; i++) {
 		__u32 id = (hash + i) & (XGW_ENCAPS - 1);
 		struct xgw_encap *slot = bpf_map_lookup_elem(&encaps, &id);
+		__u32 *taken = bpf_map_lookup_elem(&encaps_taken, &id);
 
-		if (!slot)
+		if (!slot || !taken)
 			return -1;
-		if (__sync_val_compare_and_swap(&slot->state, ENCAP_FREE, ENCAP_WRITING) == ENCAP_FREE) {
+		if (!*(volatile __u32 *)taken && !__sync_val_compare_and_swap(taken, 0, 1)) {
+			__sync_lock_test_and_set(&slot->state, XGW_ENCAP_WRITING);
 			slot->ifindex = wanted->ifindex;
 			slot->realm = wanted->realm;
 			slot->wrap = wanted->wrap;
@@ -63,10 +65,10 @@ static __noinline __attribute__((unused)) int encap_intern(const struct xgw_enca
 			slot->mtu = wanted->mtu;
 			slot->ip_sum = wanted->ip_sum;
 			__builtin_memcpy(slot->header, wanted->header, XGW_ENCAP_MAX);
-			__sync_lock_test_and_set(&slot->state, ENCAP_READY); /* a full barrier: contents first */
+			__sync_lock_test_and_set(&slot->state, XGW_ENCAP_READY); /* a full barrier: contents first */
 			return id;
 		}
-		if (*(volatile __u32 *)&slot->state == ENCAP_READY && encap_equal(slot, wanted))
+		if (*(volatile __u32 *)&slot->state == XGW_ENCAP_READY && encap_equal(slot, wanted))
 			return id;
 	}
 	return -1;

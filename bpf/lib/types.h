@@ -13,6 +13,7 @@ const volatile struct {
 	enum xgw_wrap wrap;
 	enum xgw_event_kind event_kind;
 	enum xgw_tier tier;
+	enum xgw_encap_state encap_state;
 	enum xgw_mark mark;
 } xgw_types;
 

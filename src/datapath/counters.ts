@@ -2,7 +2,7 @@
 
 import { BpfMap } from "libbpf-ts";
 import type { Count } from "./accounting.js";
-import { flowOffsets, flowsIn } from "./flow-table.js";
+import { bucketsAtOnce, flowOffsets, flowsIn } from "./flow-table.js";
 import { readU16, readU64, u32 } from "./layout.js";
 import type { Pins } from "./pins.js";
 import { reasonSlots, reasons } from "./reasons.js";
@@ -27,9 +27,6 @@ export function readReasons(pins: Pins, tenants: readonly number[]): Map<number,
   }
   return result;
 }
-
-/** Half a megabyte. */
-const bucketsAtOnce = 256;
 
 /** Tenant id -> flows in the flow map, stale ones of an older generation included. */
 export function countFlows(pins: Pins): Map<number, number> {

@@ -6,7 +6,9 @@ export const flowWays = 32;
 export const flowBytes = 64;
 export const bucketBytes = flowWays * flowBytes;
 /** Offsets in struct xgw_flow. */
-export const flowOffsets = { protocol: 16, reach: 19, sequence: 20, tenant: 22 } as const;
+export const flowOffsets = { protocol: 16, reach: 19, sequence: 20, tenant: 22, generation: 24, encap: 46 } as const;
+/** Buckets that are read by one system call: half a megabyte. */
+export const bucketsAtOnce = 256;
 
 /** Entries of the map for so many flows: half of the places stay free, so that no bucket overflows. A power of two. */
 export function flowBuckets(flows: number): number {

@@ -4,6 +4,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { ruleRests, tiers } from "../../src/datapath/accounting.js";
 import { encodeEntry } from "../../src/datapath/layout.js";
 import { reasonSlots, reasons } from "../../src/datapath/reasons.js";
+import { templateStates } from "../../src/datapath/templates.js";
 import { maxTenants } from "../../src/model/desired.js";
 import { outboundMark, packetMarks, rulesScript } from "../../src/plan/rules.js";
 import type { Entry } from "../../src/plan/state.js";
@@ -54,6 +55,12 @@ describe("reasons", () => {
 describe("wraps", () => {
   it("have the order of the tunnel kinds", () => {
     expect(namesOf("xgw_wrap", "XGW_WRAP_")).toEqual(["gretap", "gre", "plain"]);
+  });
+});
+
+describe("states of templates", () => {
+  it("are those of enum xgw_encap_state", () => {
+    expect(Object.keys(templateStates)).toEqual(namesOf("xgw_encap_state", "XGW_ENCAP_"));
   });
 });
 

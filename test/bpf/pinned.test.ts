@@ -58,6 +58,7 @@ describe("loading", () => {
     const maps = [
       "conntrack",
       "encaps",
+      "encaps_taken",
       "endpoints",
       "events",
       "flow_locks",

@@ -9,6 +9,7 @@ type Modules = {
   readonly generations: typeof import("../../../src/datapath/generations.js");
   readonly accounting: typeof import("../../../src/datapath/accounting.js");
   readonly counters: typeof import("../../../src/datapath/counters.js");
+  readonly templates: typeof import("../../../src/datapath/templates.js");
   readonly attachments: typeof import("../../../src/datapath/attachments.js");
 };
 
@@ -19,5 +20,6 @@ export const datapathModules: Modules = {
   generations: await built("datapath/generations"),
   accounting: await built("datapath/accounting"),
   counters: await built("datapath/counters"),
+  templates: await built("datapath/templates"),
   attachments: await built("datapath/attachments"),
 };

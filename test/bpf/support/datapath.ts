@@ -92,6 +92,7 @@ export class Datapath implements Disposable {
   readonly tunnels: TypedMap<number, number>;
   readonly flows: FlowTable;
   readonly encaps: TypedMap<number, Encap>;
+  readonly encapsTaken: TypedMap<number, number>;
   readonly generations: TypedMap<number, number>;
   readonly connections: TypedMap<ConnectionKey, Connection>;
   readonly nics: TypedMap<number, number>;
@@ -113,6 +114,7 @@ export class Datapath implements Disposable {
     this.peers = this.#xdp.typedMap("peers");
     this.flows = new FlowTable(this.#xdp.map("flows"), this.#xdp.btf as Btf);
     this.encaps = this.#xdp.typedMap("encaps");
+    this.encapsTaken = this.#xdp.typedMap("encaps_taken");
     this.generations = this.#xdp.typedMap("generations");
     this.connections = this.#xdp.typedMap("conntrack");
     this.nics = this.#xdp.typedMap("nics");
@@ -264,7 +266,10 @@ export class Datapath implements Disposable {
   }
 
   freeEncaps(ids: readonly number[]): void {
-    for (const id of ids) this.encaps.map.set(u32(id), Buffer.alloc(this.encaps.map.valueSize));
+    for (const id of ids) {
+      this.encaps.map.set(u32(id), Buffer.alloc(this.encaps.map.valueSize));
+      this.encapsTaken.set(id, 0);
+    }
   }
 
   /** Empties what tests write, and templates that were learned; those of a `World` are its own to free. */

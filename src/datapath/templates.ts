@@ -1,0 +1,97 @@
+/** Header templates that no flow leads to any more give their places back, lest the table fills up over the years. */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { BpfMap } from "libbpf-ts";
+import { bucketsAtOnce, flowOffsets, flowsIn } from "./flow-table.js";
+import { readU16, readU32, u32 } from "./layout.js";
+import type { Pins } from "./pins.js";
+
+/** Enum xgw_encap_state. */
+export const templateStates = { free: 0, writing: 1, ready: 2, retired: 3 } as const;
+
+/** Longer than a program runs: what it had found before is used by then. */
+const settleMs = 20;
+/** Share of the table that is in use before anything is done; the next ones would find no place near their hash. */
+const fullEnough = 0.5;
+
+/**
+ * Templates that no flow of a tenant's present generation leads to are retired: no flow finds them, and a packet of a flow
+ * that has just been learned with one goes to the kernel. After a moment the flows are looked at again, and only what has
+ * still none is free for others. The caller holds the lock: two of these at once would write to places that the other has
+ * given back.
+ *
+ * @param share of the table that has to be in use
+ * @returns how many places were given back
+ */
+export async function reclaimTemplates(pins: Pins, share = fullEnough): Promise<number> {
+  if (!pins.hasMap("encaps_taken")) return 0;
+  using encaps = BpfMap.openPinned(pins.map("encaps"));
+  using taken = BpfMap.openPinned(pins.map("encaps_taken"));
+  const present = templatesIn(encaps, takenIn(taken));
+  if (present.size < share * encaps.maxEntries) return 0;
+  const inUse = templatesInUse(pins);
+  const retired = new Map<number, Buffer>();
+  for (const [id, template] of present) {
+    const isRetired = readU32(template, 0) === templateStates.retired;
+    if (!inUse.has(id)) retired.set(id, setState(encaps, id, template, templateStates.retired));
+    else if (isRetired) setState(encaps, id, template, templateStates.ready); // a run was cut short
+  }
+  if (retired.size === 0) return 0;
+  await sleep(settleMs);
+  const usedAfterAll = templatesInUse(pins);
+  let freed = 0;
+  for (const [id, template] of retired) {
+    if (usedAfterAll.has(id)) setState(encaps, id, template, templateStates.ready);
+    else {
+      taken.set(u32(id), u32(0));
+      freed++;
+    }
+  }
+  return freed;
+}
+
+/** Nobody else writes to a template that is in use or retired: all but the state is written as it was. */
+function setState(encaps: BpfMap, id: number, template: Buffer, state: number): Buffer {
+  u32(state).copy(template);
+  encaps.set(u32(id), template);
+  return template;
+}
+
+function takenIn(taken: BpfMap): Set<number> {
+  const ids = new Set<number>();
+  for (const { keys, values, count } of taken.batches())
+    for (let n = 0; n < count; n++) if (readU32(values, n * (taken.valueStride / 4)) !== 0) ids.add(readU32(keys, n));
+  return ids;
+}
+
+/** By id: those in use, and those that a run which was cut short has retired. */
+function templatesIn(encaps: BpfMap, taken: ReadonlySet<number>): Map<number, Buffer> {
+  const present = new Map<number, Buffer>();
+  for (const { keys, values, count } of encaps.batches())
+    for (let n = 0; n < count; n++) {
+      const template = values.subarray(n * encaps.valueStride, n * encaps.valueStride + encaps.valueSize);
+      const state = readU32(template, 0);
+      const id = readU32(keys, n);
+      if (taken.has(id) && (state === templateStates.ready || state === templateStates.retired))
+        present.set(id, Buffer.from(template));
+    }
+  return present;
+}
+
+/** Ids that flows lead to which are followed. */
+function templatesInUse(pins: Pins): Set<number> {
+  using generations = BpfMap.openPinned(pins.map("generations"));
+  const now = new Map<number, number>();
+  const generationOf = (tenant: number) => {
+    const known = now.get(tenant) ?? readU32(generations.get(u32(tenant)) ?? u32(0), 0);
+    now.set(tenant, known);
+    return known;
+  };
+  using flows = BpfMap.openPinned(pins.map("flows"));
+  const inUse = new Set<number>();
+  for (const { values } of flows.batches({ size: bucketsAtOnce }))
+    for (const flow of flowsIn(values))
+      if (readU32(flow, flowOffsets.generation / 4) === generationOf(readU16(flow, flowOffsets.tenant)))
+        inUse.add(readU16(flow, flowOffsets.encap));
+  return inUse;
+}

@@ -1,0 +1,124 @@
+// Header templates' places: given back when no flow leads to them, and never while one does.
+import { mkdirSync } from "node:fs";
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { u32 } from "../../src/datapath/layout.js";
+import { datapathModules } from "./support/built.js";
+import { Datapath } from "./support/datapath.js";
+import { expectSent } from "./support/expectations.js";
+import { makeNamespace, track, untrack } from "./support/kernel.js";
+import { connectionOf, Direction, type TestConnection, testRunIfindex, user1, World } from "./support/world.js";
+
+const { reclaimTemplates, templateStates } = datapathModules.templates;
+const datapath = new Datapath();
+const world = new World(datapath);
+const namespace = makeNamespace();
+const netns = namespace.path;
+const pins = new datapathModules.pins.Pins(`templates${process.pid}`);
+mkdirSync(`${pins.root}/maps`, { recursive: true });
+for (const [name, map] of Object.entries({
+  encaps: datapath.encaps.map,
+  encaps_taken: datapath.encapsTaken.map,
+  generations: datapath.generations.map,
+  flows: datapath.flows.map,
+}))
+  map.pin(pins.map(name));
+afterAll(() => {
+  pins.removeAll();
+  datapath[Symbol.dispose]();
+});
+
+beforeEach(() => {
+  world.reset();
+  untrack(namespace);
+});
+
+/** A connection whose packets leave to an endpoint of its own, learned if there is room. */
+function learn(endpoint: string, port: number): TestConnection & { readonly moved: Direction } {
+  const connection = connectionOf({ client: { address: "1.1.1.7", port } });
+  track(namespace, connection);
+  const { fields } = connection.original;
+  const moved = new Direction({ ...fields, leavesBy: { ...fields.leavesBy, endpoint } });
+  datapath.transmit(moved.leaves(), netns, testRunIfindex);
+  return { ...connection, moved };
+}
+
+const isLearned = ({ original }: TestConnection) => datapath.flows.has(original.key);
+const expectForwarded = ({ original, moved }: ReturnType<typeof learn>) =>
+  expectSent(datapath.receive(original.arrives(), { netns }), user1, moved.leaves());
+
+/** Takes every free place, as templates of tenants did that have gone. */
+function fillUp(): number {
+  const { map } = datapath.encaps;
+  const value = Buffer.alloc(map.valueSize, 0xee);
+  u32(templateStates.ready).copy(value);
+  let filled = 0;
+  for (let id = 0; id < map.maxEntries; id++)
+    if (datapath.encapsTaken.get(id) === 0) {
+      map.set(u32(id), value);
+      datapath.encapsTaken.set(id, 1);
+      filled++;
+    }
+  return filled;
+}
+
+describe("a table that is full of templates without flows", () => {
+  it("takes no new one, until the places are given back", async () => {
+    const first = learn("172.168.0.21", 1);
+    const filled = fillUp();
+    const second = learn("172.168.0.22", 2);
+    expect(isLearned(second), "learned in a full table").toBe(false);
+    expect(await reclaimTemplates(pins)).toBe(filled);
+    datapath.transmit(second.moved.leaves(), netns, testRunIfindex);
+    expectForwarded(first);
+    expectForwarded(second);
+  });
+
+  it("gives each place back once", async () => {
+    fillUp();
+    await reclaimTemplates(pins);
+    expect(await reclaimTemplates(pins, 0)).toBe(0);
+  });
+});
+
+describe("a template", () => {
+  it("stays as long as the table is half empty", async () => {
+    learn("172.168.0.21", 1);
+    datapath.flows.clear();
+    expect(await reclaimTemplates(pins)).toBe(0);
+  });
+
+  it("goes whose flows are of before a change to the tenant", async () => {
+    learn("172.168.0.21", 1);
+    datapath.generations.set(user1.id, 1);
+    expect(await reclaimTemplates(pins, 0)).toBe(1);
+  });
+
+  it("that has gone is no template for a flow that still names it", async () => {
+    const stale = learn("172.168.0.21", 1);
+    datapath.generations.set(user1.id, 1);
+    await reclaimTemplates(pins, 0);
+    datapath.generations.set(user1.id, 0);
+    expect(datapath.receive(stale.original.arrives(), { netns }).summary).toBe("pass, tenant 1: template");
+  });
+
+  it("stays when a flow comes to it in the last moment", async () => {
+    const connection = learn("172.168.0.21", 1);
+    const flow = datapath.flows.get(connection.original.key);
+    datapath.flows.clear();
+    const reclaimed = reclaimTemplates(pins, 0); // has looked at the flows, and waits
+    if (flow) datapath.flows.set(connection.original.key, flow);
+    expect(datapath.receive(connection.original.arrives(), { netns }).verdict, "while it is retired").toBe("pass");
+    expect(await reclaimed).toBe(0);
+    expectForwarded(connection);
+  });
+
+  it("retired by a run that was cut short is seen to by the next one", async () => {
+    const connection = learn("172.168.0.21", 1);
+    const [id = -1] = datapath.encapsInUse();
+    const value = datapath.encaps.map.get(u32(id)) ?? Buffer.alloc(0);
+    u32(templateStates.retired).copy(value);
+    datapath.encaps.map.set(u32(id), value);
+    await reclaimTemplates(pins, 0);
+    expectForwarded(connection);
+  });
+});
