@@ -78,7 +78,7 @@ describe("loading", () => {
     }).toEqual({
       maps: [...maps, "stats", "tenants", "tunnels"],
       fingerprints: [fingerprint],
-      programs: ["xgw_arp", "xgw_learn", "xgw_xdp"],
+      programs: ["xgw_arp", "xgw_learn", "xgw_uplink", "xgw_xdp"],
       attachments: [],
     });
   });
