@@ -1,6 +1,7 @@
 /** The checks of the seed deployment, in the order in which they are run: each leaves the gateway as it found it. */
 
 import type { Check } from "./check.js";
+import { accounting } from "./checks/accounting.js";
 import { denials } from "./checks/denials.js";
 import { configEdited, daemonKilled, flowtableCarries, stayInStep, tearDown } from "./checks/operation.js";
 import { offloads, pathMtu } from "./checks/sizes.js";
@@ -13,6 +14,7 @@ export const checks: readonly Check[] = [
   ...denials,
   ...tenantsReachClient,
   udpBothWays,
+  accounting,
   bulkTransfer,
   pathMtu,
   offloads,
