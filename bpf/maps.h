@@ -42,6 +42,38 @@ struct {
 } public_ips SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 1 << 20); /* a bound only: nodes are made as they are needed */
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct xgw_destination_key);
+	__type(value, struct xgw_destination);
+} destinations SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 1 << 24); /* a bound only */
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct xgw_network_key);
+	__type(value, struct xgw_page);
+} policy_networks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 1 << 24); /* a bound only */
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct xgw_service_key);
+	__type(value, __u32); /* mark */
+} policy_services SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct xgw_denial_key);
+	__type(value, struct xgw_counter); /* bytes of inner IP packets */
+} denials SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 262144); /* set at load */
 	__type(key, struct xgw_connection_key);
@@ -93,6 +125,42 @@ struct {
 	__type(key, __u32); /* tenant id */
 	__type(value, __u32);
 } generations SEC(".maps");
+
+/* New connections that a tenant may begin, as a level that rises with time. */
+struct xgw_bucket {
+	__u64 filled; /* bpf_ktime_get_coarse_ns, up to which it has risen */
+	__u64 level;  /* connections * 10^9 */
+	struct bpf_spin_lock lock;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XGW_MAX_TENANTS);
+	__type(key, __u32); /* tenant id */
+	__type(value, struct xgw_bucket);
+} buckets SEC(".maps");
+
+/* Live connections of a tenant: those that came and went since the programs count, and what there was besides. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XGW_MAX_TENANTS);
+	__type(key, __u32); /* tenant id */
+	__type(value, __s64);
+} session_events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XGW_MAX_TENANTS);
+	__type(key, __u32); /* tenant id; 0: 1 when all are right */
+	__type(value, __s64);
+} session_base SEC(".maps");
+
+#define XGW_REFUSAL_BITS 10
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1 << XGW_REFUSAL_BITS);
+	__type(key, __u32);
+	__type(value, struct xgw_refusal);
+} refusals SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

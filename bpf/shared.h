@@ -42,6 +42,8 @@ enum xgw_reason {
 	/* XGW_DROP */
 	XGW_REASON_UNKNOWN_KEY, /* a GRE key that no tenant has */
 	XGW_REASON_STRANGER,	/* the outer source is not a peer of the tenant */
+	XGW_REASON_POLICY,	/* would begin a connection that the tenant's policy does not admit */
+	XGW_REASON_QUOTA,	/* would begin a connection that the tenant's limits have no room for */
 	XGW_REASONS
 };
 
@@ -67,9 +69,11 @@ struct xgw_tenant {
 	__u32 mtu;		  /* largest inner IP packet that fits the tunnel, bytes */
 	__u32 max_sessions;	  /* 0: no limit */
 	__u32 max_new_per_second; /* 0: no limit */
-	__u32 pad;
+	__u32 flags;		  /* XGW_TENANT_* */
 };
 _Static_assert(sizeof(struct xgw_tenant) == 40, "xgw_tenant");
+
+#define XGW_TENANT_POLICY 1 /* the policy maps have all of the tenant's policy, so what they lack is denied */
 
 /* peers: may this outer source send for the tenant? */
 struct xgw_peer_key {
@@ -77,6 +81,16 @@ struct xgw_peer_key {
 	__be32 address;
 };
 _Static_assert(sizeof(struct xgw_peer_key) == 8, "xgw_peer_key");
+
+/* refusals: who was refused a moment ago, for each CPU */
+struct xgw_refusal {
+	__u32 realm;
+	__be32 peer; /* outer source */
+	__u32 generation;
+	__u16 tenant; /* whose generation it is; 0 for a key that no tenant has */
+	__u16 reason; /* enum xgw_reason; 0: the line is free */
+};
+_Static_assert(sizeof(struct xgw_refusal) == 16, "xgw_refusal");
 
 /* endpoints: which tunnel endpoint has this inner address? A longest-prefix-match trie. */
 struct xgw_endpoint_key {
@@ -94,6 +108,63 @@ struct xgw_public_ip {
 	__u32 mtu; /* largest IP packet that fits the uplink, bytes; 0: there is none */
 };
 _Static_assert(sizeof(struct xgw_public_ip) == 16, "xgw_public_ip");
+
+/*
+ * The policy, the same as the nft rules have it, in three tries. A service is 8 bits of IP protocol and 16 of
+ * port, as the first bits of a big-endian word.
+ */
+
+/* destinations: (tenant, address, service) as it arrives -> where DNAT sends it. A one-to-one address has a
+ * prefix without service. */
+struct xgw_destination_key {
+	__u32 prefixlen;
+	__be32 tenant;
+	__be32 address;
+	__be32 service;
+};
+_Static_assert(sizeof(struct xgw_destination_key) == 16, "xgw_destination_key");
+
+struct xgw_destination {
+	__be32 address;
+	__be16 port; /* 0: as it was */
+	__u16 pad;
+};
+_Static_assert(sizeof(struct xgw_destination) == 8, "xgw_destination");
+
+/* policy_networks: (tenant, direction, far side's address) -> the page of the services there */
+struct xgw_network_key {
+	__u32 prefixlen;
+	__be32 scope; /* tenant << 1, + 1 for outbound */
+	__be32 address;
+};
+_Static_assert(sizeof(struct xgw_network_key) == 12, "xgw_network_key");
+
+/* A page is named by what is in it, so equal ones are one. The bytes mean nothing. */
+struct xgw_page {
+	__u32 name[2];
+};
+_Static_assert(sizeof(struct xgw_page) == 8, "xgw_page");
+
+/* policy_services: (page, service after DNAT) -> mark, as conntrack gets it from the nft rules */
+struct xgw_service_key {
+	__u32 prefixlen;
+	struct xgw_page page;
+	__be32 service;
+};
+_Static_assert(sizeof(struct xgw_service_key) == 16, "xgw_service_key");
+
+enum xgw_ct_mark {
+	XGW_CT_MARK_RULE = 0xffff,	/* 1 + index of the rule; 0: no rule matched, which denies */
+	XGW_CT_MARK_OUTBOUND = 0x10000, /* a rule for the tenant's own connections */
+	XGW_CT_MARK_DENIED = 0x80000000,
+};
+
+/* denials: what the policy refused in XDP, by rule */
+struct xgw_denial_key {
+	__u32 tenant;
+	__u32 mark;
+};
+_Static_assert(sizeof(struct xgw_denial_key) == 8, "xgw_denial_key");
 
 /* A TCP or UDP tuple. */
 struct xgw_tuple {

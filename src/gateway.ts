@@ -11,15 +11,17 @@ import { closeGenerations, openGenerations, unsettledTenants } from "./datapath/
 import type { DeviceNames } from "./datapath/layout.js";
 import { type Constants, fingerprintOf, loadDatapath } from "./datapath/load.js";
 import { checkBpffs, Pins } from "./datapath/pins.js";
+import { settleSessions } from "./datapath/sessions.js";
 import { reclaimTemplates } from "./datapath/templates.js";
 import { toXgwError, XgwError } from "./errors.js";
-import { deleteConnections } from "./kernel/conntrack.js";
+import { deleteConnections, readConnections } from "./kernel/conntrack.js";
+import { namespaceInode } from "./kernel/namespace.js";
 import { checkHost, checkReversePathFilter, loadModules } from "./kernel/preflight.js";
 import { revokeConnections } from "./kernel/revoke.js";
 import { addSlowPath, removeDevices, removeRoutes, removeRules } from "./kernel/slow-path.js";
 import { readSysctl } from "./kernel/sysctl.js";
 import { buildDesired } from "./model/build.js";
-import type { Desired } from "./model/desired.js";
+import { type Desired, nobody } from "./model/desired.js";
 import { observeSides, type Sides } from "./observe/sides.js";
 import {
   checkForeignDevices,
@@ -30,7 +32,7 @@ import {
 } from "./observe/slow-path.js";
 import { diff } from "./plan/diff.js";
 import { leavingTenants } from "./plan/leaving.js";
-import { type RenderContext, render } from "./plan/render.js";
+import { countsSessions, type RenderContext, render } from "./plan/render.js";
 import { type State, tenantIds } from "./plan/state.js";
 import { type Step, stepsOf } from "./plan/steps.js";
 
@@ -86,7 +88,7 @@ async function observe(
     sysctls: await observeSysctls(sysctls),
     datapaths: new Set(pins.fingerprints()),
     entries,
-    unsettled: unsettledTenants(pins, tenantIds(entries.values())),
+    unsettled: unsettledTenants(pins, [nobody, ...tenantIds(entries.values())]),
     attachments: observeAttachments(pins, names),
   };
 }
@@ -101,6 +103,8 @@ async function readConstants(desired: Desired, { underlay, uplink }: Sides): Pro
     ...(uplink ? { uplink: { ifindex: uplink.nic.ifindex, tags: uplink.tags, mac: uplink.mac } } : {}),
     tcpTimeoutMs: 1000 * (await seconds("nf_conntrack_tcp_timeout_established", 432000)),
     udpTimeoutMs: 1000 * (await seconds("nf_conntrack_udp_timeout_stream", 120)),
+    netnsInode: namespaceInode(),
+    countsSessions: countsSessions(desired),
   };
 }
 
@@ -189,7 +193,10 @@ export async function execute({ desired, steps, constants, wanted }: Plan, isRep
     stepsOf(steps, "entry.set").map(({ entry }) => entry),
     names,
   );
-  for (const { name, attachment, was } of stepsOf(steps, "attach")) attach(pins, name, attachment, was, names);
+  const attached = stepsOf(steps, "attach");
+  for (const { name, attachment, was } of attached) attach(pins, name, attachment, was, names);
+  if (attached.some(({ attachment }) => attachment.hook === "fentry"))
+    await settleSessions(pins, async () => (await readConnections()).map(({ zone }) => zone));
   await revokeConnections(instance, steps, wanted.elements);
   deleteEntries(
     pins,

@@ -9,12 +9,13 @@ import {
   readForwarded,
   type Tiers,
 } from "./datapath/accounting.js";
-import { countFlows, readReasons } from "./datapath/counters.js";
+import { countFlows, type Denial, readDenials, readReasons } from "./datapath/counters.js";
 import { Pins } from "./datapath/pins.js";
 import { reasons } from "./datapath/reasons.js";
+import { readSessions } from "./datapath/sessions.js";
 import { plan } from "./gateway.js";
 import { describeRule } from "./model/rule-name.js";
-import { type Denied, readNftCounters } from "./observe/nft-counters.js";
+import { readNftCounters } from "./observe/nft-counters.js";
 import { describeStep } from "./plan/describe.js";
 import { type PolicyDirection, ruleOfMark } from "./plan/rules.js";
 
@@ -33,6 +34,8 @@ export interface TenantStatus {
   readonly key: number;
   readonly id: number;
   readonly flows: number;
+  /** Live connections; missing while no tenant has a limit of them, for nobody counts then. */
+  readonly sessions?: number;
   /** What came in, by reason; see docs/reasons.md. The bytes of `forwarded` are of IP packets, the others' of frames. */
   readonly xdp: Readonly<Record<string, Count>>;
   /** What XDP sent itself, what it gave to the kernel, and what it dropped, packets. */
@@ -41,7 +44,8 @@ export interface TenantStatus {
   readonly forwarded: Tiers;
   /** The same by the rules that have admitted it; they add up to `forwarded`. */
   readonly rules: readonly RuleStatus[];
-  readonly denied: readonly Denied[];
+  /** Packets that the policy refused, in XDP or in the nft rules. */
+  readonly denied: readonly Denial[];
 }
 
 export interface Status {
@@ -64,6 +68,8 @@ export async function readStatus(config: Config): Promise<Status> {
   const byKey = new Map(config.tenants.map((tenant) => [tenant.key, tenant]));
   const flows = countFlows(pins);
   const nft = await readNftCounters(config.instance);
+  const denials = readDenials(pins);
+  const sessions = readSessions(pins);
   return {
     instance: config.instance,
     inStep: steps.length === 0,
@@ -79,6 +85,7 @@ export async function readStatus(config: Config): Promise<Status> {
         key,
         id,
         flows: flows.get(id) ?? 0,
+        ...(sessions ? { sessions: sessions[id] ?? 0 } : {}),
         xdp,
         packets: {
           forwarded: packetsOf(xdp, "forwarded"),
@@ -87,7 +94,7 @@ export async function readStatus(config: Config): Promise<Status> {
         },
         forwarded,
         rules: byRule.map((counted) => ruleStatus(byKey.get(key), counted)),
-        denied: nft.denied.get(id) ?? [],
+        denied: sumDenials([...(nft.denied.get(id) ?? []), ...(denials.get(id) ?? [])]),
       };
     }),
   };
@@ -102,6 +109,17 @@ function ruleStatus(tenant: ConfigTenant | undefined, { mark, tiers }: Forwarded
   if (known) return { direction, rule, name: describeRule(known, direction), ...tiers };
   const isDefault = direction === "outbound" && list === undefined && rule === 0;
   return { direction, rule, name: isDefault ? "allow any (no list)" : "a rule of an earlier config", ...tiers };
+}
+
+/** One for each direction and rule. */
+function sumDenials(denials: readonly Denial[]): Denial[] {
+  const sums = new Map<string, Denial>();
+  for (const { direction, rule, packets, bytes } of denials) {
+    const name = `${direction} ${rule}`;
+    const sum = sums.get(name) ?? { packets: 0, bytes: 0 };
+    sums.set(name, { direction, rule, packets: sum.packets + packets, bytes: sum.bytes + bytes });
+  }
+  return [...sums.values()];
 }
 
 function packetsOf(counts: Readonly<Record<string, Count>>, verdict: "forwarded" | "pass" | "drop"): number {

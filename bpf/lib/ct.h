@@ -56,9 +56,27 @@ struct nf_ct_ext {
 	__u8 offset[4];
 };
 
+struct nf_conntrack_zone {
+	__u16 id;
+};
+
+struct ns_common {
+	unsigned int inum;
+};
+
+struct net {
+	struct ns_common ns;
+};
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
 struct nf_conn {
+	struct nf_conntrack_zone zone;
 	struct nf_conntrack_tuple_hash tuplehash[2];
 	unsigned long status;
+	possible_net_t ct_net;
 	__u32 mark;
 	struct nf_ct_ext *ext;
 	union nf_conntrack_proto proto;
@@ -85,6 +103,7 @@ extern void bpf_ct_release(struct nf_conn *ct) __ksym;
 
 /* include/uapi/linux/netfilter/nf_conntrack_common.h and nf_conntrack_tcp.h: part of the kernel's ABI. */
 #define CT_SEEN_REPLY (1 << 1)
+#define CT_CONFIRMED (1 << 3)
 #define CT_SRC_NAT (1 << 4)
 #define CT_DST_NAT (1 << 5)
 #define CT_SEQ_ADJUST (1 << 6)
@@ -134,6 +153,28 @@ static __always_inline void ct_tuple(const struct nf_conn *ct, int direction, st
 	tuple->sport = from->src.u.all;
 	tuple->dport = from->dst.u.all;
 	tuple->protocol = from->dst.protonum;
+}
+
+#define CT_ENOENT (-2)
+
+/* From XDP: may conntrack know the packet's connection, in either direction? Also said when it cannot tell. */
+static __noinline __attribute__((unused)) int ct_may_know(struct xdp_md *ctx, const struct xgw_flow_key *key,
+							  __u16 zone)
+{
+	struct bpf_sock_tuple tuple = {};
+	struct bpf_ct_opts___xgw opts;
+	struct nf_conn *ct;
+
+	tuple.ipv4.saddr = key->saddr;
+	tuple.ipv4.daddr = key->daddr;
+	tuple.ipv4.sport = key->sport;
+	tuple.ipv4.dport = key->dport;
+	ct_options(&opts, key->protocol, zone);
+	ct = bpf_xdp_ct_lookup(ctx, &tuple, sizeof(tuple.ipv4), &opts, sizeof(opts));
+	if (!ct)
+		return opts.error != CT_ENOENT;
+	bpf_ct_release(ct);
+	return 1;
 }
 
 /* From XDP: is the connection still there? If so, its timeout begins anew. */

@@ -15,6 +15,7 @@ const volatile struct {
 	enum xgw_tier tier;
 	enum xgw_encap_state encap_state;
 	enum xgw_mark mark;
+	enum xgw_ct_mark ct_mark;
 } xgw_types;
 
 #endif

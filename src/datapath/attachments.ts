@@ -7,15 +7,22 @@ import type { Desired } from "../model/desired.js";
 import type { Attachment, ProgramName } from "../plan/state.js";
 import type { DeviceNames } from "./layout.js";
 import type { Pins } from "./pins.js";
+import { forgetSessions, sessionsAreCounted } from "./sessions.js";
 
 export function observeAttachments(pins: Pins, names: DeviceNames): Map<string, Attachment> {
   const programs = pinnedPrograms(pins);
   const attachments = new Map<string, Attachment>();
+  const counted = sessionsAreCounted(pins);
   for (const name of pins.links()) {
     using link = BpfLink.openPinned(pins.link(name));
     const info = link.info;
     const ifindex = info.ifindex ?? 0;
     const { program, fingerprint } = programs.get(info.progId) ?? { program: "xgw_xdp", fingerprint: "" };
+    if (info.type === "tracing") {
+      // Programs that count, but have not been told from what on, count as not attached.
+      if (counted) attachments.set(name, { device: "conntrack", hook: "fentry", program, fingerprint });
+      continue;
+    }
     const device = ifindex === 0 ? "" : names.nameOf(ifindex);
     if (info.type === "xdp") {
       const mode = ifindex === 0 ? undefined : queryXdp(ifindex).mode;
@@ -43,7 +50,7 @@ export function hasLostPrograms(pins: Pins): boolean {
     if (name.startsWith("arp_")) return false;
     try {
       using link = BpfLink.openPinned(pins.link(name));
-      return (link.info.ifindex ?? 0) === 0;
+      return link.info.type !== "tracing" && (link.info.ifindex ?? 0) === 0;
     } catch {
       return true; // gone between the list and the look
     }
@@ -62,7 +69,8 @@ function pinnedPrograms(pins: Pins): Map<number, { program: ProgramName; fingerp
 }
 
 /**
- * A link on the right device gets the new program, between one packet and the next; any other is made anew.
+ * A link on the right device gets the new program, between one packet and the next; any other is made anew. On a function
+ * of the kernel none can be replaced, and what was counted has to be settled afterwards: see sessions.ts.
  *
  * @throws KernelError when the NIC does not take the program in that mode
  */
@@ -75,18 +83,21 @@ export function attach(
 ): void {
   const path = pins.link(name);
   using program = BpfProgram.openPinned(pins.program(attachment.fingerprint, attachment.program));
-  if (was && was.device === attachment.device && was.mode === attachment.mode) {
+  if (attachment.hook !== "fentry" && was && was.device === attachment.device && was.mode === attachment.mode) {
     using link = BpfLink.openPinned(path);
     link.update(program);
     return;
   }
+  if (attachment.hook === "fentry") forgetSessions(pins);
   if (existsSync(path)) detach(pins, name);
   const ifindex = names.indexOf(attachment.device);
   try {
     using link =
-      attachment.hook === "xdp"
-        ? program.attachXdp({ ifindex, mode: attachment.mode ?? "native" })
-        : program.attachTcx({ ifindex, direction: attachment.hook === "tcx-ingress" ? "ingress" : "egress" });
+      attachment.hook === "fentry"
+        ? program.attachTracing("trace_fentry")
+        : attachment.hook === "xdp"
+          ? program.attachXdp({ ifindex, mode: attachment.mode ?? "native" })
+          : program.attachTcx({ ifindex, direction: attachment.hook === "tcx-ingress" ? "ingress" : "egress" });
     link.pin(path);
   } catch (error) {
     throw attachError(attachment, error);

@@ -1,9 +1,10 @@
 /** What the programs have counted, and which flows they follow. */
 
 import { BpfMap } from "libbpf-ts";
+import { outboundMark, type PolicyDirection, ruleOfMark } from "../plan/rules.js";
 import type { Count } from "./accounting.js";
 import { bucketsAtOnce, flowOffsets, flowsIn } from "./flow-table.js";
-import { readU16, readU64, u32 } from "./layout.js";
+import { readU16, readU32, readU64, u32 } from "./layout.js";
 import type { Pins } from "./pins.js";
 import { reasonSlots, reasons } from "./reasons.js";
 
@@ -26,6 +27,27 @@ export function readReasons(pins: Pins, tenants: readonly number[]): Map<number,
     result.set(tenant, counts);
   }
   return result;
+}
+
+export interface Denial extends Count {
+  readonly direction: PolicyDirection;
+  /** Index of the rule that denied; undefined where no rule matched, which denies too. */
+  readonly rule: number | undefined;
+}
+
+/** Tenant id -> what XDP refused by the policy, bytes of inner IP packets. */
+export function readDenials(pins: Pins): Map<number, Denial[]> {
+  const denials = new Map<number, Denial[]>();
+  if (!pins.hasMap("denials")) return denials;
+  using map = BpfMap.openPinned(pins.map("denials"));
+  for (const [key, values] of map.entriesPerCpu()) {
+    const [tenant, mark] = [readU32(key, 0), readU32(key, 1)];
+    const sum = (offset: number) => Number(values.reduce((total, value) => total + readU64(value, offset), 0n));
+    const direction = (mark & outboundMark) === 0 ? "inbound" : "outbound";
+    const denial: Denial = { direction, rule: ruleOfMark(mark)?.rule, packets: sum(0), bytes: sum(8) };
+    denials.set(tenant, [...(denials.get(tenant) ?? []), denial]);
+  }
+  return denials;
 }
 
 /** Tenant id -> flows in the flow map, stale ones of an older generation included. */

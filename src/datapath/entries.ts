@@ -6,7 +6,18 @@ import { type Entry, entryId } from "../plan/state.js";
 import { type DeviceNames, decodeEntry, encodeEntry } from "./layout.js";
 import type { Pins } from "./pins.js";
 
-const entryMaps: readonly Entry["map"][] = ["tenants", "peers", "endpoints", "tunnels", "public_ips", "nics"];
+/** In the order in which a packet may depend on them: written from the first on, deleted from the last on. */
+const entryMaps: readonly Entry["map"][] = [
+  "policy_services",
+  "policy_networks",
+  "destinations",
+  "peers",
+  "endpoints",
+  "tunnels",
+  "public_ips",
+  "nics",
+  "tenants",
+];
 
 export function deviceNames(links: readonly IpLink[]): DeviceNames {
   const byName = new Map(links.map((link) => [link.ifname, link.ifindex]));
@@ -34,7 +45,7 @@ function indexOrZero(name: string): number {
 /** Those of the entries that the maps do not have, or have otherwise. */
 export function missingEntries(pins: Pins, entries: Iterable<Entry>, names: DeviceNames): Entry[] {
   const missing: Entry[] = [];
-  forEachMap(pins, [...entries], (map, entry) => {
+  forEachMap(entryMaps, pins, [...entries], (map, entry) => {
     const { key, value } = encodeEntry(entry, names);
     if (!map.get(key)?.equals(value)) missing.push(entry);
   });
@@ -55,18 +66,23 @@ export function observeEntries(pins: Pins, names: DeviceNames): Map<string, Entr
 }
 
 export function setEntries(pins: Pins, entries: readonly Entry[], names: DeviceNames): void {
-  forEachMap(pins, entries, (map, entry) => {
+  forEachMap(entryMaps, pins, entries, (map, entry) => {
     const { key, value } = encodeEntry(entry, names);
     map.set(key, value);
   });
 }
 
 export function deleteEntries(pins: Pins, entries: readonly Entry[], names: DeviceNames): void {
-  forEachMap(pins, entries, (map, entry) => map.delete(encodeEntry(entry, names).key));
+  forEachMap([...entryMaps].reverse(), pins, entries, (map, entry) => map.delete(encodeEntry(entry, names).key));
 }
 
-function forEachMap(pins: Pins, entries: readonly Entry[], act: (map: BpfMap, entry: Entry) => void): void {
-  for (const name of entryMaps) {
+function forEachMap(
+  maps: readonly Entry["map"][],
+  pins: Pins,
+  entries: readonly Entry[],
+  act: (map: BpfMap, entry: Entry) => void,
+): void {
+  for (const name of maps) {
     const mine = entries.filter((entry) => entry.map === name);
     if (mine.length === 0) continue;
     using map = BpfMap.openPinned(pins.map(name));

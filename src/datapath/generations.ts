@@ -1,4 +1,7 @@
-/** Generations: one map write, and every flow of a tenant is decided anew by the kernel. */
+/**
+ * Generations: one map write, and every flow of a tenant is decided anew by the kernel, and whoever was refused is looked
+ * up anew. The slot of nobody is for keys that no tenant has.
+ */
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { BpfMap } from "libbpf-ts";

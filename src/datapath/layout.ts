@@ -6,9 +6,13 @@
 import { endianness } from "node:os";
 import type { TunnelKind } from "../model/desired.js";
 import { formatAddress, formatPrefix, parseAddress, parsePrefix } from "../model/ipv4.js";
+import { serviceWord } from "../plan/policy-maps.js";
 import type { Entry } from "../plan/state.js";
 
 export const littleEndian = endianness() === "LE";
+
+/** XGW_TENANT_POLICY */
+const hasPolicyFlag = 1;
 
 const wraps: readonly TunnelKind[] = ["gretap", "gre"];
 
@@ -71,7 +75,7 @@ export function encodeEntry(entry: Entry, names: DeviceNames): RawEntry {
           value.mtu,
           value.sessions,
           value.newPerSecond,
-          0,
+          value.hasPolicy ? hasPolicyFlag : 0,
         ),
       };
     }
@@ -93,6 +97,33 @@ export function encodeEntry(entry: Entry, names: DeviceNames): RawEntry {
       };
     case "nics":
       return { key: u32(names.indexOf(entry.device)), value: u32(names.indexOf(entry.device)) };
+    case "destinations":
+      return {
+        key: Buffer.concat([
+          u32(64 + entry.bits),
+          be32(entry.tenant),
+          addressBytes(entry.address),
+          be32(serviceWord(entry.protocol, entry.port)),
+        ]),
+        value: Buffer.concat([addressBytes(entry.to), be32((entry.toPort << 16) >>> 0)]),
+      };
+    case "policy_networks": {
+      const prefix = parsePrefix(entry.prefix) ?? { address: 0, length: 0 };
+      const scope = entry.tenant * 2 + (entry.direction === "outbound" ? 1 : 0);
+      return {
+        key: Buffer.concat([u32(32 + prefix.length), be32(scope), be32(prefix.address)]),
+        value: Buffer.from(entry.page, "hex"),
+      };
+    }
+    case "policy_services":
+      return {
+        key: Buffer.concat([
+          u32(64 + entry.bits),
+          Buffer.from(entry.page, "hex"),
+          be32(serviceWord(entry.protocol, entry.port)),
+        ]),
+        value: u32(entry.mark),
+      };
   }
 }
 
@@ -113,6 +144,7 @@ export function decodeEntry(map: Entry["map"], { key, value }: RawEntry, names: 
           mtu: word(6),
           sessions: word(7),
           newPerSecond: word(8),
+          hasPolicy: (word(9) & hasPolicyFlag) !== 0,
         },
       };
     }
@@ -138,5 +170,35 @@ export function decodeEntry(map: Entry["map"], { key, value }: RawEntry, names: 
       };
     case "nics":
       return { map, device: names.nameOf(readU32(key, 0)) };
+    case "destinations":
+      return {
+        map,
+        tenant: key.readUInt32BE(4),
+        address: formatAddress(key.readUInt32BE(8)),
+        protocol: key.readUInt8(12),
+        port: key.readUInt16BE(13),
+        bits: readU32(key, 0) - 64,
+        to: formatAddress(value.readUInt32BE(0)),
+        toPort: value.readUInt16BE(4),
+      };
+    case "policy_networks": {
+      const scope = key.readUInt32BE(4);
+      return {
+        map,
+        tenant: scope >>> 1,
+        direction: scope % 2 === 1 ? "outbound" : "inbound",
+        prefix: formatPrefix({ address: key.readUInt32BE(8), length: readU32(key, 0) - 32 }),
+        page: value.toString("hex"),
+      };
+    }
+    case "policy_services":
+      return {
+        map,
+        page: key.toString("hex", 4, 12),
+        protocol: key.readUInt8(12),
+        port: key.readUInt16BE(13),
+        bits: readU32(key, 0) - 64,
+        mark: readU32(value, 0),
+      };
   }
 }

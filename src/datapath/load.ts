@@ -9,10 +9,24 @@ import type { ProgramName } from "../plan/state.js";
 import { addressBytes, u32 } from "./layout.js";
 import type { Pins } from "./pins.js";
 
-const objects: readonly { readonly file: string; readonly programs: readonly ProgramName[] }[] = [
+interface ObjectFile {
+  readonly file: string;
+  readonly programs: readonly ProgramName[];
+  /** Only where somebody needs it; asks for more of the kernel than the others. */
+  readonly isFor?: (constants: Constants) => boolean;
+}
+
+const objects: readonly ObjectFile[] = [
   { file: "xdp.bpf.o", programs: ["xgw_xdp"] },
   { file: "tc.bpf.o", programs: ["xgw_learn", "xgw_arp", "xgw_uplink"] },
+  {
+    file: "sessions.bpf.o",
+    programs: ["xgw_session_born", "xgw_session_died"],
+    isFor: ({ countsSessions }) => countsSessions,
+  },
 ];
+
+const objectsFor = (constants: Constants) => objects.filter(({ isFor }) => isFor?.(constants) ?? true);
 
 /** Beside the bundle of the programs that are installed, or where the build has put them in a checkout. */
 function objectPath(file: string): string {
@@ -43,12 +57,16 @@ export interface Constants {
   /** What conntrack's timeouts of established connections are, milliseconds. */
   readonly tcpTimeoutMs: number;
   readonly udpTimeoutMs: number;
+  /** Inode number of the network namespace. */
+  readonly netnsInode: number;
+  /** Whether any tenant's live connections are limited. */
+  readonly countsSessions: boolean;
 }
 
 /** Names one build of the programs with one set of constants: 12 hex digits. */
 export function fingerprintOf(constants: Constants): string {
   const hash = createHash("sha256").update(JSON.stringify(constants));
-  for (const { file } of objects) hash.update(readFileSync(objectPath(file)));
+  for (const { file } of objectsFor(constants)) hash.update(readFileSync(objectPath(file)));
   return hash.digest("hex").slice(0, 12);
 }
 
@@ -60,7 +78,7 @@ export function fingerprintOf(constants: Constants): string {
  */
 export function loadDatapath(pins: Pins, fingerprint: string, constants: Constants): void {
   pins.prepare(fingerprint);
-  for (const { file, programs } of objects) loadObject(pins, fingerprint, constants, file, programs);
+  for (const { file, programs } of objectsFor(constants)) loadObject(pins, fingerprint, constants, file, programs);
 }
 
 function loadObject(
@@ -94,6 +112,7 @@ export function variablesOf(constants: Constants): Record<string, Buffer> {
     underlay_address: addressBytes(constants.underlayAddress),
     tcp_timeout_ms: u32(constants.tcpTimeoutMs),
     udp_timeout_ms: u32(constants.udpTimeoutMs),
+    netns_inode: u32(constants.netnsInode),
     ...(underlay ? { underlay_ifindex: u32(underlay.ifindex), ...tagVariables("underlay", underlay.tags) } : {}),
     ...(uplink
       ? {

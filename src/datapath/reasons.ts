@@ -29,6 +29,8 @@ export const reasons: readonly Reason[] = [
   reason("template", "pass", "the flow's header template, or the NIC that it names, has gone"),
   reason("unknown_key", "drop", "a GRE key that no tenant has"),
   reason("stranger", "drop", "the outer source is not a peer of the tenant"),
+  reason("policy", "drop", "would begin a connection that the tenant's policy does not admit"),
+  reason("quota", "drop", "would begin a connection that the tenant's limits have no room for"),
 ];
 
 /** XGW_REASON_SLOTS */

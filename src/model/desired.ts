@@ -118,5 +118,8 @@ export const routeTableBase = 100_000;
 /** Ports that one port forward may lead to others: the kernel knows no sum, so each is an element. */
 export const maxShiftedPorts = 1024;
 
+/** In place of a tenant's id: packets and slots that are no tenant's. */
+export const nobody = 0;
+
 /** Size of the per-tenant BPF arrays: ids run from 1 to this minus 1. */
 export const maxTenants = 8192;

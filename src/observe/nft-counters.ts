@@ -1,26 +1,19 @@
 /** What the nft rules have counted, by tenant. */
 
+import type { Denial } from "../datapath/counters.js";
 import { formatValue, type NftValue, readTable } from "../kernel/nft.js";
-import { counterSets, type PolicyDirection, ruleOfMark, tableName } from "../plan/rules.js";
-
-export interface Denied {
-  readonly direction: PolicyDirection;
-  /** Index of the rule that denied; undefined where no rule matched, which denies too. */
-  readonly rule: number | undefined;
-  readonly packets: number;
-  readonly bytes: number;
-}
+import { counterSets, ruleOfMark, tableName } from "../plan/rules.js";
 
 export interface NftCounters {
   /** Tenant id -> packets that were refused. */
-  readonly denied: ReadonlyMap<number, readonly Denied[]>;
+  readonly denied: ReadonlyMap<number, readonly Denial[]>;
 }
 
 export async function readNftCounters(instance: string): Promise<NftCounters> {
   const table = await readTable(tableName(instance));
   const rows = (set: string) =>
     (table?.sets.find(({ name }) => name === set)?.elem ?? []).map((elem) => counted(elem as NftValue));
-  const denied = new Map<number, Denied[]>();
+  const denied = new Map<number, Denial[]>();
   for (const [set, direction] of [
     [counterSets.deniedInbound, "inbound"],
     [counterSets.deniedOutbound, "outbound"],

@@ -1,5 +1,6 @@
 /** Steps in words, one line each, for `plan` and the log. `+` makes, `~` changes, `-` removes, `>` moves on. */
 
+import { nobody } from "../model/desired.js";
 import type { Attachment, Device, Entry, Route } from "./state.js";
 import { entryId } from "./state.js";
 import type { Step } from "./steps.js";
@@ -55,6 +56,7 @@ export function describeStep(step: Step): string {
     case "connections.revoke":
       return `> connections of tenant ${step.tenant} end${step.all ? "" : " where they are no longer admitted"}`;
     case "generation.bump":
+      if (step.tenant === nobody) return "> keys that no tenant had are looked up anew";
       return `> generation of tenant ${step.tenant}: its flows are decided anew`;
   }
 }
@@ -73,7 +75,18 @@ function describeRoute({ routeTable, to, metric, uplink, tunnel }: Route): strin
 }
 
 function describeEntry(entry: Entry): string {
-  return entry.map === "endpoints" ? `${entryId(entry)} : ${entry.via}` : entryId(entry);
+  switch (entry.map) {
+    case "endpoints":
+      return `${entryId(entry)} : ${entry.via}`;
+    case "destinations":
+      return `${entryId(entry)} : ${entry.to} ${entry.toPort}`;
+    case "policy_networks":
+      return `${entryId(entry)} : ${entry.page}`;
+    case "policy_services":
+      return `${entryId(entry)} : ${entry.mark}`;
+    default:
+      return entryId(entry);
+  }
 }
 
 function describeAttachment({ program, device, hook, mode, fingerprint }: Attachment): string {

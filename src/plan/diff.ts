@@ -1,6 +1,6 @@
 /** The steps from observed to desired. Pure. */
 
-import { routeTableBase } from "../model/desired.js";
+import { nobody, routeTableBase } from "../model/desired.js";
 import { admissionSets } from "./admission.js";
 import { deniedMark } from "./rules.js";
 import { type Device, type Element, type Entry, type Route, type State, tenantIds } from "./state.js";
@@ -47,7 +47,11 @@ export function diff(desired: State, observed: State): Step[] {
 function settlingSteps(desired: State, observed: State, steps: readonly Step[]): Step[] {
   const touched = [...touchedTenants(desired, observed, steps)];
   return [
-    ...revocations(desired, observed, touched),
+    ...revocations(
+      desired,
+      observed,
+      touched.filter((tenant) => tenant !== nobody),
+    ),
     ...touched.map((tenant): Step => ({ kind: "generation.bump", tenant })),
   ];
 }
@@ -190,7 +194,14 @@ function touchedTenants(desired: State, observed: State, steps: readonly Step[])
   const known = new Set(tenantIds(observed.entries.values()));
   const touched = new Set(observed.unsettled);
   for (const step of steps) for (const tenant of tenantsOf(step, byDevice)) if (known.has(tenant)) touched.add(tenant);
+  if (observed.datapaths.size > 0 && steps.some(changesKeys)) touched.add(nobody);
   return steps.some(({ kind }) => kind === "datapath.load") ? new Set([...touched, ...known]) : touched;
+}
+
+/** Whether another set of GRE keys is known afterwards: what the programs remember of unknown keys is of no use then. */
+function changesKeys(step: Step): boolean {
+  if (step.kind === "entry.set") return step.entry.map === "tenants" && step.was === undefined;
+  return step.kind === "entry.delete" && step.entry.map === "tenants";
 }
 
 function tenantsOf(step: Step, byDevice: ReadonlyMap<string, number>): number[] {
@@ -227,5 +238,5 @@ const tenantOfElement = (element: Element) =>
 
 function tenantOfEntry(entry: Entry): number {
   if (entry.map === "tenants") return entry.value.id;
-  return entry.map === "nics" ? 0 : entry.tenant;
+  return entry.map === "nics" || entry.map === "policy_services" ? 0 : entry.tenant;
 }

@@ -12,6 +12,7 @@ import type { Step } from "./steps.js";
  * differs, or a tenant is new: what a new one needs may be somebody else's, which only a look at everything tells.
  */
 export function changedTenants(now: Config, was: Config): ReadonlySet<number> | undefined {
+  if (limitsSessions(now) !== limitsSessions(was)) return undefined; // other programs are needed
   const head = ({ tenants: _, ...rest }: Config) => JSON.stringify(rest);
   if (head(now) !== head(was)) return undefined;
   const before = new Map(was.tenants.map((tenant) => [tenant.key, tenant]));
@@ -26,6 +27,8 @@ export function changedTenants(now: Config, was: Config): ReadonlySet<number> | 
   for (const key of before.keys()) changed.add(key);
   return changed;
 }
+
+const limitsSessions = ({ tenants }: Config) => tenants.some(({ limits }) => limits.sessions !== undefined);
 
 export interface Part {
   readonly steps: readonly Step[];
@@ -43,5 +46,11 @@ export function partialChange(
 ): Part {
   const only = (all: Desired) => render({ ...all, tenants: all.tenants.filter(({ key }) => keys.has(key)) }, context);
   const [wanted, observed] = [only(desired), only(inForce)];
-  return { wanted, observed, steps: diff(wanted, observed) };
+  return { wanted, observed, steps: diff(wanted, observed).filter((step) => !isShared(step)) };
+}
+
+/** Pages of the policy that other tenants may use, and programs that count for all: only a look at everything tells. */
+function isShared(step: Step): boolean {
+  if (step.kind === "entry.delete") return step.entry.map === "policy_services";
+  return (step.kind === "attach" || step.kind === "detach") && step.attachment.hook === "fentry";
 }

@@ -2,7 +2,8 @@
 
 import type { Desired, DesiredTenant, PolicyCell, TunnelKind } from "../model/desired.js";
 import { formatAddress } from "../model/ipv4.js";
-import { deniedMark, outboundMark, rulesVersion } from "./rules.js";
+import { destinationEntries, PolicyPages } from "./policy-maps.js";
+import { policyMark, rulesVersion } from "./rules.js";
 import {
   type Address,
   type Attachment,
@@ -36,6 +37,7 @@ export const tunnelOverhead: Readonly<Record<TunnelKind, number>> = { gretap: 42
 
 export function render(desired: Desired, context: RenderContext): State {
   const { tenants } = desired;
+  const pages = new PolicyPages();
   const mtuOf = (tenant: DesiredTenant) => context.underlayMtu - tunnelOverhead[tenant.tunnelKind];
   return {
     sysctls: new Map([...globalSysctls(desired), ...tenants.flatMap(tenantSysctls)]),
@@ -58,7 +60,8 @@ export function render(desired: Desired, context: RenderContext): State {
     entries: byId(
       [
         ...desired.nics.map(nicEntry),
-        ...tenants.flatMap((tenant) => entries(tenant, mtuOf(tenant), context.uplinkMtu)),
+        ...tenants.flatMap((tenant) => entries(tenant, mtuOf(tenant), pages, context.uplinkMtu)),
+        ...pages.entries(),
       ],
       entryId,
     ),
@@ -162,8 +165,8 @@ function elements(tenant: DesiredTenant, mtu: number): Element[] {
       element("shared_to", [zone, span(formatAddress(from), formatAddress(to))], tenant.snat?.address ?? ""),
     ),
     element("segment", [zone], Math.max(mtu - tcpOverhead, 1)),
-    ...tenant.inbound.map((cell) => element("inbound", [zone, ...cellKey(cell)], cellMark(cell, 0))),
-    ...tenant.outbound.map((cell) => element("outbound", [zone, ...cellKey(cell)], cellMark(cell, outboundMark))),
+    ...tenant.inbound.map((cell) => element("inbound", [zone, ...cellKey(cell)], policyMark("inbound", cell))),
+    ...tenant.outbound.map((cell) => element("outbound", [zone, ...cellKey(cell)], policyMark("outbound", cell))),
   ];
 }
 
@@ -177,15 +180,12 @@ function cellKey(cell: PolicyCell): string[] {
   ];
 }
 
-function cellMark(cell: PolicyCell, direction: number): number {
-  return direction + cell.rule + 1 + (cell.verdict === "deny" ? deniedMark : 0);
-}
-
 function nicEntry(nic: { readonly name: string }): Entry {
   return { map: "nics", device: nic.name };
 }
 
-function entries(tenant: DesiredTenant, mtu: number, uplinkMtu = 0): Entry[] {
+function entries(tenant: DesiredTenant, mtu: number, pages: PolicyPages, uplinkMtu = 0): Entry[] {
+  const networks = pages.networksOf(tenant);
   return [
     {
       map: "tenants",
@@ -200,6 +200,7 @@ function entries(tenant: DesiredTenant, mtu: number, uplinkMtu = 0): Entry[] {
         mtu,
         sessions: tenant.limits.sessions,
         newPerSecond: tenant.limits.newPerSecond,
+        hasPolicy: networks !== undefined,
       },
     },
     { map: "tunnels", device: tenant.tunnel, tenant: tenant.id },
@@ -215,6 +216,8 @@ function entries(tenant: DesiredTenant, mtu: number, uplinkMtu = 0): Entry[] {
         mtu: uplinkMtu,
       }),
     ),
+    ...destinationEntries(tenant),
+    ...(networks ?? []),
   ];
 }
 
@@ -238,12 +241,21 @@ function attachments(desired: Desired, context: RenderContext): [string, Attachm
     ...desired.tenants
       .filter((tenant) => tenant.tunnelKind === "gretap")
       .map((tenant) => egress("arp", tenant.tunnel, "xgw_arp")),
+    ...(countsSessions(desired) ? sessionPrograms : []).map((program): [string, Attachment] => [
+      program.replace("xgw_", ""),
+      { device: "conntrack", hook: "fentry", program, fingerprint },
+    ]),
   ];
 }
 
 function fromUplink(device: string, fingerprint: string): [string, Attachment] {
   return [pinName("uplink", device), { device, hook: "tcx-ingress", program: "xgw_uplink", fingerprint }];
 }
+
+/** Connections cost a little more while they are counted, so they are only where a tenant has a limit of them. */
+export const countsSessions = ({ tenants }: Desired) => tenants.some(({ limits }) => limits.sessions > 0);
+
+const sessionPrograms: readonly ProgramName[] = ["xgw_session_born", "xgw_session_died"];
 
 /** bpffs allows no dots in names, device names do. */
 export const pinName = (prefix: string, device: string) => `${prefix}_${device.replaceAll(".", "~")}`;

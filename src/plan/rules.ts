@@ -3,11 +3,12 @@
  * costs a fixed number of look-ups. Everything is keyed by the conntrack zone, which is the tenant's id.
  *
  * The policy maps give a connection's mark: 1 + the rule's index, plus `outboundMark` for outbound rules, plus
- * `deniedMark` when the rule denies. A packet that no cell covers keeps mark 0 and is denied as well. The mark stays with
- * the connection, and says which rule admitted it.
+ * `deniedMark` when the rule denies. A packet that no cell covers keeps mark 0 and is denied as well.
+ * The mark stays with the connection, and says which rule admitted it.
  */
 
 import { createHash } from "node:crypto";
+import type { PolicyCell } from "../model/desired.js";
 
 export const outboundMark = 0x1_0000;
 export const deniedMark = 0x8000_0000;
@@ -21,9 +22,16 @@ export const packetMarks = { rule: 0x1fff_ffff, own: 0x2000_0000, stack: 0x4000_
 
 export type PolicyDirection = "inbound" | "outbound";
 
+/** Bits of a connection's mark that have 1 + the rule's index. Enum xgw_ct_mark in bpf/shared.h. */
+export const ruleMask = 0xffff;
+
+export function policyMark(direction: PolicyDirection, { rule, verdict }: PolicyCell): number {
+  return (direction === "outbound" ? outboundMark : 0) + rule + 1 + (verdict === "deny" ? deniedMark : 0);
+}
+
 /** Which rule of the policy a connection's mark names; undefined when none had to admit it, or no rule matched. */
 export function ruleOfMark(mark: number): { readonly direction: PolicyDirection; readonly rule: number } | undefined {
-  const number = mark & 0xffff;
+  const number = mark & ruleMask;
   if (number === 0) return undefined;
   return { direction: (mark & outboundMark) === 0 ? "inbound" : "outbound", rule: number - 1 };
 }

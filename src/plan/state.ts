@@ -73,7 +73,45 @@ export type Entry =
       /** Of the uplink; 0 when there is none. */
       readonly mtu: number;
     }
-  | { readonly map: "nics"; readonly device: string };
+  | { readonly map: "nics"; readonly device: string }
+  | DestinationEntry
+  | NetworkEntry
+  | ServiceEntry;
+
+/** Where DNAT sends what is meant for a public address, or for one service of it. */
+export interface DestinationEntry {
+  readonly map: "destinations";
+  readonly tenant: number;
+  readonly address: string;
+  readonly protocol: number;
+  readonly port: number;
+  /** How many of a service's bits count: none for a one-to-one address, all for one port. */
+  readonly bits: number;
+  readonly to: string;
+  /** 0: as it was. */
+  readonly toPort: number;
+}
+
+/** Which page of services the policy has for a network of the far side. */
+export interface NetworkEntry {
+  readonly map: "policy_networks";
+  readonly tenant: number;
+  readonly direction: "inbound" | "outbound";
+  readonly prefix: string;
+  /** 16 hex digits, from what is in it. */
+  readonly page: string;
+}
+
+/** A mark on a page, for services that have their first bits in common: 8 bits of protocol, 16 of port. */
+export interface ServiceEntry {
+  readonly map: "policy_services";
+  readonly page: string;
+  readonly protocol: number;
+  readonly port: number;
+  /** Of the 24. */
+  readonly bits: number;
+  readonly mark: number;
+}
 
 export interface TenantEntry {
   readonly id: number;
@@ -85,12 +123,16 @@ export interface TenantEntry {
   readonly mtu: number;
   readonly sessions: number;
   readonly newPerSecond: number;
+  /** Whether the maps have the policy, too, so that XDP can refuse what it does not admit. */
+  readonly hasPolicy: boolean;
 }
 
-export type Hook = "xdp" | "tcx-egress" | "tcx-ingress";
-export type ProgramName = "xgw_xdp" | "xgw_learn" | "xgw_arp" | "xgw_uplink";
+/** fentry: on a function of the kernel, of no device. */
+export type Hook = "xdp" | "tcx-egress" | "tcx-ingress" | "fentry";
+export type ProgramName = "xgw_xdp" | "xgw_learn" | "xgw_arp" | "xgw_uplink" | "xgw_session_born" | "xgw_session_died";
 
 export interface Attachment {
+  /** `conntrack` for a function of it. */
   readonly device: string;
   readonly hook: Hook;
   readonly program: ProgramName;
@@ -147,6 +189,12 @@ export function entryId(entry: Entry): string {
       return `public_ips ${entry.address}`;
     case "nics":
       return `nics ${entry.device}`;
+    case "destinations":
+      return `destinations ${entry.tenant} ${entry.address} ${entry.protocol} ${entry.port}/${entry.bits}`;
+    case "policy_networks":
+      return `policy_networks ${entry.tenant} ${entry.direction} ${entry.prefix}`;
+    case "policy_services":
+      return `policy_services ${entry.page} ${entry.protocol} ${entry.port}/${entry.bits}`;
   }
 }
 

@@ -6,7 +6,7 @@ import { encodeEntry } from "../../src/datapath/layout.js";
 import { reasonSlots, reasons } from "../../src/datapath/reasons.js";
 import { templateStates } from "../../src/datapath/templates.js";
 import { maxTenants } from "../../src/model/desired.js";
-import { outboundMark, packetMarks, rulesScript } from "../../src/plan/rules.js";
+import { deniedMark, outboundMark, packetMarks, ruleMask, rulesScript } from "../../src/plan/rules.js";
 import type { Entry } from "../../src/plan/state.js";
 import { objectFile } from "./support/datapath.js";
 
@@ -99,6 +99,17 @@ describe("the slots of rules", () => {
   });
 });
 
+describe("marks", () => {
+  it("have the bits of enum xgw_ct_mark", () => {
+    const values = (btf.get("xgw_ct_mark", "enum") as { values: { name: string; value: number | bigint }[] }).values;
+    expect(Object.fromEntries(values.map(({ name, value }) => [name, Number(value) >>> 0]))).toEqual({
+      XGW_CT_MARK_RULE: ruleMask,
+      XGW_CT_MARK_OUTBOUND: outboundMark,
+      XGW_CT_MARK_DENIED: deniedMark,
+    });
+  });
+});
+
 describe("the maps of both objects", () => {
   const shape = (object: BpfObject) =>
     new Map(
@@ -142,6 +153,7 @@ describe("entries that the daemon writes", () => {
         mtu: 0x77,
         sessions: 0x88,
         newPerSecond: 0x99,
+        hasPolicy: true,
       },
     },
     { map: "peers", tenant: 7, address: "172.168.0.1" },
@@ -149,6 +161,18 @@ describe("entries that the daemon writes", () => {
     { map: "tunnels", device: "dev68", tenant: 7 },
     { map: "public_ips", address: "2.2.2.11", tenant: 7, device: "dev68", key: 0x99, mtu: 1500 },
     { map: "nics", device: "dev68" },
+    {
+      map: "destinations",
+      tenant: 7,
+      address: "2.2.2.11",
+      protocol: 6,
+      port: 80,
+      bits: 24,
+      to: "10.0.0.7",
+      toPort: 8080,
+    },
+    { map: "policy_networks", tenant: 7, direction: "outbound", prefix: "10.0.0.0/8", page: "0123456789abcdef" },
+    { map: "policy_services", page: "0123456789abcdef", protocol: 6, port: 80, bits: 24, mark: 1 },
   ];
 
   for (const entry of entries)
@@ -172,7 +196,7 @@ describe("entries that the daemon writes", () => {
       mtu: 0x77,
       max_sessions: 0x88,
       max_new_per_second: 0x99,
-      pad: 0,
+      flags: 1,
     });
   });
 

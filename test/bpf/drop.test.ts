@@ -4,7 +4,17 @@ import { Datapath } from "./support/datapath.js";
 import { expectDropped, expectPassed, nobody } from "./support/expectations.js";
 import * as packet from "./support/packet.js";
 import { addressNumber } from "./support/types.js";
-import { clientEndpoint, connectionOf, macs, stranger, user1, user2, World, wrapped } from "./support/world.js";
+import {
+  clientEndpoint,
+  connectionOf,
+  macs,
+  type Outer,
+  stranger,
+  user1,
+  user2,
+  World,
+  wrapped,
+} from "./support/world.js";
 
 const datapath = new Datapath();
 afterAll(() => datapath[Symbol.dispose]());
@@ -137,3 +147,55 @@ function pptp(): Buffer {
   const gre = Buffer.concat([Buffer.from("3001880b00040001", "hex"), Buffer.alloc(40, 1)]);
   return packet.ethernet(eth, packet.ipv4(toUs, packet.raw(packet.ipProtocol.gre, gre)));
 }
+
+describe("a refusal is remembered", () => {
+  const frameOf = (outer: Outer) => connectionOf({}).original.arrives({}, outer);
+
+  it("and counts for every packet", () => {
+    const frame = frameOf({ src: stranger });
+    expect([1, 2, 3].map(() => datapath.receive(frame).summary)).toEqual(
+      Array(3).fill(`drop, tenant ${user1.id}: stranger`),
+    );
+  });
+
+  it("of a stranger, until its tenant's generation moves on", () => {
+    datapath.receive(frameOf({ src: stranger }));
+    datapath.peers.set({ tenant: user1.id, address: addressNumber(stranger) }, 1);
+    datapath.generations.set(user1.id, 2);
+    const frame = frameOf({ src: stranger });
+    expectPassed(datapath.receive(frame), frame, user1, "no_flow");
+  });
+
+  it("of an unknown key, until the generation of nobody moves on", () => {
+    const tenant = { ...user1, id: 3, key: 3000 };
+    datapath.receive(frameOf({ key: tenant.key }));
+    datapath.tenants.set(tenant.key, { id: tenant.id, zone: 13, wrap: 0, mtu: 1458 });
+    datapath.peers.set({ tenant: tenant.id, address: addressNumber(clientEndpoint) }, 1);
+    datapath.generations.set(0, 2);
+    const frame = frameOf({ key: tenant.key });
+    expectPassed(datapath.receive(frame), frame, tenant, "no_flow");
+    datapath.generations.set(0, 0);
+  });
+
+  it("but not while the tenant is being changed: a peer that was added is let in at once", () => {
+    datapath.generations.set(user1.id, 1);
+    datapath.receive(frameOf({ src: stranger }));
+    datapath.peers.set({ tenant: user1.id, address: addressNumber(stranger) }, 1);
+    const frame = frameOf({ src: stranger });
+    expectPassed(datapath.receive(frame), frame, user1, "no_flow");
+  });
+
+  it("of one sender only: the next one with the same key is looked up", () => {
+    datapath.receive(frameOf({ src: stranger }));
+    const frame = frameOf({});
+    expectPassed(datapath.receive(frame), frame, user1, "no_flow");
+  });
+
+  it("and is a stranger's when the key has come to be a tenant's", () => {
+    datapath.receive(frameOf({ src: stranger, key: 3000 }));
+    datapath.tenants.set(3000, { id: 3, zone: 13, wrap: 0, mtu: 1458 });
+    datapath.generations.set(0, 4);
+    expectDropped(datapath.receive(frameOf({ src: stranger, key: 3000 })), { id: 3 }, "stranger");
+    datapath.generations.set(0, 0);
+  });
+});

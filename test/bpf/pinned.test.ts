@@ -13,7 +13,13 @@ import { makeNamespace } from "./support/kernel.js";
 const { load, entries, generations, counters, accounting, attachments } = datapathModules;
 const instance = `test${process.pid}`;
 const pins = new datapathModules.pins.Pins(instance);
-const constants = { underlayAddress: "172.168.0.1", tcpTimeoutMs: 1000, udpTimeoutMs: 2000 };
+const constants = {
+  underlayAddress: "172.168.0.1",
+  tcpTimeoutMs: 1000,
+  udpTimeoutMs: 2000,
+  netnsInode: 1,
+  countsSessions: false,
+};
 const fingerprint = load.fingerprintOf(constants);
 
 const namespace = makeNamespace();
@@ -56,7 +62,10 @@ describe("loading", () => {
 
   it("pins every map and program under the instance", () => {
     const maps = [
+      "buckets",
       "conntrack",
+      "denials",
+      "destinations",
       "encaps",
       "encaps_taken",
       "endpoints",
@@ -66,9 +75,14 @@ describe("loading", () => {
       "generations",
       "nics",
       "peers",
+      "policy_networks",
+      "policy_services",
       "public_ips",
+      "refusals",
       "rule_stats",
       "rules",
+      "session_base",
+      "session_events",
     ];
     expect({
       maps: readdirSync(`${pins.root}/maps`).sort(),
@@ -135,6 +149,7 @@ describe("entries", () => {
         mtu: 1458,
         sessions: 0,
         newPerSecond: 5000,
+        hasPolicy: true,
       },
     },
     { map: "peers", tenant: 1, address: "255.255.255.255" },
@@ -143,6 +158,19 @@ describe("entries", () => {
     { map: "tunnels", device: "v0", tenant: 1 },
     { map: "public_ips", address: "2.2.2.11", tenant: 1, device: "v0", key: 1000, mtu: 1500 },
     { map: "nics", device: "v0" },
+    { map: "destinations", tenant: 1, address: "2.2.2.11", protocol: 0, port: 0, bits: 0, to: "10.0.0.7", toPort: 0 },
+    {
+      map: "destinations",
+      tenant: 1,
+      address: "2.2.2.13",
+      protocol: 6,
+      port: 80,
+      bits: 24,
+      to: "10.0.0.7",
+      toPort: 8080,
+    },
+    { map: "policy_networks", tenant: 1, direction: "inbound", prefix: "0.0.0.0/0", page: "0123456789abcdef" },
+    { map: "policy_services", page: "0123456789abcdef", protocol: 6, port: 22, bits: 24, mark: 1 },
   ];
 
   it("are read back as they were set", () => {

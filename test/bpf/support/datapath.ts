@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import {
+  type BpfMap,
   BpfObject,
   type BpfProgram,
   type Btf,
@@ -13,9 +14,10 @@ import {
   RingBuffer,
   type TypedMap,
 } from "libbpf-ts";
-import { readU32, readU64, u32 } from "../../../src/datapath/layout.js";
+import { type DeviceNames, encodeEntry, readU32, readU64, u32 } from "../../../src/datapath/layout.js";
 import type { Constants } from "../../../src/datapath/load.js";
 import { reasonSlots, reasons } from "../../../src/datapath/reasons.js";
+import type { Entry } from "../../../src/plan/state.js";
 import { datapathModules } from "./built.js";
 import { FlowTable } from "./flows.js";
 import type {
@@ -65,6 +67,8 @@ export interface RunOptions {
   readonly ingressIfindex?: number;
 }
 
+const policyMaps = ["destinations", "policy_networks", "policy_services", "denials"];
+
 export const underlayAddress = "172.168.0.1";
 /** Not the kernel's defaults, so that a test can tell the two apart. */
 export const tcpTimeoutSeconds = 5000;
@@ -97,6 +101,8 @@ export class Datapath implements Disposable {
   readonly connections: TypedMap<ConnectionKey, Connection>;
   readonly nics: TypedMap<number, number>;
   readonly rules: TypedMap<number, bigint>;
+  readonly sessionEvents: TypedMap<number, bigint>;
+  readonly denials: TypedMap<{ tenant: number; mark: number }, Counter[]>;
   readonly #stats: TypedMap<number, Counter[]>;
   readonly #ruleStats: TypedMap<number, RuleCounters[]>;
   readonly #ring: RingBuffer;
@@ -121,6 +127,8 @@ export class Datapath implements Disposable {
     this.endpoints = this.#tc.typedMap("endpoints");
     this.publicIps = this.#xdp.typedMap("public_ips");
     this.tunnels = this.#tc.typedMap("tunnels");
+    this.sessionEvents = this.#xdp.typedMap("session_events");
+    this.denials = this.#xdp.typedMap("denials");
     this.#stats = this.#xdp.typedMap("stats");
     this.rules = this.#xdp.typedMap("rules");
     this.#ruleStats = this.#xdp.typedMap("rule_stats");
@@ -133,6 +141,18 @@ export class Datapath implements Disposable {
     const shared = this.#xdp.maps.filter((map) => !map.internal).map((map) => map.name);
     for (const { name } of object.maps) if (shared.includes(name)) object.reuseMap(name, this.#xdp.map(name));
     return object.load();
+  }
+
+  /** Writes entries as the gateway does. */
+  setEntries(entries: readonly Entry[], names: DeviceNames): void {
+    for (const entry of entries) {
+      const { key, value } = encodeEntry(entry, names);
+      this.#map(entry.map).set(key, value);
+    }
+  }
+
+  #map(name: Entry["map"]): BpfMap {
+    return (name === "tunnels" ? this.#tc : this.#xdp).map(name);
   }
 
   get learner(): BpfProgram {
@@ -278,9 +298,28 @@ export class Datapath implements Disposable {
     this.#learned = false;
     const maps = [this.tenants, this.peers, this.connections, this.endpoints, this.tunnels, this.nics, this.publicIps];
     for (const map of maps) for (const key of [...map.keys()]) (map as TypedMap).delete(key);
+    for (const name of policyMaps) {
+      const map = this.#xdp.map(name);
+      for (const key of [...map.keys()]) map.delete(key);
+    }
+    this.forgetRefusals();
     this.flows.clear();
     for (const tenant of [1, 2, 3]) this.generations.set(tenant, 0);
     this.events();
+  }
+
+  /** As if no tenant had begun a connection for a second. */
+  fillBuckets(): void {
+    const buckets = this.#xdp.map("buckets");
+    for (let tenant = 0; tenant < tenantIds; tenant++) buckets.set(u32(tenant), Buffer.alloc(buckets.valueSize));
+  }
+
+  /** As when a change to the tenants has moved the generations on. */
+  forgetRefusals(): void {
+    const refusals = this.#xdp.map("refusals");
+    const none = refusals.unpackPerCpu(Buffer.alloc(refusals.valueStride));
+    for (const [key, lines] of [...refusals.entriesPerCpu()])
+      if (lines.some((line) => line.some((byte) => byte !== 0))) refusals.setPerCpu(key, none);
   }
 
   #counts(): Map<number, number> {
@@ -315,6 +354,8 @@ function prepare(file: string, sides: Pick<Constants, "underlay" | "uplink">): B
       underlayAddress,
       tcpTimeoutMs: tcpTimeoutSeconds * 1000,
       udpTimeoutMs: udpTimeoutSeconds * 1000,
+      netnsInode: 0,
+      countsSessions: false,
     }),
     drop_event_every: u32(1),
     flow_buckets: u32(flowEntries),

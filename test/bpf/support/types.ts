@@ -8,6 +8,9 @@ export interface Tenant {
   readonly route_table?: number;
   readonly wrap: number;
   readonly mtu: number;
+  readonly max_sessions?: number;
+  readonly max_new_per_second?: number;
+  readonly flags?: number;
 }
 
 export interface PeerKey {

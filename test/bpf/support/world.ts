@@ -269,6 +269,7 @@ export class World {
   addTenant({ id, key, zone, wrap, mtu, peers }: TestTenant): void {
     this.datapath.tenants.set(key, { id, zone, wrap: wrapNumber(wrap), mtu });
     for (const peer of peers) this.datapath.peers.set({ tenant: id, address: addressNumber(peer) }, 1);
+    this.datapath.forgetRefusals();
   }
 
   removeTenant({ id, key, peers }: TestTenant): void {

@@ -20,6 +20,21 @@ function prefix(): string {
   return `${[24, 16, 8, 0].map((shift) => (masked >>> shift) & 0xff).join(".")}/${length}`;
 }
 
+const page = () => [1, 2].map(() => word().toString(16).padStart(8, "0")).join("");
+
+function destination() {
+  return {
+    map: "destinations",
+    tenant: integer(1, 8191),
+    address: address(),
+    protocol: 0,
+    port: 0,
+    bits: 0,
+    to: address(),
+    toPort: 0,
+  } as const;
+}
+
 const makers: Record<Entry["map"], () => Entry> = {
   tenants: () => ({
     map: "tenants",
@@ -34,6 +49,7 @@ const makers: Record<Entry["map"], () => Entry> = {
       mtu: integer(68, 65535),
       sessions: word(),
       newPerSecond: word(),
+      hasPolicy: pick([true, false]),
     },
   }),
   peers: () => ({ map: "peers", tenant: integer(1, 8191), address: address() }),
@@ -48,6 +64,32 @@ const makers: Record<Entry["map"], () => Entry> = {
     mtu: integer(0, 65535),
   }),
   nics: () => ({ map: "nics", device: device() }),
+  destinations: () =>
+    pick<Entry>([
+      { ...destination(), protocol: 0, port: 0, bits: 0, toPort: 0 },
+      {
+        ...destination(),
+        protocol: pick([6, 17]),
+        port: integer(1, 65535),
+        bits: integer(8, 24),
+        toPort: integer(1, 65535),
+      },
+    ]),
+  policy_networks: () => ({
+    map: "policy_networks",
+    tenant: integer(1, 8191),
+    direction: pick(["inbound", "outbound"] as const),
+    prefix: prefix(),
+    page: page(),
+  }),
+  policy_services: () => ({
+    map: "policy_services",
+    page: page(),
+    protocol: integer(0, 255),
+    port: integer(0, 65535),
+    bits: integer(0, 24),
+    mark: word(),
+  }),
 };
 
 describe("what is encoded is decoded as it was", () => {

@@ -81,6 +81,9 @@ describe("the first apply", async () => {
       "+ map endpoints 1 10.0.0.7/32 : 172.168.0.11",
       "+ map endpoints 1 1.1.1.7/32 : 172.168.0.7",
       "+ map public_ips 2.2.2.11",
+      "+ map destinations 1 2.2.2.11 0 0/0 : 10.0.0.7 0",
+      "+ map policy_networks 1 inbound 0.0.0.0/0 : 7f6c871d0c873ff2",
+      "+ map policy_networks 1 outbound 0.0.0.0/0 : 254c46e639a4157a",
       "+ map tenants 2000",
       "+ map tunnels xgre2000",
       "+ map peers 2 172.168.0.7",
@@ -88,10 +91,23 @@ describe("the first apply", async () => {
       "+ map endpoints 2 10.0.0.7/32 : 172.168.0.12",
       "+ map endpoints 2 1.1.1.7/32 : 172.168.0.7",
       "+ map public_ips 2.2.2.12",
+      "+ map destinations 2 2.2.2.12 0 0/0 : 10.0.0.7 0",
+      "+ map policy_networks 2 inbound 0.0.0.0/0 : 2f7a67ae05d77bc2",
+      "+ map policy_networks 2 outbound 0.0.0.0/0 : 5f9fa41e0c3fe526",
+      "+ map policy_services 7f6c871d0c873ff2 6 22/24 : 1",
+      "+ map policy_services 7f6c871d0c873ff2 17 5000/24 : 2",
+      "+ map policy_services 254c46e639a4157a 0 0/0 : 65538",
+      "+ map policy_services 254c46e639a4157a 6 22/24 : 2147549185",
+      "+ map policy_services 2f7a67ae05d77bc2 6 23/24 : 1",
+      "+ map policy_services 2f7a67ae05d77bc2 17 5000/24 : 2",
+      "+ map policy_services 5f9fa41e0c3fe526 0 0/0 : 65538",
+      "+ map policy_services 5f9fa41e0c3fe526 6 23/24 : 2147549185",
       "+ attach xgw_xdp (f00df00df00d) to eth0, xdp native",
       "+ attach xgw_learn (f00df00df00d) to eth0, tcx-egress",
       "+ attach xgw_arp (f00df00df00d) to xgre1000, tcx-egress",
       "+ attach xgw_arp (f00df00df00d) to xgre2000, tcx-egress",
+      "+ attach xgw_session_born (f00df00df00d) to conntrack, fentry",
+      "+ attach xgw_session_died (f00df00df00d) to conntrack, fentry",
     ]);
   });
 
@@ -115,7 +131,7 @@ it("a change that died before its end is ended: the tenant's flows are decided a
 describe("a tenant that is added", async () => {
   const steps = await stepsBetween(example, example + thirdTenant);
 
-  it("is all that the steps are about, and no generation moves", () => {
+  it("is all that the steps are about, and no tenant's generation moves", () => {
     expect(described(steps)).toEqual([
       "+ device xvrf3000: vrf, route table 100003",
       "+ device xgre3000: gre, key 3000, local 172.168.0.1, mtu 1472, in xvrf3000",
@@ -137,6 +153,12 @@ describe("a tenant that is added", async () => {
       "+ map peers 3 172.168.0.13",
       "+ map endpoints 3 10.0.0.8/32 : 172.168.0.13",
       "+ map public_ips 2.2.2.13",
+      "+ map destinations 3 2.2.2.13 6 80/24 : 10.0.0.8 8080",
+      "+ map policy_networks 3 inbound 0.0.0.0/0 : f51d23b052a19cad",
+      "+ map policy_networks 3 outbound 0.0.0.0/0 : f0bb10084aa10e01",
+      "+ map policy_services f51d23b052a19cad 6 8080/24 : 1",
+      "+ map policy_services f0bb10084aa10e01 0 0/0 : 65537",
+      "> keys that no tenant had are looked up anew",
     ]);
   });
 });
@@ -156,11 +178,17 @@ it("a tenant that is removed leaves in the order: maps, slow path, generation, p
     "- map peers 3 172.168.0.13",
     "- map endpoints 3 10.0.0.8/32",
     "- map public_ips 2.2.2.13",
+    "- map destinations 3 2.2.2.13 6 80/24",
+    "- map policy_networks 3 inbound 0.0.0.0/0",
+    "- map policy_networks 3 outbound 0.0.0.0/0",
+    "- map policy_services f51d23b052a19cad 6 8080/24",
+    "- map policy_services f0bb10084aa10e01 0 0/0",
     "- route default in table 100003: unreachable",
     "- route 2.2.2.13/32 in table 100003: unreachable",
     "- route 10.0.0.8/32 in table 100003: via 172.168.0.13, key 3000, dev xgre3000",
     "- address 10.0.0.1/24 on xgre3000",
     "> generation of tenant 3: its flows are decided anew",
+    "> keys that no tenant had are looked up anew",
     "- attachment arp_xgre3000",
     "- device xvrf3000",
     "- device xgre3000",
@@ -189,8 +217,10 @@ describe("a change to one tenant bumps that tenant only", () => {
         "+ nft dnat_to: 2 . 2.2.2.22 : 10.0.0.7",
         "~ nft snat_to: 2 . 10.0.0.7 : 2.2.2.22",
         "+ map public_ips 2.2.2.22",
+        "+ map destinations 2 2.2.2.22 0 0/0 : 10.0.0.7 0",
         "> connections of tenant 2 end where they are no longer admitted",
         "- map public_ips 2.2.2.12",
+        "- map destinations 2 2.2.2.12 0 0/0",
         "- route 2.2.2.12/32 in table 100002: unreachable",
         "> generation of tenant 2: its flows are decided anew",
       ],
@@ -203,7 +233,13 @@ describe("a change to one tenant bumps that tenant only", () => {
         "+ nft outbound: 2 . 6 . 0.0.0.0-255.255.255.255 . 24 : 65538",
         "+ nft outbound: 2 . 6 . 0.0.0.0-255.255.255.255 . 25 : 2147549185",
         "+ nft outbound: 2 . 6 . 0.0.0.0-255.255.255.255 . 26-65535 : 65538",
+        "+ map policy_services 7f6dbae795ea1c4e 0 0/0 : 65538",
+        "+ map policy_services 7f6dbae795ea1c4e 6 23/24 : 2147549185",
+        "+ map policy_services 7f6dbae795ea1c4e 6 25/24 : 2147549185",
+        "~ map policy_networks 2 outbound 0.0.0.0/0 : 7f6dbae795ea1c4e",
         "> connections of tenant 2 end where they are no longer admitted",
+        "- map policy_services 5f9fa41e0c3fe526 0 0/0",
+        "- map policy_services 5f9fa41e0c3fe526 6 23/24",
         "> generation of tenant 2: its flows are decided anew",
       ],
     ],
@@ -260,7 +296,11 @@ describe("a change to one tenant bumps that tenant only", () => {
       stepsOf(steps, "device.add").map(({ name }) => name),
       stepsOf(steps, "device.delete").map(({ name }) => name),
       stepsOf(steps, "generation.bump").map(({ tenant }) => tenant),
-    ]).toEqual([["xvrf2001", "xgre2001"], ["xvrf2000", "xgre2000"], [2]]);
+    ]).toEqual([
+      ["xvrf2001", "xgre2001"],
+      ["xvrf2000", "xgre2000"],
+      [2, 0],
+    ]);
   });
 });
 
@@ -349,6 +389,8 @@ it("new programs are loaded, attached in place of the old ones, and those unload
     "~ attach xgw_learn (f00df00df00d) to eth0, tcx-egress",
     "~ attach xgw_arp (f00df00df00d) to xgre1000, tcx-egress",
     "~ attach xgw_arp (f00df00df00d) to xgre2000, tcx-egress",
+    "~ attach xgw_session_born (f00df00df00d) to conntrack, fentry",
+    "~ attach xgw_session_died (f00df00df00d) to conntrack, fentry",
     "> generation of tenant 1: its flows are decided anew",
     "> generation of tenant 2: its flows are decided anew",
     "- programs 000000000000",

@@ -51,6 +51,19 @@ describe("a change of one tenant out of three", () => {
 });
 
 describe("what only a look at everything can tell", () => {
+  it("is whether another tenant still needs a page of the policy, so none is deleted", () => {
+    const old = configOf([tenant(1), tenant(2, { policy: { inbound: [{ allow: "udp" }] } })]);
+    const now = configOf([tenant(1), tenant(2)]);
+    const [was, is] = [buildDesired(old), buildDesired(now)];
+    const { steps } = partialChange(is, was, changedTenants(now, old) ?? new Set(), context);
+    expect(steps.filter((step) => step.kind === "entry.delete" && step.entry.map === "policy_services")).toEqual([]);
+  });
+
+  it("is that connections have to be counted from now on", () => {
+    const limited = tenant(2, { limits: { sessions: 10 } });
+    expect(changedTenants(configOf([tenant(1), limited, tenant(3)]), before)).toBeUndefined();
+  });
+
   it("is a new tenant", () => {
     expect(changedTenants(configOf([tenant(1), tenant(2), tenant(3), tenant(4)]), before)).toBeUndefined();
   });

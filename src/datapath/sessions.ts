@@ -1,0 +1,72 @@
+/**
+ * The count of each tenant's live connections, for `limits.sessions`: what came and went since the programs count, plus
+ * what there was when they began. The latter is written here, once after they were attached; a mark says that it was.
+ */
+
+import { BpfMap } from "libbpf-ts";
+import { maxTenants, nobody } from "../model/desired.js";
+import { littleEndian, u32 } from "./layout.js";
+import type { Pins } from "./pins.js";
+
+const eventsMap = "session_events";
+const baseMap = "session_base";
+
+/** How often conntrack is read until nothing came or went meanwhile; a tenant that is never at rest is off by what did. */
+const attempts = 4;
+
+/** Whether the counts are right. */
+export function sessionsAreCounted(pins: Pins): boolean {
+  if (!pins.hasMap(baseMap)) return false;
+  using base = BpfMap.openPinned(pins.map(baseMap));
+  return readCount(base.get(u32(nobody))) === 1;
+}
+
+/** From now on they are not. */
+export function forgetSessions(pins: Pins): void {
+  using base = BpfMap.openPinned(pins.map(baseMap));
+  base.set(u32(nobody), countBytes(0));
+}
+
+/** @param listZones the zone of each connection that conntrack has */
+export async function settleSessions(pins: Pins, listZones: () => Promise<readonly number[]>): Promise<void> {
+  using base = BpfMap.openPinned(pins.map(baseMap));
+  let open = new Set(Array.from({ length: maxTenants - 1 }, (_, at) => at + 1));
+  for (let attempt = 1; open.size > 0 && attempt <= attempts; attempt++) {
+    const before = readCounts(pins, eventsMap);
+    const listed = new Map<number, number>();
+    for (const zone of await listZones()) listed.set(zone, (listed.get(zone) ?? 0) + 1);
+    const after = readCounts(pins, eventsMap);
+    const restless = new Set<number>();
+    for (const tenant of open) {
+      const events = after[tenant] ?? 0;
+      base.set(u32(tenant), countBytes((listed.get(tenant) ?? 0) - events));
+      if (before[tenant] !== events) restless.add(tenant);
+    }
+    open = restless;
+  }
+  base.set(u32(nobody), countBytes(1));
+}
+
+/** Tenant id -> live connections; undefined while nobody counts. */
+export function readSessions(pins: Pins): readonly number[] | undefined {
+  if (!sessionsAreCounted(pins)) return undefined;
+  const base = readCounts(pins, baseMap);
+  return readCounts(pins, eventsMap).map((events, tenant) => events + (base[tenant] ?? 0));
+}
+
+function readCounts(pins: Pins, name: string): number[] {
+  const counts: number[] = [];
+  using map = BpfMap.openPinned(pins.map(name));
+  for (const { values, count } of map.batches())
+    for (let at = 0; at < count; at++) counts.push(readCount(values.subarray(at * 8, at * 8 + 8)));
+  return counts;
+}
+
+function readCount(bytes: Buffer | undefined): number {
+  if (!bytes) return 0;
+  return Number(littleEndian ? bytes.readBigInt64LE() : bytes.readBigInt64BE());
+}
+
+function countBytes(count: number): Buffer {
+  return Buffer.from(new BigInt64Array([BigInt(count)]).buffer);
+}
