@@ -212,7 +212,7 @@ struct xgw_flow {
 	__u16 bytes_high; /* with bytes_low: bytes of inner IP packets */
 	__u32 packets;
 	__u32 bytes_low;
-};
+} __attribute__((aligned(8))); /* it is copied in words of 8 bytes, on the stack, too */
 _Static_assert(sizeof(struct xgw_flow) == 64, "xgw_flow");
 _Static_assert(__builtin_offsetof(struct xgw_flow, generation) == 24, "xgw_flow: words that are copied");
 _Static_assert(__builtin_offsetof(struct xgw_flow, packets) == 56, "xgw_flow: words that are copied");

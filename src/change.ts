@@ -38,7 +38,7 @@ export async function applyChange(config: Config, inForce: InForce): Promise<Pla
   const { constants, context } = inForce;
   const part = partialChange(desired, inForce.desired, keys, context);
   const change: Plan = { desired, constants, context, ...part };
-  await execute(change, false);
+  await execute(change, pins, false);
   const missing = missingEntries(pins, part.wanted.entries.values(), kernelNames);
   if (missing.length > 0)
     throw new XgwError("what was written into the maps is not there", { details: { missing: missing.slice(0, 10) } });

@@ -4,21 +4,22 @@
  */
 
 import type { Config } from "./config/schema.js";
-import { forgetCounts } from "./datapath/accounting.js";
-import { attach, checkXdp, detach, observeAttachments } from "./datapath/attachments.js";
-import { deleteEntries, deviceNames, kernelNames, observeEntries, setEntries } from "./datapath/entries.js";
-import { closeGenerations, openGenerations, unsettledTenants } from "./datapath/generations.js";
+import { checkXdp, detach, observeAttachments } from "./datapath/attachments.js";
+import type { Constants } from "./datapath/constants.js";
+import { deviceNames, observeEntries } from "./datapath/entries.js";
+import { closeGenerations, unsettledTenants } from "./datapath/generations.js";
 import type { DeviceNames } from "./datapath/layout.js";
-import { type Constants, fingerprintOf, loadDatapath } from "./datapath/load.js";
+import { mapsToMove, settleOther } from "./datapath/move.js";
+import { fingerprintOf, programsFor } from "./datapath/objects.js";
 import { checkBpffs, Pins } from "./datapath/pins.js";
-import { settleSessions } from "./datapath/sessions.js";
+import { isWhole, unpinnedMaps } from "./datapath/programs.js";
 import { reclaimTemplates } from "./datapath/templates.js";
 import { toXgwError, XgwError } from "./errors.js";
-import { deleteConnections, readConnections } from "./kernel/conntrack.js";
+import { execute, type Plan } from "./execute.js";
+import { deleteConnections } from "./kernel/conntrack.js";
 import { namespaceInode } from "./kernel/namespace.js";
 import { checkHost, checkReversePathFilter, loadModules } from "./kernel/preflight.js";
-import { revokeConnections } from "./kernel/revoke.js";
-import { addSlowPath, removeDevices, removeRoutes, removeRules } from "./kernel/slow-path.js";
+import { removeDevices, removeRoutes, removeRules } from "./kernel/slow-path.js";
 import { readSysctl } from "./kernel/sysctl.js";
 import { buildDesired } from "./model/build.js";
 import { type Desired, nobody } from "./model/desired.js";
@@ -31,23 +32,11 @@ import {
   observeSysctls,
 } from "./observe/slow-path.js";
 import { diff } from "./plan/diff.js";
-import { leavingTenants } from "./plan/leaving.js";
 import { countsSessions, type RenderContext, render } from "./plan/render.js";
-import { type State, tenantIds } from "./plan/state.js";
-import { type Step, stepsOf } from "./plan/steps.js";
+import { baseProgramNames, type ProgramName, type State, tenantIds } from "./plan/state.js";
+import type { Step } from "./plan/steps.js";
 
-/** Everything that a change needs to know, as of one moment. */
-export interface Plan {
-  readonly desired: Desired;
-  /** In the order in which they are to run; empty when there is nothing to do. */
-  readonly steps: readonly Step[];
-  readonly constants: Constants;
-  readonly context: RenderContext;
-  /** What the steps lead to. */
-  readonly wanted: State;
-  /** What was there, which is what a failure goes back to. */
-  readonly observed: State;
-}
+export { execute, type Plan } from "./execute.js";
 
 /**
  * Compares the config with the kernel. Changes nothing.
@@ -64,41 +53,63 @@ export async function plan(config: Config): Promise<Plan> {
   checkForeignDevices(desired, slowPath.links);
   const names = deviceNames(slowPath.links);
   checkXdp(pins, desired, names);
-  const constants = await readConstants(desired, sides);
+  const constants = await readConstants(config, desired, sides);
+  const fingerprint = fingerprintOf(constants);
   const context: RenderContext = {
     underlayMtu: sides.underlay.mtu,
     ...(sides.uplink ? { uplinkMtu: sides.uplink.mtu } : {}),
-    fingerprint: fingerprintOf(constants),
+    fingerprint,
   };
   const wanted = render(desired, context);
-  const observed = await observe(slowPath, pins, names, wanted.sysctls.keys());
+  const moving = movingMaps(pins, fingerprint, constants);
+  const programs = programsFor(constants);
+  const observed = await observe(slowPath, pins, names, { ...wanted, programs }, moving);
   return { desired, constants, context, wanted, observed, steps: diff(wanted, observed) };
+}
+
+/** Maps that have to become others before all programs are the wanted ones, or that a change has left half-way. */
+function movingMaps(pins: Pins, fingerprint: string, constants: Constants): ReadonlyMap<string, string> {
+  if (pins.nextMaps().length > 0) return new Map(pins.nextMaps().map((name) => [name, "begun before"]));
+  return pins.isComplete(fingerprint) ? new Map() : mapsToMove(pins, constants);
+}
+
+/** What is looked at closely. */
+interface Looked extends Pick<State, "sysctls" | "datapaths"> {
+  /** Those that a data path of `datapaths` has to have, or it does not count. */
+  readonly programs?: readonly ProgramName[];
 }
 
 async function observe(
   slowPath: ObservedSlowPath,
   pins: Pins,
   names: DeviceNames,
-  sysctls: Iterable<string>,
+  { sysctls, datapaths: needed, programs = baseProgramNames }: Looked,
+  moving: ReadonlyMap<string, string>,
 ): Promise<State> {
-  const entries = observeEntries(pins, names);
+  const isBegun = pins.nextMaps().length > 0;
+  const entries = observeEntries(pins, names, new Set(isBegun ? [] : moving.keys()));
   return {
     ...slowPath.state,
     keepsConnections: new Set(),
-    sysctls: await observeSysctls(sysctls),
-    datapaths: new Set(pins.fingerprints()),
+    sysctls: await observeSysctls(sysctls.keys()),
+    datapaths: new Set(pins.fingerprints().filter((name) => !needed.has(name) || isWhole(pins, name, programs))),
+    unpinnedMaps: new Set(unpinnedMaps(pins).keys()),
+    moving,
     entries,
-    unsettled: unsettledTenants(pins, [nobody, ...tenantIds(entries.values())]),
+    unsettled: unsettledTenants(pins, [
+      ...new Set([nobody, ...tenantIds(entries.values()), ...idsInUse(slowPath.state.devices).values()]),
+    ]),
     attachments: observeAttachments(pins, names),
   };
 }
 
 /** Seconds in the settings, milliseconds in the programs. The defaults are the kernel's, for before conntrack is loaded. */
-async function readConstants(desired: Desired, { underlay, uplink }: Sides): Promise<Constants> {
+async function readConstants(config: Config, desired: Desired, { underlay, uplink }: Sides): Promise<Constants> {
   const seconds = async (name: string, otherwise: number) =>
     Number((await readSysctl(`net.netfilter.${name}`)) ?? otherwise);
   return {
-    underlayAddress: desired.underlay.address,
+    flows: config.flows,
+    underlayAddress: config.underlay.address,
     ...(underlay.tags.length > 0 ? { underlay: { ifindex: underlay.nic.ifindex, tags: underlay.tags } } : {}),
     ...(uplink ? { uplink: { ifindex: uplink.nic.ifindex, tags: uplink.tags, mac: uplink.mac } } : {}),
     tcpTimeoutMs: 1000 * (await seconds("nf_conntrack_tcp_timeout_established", 432000)),
@@ -128,7 +139,9 @@ export async function apply(config: Config): Promise<Plan> {
 export const repair = (config: Config): Promise<Plan> => converge(config, true);
 
 async function converge(config: Config, isRepair: boolean): Promise<Plan> {
+  const pins = new Pins(config.instance);
   const taken: Step[] = [];
+  if (pins.nextMaps().length > 0) settleOther(pins, fingerprintOf((await plan(config)).constants));
   for (let attempt = 1; ; attempt++) {
     const next = await plan(config);
     if (next.steps.length === 0) return { ...next, steps: taken };
@@ -137,7 +150,7 @@ async function converge(config: Config, isRepair: boolean): Promise<Plan> {
         remedy: "see what is left with `xgw plan`; something else may be changing it",
         details: { steps: next.steps },
       });
-    await execute(next, isRepair).catch((error) => undo(next, error));
+    await execute(next, pins, isRepair).catch((error) => undo(next, error));
     taken.push(...next.steps);
   }
 }
@@ -159,9 +172,10 @@ async function undo(failed: Plan, failure: unknown): Promise<never> {
   try {
     const pins = new Pins(desired.instance);
     const slowPath = await observeSlowPath(desired.instance);
-    const now = await observe(slowPath, pins, deviceNames(slowPath.links), observed.sysctls.keys());
-    const wanted = { ...observed, keepsConnections: failed.wanted.keepsConnections };
-    await execute({ desired, constants, context, wanted, observed: now, steps: diff(wanted, now) }, false);
+    const begun = new Map(pins.nextMaps().map((name) => [name, "taken back"]));
+    const now = await observe(slowPath, pins, deviceNames(slowPath.links), observed, begun);
+    const wanted = { ...observed, keepsConnections: failed.wanted.keepsConnections, moving: new Map() };
+    await execute({ desired, constants, context, wanted, observed: now, steps: diff(wanted, now) }, pins, false);
     if (observed.datapaths.size === 0) pins.removeAll();
   } catch (error) {
     const cause = toXgwError(failure);
@@ -171,46 +185,6 @@ async function undo(failed: Plan, failure: unknown): Promise<never> {
     });
   }
   throw failure;
-}
-
-/**
- * Runs the steps phase by phase; see `phaseOrder` for why in this order.
- *
- * @param isRepair the slow path is damaged: flows that are known to be right are followed until it is mended
- */
-export async function execute({ desired, steps, constants, wanted }: Plan, isRepair: boolean): Promise<void> {
-  const { instance } = desired;
-  const pins = new Pins(instance);
-  const touched = stepsOf(steps, "generation.bump").map(({ tenant }) => tenant);
-  const isDamaged = isRepair || stepsOf(steps, "rules.set").some(({ was }) => was === "");
-  if (!isDamaged) openGenerations(pins, touched);
-  await addSlowPath(instance, steps);
-  openGenerations(pins, touched);
-  for (const { fingerprint } of stepsOf(steps, "datapath.load")) loadDatapath(pins, fingerprint, constants);
-  const names = kernelNames; // of the few that the steps name, as they are by now
-  setEntries(
-    pins,
-    stepsOf(steps, "entry.set").map(({ entry }) => entry),
-    names,
-  );
-  const attached = stepsOf(steps, "attach");
-  for (const { name, attachment, was } of attached) attach(pins, name, attachment, was, names);
-  if (attached.some(({ attachment }) => attachment.hook === "fentry"))
-    await settleSessions(pins, async () => (await readConnections()).map(({ zone }) => zone));
-  await revokeConnections(instance, steps, wanted.elements);
-  deleteEntries(
-    pins,
-    stepsOf(steps, "entry.delete").map(({ entry }) => entry),
-    names,
-  );
-  await removeRoutes(steps);
-  await closeGenerations(pins, touched);
-  await reclaimTemplates(pins);
-  forgetCounts(pins, leavingTenants(steps, wanted.entries.values()));
-  for (const { name } of stepsOf(steps, "detach")) detach(pins, name);
-  for (const { fingerprint } of stepsOf(steps, "datapath.unload")) pins.removeDatapath(fingerprint);
-  if (stepsOf(steps, "rules.delete").length > 0) await removeRules(instance);
-  await removeDevices(stepsOf(steps, "device.delete").map(({ name }) => name));
 }
 
 /** What `teardown` removed. */

@@ -146,7 +146,13 @@ function parseHead(main: Source, errors: Problem[]): Head | "otherVersion" | und
 }
 
 function assemble(head: Head | undefined, tenants: ConfigTenant[]): Config {
-  const base: Head = head ?? { apiVersion, instance: "default", underlay: { device: "", address: "" }, nics: [] };
+  const base: Head = head ?? {
+    apiVersion,
+    instance: "default",
+    underlay: { device: "", address: "" },
+    nics: [],
+    flows: 0,
+  };
   return { ...base, nics: base.nics ?? [{ name: base.underlay.device, xdp: "native" }], tenants };
 }
 

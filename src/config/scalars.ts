@@ -143,6 +143,18 @@ export const routeNetwork = word(whyNotRoute, { pattern: prefixPattern });
 /** A gateway's own address with its network's length: host bits as they are. */
 export const interfaceAddress = word(whyNotInterface, { pattern: prefixPattern });
 
+const listenPattern = `^${quadPattern}:[0-9]{1,5}$`;
+
+function whyNotListen(text: string): Fault | undefined {
+  const [, address = "", portText = ""] = /^(.*):(\d+)$/.exec(text) ?? [];
+  const number = Number(portText);
+  if (parseAddress(address) !== undefined && number >= 1 && number <= 65_535) return undefined;
+  return { message: `"${text}" is no address with a port`, remedy: "write it as in 127.0.0.1:9464" };
+}
+
+/** An address to listen on and a port. Loopback, and 0.0.0.0 for all, are right here. */
+export const listenAddress = word(whyNotListen, { pattern: listenPattern });
+
 /** One port, 1 to 65535. */
 const port = z.int().min(1).max(65_535);
 

@@ -13,6 +13,7 @@ import {
   hostAddress,
   instanceName,
   interfaceAddress,
+  listenAddress,
   network,
   portOrRange,
   routeNetwork,
@@ -243,6 +244,9 @@ const nicSchema = z.strictObject({
     ),
 });
 
+/** A table of the largest size takes 2 GiB. */
+const maxFlows = 2 ** 24;
+
 /** All of the config but its tenants, which may lie in other files. */
 const headFields = {
   apiVersion: z.literal(apiVersion).describe("The language of this file."),
@@ -259,6 +263,20 @@ const headFields = {
     .array(nicSchema)
     .optional()
     .describe("The devices with the fast path. The underlay device with native XDP when missing."),
+  metrics: z
+    .strictObject({
+      listen: listenAddress.describe("Where the daemon answers `GET /metrics`: an IPv4 address and a port."),
+    })
+    .optional()
+    .describe("Prometheus metrics of the daemon. None when missing."),
+  flows: z
+    .int()
+    .min(1024)
+    .max(maxFlows)
+    .default(524_288)
+    .describe(
+      "How many flows XDP has room for; a connection has two. Each takes 128 bytes of memory that cannot be swapped. Live flows stay when it is changed.",
+    ),
 };
 
 /** The main file before its tenants are looked at: each is parsed by itself, with its own file and place. */

@@ -36,6 +36,8 @@ export interface DaemonEvents {
   refused: { readonly reason: string; readonly error: XgwError };
   /** Something else had changed what is ours, and it is right again. */
   repaired: { readonly noticed: readonly string[]; readonly steps: readonly Step[]; readonly tookMs: number };
+  /** Flows of some tenants are decided anew, because their way has changed. */
+  redecided: { readonly why: readonly string[]; readonly tenants: number };
   /** It is tried again every 5 s. */
   repairFailed: { readonly noticed: readonly string[]; readonly error: XgwError };
 }
@@ -49,14 +51,16 @@ export interface DaemonOptions {
   /** Tells a service manager, by assignments as of sd_notify(3). */
   readonly tell?: (...assignments: readonly string[]) => Promise<void>;
   readonly emit?: Emit;
+  /** Told of each config that is in force. */
+  readonly onInForce?: (inForce: InForce) => void;
 }
 
 /** The first reconciliation must succeed; later failures leave what is in force. */
 export async function runDaemon(source: ConfigSource, options: DaemonOptions): Promise<void> {
-  const { log, stop, tell = async () => {}, emit = () => {} } = options;
+  const { log, stop, tell = async () => {}, emit = () => {}, onInForce = () => {} } = options;
   const pending = new Pending();
   const watcher = source.watch((why) => pending.reload(why));
-  const reconciler = new Reconciler(source, log, emit);
+  const reconciler = new Reconciler(source, log, emit, onInForce);
   try {
     let inForce = await reconciler.start();
     const drift = await watchDrift(inForce.desired, pending);
@@ -91,6 +95,7 @@ class Reconciler {
     private readonly source: ConfigSource,
     private readonly log: DaemonLog,
     private readonly emit: Emit,
+    private readonly onInForce: (inForce: InForce) => void,
   ) {}
 
   /** @throws whatever is wrong */
@@ -134,8 +139,10 @@ class Reconciler {
     const tookMs = Math.round(performance.now() - started);
     const { instance, tenants } = config;
     this.log.info({ instance, reason, tenants: tenants.length, steps: steps.length, durationMs: tookMs }, "reconciled");
+    const inForce: InForce = { config, desired, constants, context };
     this.emit("reconciled", { reason, steps, tookMs });
-    return { config, desired, constants, context };
+    this.onInForce(inForce);
+    return inForce;
   }
 
   private logFailure(thrown: unknown): XgwError {
@@ -166,6 +173,7 @@ class Repairs {
       if (work.redecide.length > 0) {
         await locked(config, () => redecide(config.instance, work.redecide));
         const tookMs = Math.round(performance.now() - work.sinceMs);
+        this.emit("redecided", { why: work.redecideWhy, tenants: work.redecide.length });
         this.log.info(
           { why: work.redecideWhy, tenants: work.redecide.length, tookMs },
           "way has changed, flows decided anew",

@@ -4,6 +4,7 @@ import type { Logger } from "../log.js";
 import { configFile } from "./config-source.js";
 import { runDaemon } from "./daemon.js";
 import { serviceManager } from "./service-manager.js";
+import { startTelling } from "./telling.js";
 
 /** Runs until SIGTERM or SIGINT; SIGHUP has the config read again. */
 export async function runService(file: string, log: Logger): Promise<void> {
@@ -13,6 +14,7 @@ export async function runService(file: string, log: Logger): Promise<void> {
   for (const signal of signals) process.once(signal, onStop);
   const manager = serviceManager(process.env, log);
   const source = configFile(file);
+  const telling = await startTelling(file, log);
   try {
     await runDaemon(
       {
@@ -29,9 +31,10 @@ export async function runService(file: string, log: Logger): Promise<void> {
           };
         },
       },
-      { log, stop: stop.signal, tell: manager.tell },
+      { log, stop: stop.signal, tell: manager.tell, emit: telling.emit, onInForce: telling.onInForce },
     );
   } finally {
+    telling.stop();
     manager.stop();
     for (const signal of signals) process.off(signal, onStop);
   }

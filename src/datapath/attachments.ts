@@ -2,6 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { BpfError, BpfLink, BpfProgram, queryXdp } from "libbpf-ts";
+import { crashPoint } from "../crash.js";
 import { ForeignError, KernelError } from "../errors.js";
 import type { Desired } from "../model/desired.js";
 import type { Attachment, ProgramName } from "../plan/state.js";
@@ -57,6 +58,14 @@ export function hasLostPrograms(pins: Pins): boolean {
   });
 }
 
+/** Ids of the programs of pinned links: they are ours, too, when somebody has removed their own pins. */
+function linkedPrograms(pins: Pins): number[] {
+  return pins.links().map((name) => {
+    using link = BpfLink.openPinned(pins.link(name));
+    return link.info.progId;
+  });
+}
+
 /** By program id. */
 function pinnedPrograms(pins: Pins): Map<number, { program: ProgramName; fingerprint: string }> {
   const programs = new Map<number, { program: ProgramName; fingerprint: string }>();
@@ -86,6 +95,7 @@ export function attach(
   if (attachment.hook !== "fentry" && was && was.device === attachment.device && was.mode === attachment.mode) {
     using link = BpfLink.openPinned(path);
     link.update(program);
+    crashPoint(`update ${name}`);
     return;
   }
   if (attachment.hook === "fentry") forgetSessions(pins);
@@ -98,7 +108,9 @@ export function attach(
         : attachment.hook === "xdp"
           ? program.attachXdp({ ifindex, mode: attachment.mode ?? "native" })
           : program.attachTcx({ ifindex, direction: attachment.hook === "tcx-ingress" ? "ingress" : "egress" });
+    crashPoint(`attach ${name}`);
     link.pin(path);
+    crashPoint(`pin ${name}`);
   } catch (error) {
     throw attachError(attachment, error);
   }
@@ -124,7 +136,9 @@ export function detach(pins: Pins, name: string): void {
   } catch (error) {
     if (!(error instanceof BpfError)) throw error; // its device has gone, and it with it
   }
+  crashPoint(`detach ${name}`);
   pins.removeLink(name);
+  crashPoint(`unpin ${name}`);
 }
 
 /** NETDEV_XDP_ACT_* (linux/netdev.h): what a driver says that it can. */
@@ -137,7 +151,7 @@ const modeFeature = { native: 1n << 0n, generic: 0n, offload: 1n << 4n } as cons
  * @throws KernelError when its driver lacks the mode
  */
 export function checkXdp(pins: Pins, desired: Desired, names: DeviceNames): void {
-  const ours = pinnedPrograms(pins);
+  const ours = new Set([...pinnedPrograms(pins).keys(), ...linkedPrograms(pins)]);
   for (const nic of desired.nics) {
     const { progId, featureFlags } = queryXdp(names.indexOf(nic.name));
     if (progId !== undefined && !ours.has(progId))

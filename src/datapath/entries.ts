@@ -1,10 +1,12 @@
 /** The entries of the maps that the daemon writes. */
 
 import { BpfMap, interfaceIndex, interfaceName } from "libbpf-ts";
+import { crashPoint } from "../crash.js";
 import type { IpLink } from "../kernel/ip.js";
 import { type Entry, entryId } from "../plan/state.js";
 import { type DeviceNames, decodeEntry, encodeEntry } from "./layout.js";
 import type { Pins } from "./pins.js";
+import { unpinnedMaps } from "./programs.js";
 
 /** In the order in which a packet may depend on them: written from the first on, deleted from the last on. */
 const entryMaps: readonly Entry["map"][] = [
@@ -52,11 +54,18 @@ export function missingEntries(pins: Pins, entries: Iterable<Entry>, names: Devi
   return missing;
 }
 
-export function observeEntries(pins: Pins, names: DeviceNames): Map<string, Entry> {
+/** @param unreadable maps of another shape, which are left out: they are written anew */
+export function observeEntries(
+  pins: Pins,
+  names: DeviceNames,
+  unreadable: ReadonlySet<string> = new Set(),
+): Map<string, Entry> {
   const entries = new Map<string, Entry>();
+  const unpinned = unpinnedMaps(pins, entryMaps);
   for (const name of entryMaps) {
-    if (!pins.hasMap(name)) continue;
-    using map = BpfMap.openPinned(pins.map(name));
+    const id = unpinned.get(name);
+    if (unreadable.has(name) || (!pins.hasMap(name) && id === undefined)) continue;
+    using map = id === undefined ? BpfMap.openPinned(pins.map(name)) : BpfMap.openById(id);
     for (const [key, value] of map.entries()) {
       const entry = decodeEntry(name, { key, value }, names);
       entries.set(entryId(entry), entry);
@@ -86,6 +95,9 @@ function forEachMap(
     const mine = entries.filter((entry) => entry.map === name);
     if (mine.length === 0) continue;
     using map = BpfMap.openPinned(pins.map(name));
-    for (const entry of mine) act(map, entry);
+    for (const entry of mine) {
+      act(map, entry);
+      crashPoint(`entry ${entryId(entry)}`);
+    }
   }
 }

@@ -1,5 +1,8 @@
 /** The flow table as bytes: the TypeScript side of bpf/lib/flow_table.h. */
 
+import type { Batch, BpfMap } from "libbpf-ts";
+import { littleEndian, readU16 } from "./layout.js";
+
 /** XGW_FLOW_WAYS: flows in a bucket. */
 export const flowWays = 32;
 /** sizeof(struct xgw_flow) */
@@ -21,6 +24,56 @@ export function* flowsIn(buckets: Buffer): Generator<Buffer> {
     if (buckets[at + flowOffsets.protocol] !== 0) yield buckets.subarray(at, at + flowBytes);
 }
 
+/** Where a line of some version has what says whether it is used, and whole. Bytes. */
+export interface LineFields {
+  readonly bytes: number;
+  readonly protocol: number;
+  readonly sequence: number;
+}
+
+/** Of a table that XDP writes to meanwhile. */
+const stableBuckets = 256;
+
+/**
+ * The lines in use, each as [bytes, offset into them], and none of two halves. A line is read by its bytes in no order, so
+ * that one look at its sequence says nothing: three readings are made one after the other, and when the first and the last
+ * have the same even sequence, nobody wrote during the one between. A line that is just being written is tried again.
+ */
+export function* readStableBuckets(map: BpfMap, fields: LineFields): Generator<readonly [Buffer, number]> {
+  const readings = [0, 1, 2].map(() => map.batches({ size: stableBuckets }));
+  for (;;) {
+    const [first, second, third] = readings.map((reading) => reading.next().value) as (Batch | undefined)[];
+    if (!first || !second || !third) return;
+    const length = Math.min(first.values.length, second.values.length, third.values.length);
+    for (let at = 0; at < length; at += fields.bytes) {
+      const isWhole = sequenceOf(first.values, at) === sequenceOf(third.values, at) && isEven(first.values, at);
+      if (isWhole && second.values[at + fields.protocol] !== 0) yield [second.values, at];
+      if (!isWhole) yield* readLine(map, fields, first.keys, at);
+    }
+  }
+  function sequenceOf(values: Buffer, at: number): number {
+    return values.readUInt16LE(at + fields.sequence); // compared only with itself
+  }
+  function isEven(values: Buffer, at: number): boolean {
+    return readU16(values, at + fields.sequence) % 2 === 0;
+  }
+}
+
+/** How often a line is looked at that is written every time. */
+const patience = 100;
+
+function* readLine(map: BpfMap, fields: LineFields, keys: Buffer, at: number): Generator<readonly [Buffer, number]> {
+  const key = keys.subarray(map.keySize * Math.floor(at / map.valueStride)).subarray(0, map.keySize);
+  const line = at % map.valueStride;
+  for (let n = 0; n < patience; n++) {
+    const [first, second, third] = [0, 1, 2].map(() => map.get(key)) as [Buffer, Buffer, Buffer];
+    const sequence = readU16(first, line + fields.sequence);
+    if (sequence % 2 !== 0 || sequence !== readU16(third, line + fields.sequence)) continue;
+    if (second[line + fields.protocol] !== 0) yield [second, line];
+    return;
+  }
+}
+
 const mask64 = 0xffff_ffff_ffff_ffffn;
 const fold = (hash: bigint) => hash ^ (hash >> 32n);
 
@@ -28,8 +81,6 @@ function word(bytes: Buffer, offset: number, size: 2 | 8): bigint {
   const view = new DataView(bytes.buffer, bytes.byteOffset + offset, size);
   return size === 8 ? view.getBigUint64(0, littleEndian) : BigInt(view.getUint16(0, littleEndian));
 }
-
-const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 /** Where the flow of a `struct xgw_flow_key` belongs: flow_hash() and what is made of it. */
 export function flowHome(key: Buffer, buckets: number, seed = 0n): { readonly bucket: number; readonly way: number } {

@@ -5,6 +5,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { BpfMap } from "libbpf-ts";
+import { crashPoint } from "../crash.js";
 import { readU32, u32 } from "./layout.js";
 import type { Pins } from "./pins.js";
 
@@ -40,11 +41,21 @@ export function unsettledTenants(pins: Pins, tenants: readonly number[]): Set<nu
   return new Set(tenants.filter((tenant) => isOdd(read(map, tenant))));
 }
 
-function moveOn(pins: Pins, tenants: readonly number[], which: (generation: number) => boolean): void {
+/** Tenant id to its generation. */
+export function readGenerations(pins: Pins, tenants: readonly number[]): Map<number, number> {
+  if (!pins.hasMap("generations")) return new Map();
   using map = BpfMap.openPinned(pins.map("generations"));
-  for (const tenant of tenants) {
-    const generation = read(map, tenant);
-    if (which(generation)) map.set(u32(tenant), u32((generation + 1) >>> 0));
+  return new Map(tenants.map((tenant) => [tenant, read(map, tenant)]));
+}
+
+function moveOn(pins: Pins, tenants: readonly number[], which: (generation: number) => boolean): void {
+  for (const path of pins.mapPaths("generations")) {
+    using map = BpfMap.openPinned(path);
+    for (const tenant of tenants) {
+      const generation = read(map, tenant);
+      if (which(generation)) map.set(u32(tenant), u32((generation + 1) >>> 0));
+      crashPoint(`generation of tenant ${tenant}`);
+    }
   }
 }
 

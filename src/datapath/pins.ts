@@ -1,11 +1,16 @@
 /**
  * Where xgw keeps what must outlive it: `/sys/fs/bpf/xgw/<instance>/maps/<map>`, `progs/<fingerprint>/<program>` and
  * `links/<attachment>`. Only what is recorded there is ever removed.
+ *
+ * While flows move to maps of another shape, those are in `next/<map>`, beside the old ones. Once everything has moved,
+ * they take the old ones' places.
  */
 
-import { existsSync, mkdirSync, readdirSync, rmdirSync, statfsSync, unlinkSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, statfsSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
+import { crashPoint } from "../crash.js";
 import { KernelError } from "../errors.js";
+import { baseProgramNames } from "../plan/state.js";
 
 export const bpffs = "/sys/fs/bpf";
 /** BPF_FS_MAGIC, linux/magic.h */
@@ -18,13 +23,39 @@ export class Pins {
     this.root = join(bpffs, "xgw", instance);
   }
 
-  /** Those in which pins of the instance lie, the programs' excepted. */
+  /** Those in which pins of the instance lie, and the one that they are in. */
   get folders(): string[] {
-    return [join(this.root, "maps"), join(this.root, "progs"), join(this.root, "links")];
+    const programs = this.fingerprints().map((fingerprint) => join(this.root, "progs", fingerprint));
+    return [this.root, ...["maps", "progs", "links"].map((name) => join(this.root, name)), ...programs];
   }
 
+  /** The map that the newest programs use. */
   map(name: string): string {
+    const next = this.nextMap(name);
+    return existsSync(next) ? next : this.oldMap(name);
+  }
+
+  nextMap(name: string): string {
+    return join(this.root, "next", name);
+  }
+
+  /** Where a map is pinned when nothing is moving. */
+  oldMap(name: string): string {
     return join(this.root, "maps", name);
+  }
+
+  /** Both, while the map moves. */
+  mapPaths(name: string): string[] {
+    return [this.oldMap(name), this.nextMap(name)].filter((path) => existsSync(path));
+  }
+
+  /** Maps that are moving. */
+  nextMaps(): string[] {
+    return list(join(this.root, "next"));
+  }
+
+  maps(): string[] {
+    return list(join(this.root, "maps"));
   }
 
   program(fingerprint: string, name: string): string {
@@ -39,8 +70,15 @@ export class Pins {
     return existsSync(this.map(name));
   }
 
+  /** Data paths of which any program is pinned. */
   fingerprints(): string[] {
     return list(join(this.root, "progs"));
+  }
+
+  /** Whether a data path has been loaded to its end: those that every one has are pinned last. */
+  isComplete(fingerprint: string): boolean {
+    const pinned = new Set(this.programs(fingerprint));
+    return baseProgramNames.every((name) => pinned.has(name));
   }
 
   programs(fingerprint: string): string[] {
@@ -57,6 +95,23 @@ export class Pins {
       mkdirSync(join(this.root, folder), { recursive: true, mode: 0o700 });
   }
 
+  prepareNext(): void {
+    mkdirSync(join(this.root, "next"), { recursive: true, mode: 0o700 });
+  }
+
+  /** The maps that everything has moved to take the places of the old ones; those go when no program uses them any more. */
+  commitNext(): void {
+    for (const name of this.nextMaps()) {
+      renameSync(this.nextMap(name), this.oldMap(name));
+      crashPoint(`map ${name} in its place`);
+    }
+    removeEmpty(join(this.root, "next"));
+  }
+
+  dropNext(): void {
+    removeFolder(join(this.root, "next"));
+  }
+
   removeDatapath(fingerprint: string): void {
     removeFolder(join(this.root, "progs", fingerprint));
   }
@@ -68,7 +123,7 @@ export class Pins {
   /** Everything of this instance; the links must be detached before. */
   removeAll(): void {
     for (const fingerprint of this.fingerprints()) this.removeDatapath(fingerprint);
-    for (const folder of ["links", "progs", "maps"]) removeFolder(join(this.root, folder));
+    for (const folder of ["links", "progs", "next", "maps"]) removeFolder(join(this.root, folder));
     removeEmpty(this.root);
     removeEmpty(join(bpffs, "xgw"));
   }
@@ -87,7 +142,10 @@ function list(folder: string): string[] {
 }
 
 function removeFolder(folder: string): void {
-  for (const name of list(folder)) unlinkSync(join(folder, name));
+  for (const name of list(folder)) {
+    unlinkSync(join(folder, name));
+    crashPoint(`unpin ${name}`);
+  }
   removeEmpty(folder);
 }
 

@@ -3,6 +3,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { crashPoint } from "../crash.js";
 import type { Connection, ConnectionTuple } from "../plan/admission.js";
 import type { Selector } from "../plan/selectors.js";
 import { run } from "./spawn.js";
@@ -51,6 +52,7 @@ export async function deleteConnections(selectors: readonly Selector[]): Promise
     const file = join(folder, "deletions");
     await writeFile(file, selectors.map((selector) => `${deletion(selector)}\n`).join(""));
     await run("conntrack", ["-R", file]);
+    crashPoint("connections deleted");
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -1,5 +1,6 @@
 /** iproute2, in batches: reading is one call for all devices or routes, writing one call for all changes of a phase. */
 
+import { crashPoint, crashWithin } from "../crash.js";
 import { run } from "./spawn.js";
 
 /** A device as `ip -j -d link show` has it; the fields that xgw reads. */
@@ -122,5 +123,7 @@ export function parseRoutes(json: string): IpRoute[] {
  */
 export async function batch(lines: readonly string[]): Promise<void> {
   if (lines.length === 0) return;
-  await run("ip", ["-batch", "-"], { input: `${lines.join("\n")}\n` });
+  const done = crashWithin(lines);
+  if (done !== 0) await run("ip", ["-batch", "-"], { input: `${lines.slice(0, done).join("\n")}\n` });
+  if (done !== undefined) crashPoint("within a batch");
 }

@@ -1,5 +1,6 @@
 /** The nft command line: one transaction in, one table's contents out. */
 
+import { crashPoint } from "../crash.js";
 import { formatAddress, parseAddress, rangeOf } from "../model/ipv4.js";
 import { run } from "./spawn.js";
 
@@ -26,7 +27,9 @@ export interface NftTable {
 
 /** Runs a script as one transaction: all of it or nothing. */
 export async function applyScript(script: string): Promise<void> {
-  if (script !== "") await run("nft", ["-f", "-"], { input: script });
+  if (script === "") return;
+  await run("nft", ["-f", "-"], { input: script });
+  crashPoint("nft transaction");
 }
 
 /** The `ip` table of that name with its elements in numbers, or undefined when there is none. */

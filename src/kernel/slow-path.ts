@@ -1,5 +1,6 @@
 /** Steps of the slow path as iproute2 lines and nft scripts. Writing them down is pure; running them is one call each. */
 
+import { crashPoint } from "../crash.js";
 import { flowtableName, intervalSets, rulesScript, tableName } from "../plan/rules.js";
 import type { Device, Element, Route } from "../plan/state.js";
 import { type Step, stepsOf } from "../plan/steps.js";
@@ -16,7 +17,10 @@ export const routeProtocol = 201;
 export async function addSlowPath(instance: string, steps: readonly Step[]): Promise<void> {
   await batch(deviceLines(steps));
   if (stepsOf(steps, "vrf-rule.add").length > 0) await batch(["rule add l3mdev pref 1000"]);
-  for (const { name, value } of stepsOf(steps, "sysctl.set")) await writeSysctl(name, value);
+  for (const { name, value } of stepsOf(steps, "sysctl.set")) {
+    await writeSysctl(name, value);
+    crashPoint(`sysctl ${name}`);
+  }
   await batch([...addressLines(steps), ...neighbourLines(steps), ...routeLines(steps)]);
   await applyScript(nftScript(instance, steps));
 }

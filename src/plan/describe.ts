@@ -41,6 +41,10 @@ export function describeStep(step: Step): string {
       return `${step.was ? "~" : "+"} nft ${step.element.set}: ${step.element.key} : ${step.element.value}`;
     case "element.delete":
       return `- nft ${step.element.set}: ${step.element.key}`;
+    case "map.pin":
+      return `+ pin of map ${step.map}`;
+    case "map.move":
+      return `~ map ${step.map} becomes another one, with what is in it (${step.why})`;
     case "datapath.load":
       return `+ programs ${step.fingerprint}`;
     case "datapath.unload":

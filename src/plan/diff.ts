@@ -3,7 +3,7 @@
 import { nobody, routeTableBase } from "../model/desired.js";
 import { admissionSets } from "./admission.js";
 import { deniedMark } from "./rules.js";
-import { type Device, type Element, type Entry, type Route, type State, tenantIds } from "./state.js";
+import { type Device, type Element, type Entry, type Route, type State, sidesOf, tenantIds } from "./state.js";
 import { phaseOrder, type Step } from "./steps.js";
 
 interface Difference<T> {
@@ -167,6 +167,8 @@ function entrySteps(desired: State, observed: State): Step[] {
 function datapathSteps(desired: State, observed: State): Step[] {
   const { added, changed, removed } = difference(observed.attachments, desired.attachments);
   return [
+    ...[...observed.unpinnedMaps].map((map): Step => ({ kind: "map.pin", map })),
+    ...[...observed.moving].map(([map, why]): Step => ({ kind: "map.move", map, why })),
     ...[...desired.datapaths]
       .filter((fingerprint) => !observed.datapaths.has(fingerprint))
       .map((fingerprint): Step => ({ kind: "datapath.load", fingerprint })),
@@ -191,11 +193,25 @@ function touchedTenants(desired: State, observed: State, steps: readonly Step[])
   for (const state of [observed, desired])
     for (const [name, device] of state.devices)
       if (device.kind !== "vrf") byDevice.set(name, byDevice.get(device.vrf) ?? 0);
-  const known = new Set(tenantIds(observed.entries.values()));
+  const known = knownTenants(observed);
   const touched = new Set(observed.unsettled);
   for (const step of steps) for (const tenant of tenantsOf(step, byDevice)) if (known.has(tenant)) touched.add(tenant);
   if (observed.datapaths.size > 0 && steps.some(changesKeys)) touched.add(nobody);
-  return steps.some(({ kind }) => kind === "datapath.load") ? new Set([...touched, ...known]) : touched;
+  return changesSides(observed, steps) ? new Set([...touched, ...known]) : touched;
+}
+
+/** Those that have flows, maybe: by the maps, and by the devices where the maps have been lost. */
+function knownTenants({ entries, devices }: State): Set<number> {
+  const vrfs = [...devices.values()].flatMap((device) =>
+    device.kind === "vrf" ? [device.routeTable - routeTableBase] : [],
+  );
+  return new Set([...tenantIds(entries.values()), ...vrfs]);
+}
+
+/** Whether packets come in or go out elsewhere, or as other frames: not when only the programs are newer. */
+function changesSides(observed: State, steps: readonly Step[]): boolean {
+  const before = new Set([...observed.datapaths].map(sidesOf));
+  return steps.some((step) => step.kind === "datapath.load" && !before.has(sidesOf(step.fingerprint)));
 }
 
 /** Whether another set of GRE keys is known afterwards: what the programs remember of unknown keys is of no use then. */

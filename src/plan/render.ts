@@ -57,6 +57,8 @@ export function render(desired: Desired, context: RenderContext): State {
     ),
     keepsConnections: new Set(tenants.filter(({ established }) => established === "keep").map(({ id }) => id)),
     datapaths: new Set([context.fingerprint]),
+    unpinnedMaps: new Set(),
+    moving: new Map(),
     entries: byId(
       [
         ...desired.nics.map(nicEntry),

@@ -129,7 +129,9 @@ export interface TenantEntry {
 
 /** fentry: on a function of the kernel, of no device. */
 export type Hook = "xdp" | "tcx-egress" | "tcx-ingress" | "fentry";
-export type ProgramName = "xgw_xdp" | "xgw_learn" | "xgw_arp" | "xgw_uplink" | "xgw_session_born" | "xgw_session_died";
+/** Those that every data path has. */
+export const baseProgramNames = ["xgw_xdp", "xgw_learn", "xgw_arp", "xgw_uplink"] as const;
+export type ProgramName = (typeof baseProgramNames)[number] | "xgw_session_born" | "xgw_session_died";
 
 export interface Attachment {
   /** `conntrack` for a function of it. */
@@ -163,6 +165,10 @@ export interface State {
    * pinned: one, or two in the middle of an upgrade.
    */
   readonly datapaths: ReadonlySet<string>;
+  /** Maps that programs use and that somebody has unpinned. Only observed, never desired. */
+  readonly unpinnedMaps: ReadonlySet<string>;
+  /** Maps that do not have the shape that the programs want, and why; empty once all is moved. Only observed. */
+  readonly moving: ReadonlyMap<string, string>;
   readonly entries: ReadonlyMap<string, Entry>;
   /** Ids of tenants whose last change did not come to its end. */
   readonly unsettled: ReadonlySet<number>;
@@ -207,3 +213,7 @@ export function tenantIds(entries: Iterable<Entry>): number[] {
 export function byId<T>(records: Iterable<T>, id: (record: T) => string): Map<string, T> {
   return new Map([...records].map((record) => [id(record), record]));
 }
+
+/** Digits of a data path's fingerprint that say where packets come in and go out. */
+export const sidesDigits = 4;
+export const sidesOf = (fingerprint: string) => fingerprint.slice(0, sidesDigits);

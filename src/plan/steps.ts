@@ -16,7 +16,9 @@ export type Step =
   | { readonly kind: "flowtable.add"; readonly device: string }
   | { readonly kind: "element.delete"; readonly element: Element }
   | { readonly kind: "element.set"; readonly element: Element; readonly was: Element | undefined }
+  | { readonly kind: "map.pin"; readonly map: string }
   | { readonly kind: "datapath.load"; readonly fingerprint: string }
+  | { readonly kind: "map.move"; readonly map: string; readonly why: string }
   | { readonly kind: "entry.set"; readonly entry: Entry; readonly was: Entry | undefined }
   | {
       readonly kind: "attach";
@@ -60,9 +62,11 @@ export const phaseOrder: readonly StepKind[] = [
   "flowtable.add",
   "element.delete",
   "element.set",
+  "map.pin",
   "datapath.load",
   "entry.set",
   "attach",
+  "map.move",
   "connections.revoke",
   "entry.delete",
   "route.delete",

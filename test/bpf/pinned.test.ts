@@ -1,5 +1,5 @@
 // The gateway's own handling of maps, programs and attachments, under an instance name of the test's.
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, unlinkSync } from "node:fs";
 import { BpfMap, BpfObject, BpfProgram, inNetNamespace, possibleCpus, queryXdp, setXdp } from "libbpf-ts";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { flowBytes, flowOffsets } from "../../src/datapath/flow-table.js";
@@ -10,7 +10,7 @@ import { datapathModules } from "./support/built.js";
 import { objectFile } from "./support/datapath.js";
 import { makeNamespace } from "./support/kernel.js";
 
-const { load, entries, generations, counters, accounting, attachments } = datapathModules;
+const { objects, load, move, programs, entries, generations, counters, accounting, attachments } = datapathModules;
 const instance = `test${process.pid}`;
 const pins = new datapathModules.pins.Pins(instance);
 const constants = {
@@ -19,8 +19,9 @@ const constants = {
   udpTimeoutMs: 2000,
   netnsInode: 1,
   countsSessions: false,
+  flows: 4096,
 };
-const fingerprint = load.fingerprintOf(constants);
+const fingerprint = objects.fingerprintOf(constants);
 
 const namespace = makeNamespace();
 const [nic, other] = namespace.veth;
@@ -45,11 +46,11 @@ afterAll(unpinAll);
 
 describe("a fingerprint", () => {
   it("is the same for the same programs and constants", () => {
-    expect(load.fingerprintOf({ ...constants })).toBe(fingerprint);
+    expect(objects.fingerprintOf({ ...constants })).toBe(fingerprint);
   });
 
   it("is another one for other constants", () => {
-    expect(load.fingerprintOf({ ...constants, underlayAddress: "172.168.0.2" })).not.toBe(fingerprint);
+    expect(objects.fingerprintOf({ ...constants, underlayAddress: "172.168.0.2" })).not.toBe(fingerprint);
   });
 
   it("is 12 hex digits", () => {
@@ -106,18 +107,47 @@ describe("loading", () => {
     ]);
   });
 
-  it("refuses a pinned map of another layout, and says what to do", () => {
+  it("says which pinned maps have another shape", () => {
+    expect([...move.mapsToMove(pins, constants)]).toEqual([]);
+    expect([...move.mapsToMove(pins, { ...constants, flows: 8192 })]).toEqual([
+      ["flows", "entries 256, now 512"],
+      ["flow_locks", "with what it belongs to"],
+    ]);
+  });
+
+  it("refuses to move a map that it knows nothing of, and says what to do", () => {
     unpinAll();
     pins.prepare(fingerprint);
-    using map = BpfMap.create({ type: "hash", name: "tenants", keySize: 4, valueSize: 8, maxEntries: 1 });
-    map.pin(pins.map("tenants"));
-    expect(() => load.loadDatapath(pins, fingerprint, constants)).toThrow(
+    using map = BpfMap.create({ type: "array", name: "flows", keySize: 4, valueSize: 8, maxEntries: 1 });
+    map.pin(pins.map("flows"));
+    expect(() => move.mapsToMove(pins, constants)).toThrow(
       expect.objectContaining({
         code: "XGW_FAILED",
-        message: expect.stringContaining("tenants has another layout than this version's"),
+        message: expect.stringContaining("the map flows cannot be moved"),
         remedy: expect.stringContaining("xgw teardown"),
       }),
     );
+  });
+
+  it("knows all maps by name", () => {
+    expect(readdirSync(`${pins.root}/maps`).sort()).toEqual([...programs.mapNames]);
+  });
+
+  it("is not done while a program's pin is missing", () => {
+    pins.removeDatapath(fingerprint);
+    load.loadDatapath(pins, fingerprint, constants);
+    const before = programs.isWhole(pins, fingerprint);
+    unlinkSync(pins.program(fingerprint, "xgw_learn"));
+    expect([before, programs.isWhole(pins, fingerprint)]).toEqual([true, false]);
+  });
+
+  it("finds a map whose pin was removed, and pins it again with what is in it", () => {
+    entries.setEntries(pins, [{ map: "peers", tenant: 1, address: "172.168.0.7" }], names);
+    unlinkSync(pins.map("peers"));
+    expect([...programs.unpinnedMaps(pins).keys()]).toEqual(["peers"]);
+    expect([...entries.observeEntries(pins, names).keys()]).toEqual(["peers 1 172.168.0.7"]);
+    programs.pinAgain(pins, ["peers"]);
+    expect([pins.hasMap("peers"), programs.unpinnedMaps(pins).size]).toEqual([true, 0]);
   });
 
   it("removes only the programs of one data path", () => {
@@ -430,6 +460,13 @@ describe("attachments", () => {
 
   it("of xgw's own are not taken for foreign", () => {
     attach("xdp_v0", xdp);
+    const desired = { nics: [{ name: "v0", xdp: "native" }] } as unknown as Desired;
+    expect(() => inside(() => attachments.checkXdp(pins, desired, names))).not.toThrow();
+  });
+
+  it("of xgw's own are not taken for foreign when somebody has removed their programs' pins", () => {
+    attach("xdp_v0", xdp);
+    unlinkSync(pins.program(fingerprint, "xgw_xdp"));
     const desired = { nics: [{ name: "v0", xdp: "native" }] } as unknown as Desired;
     expect(() => inside(() => attachments.checkXdp(pins, desired, names))).not.toThrow();
   });

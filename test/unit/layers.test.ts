@@ -24,14 +24,15 @@ const pure = ["node:crypto", "node:util"];
 
 /** The parts of src, each layer above those that it may import from. */
 const layers = [
-  ["errors", "log", "log-level", "lock"],
+  ["errors", "log", "log-level", "lock", "crash", "daemon-socket"],
   ["config", "model"],
   ["plan"],
   ["kernel"],
   ["datapath"],
   ["observe"],
+  ["execute"],
   ["gateway", "change"],
-  ["status"],
+  ["status", "metrics"],
   ["daemon"],
   ["cli", "index"],
 ];

@@ -1,3 +1,4 @@
+import type { DaemonReport } from "../../daemon-socket.js";
 import type { Status, TenantStatus } from "../../status.js";
 import { defineCommand } from "../command.js";
 
@@ -15,13 +16,31 @@ export const status = defineCommand({
   async handler({ rules }, context) {
     const { loadConfig } = await import("../../config/load.js");
     const { readStatus } = await import("../../status.js");
-    const { config } = await loadConfig(context.configFile);
-    const status = await readStatus(config);
+    const { askDaemon } = await import("../../daemon-socket.js");
+    const daemon = await askDaemon(context.configFile);
+    const { config } = await loadConfig(context.configFile).catch((error) => {
+      if (daemon) for (const line of daemonLines(daemon)) context.note(line);
+      throw error;
+    });
+    const status = { ...(await readStatus(config)), ...(daemon ? { daemon } : {}) };
     if (context.json) return context.printJson(status);
+    for (const line of daemon ? daemonLines(daemon) : ["no daemon"]) context.print(line);
     for (const line of statusLines(status)) context.print(line);
     if (rules) for (const line of ruleLines(status)) context.print(line);
   },
 });
+
+/** In words; a config that is refused comes with what is wrong with it. */
+export function daemonLines({ pid, startedAt, config, drifts, repairs, repairFailures }: DaemonReport): string[] {
+  const kinds = Object.entries(repairs).map(([kind, count]) => `${count} ${kind}`);
+  const mended = drifts === 0 ? "nothing repaired" : `${drifts} drifts repaired (${kinds.join(", ")})`;
+  const failed = repairFailures === 0 ? "" : `, ${repairFailures} repairs failed`;
+  const refused = `the config is refused since ${config.since}; the one of ${config.inForceSince} is in force:`;
+  return [
+    `daemon ${pid} since ${startedAt}: ${mended}${failed}`,
+    ...(config.state === "good" ? [] : [refused, ...config.problems.map((problem) => `  ${problem}`)]),
+  ];
+}
 
 function statusLines(status: Status): string[] {
   const head = status.inStep ? "in step" : `${status.pending.length} steps pending: see xgw plan`;

@@ -1,8 +1,13 @@
 /** The built modules: they find the BPF objects beside them, in dist. */
 
-const built = <T>(path: string) => import(new URL(`../../../dist/src/${path}.js`, import.meta.url).href) as Promise<T>;
+import { makeOtherVersion } from "../../../vm/other-version.js";
 
-type Modules = {
+const dist = (path: string) => new URL(`../../../dist/${path}`, import.meta.url);
+
+export interface DatapathModules {
+  readonly objects: typeof import("../../../src/datapath/objects.js");
+  readonly move: typeof import("../../../src/datapath/move.js");
+  readonly programs: typeof import("../../../src/datapath/programs.js");
   readonly load: typeof import("../../../src/datapath/load.js");
   readonly pins: typeof import("../../../src/datapath/pins.js");
   readonly entries: typeof import("../../../src/datapath/entries.js");
@@ -11,15 +16,29 @@ type Modules = {
   readonly counters: typeof import("../../../src/datapath/counters.js");
   readonly templates: typeof import("../../../src/datapath/templates.js");
   readonly attachments: typeof import("../../../src/datapath/attachments.js");
-};
+}
 
-export const datapathModules: Modules = {
-  load: await built("datapath/load"),
-  pins: await built("datapath/pins"),
-  entries: await built("datapath/entries"),
-  generations: await built("datapath/generations"),
-  accounting: await built("datapath/accounting"),
-  counters: await built("datapath/counters"),
-  templates: await built("datapath/templates"),
-  attachments: await built("datapath/attachments"),
-};
+async function modulesIn(folder: string): Promise<DatapathModules> {
+  const built = (name: string) => import(dist(`${folder}/datapath/${name}.js`).href);
+  return {
+    objects: await built("objects"),
+    move: await built("move"),
+    programs: await built("programs"),
+    load: await built("load"),
+    pins: await built("pins"),
+    entries: await built("entries"),
+    generations: await built("generations"),
+    accounting: await built("accounting"),
+    counters: await built("counters"),
+    templates: await built("templates"),
+    attachments: await built("attachments"),
+  };
+}
+
+export const datapathModules = await modulesIn("src");
+
+/** Another version of xgw: other maps, other offsets. */
+export async function otherVersion(): Promise<DatapathModules> {
+  await makeOtherVersion();
+  return modulesIn("other/src");
+}

@@ -14,8 +14,8 @@ import {
   RingBuffer,
   type TypedMap,
 } from "libbpf-ts";
+import type { Constants } from "../../../src/datapath/constants.js";
 import { type DeviceNames, encodeEntry, readU32, readU64, u32 } from "../../../src/datapath/layout.js";
-import type { Constants } from "../../../src/datapath/load.js";
 import { reasonSlots, reasons } from "../../../src/datapath/reasons.js";
 import type { Entry } from "../../../src/plan/state.js";
 import { datapathModules } from "./built.js";
@@ -349,7 +349,7 @@ export class Datapath implements Disposable {
 function prepare(file: string, sides: Pick<Constants, "underlay" | "uplink">): BpfObject {
   const object = BpfObject.open(objectFile(file));
   const constants: Record<string, Buffer> = {
-    ...datapathModules.load.variablesOf({
+    ...datapathModules.objects.variablesOf({
       ...sides,
       underlayAddress,
       tcpTimeoutMs: tcpTimeoutSeconds * 1000,

@@ -77,6 +77,11 @@ const lines: readonly (readonly [Step, string])[] = [
     "> connections of tenant 1 end where they are no longer admitted",
   ],
   [{ kind: "connections.revoke", tenant: 1, all: true }, "> connections of tenant 1 end"],
+  [{ kind: "map.pin", map: "flows" }, "+ pin of map flows"],
+  [
+    { kind: "map.move", map: "flows", why: "entries 256, now 512" },
+    "~ map flows becomes another one, with what is in it (entries 256, now 512)",
+  ],
   [{ kind: "datapath.load", fingerprint: "f00d" }, "+ programs f00d"],
   [{ kind: "datapath.unload", fingerprint: "f00d" }, "- programs f00d"],
   [{ kind: "entry.set", entry, was: undefined }, "+ map endpoints 1 10.0.0.0/8 : 172.168.0.7"],

@@ -28,6 +28,8 @@ export const nothing: State = {
   elements: new Map(),
   keepsConnections: new Set(),
   datapaths: new Set(),
+  unpinnedMaps: new Set(),
+  moving: new Map(),
   entries: new Map(),
   unsettled: new Set(),
   attachments: new Map(),

@@ -1,0 +1,67 @@
+/** What the daemon has done and seen since it started: for its log, for `xgw status` and for metrics. */
+
+import type { DaemonReport } from "../daemon-socket.js";
+import { ConfigError, formatProblem, toXgwError } from "../errors.js";
+import type { Step } from "../plan/steps.js";
+
+export class DaemonRecord {
+  private readonly startedAt = new Date();
+  private inForceSince = new Date();
+  private since = new Date();
+  private problems: readonly string[] = [];
+  private readonly repairs = new Map<string, number>();
+  private redecisions = 0;
+  private repairFailures = 0;
+  drifts = 0;
+
+  /** The config is in force. */
+  applied(): void {
+    this.inForceSince = new Date();
+    if (this.problems.length > 0) this.since = new Date();
+    this.problems = [];
+  }
+
+  /** It is not, and what was before still is. */
+  refused(thrown: unknown): void {
+    if (this.problems.length === 0) this.since = new Date();
+    const error = toXgwError(thrown);
+    this.problems =
+      thrown instanceof ConfigError
+        ? thrown.problems.map((problem) => formatProblem(problem))
+        : [`${error.message}${error.remedy === undefined ? "" : `; ${error.remedy}`}`];
+  }
+
+  repaired(steps: readonly Step[]): void {
+    this.drifts++;
+    for (const { kind } of steps) {
+      const thing = kind.slice(0, kind.indexOf(".") < 0 ? undefined : kind.indexOf("."));
+      if (thing !== "generation" && thing !== "connections")
+        this.repairs.set(thing, (this.repairs.get(thing) ?? 0) + 1);
+    }
+  }
+
+  repairFailed(): void {
+    this.repairFailures++;
+  }
+
+  redecided(): void {
+    this.redecisions++;
+  }
+
+  report(): DaemonReport {
+    return {
+      pid: process.pid,
+      startedAt: this.startedAt.toISOString(),
+      config: {
+        state: this.problems.length === 0 ? "good" : "bad",
+        since: this.since.toISOString(),
+        inForceSince: this.inForceSince.toISOString(),
+        problems: this.problems,
+      },
+      drifts: this.drifts,
+      repairs: Object.fromEntries(this.repairs),
+      repairFailures: this.repairFailures,
+      redecisions: this.redecisions,
+    };
+  }
+}

@@ -1,0 +1,41 @@
+/** What others may know of the daemon: by its socket, and as metrics. */
+
+import type { InForce } from "../change.js";
+import { answerAs } from "../daemon-socket.js";
+import type { Logger } from "../log.js";
+import { readMetrics } from "../metrics.js";
+import type { DaemonEvents, Emit } from "./daemon.js";
+import { MetricsServer } from "./metrics-server.js";
+import { DaemonRecord } from "./record.js";
+
+export interface Telling {
+  readonly emit: Emit;
+  onInForce(inForce: InForce): void;
+  stop(): void;
+}
+
+/** @throws BusyError when there is a daemon with this config already */
+export async function startTelling(configFile: string, log: Logger): Promise<Telling> {
+  const record = new DaemonRecord();
+  let inForce: InForce | undefined;
+  const metrics = new MetricsServer(async () => (inForce ? readMetrics(inForce.desired, record.report()) : ""), log);
+  const on: { readonly [K in keyof DaemonEvents]: (event: DaemonEvents[K]) => void } = {
+    reconciled: () => record.applied(),
+    refused: ({ error }) => record.refused(error),
+    repaired: ({ steps }) => record.repaired(steps),
+    redecided: () => record.redecided(),
+    repairFailed: () => record.repairFailed(),
+  };
+  const answering = await answerAs(configFile, () => record.report());
+  return {
+    emit: (name, event) => on[name](event),
+    onInForce(next) {
+      inForce = next;
+      void metrics.follow(next.config);
+    },
+    stop() {
+      answering.close();
+      metrics.close();
+    },
+  };
+}

@@ -1,0 +1,114 @@
+/** This version's programs as files: opened with the constants and sizes that they are to be loaded with. */
+
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { BpfObject } from "libbpf-ts";
+import { XgwError } from "../errors.js";
+import { type ProgramName, sidesDigits } from "../plan/state.js";
+import type { Constants } from "./constants.js";
+import { flowBuckets } from "./flow-table.js";
+import { addressBytes, u32 } from "./layout.js";
+
+interface ObjectFile {
+  readonly file: string;
+  readonly programs: readonly ProgramName[];
+  /** Only where somebody needs it; asks for more of the kernel than the others. */
+  readonly isFor?: (constants: Constants) => boolean;
+}
+
+/** Those of the data path. What not every one has comes first, for a data path is complete when the rest is there. */
+const objects: readonly ObjectFile[] = [
+  {
+    file: "sessions.bpf.o",
+    programs: ["xgw_session_born", "xgw_session_died"],
+    isFor: ({ countsSessions }) => countsSessions,
+  },
+  { file: "xdp.bpf.o", programs: ["xgw_xdp"] },
+  { file: "tc.bpf.o", programs: ["xgw_learn", "xgw_arp", "xgw_uplink"] },
+];
+
+export const objectsFor = (constants: Constants) => objects.filter(({ isFor }) => isFor?.(constants) ?? true);
+
+export const programsFor = (constants: Constants) => objectsFor(constants).flatMap(({ programs }) => programs);
+
+/** Puts flows into a table. */
+export const moverFile = "migrate.bpf.o";
+
+/** Beside the bundle of the programs that are installed, or where the build has put them in a checkout. */
+function objectPath(file: string): string {
+  const places = ["../bpf/", "../../bpf/"].map((folder) => fileURLToPath(new URL(`${folder}${file}`, import.meta.url)));
+  const found = places.find((place) => existsSync(place));
+  if (found !== undefined) return found;
+  throw new XgwError(`the BPF program ${file} is missing (looked for ${places.join(", ")})`, {
+    remedy: "run `npm run build`, or install xgw again",
+  });
+}
+
+/**
+ * Names one build of the programs with one set of constants: 12 hex digits. The first 4 say where packets come in and go
+ * out, see `sidesOf`.
+ */
+export function fingerprintOf(constants: Constants): string {
+  const { underlayAddress, underlay, uplink } = constants;
+  const sides = createHash("sha256")
+    .update(JSON.stringify([underlayAddress, underlay, uplink]))
+    .digest("hex");
+  const hash = createHash("sha256").update(JSON.stringify(constants));
+  for (const { file } of objectsFor(constants)) hash.update(readFileSync(objectPath(file)));
+  return sides.slice(0, sidesDigits) + hash.digest("hex").slice(0, 12 - sidesDigits);
+}
+
+/** The caller closes it. */
+export function openObject(file: string, instance: string, constants: Constants): BpfObject {
+  const object = BpfObject.open(objectPath(file));
+  const buckets = flowBuckets(constants.flows);
+  const variables: Record<string, Buffer> = {
+    ...variablesOf(constants),
+    flow_buckets: u32(buckets),
+    flow_seed: flowSeed(instance),
+  };
+  for (const { name } of object.variables) {
+    const value = variables[name];
+    if (value) object.setVariable(name, value);
+  }
+  if (object.maps.some(({ name }) => name === "flows")) object.resizeMap("flows", buckets);
+  return object;
+}
+
+/** By their names in bpf/lib/config.h; those of the flow table apart. */
+export function variablesOf(constants: Omit<Constants, "flows">): Record<string, Buffer> {
+  const { underlay, uplink } = constants;
+  return {
+    underlay_address: addressBytes(constants.underlayAddress),
+    tcp_timeout_ms: u32(constants.tcpTimeoutMs),
+    udp_timeout_ms: u32(constants.udpTimeoutMs),
+    netns_inode: u32(constants.netnsInode),
+    ...(underlay ? { underlay_ifindex: u32(underlay.ifindex), ...tagVariables("underlay", underlay.tags) } : {}),
+    ...(uplink
+      ? {
+          uplink_ifindex: u32(uplink.ifindex),
+          uplink_mac: Buffer.concat([Buffer.from(uplink.mac.replaceAll(":", ""), "hex"), Buffer.alloc(2)]),
+          ...tagVariables("uplink", uplink.tags),
+        }
+      : {}),
+  };
+}
+
+function tagVariables(side: "underlay" | "uplink", tags: readonly number[]): Record<string, Buffer> {
+  const words = Buffer.alloc(8);
+  for (const [at, tag] of tags.entries()) words.writeUInt32BE(tag, at * 4);
+  return { [`${side}_tag_bytes`]: u32(tags.length * 4), [`${side}_tags`]: words };
+}
+
+/** Maps that are pinned, of an object. */
+export const pinnedMapNames = (object: BpfObject) => object.maps.filter((map) => !map.internal).map((map) => map.name);
+
+/**
+ * For the hash of the flow table, so that nobody outside can know which flows share a bucket. The same as long as the
+ * pinned table lives, which is until the machine boots again.
+ */
+function flowSeed(instance: string): Buffer {
+  const boot = readFileSync("/proc/sys/kernel/random/boot_id");
+  return createHash("sha256").update(boot).update(instance).digest().subarray(0, 8);
+}

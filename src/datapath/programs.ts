@@ -1,0 +1,105 @@
+/** Programs in the kernel that are ours, and the maps that they hold, by pins and by links. */
+
+import { BpfError, BpfLink, BpfMap, BpfProgram } from "libbpf-ts";
+import { crashPoint } from "../crash.js";
+import { baseProgramNames, type ProgramName } from "../plan/state.js";
+import type { Pins } from "./pins.js";
+
+/** All maps of the data path; a test compares them with the objects. */
+export const mapNames = [
+  "buckets",
+  "conntrack",
+  "denials",
+  "destinations",
+  "encaps",
+  "encaps_taken",
+  "endpoints",
+  "events",
+  "flow_locks",
+  "flows",
+  "generations",
+  "nics",
+  "peers",
+  "policy_networks",
+  "policy_services",
+  "public_ips",
+  "refusals",
+  "rule_stats",
+  "rules",
+  "session_base",
+  "session_events",
+  "stats",
+  "tenants",
+  "tunnels",
+] as const;
+
+export interface AttachedProgram {
+  /** Name of the link's pin. */
+  readonly attachment: string;
+  readonly mapIds: readonly number[];
+}
+
+/** By the pinned links of NICs: a program may have lost its own pin. */
+export function attachedPrograms(pins: Pins): AttachedProgram[] {
+  return pins
+    .links()
+    .filter((name) => !name.startsWith("arp_"))
+    .flatMap((attachment) => {
+      try {
+        using link = BpfLink.openPinned(pins.link(attachment));
+        using program = BpfProgram.openById(link.info.progId);
+        return [{ attachment, mapIds: program.info.mapIds }];
+      } catch (error) {
+        if (error instanceof BpfError && error.code === "ENOENT") return [];
+        throw error;
+      }
+    });
+}
+
+export function mapIdsOf(pins: Pins, fingerprint: string): Set<number> {
+  return new Set(
+    pins.programs(fingerprint).flatMap((name) => {
+      using program = BpfProgram.openPinned(pins.program(fingerprint, name));
+      return program.info.mapIds;
+    }),
+  );
+}
+
+/** The kernel keeps this much of a map's name (BPF_OBJ_NAME_LEN - 1). */
+const mapNameLength = 15;
+
+/** Whether a data path has all its programs, and maps for them. */
+export function isWhole(pins: Pins, fingerprint: string, programs: readonly ProgramName[] = baseProgramNames): boolean {
+  const pinned = new Set(pins.programs(fingerprint));
+  if (!programs.every((name) => pinned.has(name))) return false;
+  const unpinned = unpinnedMaps(pins);
+  return mapNames.every((name) => pins.hasMap(name) || unpinned.has(name));
+}
+
+/**
+ * Maps that programs of ours use and that have no pin, by name: somebody has taken it away.
+ *
+ * @returns name to id
+ */
+export function unpinnedMaps(pins: Pins, names: readonly string[] = mapNames): Map<string, number> {
+  const missing = names.filter((name) => !pins.hasMap(name));
+  const found = new Map<string, number>();
+  if (missing.length === 0) return found;
+  const ids = new Set(attachedPrograms(pins).flatMap(({ mapIds }) => mapIds));
+  for (const fingerprint of pins.fingerprints()) for (const id of mapIdsOf(pins, fingerprint)) ids.add(id);
+  for (const id of ids) {
+    using map = BpfMap.openById(id);
+    const name = missing.find((candidate) => candidate.slice(0, mapNameLength) === map.name);
+    if (name !== undefined) found.set(name, id);
+  }
+  return found;
+}
+
+/** Gives the maps their pins again, with all that is in them. */
+export function pinAgain(pins: Pins, names: readonly string[]): void {
+  for (const [name, id] of unpinnedMaps(pins, names)) {
+    using map = BpfMap.openById(id);
+    map.pin(pins.oldMap(name));
+    crashPoint(`map ${name} pinned again`);
+  }
+}

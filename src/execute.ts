@@ -1,0 +1,154 @@
+/** The way from observed to wanted: the steps of a plan, run phase by phase. The order is the whole point. */
+
+import { crashPoint } from "./crash.js";
+import { forgetCounts } from "./datapath/accounting.js";
+import { attach, detach } from "./datapath/attachments.js";
+import type { Constants } from "./datapath/constants.js";
+import { deleteEntries, kernelNames, setEntries } from "./datapath/entries.js";
+import { closeGenerations, openGenerations } from "./datapath/generations.js";
+import { loadDatapath } from "./datapath/load.js";
+import { copyFirst, moveLearned, usesNext } from "./datapath/move.js";
+import type { Pins } from "./datapath/pins.js";
+import { pinAgain } from "./datapath/programs.js";
+import { settleSessions } from "./datapath/sessions.js";
+import { reclaimTemplates } from "./datapath/templates.js";
+import { readConnections } from "./kernel/conntrack.js";
+import { revokeConnections } from "./kernel/revoke.js";
+import { addSlowPath, removeDevices, removeRoutes, removeRules } from "./kernel/slow-path.js";
+import type { Desired } from "./model/desired.js";
+import { leavingTenants } from "./plan/leaving.js";
+import type { RenderContext } from "./plan/render.js";
+import type { Attachment, State } from "./plan/state.js";
+import { type Step, type StepKind, type StepOf, stepsOf } from "./plan/steps.js";
+
+/** Everything that a change needs to know, as of one moment. */
+export interface Plan {
+  readonly desired: Desired;
+  /** In the order in which they are to run; empty when there is nothing to do. */
+  readonly steps: readonly Step[];
+  readonly constants: Constants;
+  readonly context: RenderContext;
+  /** What the steps lead to. */
+  readonly wanted: State;
+  /** What was there, which is what a failure goes back to. */
+  readonly observed: State;
+}
+
+interface Change extends Plan {
+  readonly pins: Pins;
+  /** Tenants whose flows are decided anew. */
+  readonly touched: readonly number[];
+  /** The slow path is damaged: flows that are known to be right are followed until it is mended. */
+  readonly isDamaged: boolean;
+}
+
+type Phase = readonly [name: string, run: (change: Change) => void | Promise<void>];
+
+/** See `phaseOrder` for why in this order, and datapath/move.ts for what lies between the learners and XDP. */
+const phases: readonly Phase[] = [
+  ["open generations", openTouched],
+  ["add to the slow path", ({ desired, steps }) => addSlowPath(desired.instance, steps)],
+  ["open all generations", ({ pins, touched }) => openGenerations(pins, touched)],
+  [
+    "pin maps",
+    ({ pins, steps }) =>
+      pinAgain(
+        pins,
+        of(steps, "map.pin", ({ map }) => map),
+      ),
+  ],
+  ["load programs", load],
+  ["set entries", setAll],
+  ["attach learners", (change) => attachAll(change, ({ hook }) => hook === "tcx-egress")],
+  ["move what was learned", move],
+  ["attach what packets come in by", (change) => attachAll(change, ({ hook }) => hook !== "tcx-egress")],
+  ["put moved maps in place", settleMaps],
+  ["settle sessions", countSessions],
+  ["end connections", ({ desired, steps, wanted }) => revokeConnections(desired.instance, steps, wanted.elements)],
+  [
+    "delete entries",
+    (c) =>
+      deleteEntries(
+        c.pins,
+        of(c.steps, "entry.delete", ({ entry }) => entry),
+        kernelNames,
+      ),
+  ],
+  ["remove routes", ({ steps }) => removeRoutes(steps)],
+  ["close generations", ({ pins, touched }) => closeGenerations(pins, touched)],
+  ["give templates back", async ({ pins }) => void (await reclaimTemplates(pins))],
+  ["forget counts", ({ pins, steps, wanted }) => forgetCounts(pins, leavingTenants(steps, wanted.entries.values()))],
+  ["detach programs", ({ pins, steps }) => each(steps, "detach", ({ name }) => detach(pins, name))],
+  [
+    "unload programs",
+    ({ pins, steps }) => each(steps, "datapath.unload", (step) => pins.removeDatapath(step.fingerprint)),
+  ],
+  ["remove rules", removeTable],
+  ["remove devices", ({ steps }) => removeDevices(of(steps, "device.delete", ({ name }) => name))],
+];
+
+/** @param isRepair nothing but the kernel has changed since the last time */
+export async function execute(plan: Plan, pins: Pins, isRepair: boolean): Promise<void> {
+  const { steps } = plan;
+  const touched = of(steps, "generation.bump", ({ tenant }) => tenant);
+  const isDamaged = isRepair || stepsOf(steps, "rules.set").some(({ was }) => was === "");
+  const change: Change = { ...plan, pins, touched, isDamaged };
+  for (const [name, run] of phases) {
+    crashPoint(`before: ${name}`);
+    await run(change);
+  }
+  crashPoint("done");
+}
+
+const of = <K extends StepKind, T>(steps: readonly Step[], kind: K, what: (step: StepOf<K>) => T): T[] =>
+  stepsOf(steps, kind).map(what);
+
+function each<K extends StepKind>(steps: readonly Step[], kind: K, act: (step: StepOf<K>) => void): void {
+  for (const step of stepsOf(steps, kind)) act(step);
+}
+
+function openTouched({ pins, touched, isDamaged }: Change): void {
+  if (!isDamaged) openGenerations(pins, touched);
+}
+
+function load({ pins, steps, constants, observed }: Change): void {
+  for (const { fingerprint } of stepsOf(steps, "datapath.load")) {
+    const moving = new Set(observed.moving.keys());
+    loadDatapath(pins, fingerprint, constants, moving);
+    copyFirst(pins, moving);
+  }
+}
+
+/** The names are those of the few devices that the steps name, as they are by now. */
+function setAll({ pins, steps }: Change): void {
+  const entries = of(steps, "entry.set", ({ entry }) => entry);
+  setEntries(pins, entries, kernelNames);
+}
+
+function attachAll({ pins, steps }: Change, which: (attachment: Attachment) => boolean): void {
+  for (const { name, attachment, was } of stepsOf(steps, "attach"))
+    if (which(attachment)) attach(pins, name, attachment, was, kernelNames);
+}
+
+/** Whether the data path that is wanted is the one that the moving maps are for: not when a change is taken back. */
+const movesForward = ({ pins, wanted }: Change) =>
+  pins.nextMaps().length > 0 && [...wanted.datapaths].some((fingerprint) => usesNext(pins, fingerprint));
+
+async function move(change: Change): Promise<void> {
+  if (movesForward(change)) await moveLearned(change.pins, change.constants);
+}
+
+function settleMaps(change: Change): void {
+  if (movesForward(change)) change.pins.commitNext();
+  else change.pins.dropNext();
+}
+
+/** What there was before the programs count. */
+async function countSessions({ pins, steps }: Change): Promise<void> {
+  if (stepsOf(steps, "attach").some(({ attachment }) => attachment.hook === "fentry"))
+    await settleSessions(pins, async () => (await readConnections()).map(({ zone }) => zone));
+}
+
+async function removeTable({ desired, steps }: Change): Promise<void> {
+  if (stepsOf(steps, "rules.delete").length > 0) await removeRules(desired.instance);
+}

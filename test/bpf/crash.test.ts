@@ -1,0 +1,81 @@
+// A run that is killed anywhere in an upgrade or a downgrade of the data path is ended by the next one. The whole gateway is
+// killed in test/e2e/crash.test.ts.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { inNetNamespace } from "libbpf-ts";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { makeOtherVersion } from "../../vm/other-version.js";
+import { datapathModules } from "./support/built.js";
+import { makeNamespace } from "./support/kernel.js";
+
+/** Points between two that are tried; XGW_CRASH_EVERY=1 tries all. */
+const every = Number(process.env.XGW_CRASH_EVERY ?? 19);
+
+const namespace = makeNamespace();
+const runner = fileURLToPath(new URL("support/run-change.mjs", import.meta.url));
+const instance = `c${process.pid}`;
+const pins = new datapathModules.pins.Pins(instance);
+const folder = mkdtempSync(join(tmpdir(), "xgw-crash-"));
+const head = `apiVersion: xgw/v1\ninstance: ${instance}\nunderlay: { device: v0, address: 172.168.0.1 }\n`;
+let versions: readonly { readonly root: string; readonly configFile: string }[];
+
+beforeAll(async () => {
+  const files = [4096, 8192].map((flows) => {
+    const file = join(folder, `${flows}.yaml`);
+    writeFileSync(file, `${head}flows: ${flows}\n`);
+    return file;
+  });
+  const here = fileURLToPath(new URL("../../dist", import.meta.url));
+  versions = [
+    { root: here, configFile: files[0] ?? "" },
+    { root: await makeOtherVersion(), configFile: files[1] ?? "" },
+  ];
+});
+
+afterAll(() => {
+  inNetNamespace(namespace.path, () => {
+    for (const name of pins.links()) datapathModules.attachments.detach(pins, name);
+  });
+  pins.removeAll();
+  rmSync(folder, { recursive: true });
+});
+
+interface Change {
+  readonly done: readonly string[];
+  readonly left: readonly string[];
+  readonly points: readonly string[];
+}
+
+function change(n: number, point?: number): Change | "killed" {
+  const { root, configFile } = versions[n] ?? { root: "", configFile: "" };
+  const args = [`--net=${namespace.path}`, "--", process.execPath, runner, root, configFile];
+  const { signal, status, stdout, stderr } = spawnSync("nsenter", point === undefined ? args : [...args, `${point}`], {
+    encoding: "utf8",
+  });
+  if (signal === "SIGKILL" || status === 137) return "killed";
+  if (status !== 0) throw new Error(`point ${point}: ${stderr}`);
+  return JSON.parse(stdout) as Change;
+}
+
+it("converges from every point of an upgrade and of the way back", { timeout: 1_200_000 }, () => {
+  const first = change(0);
+  expect(first).toMatchObject({ left: [] });
+  const tried: string[] = [];
+  for (let point = 3; ; point += every) {
+    const killed = [1, 0].map((version) => {
+      const result = change(version, point);
+      const next = change(version);
+      expect(next, `version ${version} after a death at point ${point}`).toMatchObject({ left: [] });
+      expect(change(version), `version ${version} once more`).toMatchObject({ done: [], left: [] });
+      expect([pins.nextMaps(), pins.fingerprints().length]).toEqual([[], 1]);
+      tried.push(`${version}:${point} ${result === "killed" ? "killed" : "done"}`);
+      return result === "killed";
+    });
+    if (!killed.includes(true)) break;
+  }
+  process.stderr.write(`${tried.join(", ")}\n`);
+  expect(tried.length).toBeGreaterThan(4);
+});

@@ -1,0 +1,83 @@
+// What the daemon says of itself, and how it is asked.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, describe, expect, it } from "vitest";
+import { DaemonRecord } from "../../../src/daemon/record.js";
+import { type Answering, answerAs, askDaemon } from "../../../src/daemon-socket.js";
+import { BusyError, ConfigError, XgwError } from "../../../src/errors.js";
+
+const problem = { file: "xgw.yaml", line: 3, column: 5, path: "nics", message: "is wrong", remedy: "mend it" };
+
+describe("the daemon's record", () => {
+  it("begins with a good config and nothing repaired", () => {
+    expect(new DaemonRecord().report()).toMatchObject({
+      pid: process.pid,
+      config: { state: "good", problems: [] },
+      drifts: 0,
+      repairs: {},
+    });
+  });
+
+  it("says where and why a config was refused, and keeps since when the old one is in force", () => {
+    const record = new DaemonRecord();
+    const { inForceSince } = record.report().config;
+    record.refused(new ConfigError([problem]));
+    expect(record.report().config).toMatchObject({
+      state: "bad",
+      inForceSince,
+      problems: ["xgw.yaml:3:5: nics: is wrong; mend it"],
+    });
+  });
+
+  it("says why a config could not be carried out", () => {
+    const record = new DaemonRecord();
+    record.refused(new XgwError("there is no device eth9", { remedy: "make it" }));
+    expect(record.report().config.problems).toEqual(["there is no device eth9; make it"]);
+  });
+
+  it("is good again with the next config that is applied", () => {
+    const record = new DaemonRecord();
+    record.refused(new ConfigError([problem]));
+    record.applied();
+    expect(record.report().config).toMatchObject({ state: "good", problems: [] });
+  });
+
+  it("counts repairs by the kind of thing, without what follows from them", () => {
+    const record = new DaemonRecord();
+    record.repaired([
+      { kind: "element.delete", element: { set: "zones", key: "a", value: "1" } },
+      { kind: "element.set", element: { set: "zones", key: "a", value: "1" }, was: undefined },
+      { kind: "map.pin", map: "flows" },
+      { kind: "generation.bump", tenant: 1 },
+    ]);
+    record.repaired([{ kind: "map.pin", map: "peers" }]);
+    expect(record.report()).toMatchObject({ drifts: 2, repairs: { element: 2, map: 2 } });
+  });
+});
+
+describe("the daemon's socket", () => {
+  let answering: Answering | undefined;
+  const folder = mkdtempSync(join(tmpdir(), "xgw-socket-"));
+  const file = join(folder, "xgw.yaml");
+  writeFileSync(file, "");
+  afterEach(() => answering?.close());
+
+  it("answers whoever asks by the config's file", async () => {
+    const record = new DaemonRecord();
+    answering = await answerAs(file, () => record.report());
+    expect(await askDaemon(file)).toEqual(record.report());
+  });
+
+  it("is silent when there is no daemon", async () => {
+    expect(await askDaemon(join(folder, "other.yaml"))).toBeUndefined();
+  });
+
+  it("refuses a second daemon with the same config, and says which the first one is", async () => {
+    answering = await answerAs(file, () => new DaemonRecord().report());
+    const second = answerAs(file, () => new DaemonRecord().report());
+    await expect(second).rejects.toThrow(BusyError);
+    await expect(second).rejects.toThrow(`process ${process.pid}`);
+    rmSync(folder, { recursive: true });
+  });
+});

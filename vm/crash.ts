@@ -1,0 +1,206 @@
+// npm run test:crash: xgw is killed at every point of a change that has a bit of everything, of the upgrade that comes with
+// it, and of a teardown. The next run must end it, and the one after find nothing to do, while a tenant that nobody touches
+// carries a stream. For test/e2e/crash.test.ts with --every N: each N-th point only.
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { canRunHere } from "./anywhere.js";
+import { Host, type StreamResult } from "./lab/host.js";
+import { addForeign, snapshot } from "./lab/snapshot.js";
+import { buildTopology } from "./lab/topology.js";
+import { Workers } from "./lab/workers.js";
+import { makeOtherVersion } from "./other-version.js";
+import { repoRoot } from "./root.js";
+
+const example = fileURLToPath(new URL("../../examples/two-tenants.yaml", import.meta.url));
+
+export interface CrashReport {
+  /** Points at which a run was killed, of those that there are. */
+  readonly upgrade: Counted;
+  readonly downgrade: Counted;
+  readonly teardown: Counted;
+  /** What went wrong, each with the point. */
+  readonly faults: readonly string[];
+  /** Through the tenant that is not touched, while the others and the programs changed. */
+  readonly stream: Pick<StreamResult, "sent" | "received">;
+}
+
+interface Counted {
+  readonly killed: number;
+  readonly points: number;
+}
+
+/** user1 changes in every way, one tenant goes and another comes; user2 stays as it is. The table changes its size, too. */
+const changes: readonly (readonly [from: string, to: string])[] = [
+  [
+    "      - { to: 10.0.0.7/32, via: 172.168.0.11 }\n",
+    "      - { to: 10.0.0.7/32, via: 172.168.0.11 }\n      - { to: 10.9.0.0/24, via: 172.168.0.19 }\n",
+  ],
+  ["addresses: [1.1.1.11/24, 10.0.0.1/24]", "addresses: [1.1.1.13/24, 10.0.0.1/24]"],
+  ["      - { address: 2.2.2.11, to: 10.0.0.7 }\n", "      - { address: 2.2.2.21, to: 10.0.0.7 }\n"],
+  [
+    "        - { allow: tcp, ports: [22] }\n",
+    "        - { deny: tcp, ports: [22] }\n        - { allow: tcp, ports: [20-80] }\n",
+  ],
+  ["name: user1", "name: user1-renamed"],
+  ["name: leaves\n    key: 3000\n    tunnel: gre", "name: comes\n    key: 4000\n    tunnel: gretap"],
+  ["name: turns\n    key: 5000\n    tunnel: gre", "name: turns\n    key: 5000\n    tunnel: gretap"],
+  ["instance: gw1\n", "instance: gw1\nflows: 65536\n"],
+];
+
+const others = ["leaves\n    key: 3000", "turns\n    key: 5000"]
+  .map(
+    (name) => `
+  - name: ${name}
+    tunnel: gre
+    addresses: [10.0.0.1/24]
+    routes: [{ to: 10.0.0.7/32, via: 172.168.0.11 }]
+`,
+  )
+  .join("");
+
+interface Setting {
+  readonly before: string;
+  readonly after: string;
+  readonly older: Workers;
+  readonly newer: Workers;
+  readonly client: Host;
+  readonly user2: Host;
+  /** Of all points, each of this many. */
+  readonly every: number;
+  readonly say: (line: string) => void;
+}
+
+/** Kills at point after point of one direction and of the other in turn, so that each begins where the other ended. */
+async function killChanges({ before, after, older, newer, every, say }: Setting, faults: string[]) {
+  const directions = [
+    { name: "upgrade", workers: newer, configFile: after, killed: 0, points: 0, at: 0, isOver: false },
+    { name: "downgrade", workers: older, configFile: before, killed: 0, points: 0, at: every >> 1, isOver: false },
+  ];
+  for (let turn = 0; directions.some(({ isOver }) => !isOver); turn++) {
+    const direction = directions[turn % 2] as (typeof directions)[number];
+    const { name, workers, configFile } = direction;
+    const crashAt = direction.isOver ? {} : { crashAt: direction.at };
+    const result = await workers.carryOut({ do: "apply", configFile, ...crashAt }).catch((error: Error) => error);
+    if (result instanceof Error) faults.push(`${name}: ${result.message}`);
+    else if (result !== "killed") {
+      direction.isOver = true;
+      direction.points = Math.max(direction.points, result.points.length);
+      continue;
+    }
+    direction.killed++;
+    const where = `${name} killed at point ${direction.at}`;
+    direction.at += every;
+    await mustConverge(workers, configFile, where, faults, say);
+  }
+  return directions.map(({ killed, points }) => ({ killed, points })) as [Counted, Counted];
+}
+
+async function mustConverge(
+  workers: Workers,
+  configFile: string,
+  where: string,
+  faults: string[],
+  say: (line: string) => void,
+) {
+  try {
+    const next = await workers.carryOut({ do: "apply", configFile });
+    const again = await workers.carryOut({ do: "apply", configFile });
+    if (next === "killed" || again === "killed") throw new Error("killed where it should not be");
+    say(`${where}: the next run did ${next.steps.length} steps`);
+    if (again.steps.length > 0) faults.push(`${where}: the run after the next did ${again.steps.join("; ")}`);
+  } catch (error) {
+    faults.push(`${where}: ${(error as Error).message}`);
+    say(`${where}: ${(error as Error).message}`);
+  }
+}
+
+/** Killed while it removes everything; then one run ends that, or one run of apply builds everything up again. */
+async function killTeardown({ before, older, every, say }: Setting, faults: string[]): Promise<Counted> {
+  for (let at = 0, killed = 0; ; at += every, killed++) {
+    await older.carryOut({ do: "apply", configFile: before });
+    const result = await older.carryOut({ do: "teardown", configFile: before, crashAt: at });
+    if (result !== "killed") return { killed, points: result.points.length };
+    const where = `teardown killed at point ${at}`;
+    if (killed % 2 === 0) await mustConverge(older, before, where, faults, say);
+    else {
+      await older.carryOut({ do: "teardown", configFile: before });
+      const again = await older.carryOut({ do: "teardown", configFile: before });
+      if (again !== "killed" && again.steps.length > 0) faults.push(`${where}: left ${again.steps.join(", ")}`);
+    }
+  }
+}
+
+/** Every tenth of a second some packets, until they are stopped. */
+const forEver = { count: 10_000_000, intervalMs: 10, bytes: 200 };
+
+async function killAll(setting: Setting): Promise<CrashReport> {
+  const faults: string[] = [];
+  const { client, user2, older, before } = setting;
+  await older.carryOut({ do: "apply", configFile: before });
+  await user2.serveUdp(5000);
+  await client.streamUdp({ host: "2.2.2.12", port: 5000, localPort: 42_000, ...forEver, count: 10 });
+  const streaming = client.streamUdp({ host: "2.2.2.12", port: 5000, localPort: 42_000, ...forEver });
+  const [upgrade, downgrade] = await killChanges(setting, faults);
+  await client.stopStream();
+  const { sent, received } = await streaming;
+  if (received !== sent) faults.push(`${sent - received} of ${sent} packets through user2 were lost`);
+  const teardown = await killTeardown(setting, faults);
+  return { upgrade, downgrade, teardown, faults, stream: { sent, received } };
+}
+
+export async function crashLab(every: number, say: (line: string) => void): Promise<CrashReport> {
+  const other = await makeOtherVersion();
+  const folder = await mkdtemp(join(tmpdir(), "xgw-crash-"));
+  const topology = await buildTopology(`xgw${process.pid}`, { tunnels: ["gretap", "gretap"] });
+  const started: { stop(): void | Promise<void> }[] = [];
+  try {
+    const [before, after] = [join(folder, "before.yaml"), join(folder, "after.yaml")];
+    const text = (await readFile(example, "utf8")) + others;
+    await writeFile(before, text);
+    await writeFile(after, changed(text));
+    const { gateway } = topology.hosts;
+    await addForeign(gateway);
+    const untouched = await snapshot(gateway);
+    const older = new Workers(gateway, join(repoRoot, "dist"));
+    const newer = new Workers(gateway, other);
+    const [client, user2] = await Promise.all([Host.start(topology.hosts.client), Host.start(topology.hosts.user2)]);
+    started.push(older, newer, client, user2);
+    const report = await killAll({ before, after, older, newer, client, user2, every, say });
+    const left = await snapshot(gateway);
+    return left === untouched ? report : { ...report, faults: [...report.faults, "teardown left something"] };
+  } finally {
+    for (const each of started) await each.stop();
+    await topology.destroy();
+    await rm(folder, { recursive: true });
+  }
+}
+
+function changed(text: string): string {
+  return changes.reduce((whole, [from, to]) => {
+    if (!whole.includes(from)) throw new Error(`the config does not have ${JSON.stringify(from)}`);
+    return whole.replace(from, to);
+  }, text);
+}
+
+const timeoutMs = 60 * 60_000;
+
+async function main(argv: readonly string[]): Promise<void> {
+  const options = { every: { type: "string", default: "1" }, report: { type: "string" } } as const;
+  const { every, report: file } = parseArgs({ args: [...argv], options }).values;
+  if (!(await canRunHere(fileURLToPath(import.meta.url), argv, timeoutMs))) return;
+  const say = (line: string) => void process.stdout.write(`${line}\n`);
+  const started = performance.now();
+  const report = await crashLab(Number(every), say);
+  for (const fault of report.faults) say(`FAULT ${fault}`);
+  for (const name of ["upgrade", "downgrade", "teardown"] as const)
+    say(`${name}: killed at ${report[name].killed} of ${report[name].points} points`);
+  say(`stream: ${report.stream.received} of ${report.stream.sent} packets; ${report.faults.length} faults`);
+  say(`in ${Math.round((performance.now() - started) / 1000)} s`);
+  if (file !== undefined) await writeFile(file, JSON.stringify(report));
+  process.exitCode = report.faults.length === 0 ? 0 : 1;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main(process.argv.slice(2));

@@ -1,0 +1,58 @@
+/**
+ * xgw as a process that waits for orders, in the gateway's namespace: lines of JSON on standard input, `{ id, do, ... }`, each
+ * answered by one line. What is loaded before is not waited for, so that an order costs what the work costs. A worker can
+ * be told to die at one point of its work.
+ *
+ * Argument: the folder of a version, with `src` in it.
+ */
+
+import { createInterface } from "node:readline";
+import { pathToFileURL } from "node:url";
+import type { Plan } from "../../src/gateway.js";
+
+const root = pathToFileURL(`${process.argv[2]}/src/`);
+const load = (name: string) => import(new URL(name, root).href);
+const { loadConfig }: typeof import("../../src/config/load.js") = await load("config/load.js");
+const { apply, plan, teardown }: typeof import("../../src/gateway.js") = await load("gateway.js");
+const { armCrash, crashPoints }: typeof import("../../src/crash.js") = await load("crash.js");
+const { withLock }: typeof import("../../src/lock.js") = await load("lock.js");
+const { describeStep }: typeof import("../../src/plan/describe.js") = await load("plan/describe.js");
+
+interface Order {
+  readonly id: number;
+  readonly do: "apply" | "plan" | "teardown";
+  readonly configFile: string;
+  /** The point to die at. */
+  readonly crashAt?: number;
+}
+
+/** What a worker did. */
+export interface Done {
+  readonly steps: readonly string[];
+  /** The points at which it could have died. */
+  readonly points: readonly string[];
+}
+
+const described = ({ steps }: Plan) => steps.map(describeStep);
+
+async function carryOut(order: Order): Promise<Done> {
+  const { config } = await loadConfig(order.configFile);
+  armCrash(order.crashAt);
+  const locked = <T>(work: () => Promise<T>) =>
+    withLock({ instance: config.instance, purpose: "test", waitMs: 10_000 }, work);
+  if (order.do === "plan") return { steps: described(await plan(config)), points: [] };
+  if (order.do === "apply") return { steps: described(await locked(() => apply(config))), points: crashPoints() };
+  const { attachments, devices, table } = await locked(() => teardown(config.instance));
+  return { steps: [...attachments, ...devices, ...(table ? ["table"] : [])], points: crashPoints() };
+}
+
+createInterface({ input: process.stdin })
+  .on("line", (line) => {
+    const order = JSON.parse(line) as Order;
+    const answer = (body: object) => process.stdout.write(`${JSON.stringify({ id: order.id, ...body })}\n`);
+    carryOut(order).then(answer, (error: Error) =>
+      answer({ error: error.message, remedy: (error as { remedy?: string }).remedy }),
+    );
+  })
+  .on("close", () => process.exit(0));
+process.stdout.write(`${JSON.stringify({ id: 0 })}\n`);
