@@ -2,6 +2,8 @@
 
 export const endpoints = { gateway: "172.168.0.1", from: "172.168.0.7", to: "172.168.0.11", stranger: "172.168.0.99" };
 export const macs = { gateway: "020000000001", from: "020000000007", to: "020000000011", tenant: "02aa00000001" };
+/** Of the gateway's end of a gretap tunnel, as xgw makes it from the key. */
+const tunnelMac = (key: number) => `0267${key.toString(16).padStart(8, "0")}`;
 /** As the client sees the service, and as it is. */
 export const service = { address: "2.2.2.11", port: 80 };
 export const server = { address: "10.0.0.7", port: 8080 };
@@ -65,7 +67,9 @@ export function outerHeaders(wrap: Wrap, key: number, from: string, to: string, 
   gre.writeUInt32BE(key, 4);
   const toGateway = to === endpoints.gateway;
   const eth = toGateway ? ethernet(macs.gateway, macs.from, 0x0800) : ethernet(macs.to, macs.gateway, 0x0800);
-  const inner = wrap === "gretap" ? [ethernet(macs.tenant, macs.tenant, 0x0800)] : [];
+  const near = tunnelMac(key);
+  const innerEth = toGateway ? ethernet(near, macs.tenant, 0x0800) : ethernet(macs.tenant, near, 0x0800);
+  const inner = wrap === "gretap" ? [innerEth] : [];
   return Buffer.concat([eth, ipHeader({ from, to, protocol: 47, payload: greLength + payload }), gre, ...inner]);
 }
 

@@ -37,8 +37,9 @@ enum xgw_reason {
 	XGW_REASON_ECN,		/* outer and inner ECN need the kernel's judgement */
 	XGW_REASON_GENERATION,	/* the tenant has changed since the flow was learned */
 	XGW_REASON_CT_GONE,	/* conntrack no longer has the connection */
-	XGW_REASON_MALFORMED,	/* cannot be parsed */
+	XGW_REASON_MALFORMED,	/* cannot be parsed, or damaged */
 	XGW_REASON_TEMPLATE,	/* the header template, or the NIC that it names, has gone */
+	XGW_REASON_OTHER_HOST,	/* sent to another MAC address than the NIC's or the tunnel's */
 	/* XGW_DROP */
 	XGW_REASON_UNKNOWN_KEY, /* a GRE key that no tenant has */
 	XGW_REASON_STRANGER,	/* the outer source is not a peer of the tenant */

@@ -5,12 +5,8 @@
 
 #include "events.h"
 #include "flow_table.h"
+#include "sound.h"
 #include "tenant.h"
-
-#define XGW_TCP_FIN 0x01
-#define XGW_TCP_SYN 0x02
-#define XGW_TCP_RST 0x04
-#define XGW_TCP_ACK 0x10
 
 static __always_inline void close_flows(const struct xgw_flow_key *key, const struct xgw_flow *flow,
 					const struct xgw_encap *encap, enum xgw_reason reason)

@@ -56,6 +56,12 @@ static __always_inline int can_leave(struct xdp_md *ctx, const struct xgw_encap 
 	return encap->ifindex == ctx->ingress_ifindex || bpf_map_lookup_elem(&nics, &encap->ifindex) != NULL;
 }
 
+/* From tunnel to tunnel by one NIC, whose MAC address the template has, then; a plain side's was looked at before. */
+static __always_inline int is_one_armed(struct xdp_md *ctx, const struct arrival *a, const struct xgw_encap *encap)
+{
+	return encap->ifindex == ctx->ingress_ifindex && a->key.wrap != XGW_WRAP_PLAIN && encap->wrap != XGW_WRAP_PLAIN;
+}
+
 /* Everything that can send an established flow's packet up instead. */
 static __always_inline enum xgw_reason check_packet(struct xdp_md *ctx, const struct arrival *a, const struct iphdr *ip,
 						    struct xgw_flow *place, const struct xgw_flow *flow,
@@ -165,6 +171,10 @@ static __always_inline enum xgw_reason forward(struct xdp_md *ctx, const struct 
 
 	if (unlikely(!encap || encap->length != inner_offset(encap->wrap)))
 		return XGW_REASON_TEMPLATE; /* gone, or of other VLAN tags than now */
+	if (data + ETH_HLEN > end)
+		return XGW_REASON_MALFORMED;
+	if (unlikely(is_one_armed(ctx, a, encap) && !is_for_sender(data, (struct ethhdr *)encap->header)))
+		return XGW_REASON_OTHER_HOST;
 	ip = data + inner_offset(a->key.wrap);
 	if ((void *)(ip + 1) > end)
 		return XGW_REASON_MALFORMED;

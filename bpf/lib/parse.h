@@ -17,6 +17,7 @@
 #include <bpf/bpf_helpers.h>
 #include "../shared.h"
 #include "config.h"
+#include "sound.h"
 #include "vlan.h"
 
 /* What a step says when it has nothing to decline. */
@@ -119,6 +120,8 @@ static __always_inline enum xgw_reason parse_outer(struct xdp_md *ctx, void *dat
 		return parse_unusual(outer, end, a);
 	a->end = underlay_tag_bytes + ETH_HLEN + bpf_ntohs(outer->ip.tot_len);
 	a->key.realm = bpf_ntohl(outer->gre.key);
+	if (!is_ip_header_right((void *)outer + ETH_HLEN))
+		return XGW_REASON_MALFORMED;
 
 	switch (outer->gre.protocol) {
 	case bpf_htons(ETH_P_TEB): {
@@ -127,7 +130,9 @@ static __always_inline enum xgw_reason parse_outer(struct xdp_md *ctx, void *dat
 		a->key.wrap = XGW_WRAP_GRETAP;
 		if ((void *)(eth + 1) > end)
 			return XGW_REASON_MALFORMED;
-		return eth->h_proto == bpf_htons(ETH_P_IP) ? XGW_GO_ON : XGW_REASON_NOT_TCP_UDP;
+		if (eth->h_proto != bpf_htons(ETH_P_IP))
+			return XGW_REASON_NOT_TCP_UDP;
+		return is_for_tunnel(eth, outer->gre.key) ? XGW_GO_ON : XGW_REASON_OTHER_HOST;
 	}
 	case bpf_htons(ETH_P_IP):
 		a->key.wrap = XGW_WRAP_GRE;
@@ -199,17 +204,17 @@ static __always_inline enum xgw_reason parse_inner_at(void *data, void *end, __u
 	if (is_fragment(ip->frag_off))
 		return XGW_REASON_FRAGMENT;
 	a->length = bpf_ntohs(ip->tot_len);
-	if (a->inner + a->length > a->end)
+	if (a->inner + a->length > a->end || !is_ip_header_right(ip))
 		return XGW_REASON_MALFORMED;
 	a->tcp_flags = 0;
 	if (ip->protocol == IPPROTO_TCP) {
 		struct tcphdr *tcp = (void *)(ip + 1);
 
-		if ((void *)(tcp + 1) > end || a->length < sizeof(*ip) + sizeof(*tcp))
+		if ((void *)(tcp + 1) > end || !is_tcp_sound(tcp, a->length))
 			return XGW_REASON_MALFORMED;
 		a->tcp_flags = ((__u8 *)tcp)[13];
 	} else if (ip->protocol == IPPROTO_UDP) {
-		if (ports + sizeof(struct udphdr) > end || a->length < sizeof(*ip) + sizeof(struct udphdr))
+		if (ports + sizeof(struct udphdr) > end || !is_udp_sound(ports, a->length))
 			return XGW_REASON_MALFORMED;
 	} else {
 		return XGW_REASON_NOT_TCP_UDP;

@@ -1,5 +1,6 @@
 // What XDP may drop, and what is none of its business.
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { reasons } from "../../src/datapath/reasons.js";
 import { Datapath } from "./support/datapath.js";
 import { expectDropped, expectPassed, nobody } from "./support/expectations.js";
 import * as packet from "./support/packet.js";
@@ -25,7 +26,7 @@ const eth = { src: macs.client, dst: macs.gateway };
 const toUs = { src: clientEndpoint, dst: "172.168.0.1" };
 const someTcp = packet.tcp({ sport: 1, dport: 2, payload: "some data" });
 const dropEvent = 3;
-const unknownKeyReason = 15;
+const unknownKeyReason = reasons.findIndex(({ name }) => name === "unknown_key");
 
 describe("a key that no tenant has", () => {
   for (const tenant of [user1, user2])

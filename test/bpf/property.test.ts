@@ -43,7 +43,8 @@ function randomSegment(protocol: "tcp" | "udp", mtu: number, tos: number): Segme
   const common = { tos, ttl: pick([2, 3, 255, integer(2, 255)]), id: integer(0, 0xffff), df: pick([true, false]) };
   if (protocol === "udp") return { ...common, payload: payload(mtu - 28), udpChecksum: integer(0, 9) > 0 };
   const tcpOptions = bytes(4 * integer(0, 10));
-  const tcpFlags = (["ack", "psh", "urg"] as const).filter((): boolean => pick([true, false])) as TcpFlag[];
+  const tcpFlags = (["psh", "urg"] as const).filter((): boolean => pick([true, false])) as TcpFlag[];
+  tcpFlags.push("ack");
   const numbers = { seq: integer(0, 0xffff_fffe), ack: integer(0, 0xffff_fffe) };
   return { ...common, ...numbers, tcpOptions, tcpFlags, payload: payload(mtu - 40 - tcpOptions.length) };
 }

@@ -46,11 +46,18 @@ export const macs = {
   gateway: "02:00:00:00:00:01",
   client: "02:00:00:00:00:07",
   server: "02:00:00:00:00:0b",
-  /** Inside a gretap tunnel. */
-  innerGateway: "0a:00:00:00:00:01",
+  /** Inside a gretap tunnel; the gateway's is user1's, see `tunnelMac`. */
+  innerGateway: "02:67:00:00:03:e8",
   innerClient: "0a:00:00:00:00:07",
   innerServer: "0a:00:00:00:00:0b",
 } as const;
+
+/** Of the gateway's end of a gretap tunnel, as xgw makes it from the key. */
+export const tunnelMac = ({ key }: TestTenant) =>
+  `02:67:${key
+    .toString(16)
+    .padStart(8, "0")
+    .replaceAll(/..(?!$)/g, "$&:")}`;
 
 /** One end of a connection as somebody sees it. */
 export interface End {
@@ -156,7 +163,7 @@ export class Direction {
     const wrap = outer.wrap ?? tenant.wrap;
     const side = outer.tags ?? (plain ? tags.uplink : tags.underlay);
     const eth = { src: macs.client, dst: outer.dstMac ?? macs.gateway, tags: side };
-    const innerEth = { src: macs.innerClient, dst: macs.innerGateway };
+    const innerEth = { src: macs.innerClient, dst: tunnelMac(tenant) };
     const inner = this.inner(this.fields.arrivesAs, segment);
     if (plain) return packet.ethernet(eth, inner);
     const { key = tenant.key, gre = {}, src = endpoint, dst = underlayAddress, ...rest } = outer;
@@ -174,7 +181,7 @@ export class Direction {
     const outerEcn = ecn === 3 ? 2 : ecn;
     const ip = { src: underlayAddress, dst: endpoint, tos: outerEcn, id: 0, ttl: 64 };
     const eth = { src: macs.gateway, dst: macs.server, tags: plain ? tags.uplink : tags.underlay };
-    const innerEth = { src: macs.innerGateway, dst: macs.innerServer };
+    const innerEth = { src: tunnelMac(tenant), dst: macs.innerServer };
     if (plain) return packet.ethernet(eth, inner);
     return packet.ethernet(eth, packet.ipv4(ip, wrapped(tenant.wrap, { key: tenant.key }, innerEth, inner)));
   }
