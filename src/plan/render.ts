@@ -80,6 +80,7 @@ function globalSysctls(desired: Desired): [string, string][] {
     ["net.ipv4.ip_forward", "1"],
     ["net.netfilter.nf_conntrack_tcp_be_liberal", "1"], // the fast path's packets are not seen by the window tracking
     [`net.ipv4.conf.${desired.underlay.device}.rp_filter`, "0"],
+    ["net.ipv4.conf.all.send_redirects", "0"], // a device sends them when its own setting or this one says so
   ];
 }
 
@@ -87,6 +88,8 @@ function tenantSysctls(tenant: DesiredTenant): [string, string][] {
   return [
     [`net.ipv4.conf.${tenant.vrf}.rp_filter`, "0"],
     [`net.ipv4.conf.${tenant.tunnel}.rp_filter`, "0"],
+    // What comes out of a tunnel goes back into it as a rule, and a redirect would send its sender past the gateway.
+    [`net.ipv4.conf.${tenant.tunnel}.send_redirects`, "0"],
   ];
 }
 

@@ -45,6 +45,7 @@ link set dev xgre3000 master xvrf3000
 link set dev xgre3000 mtu 1472 up
 net.ipv4.conf.xvrf3000.rp_filter = 0
 net.ipv4.conf.xgre3000.rp_filter = 0
+net.ipv4.conf.xgre3000.send_redirects = 0
 $ ip -batch -
 addr replace 10.0.0.1/24 dev xgre3000 noprefixroute
 neigh replace 172.168.0.13 lladdr 172.168.0.13 dev xgre3000 nud permanent
