@@ -24,9 +24,13 @@ const objectFile = ["../../bpf/", "../../dist/bpf/"]
   .map((folder) => fileURLToPath(new URL(`${folder}test-wire.bpf.o`, import.meta.url)))
   .find((file) => existsSync(file));
 
-/** Offset of `ifindex` in `struct __sk_buff` (linux/bpf.h), and room for the struct; the kernel wants zeros behind it. */
+/** Offsets in `struct __sk_buff` (linux/bpf.h), and room for the struct; the kernel wants zeros behind it. */
 const ifindexOffset = 40;
+const cbOffset = 48;
 const contextBytes = 256;
+const etherTypeOffset = 12;
+/** IEEE 802, local experimental EtherType 1. */
+const experimentalType = 0x88b5;
 /** `enum xdp_action` */
 const xdpPass = 2;
 const xdpDrop = 1;
@@ -78,7 +82,10 @@ export class Wire implements Disposable {
    * which the NIC takes as many as its MTU allows.
    */
   send(frame: Uint8Array): void {
-    const { retval } = this.within(() => this.sender.testRun({ data: frame, context: this.context }));
+    const data = Buffer.from(frame);
+    data.copy(this.context, cbOffset, etherTypeOffset, etherTypeOffset + 2);
+    data.writeUInt16BE(experimentalType, etherTypeOffset);
+    const { retval } = this.within(() => this.sender.testRun({ data, context: this.context }));
     if (retval !== 0) throw new Error(`the cable did not take a frame of ${frame.byteLength} bytes`);
   }
 
@@ -106,7 +113,7 @@ export class Wire implements Disposable {
   }
 
   private get lost(): number {
-    return Number(this.object.readVariable("lost"));
+    return this.object.getVariable("lost").readUInt32LE(0);
   }
 
   [Symbol.dispose](): void {
@@ -120,7 +127,12 @@ export class Wire implements Disposable {
  * A cable between a NIC of the gateway and the far end. Every frame is a packet as on a wire: nothing is merged on the way
  * in, no checksum is half made, no VLAN tag lies beside the packet.
  */
-export async function cable(gateway: Namespace, nic: string, far: Namespace, device: string): Promise<void> {
+export async function cable(
+  gateway: Pick<Namespace, "ip" | "run">,
+  nic: string,
+  far: Namespace,
+  device: string,
+): Promise<void> {
   await gateway.ip(`link add ${nic} type veth peer name ${device} netns ${far.name}`);
   const offloads = [
     "tx",

@@ -1,0 +1,152 @@
+// npm run test:differential: what XDP sends is what the kernel would have sent.
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { release, tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { missingForGateway } from "./capable.js";
+import { exceptions, ignoredFields } from "./differential/compare.js";
+import { prepareHost } from "./differential/gateway.js";
+import { keptSeeds } from "./differential/kept.js";
+import { mutations } from "./differential/mutations.js";
+import { runSite, type SeedOptions, type SeedResult, siteOf } from "./differential/run.js";
+import { runTenants, type TenantsResult } from "./differential/tenants.js";
+import { type DifferentialArgs, differentialUsage, parseDifferentialArgs } from "./differential-args.js";
+import { reportEnding } from "./ending.js";
+import { run } from "./lab/netns.js";
+import { runInVm } from "./run.js";
+import { UsageError } from "./usage.js";
+
+export interface DifferentialReport {
+  readonly kernel: string;
+  readonly seeds: readonly SeedResult[];
+  readonly tenants?: TenantsResult;
+}
+
+const timeoutMs = 60 * 60_000;
+const inside = "XGW_DIFFERENTIAL_INSIDE";
+const say = (line: string) => void process.stdout.write(`${line}\n`);
+
+function seedsOf({ seed, seeds, packets, only, kept }: DifferentialArgs): SeedOptions[] {
+  const share = (index: number) => Math.floor(packets / seeds) + (index < packets % seeds ? 1 : 0);
+  const drawn = Array.from({ length: seeds }, (_, index) => ({ seed: seed + index, packets: share(index), only }));
+  return [...(kept ? keptSeeds : []), ...drawn];
+}
+
+const counts = (of: Record<string, number>) =>
+  Object.entries(of)
+    .map(([name, count]) => `${count} ${name}`)
+    .join(", ");
+
+/** In this process's network namespace, which is to be empty. */
+async function runHere(args: DifferentialArgs): Promise<DifferentialReport> {
+  const folder = await mkdtemp(join(tmpdir(), "xgw-differential-"));
+  const seeds: SeedResult[] = [];
+  try {
+    await prepareHost();
+    if (args.tenants !== undefined)
+      return { kernel: release(), seeds: [], tenants: await runTenants(args.tenants, folder) };
+    const wanted = seedsOf(args);
+    for (const site of new Set(wanted.map(({ seed }) => siteOf(seed)))) {
+      const ofSite = wanted.filter(({ seed }) => siteOf(seed) === site);
+      for (const result of await runSite(site, ofSite, folder)) {
+        seeds.push(result);
+        say(`seed ${result.seed} (${result.site}): ${result.packets} packets in ${result.seconds.toFixed(1)} s`);
+        say(`  compared: ${counts(result.judged)}`);
+        say(`  XDP: ${counts(result.reasons)}`);
+        for (const text of result.mismatches.slice(0, 5)) say(text.replaceAll(/^/gm, "  "));
+        if (result.mismatches.length > 5) say(`  … and ${result.mismatches.length - 5} more mismatches`);
+      }
+    }
+    return { kernel: release(), seeds };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** The same program in a network namespace of its own, on this kernel or in the VM. */
+async function runElsewhere(argv: readonly string[], kernel: string | undefined, missing: readonly string[]) {
+  const shareDir = await mkdtemp(join(tmpdir(), "xgw-differential-"));
+  const file = join(shareDir, "report.json");
+  const program = [process.execPath, fileURLToPath(import.meta.url), ...argv, "--report", file];
+  const command = ["unshare", "--net", ...program];
+  const env = { [inside]: "1" };
+  try {
+    if (kernel === undefined && missing.length === 0) {
+      Object.assign(process.env, env);
+      say(await run("unshare", command.slice(1)).catch((error: Error) => error.message));
+    } else {
+      say(`differential: ${missing.length > 0 ? `this kernel lacks ${missing.join(", ")}: ` : ""}using a VM`);
+      const log = (line: string) => say(`differential: ${line}`);
+      const result = await runInVm({ command, kernel, shareDir, timeoutMs, env, log });
+      const status = reportEnding(result, timeoutMs, log);
+      if (status > 1) throw new Error(`the test in the VM ended with status ${status}`);
+    }
+    return JSON.parse(await readFile(file, "utf8")) as DifferentialReport;
+  } finally {
+    await rm(shareDir, { recursive: true, force: true });
+  }
+}
+
+function list(): void {
+  say("What may be done to a packet:");
+  for (const { name, of } of mutations) say(`  ${name}${of === undefined ? "" : ` (${of})`}`);
+  say("Fields that are not compared:");
+  for (const { name, why } of ignoredFields) say(`  ${name}: ${why}`);
+  say("Differences that are meant to be:");
+  for (const { name, why } of exceptions) say(`  ${name}: ${why}`);
+}
+
+function summarizeTenants(result: TenantsResult, kernel: string): number {
+  const { tenants, sent, right, forwarded, insertFailed, wrong, seconds } = result;
+  for (const line of wrong) say(line);
+  say(
+    `${tenants} tenants with one tuple on ${kernel}: ${right} of ${sent} packets left under their own key ` +
+      `(${forwarded} sent by XDP), insert_failed ${insertFailed}, ${seconds.toFixed(0)} s`,
+  );
+  return failedTenants(result) ? 1 : 0;
+}
+
+/** Also when XDP carried less than the packets after those that teach the flows. */
+const failedTenants = ({ tenants, sent, right, forwarded, insertFailed }: TenantsResult) =>
+  right < sent || insertFailed > 0 || forwarded < tenants * 4;
+
+/** Of everything compared: packets, those that XDP sent, mismatches. */
+function summarize({ kernel, seeds }: DifferentialReport): number {
+  const sum = (of: (result: SeedResult) => number) => seeds.reduce((total, result) => total + of(result), 0);
+  const mismatches = sum((result) => result.mismatches.length);
+  const failed = seeds.filter((result) => result.mismatches.length > 0).map(({ seed }) => seed);
+  say(
+    `${sum(({ packets }) => packets)} packets over ${seeds.length} seeds on ${kernel}: ` +
+      `${sum(({ reasons }) => reasons.forwarded ?? 0)} sent by XDP, ${mismatches} mismatches` +
+      (failed.length > 0 ? ` (seeds ${failed.join(", ")})` : ""),
+  );
+  return mismatches === 0 ? 0 : 1;
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  const args = parseDifferentialArgs(argv);
+  if (args.help) process.stdout.write(differentialUsage);
+  if (args.list) list();
+  if (args.help || args.list) return 0;
+  const unknown = args.only?.find((name) => !mutations.some((mutation) => mutation.name === name));
+  if (unknown !== undefined) throw new UsageError(`nothing called "${unknown}" is done to packets: see --list`);
+  if (process.env[inside] !== undefined) {
+    const report = await runHere(args);
+    if (args.report !== undefined) await writeFile(args.report, JSON.stringify(report));
+    if (report.tenants && failedTenants(report.tenants)) return 1;
+    return report.seeds.some(({ mismatches }) => mismatches.length > 0) ? 1 : 0;
+  }
+  const missing = args.kernel === undefined ? await missingForGateway() : [];
+  const settled = [...argv.filter((_, at) => !/^--seed$/.test(argv[at] ?? "") && !/^--seed$/.test(argv[at - 1] ?? ""))];
+  const report = await runElsewhere([...settled, "--seed", String(args.seed)], args.kernel, missing);
+  if (args.report !== undefined) await writeFile(resolve(args.report), `${JSON.stringify(report, null, 2)}\n`);
+  return report.tenants ? summarizeTenants(report.tenants, report.kernel) : summarize(report);
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  process.stderr.write(`differential: ${error instanceof Error ? error.message : String(error)}\n`);
+  if (error instanceof UsageError) process.stderr.write(`\n${differentialUsage}`);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+}

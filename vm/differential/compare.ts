@@ -1,0 +1,110 @@
+/**
+ * When two outcomes are the same. What may differ is listed here by name, each with its reason; anything else is a
+ * mismatch.
+ *
+ * The reference is the kernel without the flowtable (tier 3). With the flowtable (tier 2), which is part of the slow path
+ * as configured, the kernel itself treats a few packets otherwise: where XDP passed such a packet up, either answer of the
+ * kernel is right; where XDP sent it itself, only what the list below names.
+ */
+
+import { checksum } from "../../test/bpf/support/packet.js";
+import { look, withoutId } from "./frame.js";
+import type { Packet } from "./packets.js";
+import type { Departure, Outcome } from "./pass.js";
+
+/** Fields that are not compared. A wrong checksum over them would be seen all the same. */
+export const ignoredFields: readonly { readonly name: string; readonly why: string }[] = [
+  { name: "outer IP id", why: "the kernel numbers at random; XDP sends 0, as DF allows (RFC 6864, section 4.1)" },
+  { name: "IP id of ICMP errors", why: "the gateway's own packets, numbered at random" },
+  { name: "ARP", why: "asked and answered by the kernel's own clock; XDP never touches it" },
+];
+
+const icmpErrors = [3, 4, 5, 11, 12];
+
+const isIcmpError = (frame: Buffer): boolean => {
+  const { ip } = look(frame);
+  if (ip === undefined || frame[ip + 9] !== 1) return false;
+  return icmpErrors.includes(frame[ip + ((frame[ip] ?? 0) & 15) * 4] ?? 0);
+};
+
+/** What left, as text in which the ignored fields are 0. */
+function comparable(left: readonly Departure[]): string {
+  return left
+    .map(({ wire, frame }) => {
+      const { outer, ip } = look(frame);
+      let same = outer === undefined ? frame : withoutId(frame, outer);
+      if (ip !== undefined && isIcmpError(frame)) same = withoutId(same, ip);
+      return `${wire} ${same.toString("hex")}`;
+    })
+    .join("\n");
+}
+
+export interface Comparison {
+  readonly packet: Packet;
+  /** The kernel without flowtable and XDP. */
+  readonly tier3: Outcome;
+  /** The kernel with the flowtable, without XDP. */
+  readonly tier2: Outcome;
+  /** With XDP. */
+  readonly seen: Outcome;
+}
+
+interface Exception {
+  readonly name: string;
+  readonly why: string;
+  holds(comparison: Comparison, same: Sameness): boolean;
+}
+
+interface Sameness {
+  readonly tier2: boolean;
+}
+
+const only = (outcome: Outcome, reason: string) =>
+  outcome.reasons.length > 0 && outcome.reasons.every((r) => r === reason);
+
+/** Differences that are meant to be. */
+export const exceptions: readonly Exception[] = [
+  {
+    name: "stranger",
+    why: "XDP drops what comes from nobody's peer; the kernel has no list of peers and would take it",
+    holds: ({ seen }) => only(seen, "stranger") && seen.left.length === 0,
+  },
+  {
+    name: "unknown key",
+    why: "XDP drops it in silence; the kernel has no tunnel for it either, and says so by ICMP",
+    holds: ({ seen, tier3 }) =>
+      only(seen, "unknown_key") && seen.left.length === 0 && tier3.left.every(({ frame }) => isIcmpError(frame)),
+  },
+  {
+    name: "passed up to the flowtable",
+    why: "XDP passed it up, and it is the flowtable that treats it otherwise than the rest of the kernel",
+    holds: ({ seen }, { tier2 }) => tier2 && !seen.reasons.includes("forwarded"),
+  },
+  {
+    name: "transport checksum",
+    why: "conntrack refuses a wrong TCP or UDP checksum; the flowtable, as XDP, leaves it to the receiver",
+    holds: ({ seen, packet }, { tier2 }) =>
+      tier2 && seen.reasons.includes("forwarded") && packet.frames.every(hasWrongTransportChecksum),
+  },
+];
+
+/** Of the packet inside, over its whole length. */
+function hasWrongTransportChecksum(frame: Buffer): boolean {
+  const { ip } = look(frame);
+  if (ip === undefined) return false;
+  const packet = frame.subarray(ip, ip + frame.readUInt16BE(ip + 2));
+  const pseudo = Buffer.concat([
+    packet.subarray(12, 20),
+    Buffer.from([0, packet[9] ?? 0, (packet.length - 20) >> 8, packet.length - 20]),
+  ]);
+  return checksum(pseudo, packet.subarray(20)) !== 0;
+}
+
+/** "same", the name of an exception, or undefined for a mismatch. */
+export function judge(comparison: Comparison): string | undefined {
+  const { tier3, tier2, seen } = comparison;
+  const left = comparable(seen.left);
+  if (left === comparable(tier3.left)) return "same";
+  const same = { tier2: left === comparable(tier2.left) };
+  return exceptions.find((exception) => exception.holds(comparison, same))?.name;
+}

@@ -1,0 +1,115 @@
+/** One pass: the site's connections are made, and the packets sent, with the gateway in one of its states. */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { dissect } from "../../test/bpf/support/dissect.js";
+import { type Draft, draftOf, frameOf } from "./draft.js";
+import { answerTo, look } from "./frame.js";
+import type { Gateway } from "./gateway.js";
+import type { Packet, Side } from "./packets.js";
+import type { Opening } from "./site.js";
+
+/** A frame as it left the gateway. */
+export interface Departure {
+  /** Index of the cable. */
+  readonly wire: number;
+  readonly frame: Buffer;
+}
+
+/** What a packet came to. */
+export interface Outcome {
+  readonly left: readonly Departure[];
+  /** What XDP decided, of the reasons that matter here; empty when it passed the packet up or is not on. */
+  readonly reasons: readonly string[];
+}
+
+/** What the kernel asks and answers by a clock of its own. */
+const isArp = (frame: Buffer) => {
+  const { etherType, innerType } = look(frame);
+  return etherType === 0x0806 || innerType === 0x0806;
+};
+
+/** Both sides of each connection, one after the other. */
+export async function establishAll(gateway: Gateway, openings: readonly Opening[]): Promise<Side[]> {
+  const sides: Side[] = [];
+  for (const [connection, opening] of openings.entries())
+    sides.push(...(await establish(gateway, opening, connection)));
+  return sides;
+}
+
+/** The outcome of each packet. What comes out before the next packet goes in belongs to the one before. */
+export async function sendAll(gateway: Gateway, packets: readonly Packet[]): Promise<Outcome[]> {
+  const outcomes: { left: Departure[]; reasons: string[] }[] = [];
+  let before = gateway.decided();
+  for (const packet of packets) {
+    outcomes.at(-1)?.left.push(...takeAll(gateway));
+    for (const frame of packet.frames) wireOf(gateway, packet.wire).send(frame);
+    const left = takeAll(gateway);
+    const after = gateway.decided();
+    const reasons = [...after].flatMap(([reason, n]) => Array<string>(n - (before.get(reason) ?? 0)).fill(reason));
+    before = after;
+    outcomes.push({ left, reasons });
+  }
+  await sleep(patienceMs);
+  outcomes.at(-1)?.left.push(...takeAll(gateway));
+  return outcomes;
+}
+
+/** Whatever comes out of the cables by itself belongs to nobody. */
+export async function drain(gateway: Gateway): Promise<void> {
+  await sleep(patienceMs);
+  takeAll(gateway);
+}
+
+function wireOf(gateway: Gateway, index: number) {
+  const wire = gateway.wires[index];
+  if (!wire) throw new Error(`the site has no cable ${index}`);
+  return wire;
+}
+
+function takeAll(gateway: Gateway): Departure[] {
+  return gateway.wires.flatMap((wire, index) =>
+    wire
+      .take()
+      .filter((frame) => !isArp(frame))
+      .map((frame) => ({ wire: index, frame })),
+  );
+}
+
+/** For a first packet that waits for something of the kernel's. */
+const patienceMs = 100;
+const payload = Buffer.from("a few words");
+const flags = { syn: 0x02, ack: 0x10 };
+
+async function establish(gateway: Gateway, { name, way, tuple }: Opening, connection: number): Promise<Side[]> {
+  const original: Side = { connection, name: `${name}, original`, way, tuple };
+  const send = async (what: string, side: Side, change: (draft: Draft) => void): Promise<Departure> => {
+    const draft = draftOf(side.way, side.tuple, side.tuple.protocol === "udp" ? payload : Buffer.alloc(0));
+    change(draft);
+    wireOf(gateway, side.way.wire).send(frameOf(draft));
+    let left = takeAll(gateway);
+    if (left.length === 0) {
+      await sleep(patienceMs);
+      left = takeAll(gateway);
+    }
+    const [only] = left;
+    if (only && left.length === 1) return only;
+    const lines = left.flatMap(({ frame }) => dissect(frame)).join("\n");
+    throw new Error(`${side.name}: the ${what} left the gateway as ${left.length} frames, not as one\n${lines}`);
+  };
+  const numbers = (seq: number, ack: number, bits: number) => (draft: Draft) => {
+    if (draft.protocol !== "tcp") return;
+    draft.header.writeUInt32BE(seq, 4);
+    draft.header.writeUInt32BE(ack, 8);
+    draft.header[13] = bits;
+  };
+  const first = await send("first packet", original, numbers(100, 0, flags.syn));
+  const answer = answerTo(first.frame, first.wire);
+  if (!answer) throw new Error(`${name}: what left is no packet of the connection: ${first.frame.toString("hex")}`);
+  const reply: Side = { connection, name: `${name}, reply`, ...answer };
+  await send("answer", reply, numbers(200, 101, flags.syn | flags.ack));
+  for (let n = 0; n < 2; n++) {
+    await send("packet", original, numbers(101, 201, flags.ack));
+    await send("packet", reply, numbers(201, 101, flags.ack));
+  }
+  return [original, reply];
+}

@@ -1,0 +1,213 @@
+/**
+ * A gateway and what is around it, drawn from a seed: the config that the gateway gets, the cables, the neighbours, and
+ * what can be connected to what. Nothing here touches the kernel.
+ *
+ * A new kind of side is a new kind of `Party`, with its `Way` to the gateway; a new kind of NAT is another `Service`.
+ */
+
+import type { Random } from "../../test/bpf/support/random.js";
+import type { Protocol, Tuple, Way } from "./draft.js";
+
+export const instance = "differential";
+
+export interface Cable {
+  readonly nic: string;
+  readonly mac: string;
+  /** `a.b.c.d/len` of the NIC. */
+  readonly addresses: readonly string[];
+  readonly mtu: number;
+}
+
+/** A permanent neighbour of the gateway: whom it sends to without asking. */
+export interface Neighbour {
+  readonly device: string;
+  readonly address: string;
+  readonly mac: string;
+}
+
+/** A connection to be: its first packet, as it arrives. */
+export interface Opening {
+  readonly name: string;
+  readonly way: Way;
+  readonly tuple: Tuple;
+}
+
+export interface Site {
+  readonly config: object;
+  readonly cables: readonly Cable[];
+  readonly neighbours: readonly Neighbour[];
+  readonly services: readonly Service[];
+  /** In a few words. */
+  readonly summary: string;
+}
+
+const underlay = "172.168.0.1";
+/** On the underlay, but nobody's peers. */
+const bystanders = ["172.168.0.2", "172.168.0.66"];
+
+/** Locally administered, one a number. */
+export const macOf = (kind: number, number: number) =>
+  `02:${hex(kind)}:${[24, 16, 8, 0].map((shift) => hex((number >>> shift) & 0xff)).join(":")}`;
+const hex = (byte: number) => byte.toString(16).padStart(2, "0");
+/** As xgw gives it to a gretap device. */
+const tunnelMac = (key: number) => macOf(0x67, key);
+const last = (address: string) => Number(address.split(".")[3]);
+
+/** Who may open a connection, and how its packets reach the gateway. */
+interface Party {
+  readonly address: string;
+  readonly way: Way;
+}
+
+/** Something that answers connections. */
+export interface Service {
+  readonly name: string;
+  readonly parties: readonly Party[];
+  readonly protocol: Protocol;
+  readonly address: string;
+  readonly port: number;
+}
+
+interface Host {
+  readonly address: string;
+  readonly endpoint: string;
+}
+
+interface TenantSite {
+  readonly key: number;
+  readonly kind: "gretap" | "gre";
+  readonly hosts: readonly Host[];
+  readonly config: object;
+  readonly services: readonly Service[];
+}
+
+function drawTenant(index: number, random: Random, nicMac: string): TenantSite {
+  const { integer, pick } = random;
+  const kind = pick(["gretap", "gre"] as const);
+  const key = pick([integer(1, 0xffff), integer(1, 0xffff_fffe)]) + index;
+  const servers: Host[] = Array.from({ length: integer(1, 2) }, (_, n) => ({
+    address: `10.0.0.${7 + n}`,
+    endpoint: `172.168.0.${pick([11, 11 + n, 11 + index])}`,
+  }));
+  const clients: Host[] = Array.from({ length: integer(1, 2) }, (_, n) => ({
+    address: `1.1.1.${7 + n}`,
+    endpoint: `172.168.0.${pick([7, 7 + n])}`,
+  }));
+  const publicIps = servers.map(({ address }, n) => ({ address: `2.2.${index}.${11 + n}`, to: address }));
+  const forwards = (["tcp", "udp"] as const).map((protocol, n) => {
+    const port = integer(1, 60000);
+    const toPort = pick([port, integer(1, 60000)]);
+    const to = servers[n % servers.length]?.address ?? "";
+    return { address: `2.2.${index}.100`, protocol, port, to, toPort };
+  });
+  const open = { tcp: integer(1, 60000), udp: integer(1, 60000) };
+  const portsOf = (protocol: Protocol) => [
+    ...new Set([open[protocol], ...forwards.filter((f) => f.protocol === protocol).map((f) => f.toPort)]),
+  ];
+  const config = {
+    name: `tenant${index}`,
+    key,
+    tunnel: kind,
+    addresses: ["10.0.0.1/24", "1.1.1.1/24"],
+    routes: [...servers, ...clients].map(({ address, endpoint }) => ({ to: `${address}/32`, via: endpoint })),
+    publicIps: publicIps.slice(0, pick([1, publicIps.length])),
+    portForwards: forwards,
+    policy: {
+      inbound: [
+        { allow: "tcp", ports: portsOf("tcp") },
+        { allow: "udp", ports: portsOf("udp") },
+        ...(pick([true, false]) ? [{ allow: "icmp" }] : []),
+      ],
+      outbound: [{ deny: "tcp", ports: [22] }, { allow: "any" }],
+    },
+  };
+  const party = ({ address, endpoint }: Host): Party => ({
+    address,
+    way: {
+      wire: 0,
+      wrap: kind,
+      sourceMac: macOf(1, last(endpoint)),
+      gatewayMac: nicMac,
+      vlans: [],
+      tunnel: {
+        endpoint,
+        gateway: underlay,
+        key,
+        ...(kind === "gretap" ? { macs: [macOf(2, last(address)), tunnelMac(key)] as const } : {}),
+      },
+    },
+  });
+  const name = (what: string, protocol: Protocol) => `tenant ${index} (${kind}), ${protocol} ${what}`;
+  const services = (["tcp", "udp"] as const).flatMap((protocol): Service[] => [
+    ...config.publicIps.map(({ address }) => ({
+      name: name("to a public address", protocol),
+      parties: clients.map(party),
+      protocol,
+      address,
+      port: open[protocol],
+    })),
+    ...forwards
+      .filter((forward) => forward.protocol === protocol)
+      .map(({ address, port }) => ({
+        name: name("to a forwarded port", protocol),
+        parties: clients.map(party),
+        protocol,
+        address,
+        port,
+      })),
+    ...clients.map(({ address }) => ({
+      name: name("from a host", protocol),
+      parties: servers.map(party),
+      protocol,
+      address,
+      port: pick(protocol === "tcp" ? [23, 80, 443, 33000] : [53, 443, 5000]),
+    })),
+  ]);
+  return { key, kind, hosts: [...servers, ...clients], config, services };
+}
+
+/** Seeds that share a site, and live in it one after the other. */
+export const seedsOfASite = 10;
+
+/**
+ * Connections for one seed.
+ *
+ * @param slot which of the seeds of this site it is: their connections must not be the same
+ */
+export function drawOpenings({ services }: Site, random: Random, slot: number): Opening[] {
+  return Array.from({ length: 12 }, (_, n) => {
+    const service = services[(n + random.integer(0, 1)) % services.length] as Service;
+    const { address: src, way } = random.pick(service.parties);
+    // Far enough from each other for "one port off" to be nobody's.
+    const sport = 1024 + 4096 * n + 400 * slot + 10 * random.integer(0, 12);
+    const tuple = { protocol: service.protocol, src, sport, dst: service.address, dport: service.port };
+    return { name: service.name, way, tuple };
+  });
+}
+
+export function drawSite(random: Random): Site {
+  const mac = macOf(0, 1);
+  const tenants = Array.from({ length: random.integer(1, 2) }, (_, index) => drawTenant(index, random, mac));
+  const endpoints = [...new Set(tenants.flatMap(({ hosts }) => hosts).map(({ endpoint }) => endpoint))];
+  const inner = tenants.flatMap(({ key, kind, hosts }) =>
+    kind === "gretap"
+      ? hosts.map(({ address }) => ({ device: `xgre${key}`, address, mac: macOf(2, last(address)) }))
+      : [],
+  );
+  return {
+    config: {
+      apiVersion: "xgw/v1",
+      instance,
+      underlay: { device: "eth0", address: underlay },
+      nics: [{ name: "eth0", xdp: "native" }],
+      tenants: tenants.map(({ config }) => config),
+    },
+    cables: [{ nic: "eth0", mac, addresses: [`${underlay}/24`], mtu: 1500 }],
+    neighbours: [
+      ...[...endpoints, ...bystanders].map((address) => ({ device: "eth0", address, mac: macOf(1, last(address)) })),
+      ...inner,
+    ],
+    services: tenants.flatMap(({ services }) => services),
+    summary: tenants.map(({ kind }) => kind).join(", "),
+  };
+}
