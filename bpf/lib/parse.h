@@ -120,7 +120,8 @@ static __always_inline enum xgw_reason parse_outer(struct xdp_md *ctx, void *dat
 		return parse_unusual(outer, end, a);
 	a->end = underlay_tag_bytes + ETH_HLEN + bpf_ntohs(outer->ip.tot_len);
 	a->key.realm = bpf_ntohl(outer->gre.key);
-	if (!is_ip_header_right((void *)outer + ETH_HLEN))
+	if (!is_ip_header_right((void *)outer + ETH_HLEN) ||
+	    (void *)outer + ETH_HLEN + bpf_ntohs(outer->ip.tot_len) > end)
 		return XGW_REASON_MALFORMED;
 
 	switch (outer->gre.protocol) {

@@ -23,11 +23,19 @@ interface Damage {
 const write16 = (frame: Buffer, at: number, value: number) => void frame.writeUInt16BE(value & 0xffff, at);
 const add16 = (frame: Buffer, at: number, more: number) => write16(frame, at, frame.readUInt16BE(at) + more);
 
+function setOuterLength(frame: Buffer, length: number): void {
+  write16(frame, outerIp + 2, length);
+  write16(frame, outerIp + 10, 0);
+  write16(frame, outerIp + 10, checksum(frame.subarray(outerIp, outerIp + 20)));
+}
+
 const damages: readonly Damage[] = [
   { name: "an inner IP header checksum that is one too large", damage: (frame, ip) => add16(frame, ip + 10, 1) },
   { name: "an inner IP header checksum of 0", damage: (frame, ip) => write16(frame, ip + 10, 0) },
   { name: "an inner IP header checksum of 0xffff", damage: (frame, ip) => write16(frame, ip + 10, 0xffff) },
   { name: "a wrong outer IP header checksum", damage: (frame) => add16(frame, outerIp + 10, 0x100) },
+  { name: "an outer length one byte beyond the frame", damage: (frame) => setOuterLength(frame, frame.length - 13) },
+  { name: "the largest outer length", damage: (frame) => setOuterLength(frame, 0xffff) },
   { name: "two changed bytes of an address", damage: (frame, ip) => add16(frame, ip + 4, 1) },
   { name: "a TCP header of 16 bytes", damage: (frame, ip) => void frame.writeUInt8(0x40, ip + 32) },
   { name: "a TCP header of no bytes", damage: (frame, ip) => void frame.writeUInt8(0, ip + 32) },
