@@ -95,3 +95,22 @@ export function withoutId(frame: Buffer, at: number): Buffer {
   copy.writeUInt16BE(checksum(copy.subarray(at, at + ((frame[at] ?? 0) & 15) * 4)), at + 10);
   return copy;
 }
+
+/** XDP sends tunnelled packets with id 0 (RFC 6864 lets it, as they have DF), the kernel with random ones. */
+export function isSentByXdp(frame: Buffer): boolean {
+  const { outer } = look(frame);
+  return outer !== undefined && frame.readUInt16BE(outer + 4) === 0;
+}
+
+/** Without what lies behind the inner packet in the tunnel, as if it had been sent so. */
+export function withoutInnerPadding(frame: Buffer): Buffer {
+  const { outer, ip } = look(frame);
+  if (outer === undefined || ip === undefined) return frame;
+  const end = ip + frame.readUInt16BE(ip + 2);
+  if (end >= frame.length) return frame;
+  const copy = Buffer.from(frame.subarray(0, end));
+  copy.writeUInt16BE(end - outer, outer + 2);
+  copy.writeUInt16BE(0, outer + 10);
+  copy.writeUInt16BE(checksum(copy.subarray(outer, outer + 20)), outer + 10);
+  return copy;
+}

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BpfLink, BpfMap, BpfObject, BpfProgram } from "libbpf-ts";
 import { loadConfig } from "../../src/config/load.js";
+import { readForwarded } from "../../src/datapath/accounting.js";
 import { readReasons } from "../../src/datapath/counters.js";
 import { readU64, u32 } from "../../src/datapath/layout.js";
 import { Pins } from "../../src/datapath/pins.js";
@@ -164,19 +165,24 @@ export class Gateway {
   }
   private offload = { rule: "", before: "" };
 
-  /** Packets by reason, over all tenants. */
+  /** Packets by reason, over all tenants; "forwarded" are those that XDP sent. */
   reasons(): Map<string, number> {
     const sums = new Map<string, number>();
     for (const counts of readReasons(this.pins, [0, ...this.tenants]).values())
       for (const [reason, { packets }] of Object.entries(counts)) sums.set(reason, (sums.get(reason) ?? 0) + packets);
+    const rules = [...readForwarded(this.pins, this.tenants).values()].flat();
+    sums.set(
+      "forwarded",
+      rules.reduce((sum, { tiers }) => sum + tiers.xdp.packets, 0),
+    );
     return sums;
   }
 
-  /** Of the packets that XDP did not pass up, how many there were so far, by reason; cheap enough for every packet. */
+  /** Of the packets that XDP dropped, how many there were so far, by reason; cheap enough for every packet. */
   decided(): Map<string, number> {
     const sums = new Map<string, number>();
     reasons.forEach(({ name, verdict }, index) => {
-      if (verdict === "pass") return;
+      if (verdict !== "drop") return;
       for (const tenant of [0, ...this.tenants]) {
         const values = this.stats.getPerCpu(u32(tenant * reasonSlots + index)) ?? [];
         const packets = values.reduce((sum, value) => sum + readU64(value, 0), 0n);

@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { dissect } from "../../test/bpf/support/dissect.js";
 import { type Draft, draftOf, frameOf } from "./draft.js";
-import { answerTo, look } from "./frame.js";
+import { answerTo, isSentByXdp, look } from "./frame.js";
 import type { Gateway } from "./gateway.js";
 import type { Packet, Side } from "./packets.js";
 import type { Opening } from "./site.js";
@@ -18,7 +18,7 @@ export interface Departure {
 /** What a packet came to. */
 export interface Outcome {
   readonly left: readonly Departure[];
-  /** What XDP decided, of the reasons that matter here; empty when it passed the packet up or is not on. */
+  /** "forwarded" for what XDP sent, or why it dropped the packet; empty when it passed the packet up or is not on. */
   readonly reasons: readonly string[];
 }
 
@@ -47,6 +47,7 @@ export async function sendAll(gateway: Gateway, packets: readonly Packet[]): Pro
     const after = gateway.decided();
     const reasons = [...after].flatMap(([reason, n]) => Array<string>(n - (before.get(reason) ?? 0)).fill(reason));
     before = after;
+    if (left.some(({ frame }) => isSentByXdp(frame))) reasons.push("forwarded");
     outcomes.push({ left, reasons });
   }
   await sleep(patienceMs);
