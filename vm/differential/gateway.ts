@@ -15,7 +15,7 @@ import { batch } from "../../src/kernel/ip.js";
 import { tableName } from "../../src/plan/rules.js";
 import { Namespace, run } from "../lab/netns.js";
 import { cable, Wire } from "../lab/wire.js";
-import { instance, type Site } from "./site.js";
+import { instance, type Site, type Vlan } from "./site.js";
 
 /** The same as a namespace of the lab, for the one that this process is in. */
 export const here = {
@@ -55,7 +55,7 @@ const timeless: Readonly<Record<string, string>> = {
   ),
 };
 
-const modules = ["vrf", "ip_gre", "nf_conntrack", "nf_flow_table", "nf_flow_table_inet", "nf_tables", "veth"];
+const modules = ["vrf", "ip_gre", "nf_conntrack", "nf_flow_table", "nf_flow_table_inet", "nf_tables", "veth", "8021q"];
 
 const passFile = fileURLToPath(new URL("../../bpf/test-pass.bpf.o", import.meta.url));
 
@@ -82,6 +82,11 @@ export async function prepareHost(): Promise<void> {
   await run("sysctl", ["-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1"]);
 }
 
+async function addVlan(nic: string, { device, type, id }: Vlan): Promise<void> {
+  const protocol = type === 0x8100 ? "802.1Q" : "802.1ad";
+  await here.ip(`link add link ${nic} name ${device} type vlan protocol ${protocol} id ${id}`, `link set ${device} up`);
+}
+
 export class Gateway {
   private constructor(
     readonly site: Site,
@@ -95,10 +100,11 @@ export class Gateway {
   /** @param folder where the config is written */
   static async start(site: Site, folder: string): Promise<Gateway> {
     const far = await Namespace.create(`xgw-differential-${process.pid}`);
-    for (const [index, { nic, mac, addresses, mtu }] of site.cables.entries()) {
+    for (const [index, { nic, mac, addresses, mtu, vlan }] of site.cables.entries()) {
       await cable(here, nic, far, `wire${index}`);
       await here.ip(`link set ${nic} address ${mac} mtu ${mtu}`);
-      for (const address of addresses) await here.ip(`addr add ${address} dev ${nic}`);
+      if (vlan) await addVlan(nic, vlan);
+      for (const address of addresses) await here.ip(`addr add ${address} dev ${vlan?.device ?? nic}`);
     }
     const file = join(folder, "xgw.yaml");
     await writeFile(file, JSON.stringify(site.config, undefined, 2)); // JSON is YAML, too

@@ -12,6 +12,7 @@ export interface Side {
   readonly tuple: Tuple;
 }
 
+/** One datagram or segment on its way to the gateway. */
 export interface Packet {
   readonly number: number;
   readonly wire: number;

@@ -13,9 +13,17 @@ export const instance = "differential";
 export interface Cable {
   readonly nic: string;
   readonly mac: string;
-  /** `a.b.c.d/len` of the NIC. */
+  /** `a.b.c.d/len` of the NIC, or of the VLAN. */
   readonly addresses: readonly string[];
   readonly mtu: number;
+  /** What lies on the NIC, where the frames on the cable have a tag. */
+  readonly vlan?: Vlan | undefined;
+}
+
+export interface Vlan {
+  readonly device: string;
+  readonly type: 0x8100 | 0x88a8;
+  readonly id: number;
 }
 
 /** A permanent neighbour of the gateway: whom it sends to without asking. */
@@ -81,7 +89,26 @@ interface TenantSite {
   readonly services: readonly Service[];
 }
 
-function drawTenant(index: number, random: Random, nicMac: string): TenantSite {
+/** What all tenants of a site share. */
+interface Surroundings {
+  readonly nicMac: string;
+  readonly vlans: Way["vlans"];
+  /** Who reaches the gateway by its uplink. */
+  readonly outsiders: readonly Party[];
+}
+
+/** Public ports that lead to a host, one of which is tried. */
+function drawForward(protocol: Protocol, address: string, to: string, { integer, pick }: Random) {
+  const port = integer(1, 60000);
+  const toPort = pick([port, integer(1, 60000)]);
+  const more = pick([0, 0, integer(1, 40)]);
+  const tried = integer(0, more);
+  const range = (first: number) => (more === 0 ? first : `${first}-${first + more}`);
+  const config = { address, protocol, port: range(port), to, toPort: range(toPort) };
+  return { protocol, config, port: port + tried, target: toPort + tried };
+}
+
+function drawTenant(index: number, random: Random, { nicMac, vlans, outsiders }: Surroundings): TenantSite {
   const { integer, pick } = random;
   const kind = pick(["gretap", "gre"] as const);
   const key = pick([integer(1, 0xffff), integer(1, 0xffff_fffe)]) + index;
@@ -93,16 +120,16 @@ function drawTenant(index: number, random: Random, nicMac: string): TenantSite {
     address: `1.1.1.${7 + n}`,
     endpoint: `172.168.0.${pick([7, 7 + n])}`,
   }));
-  const publicIps = servers.map(({ address }, n) => ({ address: `2.2.${index}.${11 + n}`, to: address }));
-  const forwards = (["tcp", "udp"] as const).map((protocol, n) => {
-    const port = integer(1, 60000);
-    const toPort = pick([port, integer(1, 60000)]);
-    const to = servers[n % servers.length]?.address ?? "";
-    return { address: `2.2.${index}.100`, protocol, port, to, toPort };
-  });
+  const publicIps = servers
+    .map(({ address }, n) => ({ address: `2.2.${index}.${11 + n}`, to: address }))
+    .slice(0, pick([1, servers.length]));
+  const isShared = pick([true, false]);
+  const forwards = (["tcp", "udp"] as const).map((protocol, n) =>
+    drawForward(protocol, `2.2.${index}.100`, servers[n % servers.length]?.address ?? "", random),
+  );
   const open = { tcp: integer(1, 60000), udp: integer(1, 60000) };
   const portsOf = (protocol: Protocol) => [
-    ...new Set([open[protocol], ...forwards.filter((f) => f.protocol === protocol).map((f) => f.toPort)]),
+    ...new Set([open[protocol], ...forwards.filter((f) => f.protocol === protocol).map(({ target }) => target)]),
   ];
   const config = {
     name: `tenant${index}`,
@@ -110,8 +137,9 @@ function drawTenant(index: number, random: Random, nicMac: string): TenantSite {
     tunnel: kind,
     addresses: ["10.0.0.1/24", "1.1.1.1/24"],
     routes: [...servers, ...clients].map(({ address, endpoint }) => ({ to: `${address}/32`, via: endpoint })),
-    publicIps: publicIps.slice(0, pick([1, publicIps.length])),
-    portForwards: forwards,
+    publicIps,
+    portForwards: forwards.map((forward) => forward.config),
+    ...(isShared ? { snat: { address: `2.2.${index}.200` } } : {}),
     policy: {
       inbound: [
         { allow: "tcp", ports: portsOf("tcp") },
@@ -128,7 +156,7 @@ function drawTenant(index: number, random: Random, nicMac: string): TenantSite {
       wrap: kind,
       sourceMac: macOf(1, last(endpoint)),
       gatewayMac: nicMac,
-      vlans: [],
+      vlans,
       tunnel: {
         endpoint,
         gateway: underlay,
@@ -137,32 +165,27 @@ function drawTenant(index: number, random: Random, nicMac: string): TenantSite {
       },
     },
   });
-  const name = (what: string, protocol: Protocol) => `tenant ${index} (${kind}), ${protocol} ${what}`;
-  const services = (["tcp", "udp"] as const).flatMap((protocol): Service[] => [
-    ...config.publicIps.map(({ address }) => ({
-      name: name("to a public address", protocol),
-      parties: clients.map(party),
+  const everybody = [...clients.map(party), ...outsiders];
+  // By the uplink leaves only what has a public address.
+  const translated = servers.filter(({ address }) => isShared || publicIps.some(({ to }) => to === address)).map(party);
+  const services = (["tcp", "udp"] as const).flatMap((protocol): Service[] => {
+    const of = (what: string, parties: readonly Party[], address: string, port: number): Service => ({
+      name: `tenant ${index} (${kind}), ${protocol} ${what}`,
+      parties,
       protocol,
       address,
-      port: open[protocol],
-    })),
-    ...forwards
-      .filter((forward) => forward.protocol === protocol)
-      .map(({ address, port }) => ({
-        name: name("to a forwarded port", protocol),
-        parties: clients.map(party),
-        protocol,
-        address,
-        port,
-      })),
-    ...clients.map(({ address }) => ({
-      name: name("from a host", protocol),
-      parties: servers.map(party),
-      protocol,
-      address,
-      port: pick(protocol === "tcp" ? [23, 80, 443, 33000] : [53, 443, 5000]),
-    })),
-  ]);
+      port,
+    });
+    const port = pick(protocol === "tcp" ? [23, 80, 443, 33000] : [53, 443, 5000]);
+    return [
+      ...publicIps.map(({ address }) => of("to a public address", everybody, address, open[protocol])),
+      ...forwards
+        .filter((forward) => forward.protocol === protocol)
+        .map((forward) => of("to a forwarded port", everybody, forward.config.address, forward.port)),
+      ...clients.map(({ address }) => of("from a host", servers.map(party), address, port)),
+      ...outsiders.map(({ address }) => of("from a host to outside", translated, address, port)),
+    ];
+  });
   return { key, kind, hosts: [...servers, ...clients], config, services };
 }
 
@@ -185,29 +208,58 @@ export function drawOpenings({ services }: Site, random: Random, slot: number): 
   });
 }
 
+/** Mostly none. */
+function drawVlan(nic: string, { pick, integer }: Random): Vlan | undefined {
+  const id = integer(1, 4094);
+  return pick([undefined, undefined, { device: `${nic}.${id}`, type: pick([0x8100, 0x88a8] as const), id }]);
+}
+
+const tagsOf = (vlan: Vlan | undefined): Way["vlans"] => (vlan ? [[vlan.type, vlan.id]] : []);
+
+const router = { address: "203.0.113.1", mac: macOf(3, 1) };
+
 export function drawSite(random: Random): Site {
-  const mac = macOf(0, 1);
-  const tenants = Array.from({ length: random.integer(1, 2) }, (_, index) => drawTenant(index, random, mac));
+  const { integer, pick } = random;
+  const vlan = drawVlan("eth0", random);
+  const cables: Cable[] = [{ nic: "eth0", mac: macOf(0, 1), addresses: [`${underlay}/24`], mtu: 1500, vlan }];
+  const outsiders: Party[] = [];
+  const uplinkVlan = drawVlan("eth1", random);
+  if (pick([true, false])) {
+    const mac = macOf(0, 2);
+    cables.push({ nic: "eth1", mac, addresses: ["203.0.113.254/24"], mtu: 1500, vlan: uplinkVlan });
+    const way = { wire: 1, wrap: "plain", sourceMac: router.mac, gatewayMac: mac, vlans: tagsOf(uplinkVlan) } as const;
+    for (const address of ["9.9.1.7", "9.9.1.8"]) outsiders.push({ address, way });
+  }
+  const surroundings = { nicMac: macOf(0, 1), vlans: tagsOf(vlan), outsiders };
+  const tenants = Array.from({ length: integer(1, 2) }, (_, index) => drawTenant(index, random, surroundings));
+  const [underlayDevice = "", uplinkDevice] = cables.map((cable) => cable.vlan?.device ?? cable.nic);
   const endpoints = [...new Set(tenants.flatMap(({ hosts }) => hosts).map(({ endpoint }) => endpoint))];
   const inner = tenants.flatMap(({ key, kind, hosts }) =>
     kind === "gretap"
       ? hosts.map(({ address }) => ({ device: `xgre${key}`, address, mac: macOf(2, last(address)) }))
       : [],
   );
+  const outer = [...endpoints, ...bystanders].map((address) => ({
+    device: underlayDevice,
+    address,
+    mac: macOf(1, last(address)),
+  }));
   return {
     config: {
       apiVersion: "xgw/v1",
       instance,
-      underlay: { device: "eth0", address: underlay },
-      nics: [{ name: "eth0", xdp: "native" }],
+      underlay: { device: underlayDevice, address: underlay },
+      ...(uplinkDevice === undefined ? {} : { uplink: { device: uplinkDevice, gateway: router.address } }),
+      nics: cables.map(({ nic }) => ({ name: nic, xdp: "native" })),
       tenants: tenants.map(({ config }) => config),
     },
-    cables: [{ nic: "eth0", mac, addresses: [`${underlay}/24`], mtu: 1500 }],
-    neighbours: [
-      ...[...endpoints, ...bystanders].map((address) => ({ device: "eth0", address, mac: macOf(1, last(address)) })),
-      ...inner,
-    ],
+    cables,
+    neighbours: [...outer, ...inner, ...(uplinkDevice === undefined ? [] : [{ device: uplinkDevice, ...router }])],
     services: tenants.flatMap(({ services }) => services),
-    summary: tenants.map(({ kind }) => kind).join(", "),
+    summary: [
+      ...tenants.map(({ kind }) => kind),
+      ...(vlan ? ["underlay in a VLAN"] : []),
+      ...(uplinkDevice === undefined ? [] : [uplinkVlan ? "uplink in a VLAN" : "uplink"]),
+    ].join(", "),
   };
 }
