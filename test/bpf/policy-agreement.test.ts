@@ -18,7 +18,7 @@ import { makeNamespace } from "./support/kernel.js";
 import * as packet from "./support/packet.js";
 import { forwardAll, judged, stateWith, type TestPolicy, vrf } from "./support/policy.js";
 import { makeRandom } from "./support/random.js";
-import { macs, World, wrapped } from "./support/world.js";
+import { macs, tunnelMac, World, wrapped } from "./support/world.js";
 
 const datapath = new Datapath();
 afterAll(() => datapath[Symbol.dispose]());
@@ -159,7 +159,7 @@ function ipPacket({ protocol, source, sourcePort, destination, port }: Sent): Bu
 
 /** In the tenant's tunnel. */
 function frameOf(sent: Sent): Buffer {
-  const inner = { src: macs.innerClient, dst: macs.innerGateway };
+  const inner = { src: macs.innerClient, dst: tunnelMac(judged) };
   const gre = wrapped("gretap", { key: judged.key }, inner, ipPacket(sent));
   const outer = { src: judged.peers[0] as string, dst: "172.168.0.1" };
   return packet.ethernet({ src: macs.client, dst: macs.gateway }, packet.ipv4(outer, gre));

@@ -6,7 +6,7 @@ import { expectDropped, expectPassed } from "./support/expectations.js";
 import { makeNamespace, track, untrack } from "./support/kernel.js";
 import * as packet from "./support/packet.js";
 import { forwardAll, judged, stateWith, type TestPolicy } from "./support/policy.js";
-import { connectionOf, type EstablishOptions, macs, stranger, World, wrapped } from "./support/world.js";
+import { connectionOf, type EstablishOptions, macs, stranger, tunnelMac, World, wrapped } from "./support/world.js";
 
 const datapath = new Datapath();
 afterAll(() => datapath[Symbol.dispose]());
@@ -167,7 +167,7 @@ describe("goes up to the kernel:", () => {
 
   it("ICMP", () => {
     const inner = packet.ipv4({ src: "1.1.1.7", dst: "2.2.2.11" }, packet.icmp());
-    const innerEth = { src: macs.innerClient, dst: macs.innerGateway };
+    const innerEth = { src: macs.innerClient, dst: tunnelMac(judged) };
     const outer = { src: judged.peers[0] as string, dst: "172.168.0.1" };
     const gre = wrapped("gretap", { key: judged.key }, innerEth, inner);
     passes(packet.ethernet({ src: macs.client, dst: macs.gateway }, packet.ipv4(outer, gre)), "not_tcp_udp");

@@ -53,7 +53,7 @@ export const macs = {
 } as const;
 
 /** Of the gateway's end of a gretap tunnel, as xgw makes it from the key. */
-export const tunnelMac = ({ key }: TestTenant) =>
+export const tunnelMac = ({ key }: { readonly key: number }) =>
   `02:67:${key
     .toString(16)
     .padStart(8, "0")
@@ -163,7 +163,7 @@ export class Direction {
     const wrap = outer.wrap ?? tenant.wrap;
     const side = outer.tags ?? (plain ? tags.uplink : tags.underlay);
     const eth = { src: macs.client, dst: outer.dstMac ?? macs.gateway, tags: side };
-    const innerEth = { src: macs.innerClient, dst: tunnelMac(tenant) };
+    const innerEth = { src: macs.innerClient, dst: tunnelMac({ key: outer.key ?? tenant.key }) };
     const inner = this.inner(this.fields.arrivesAs, segment);
     if (plain) return packet.ethernet(eth, inner);
     const { key = tenant.key, gre = {}, src = endpoint, dst = underlayAddress, ...rest } = outer;
