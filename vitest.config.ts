@@ -15,7 +15,7 @@ function onTheKernel(name: string, groupOrder: number, timeoutMs: number) {
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "unit", include: ["test/unit/**/*.test.ts"] } },
+      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 30_000 } },
       { test: onTheKernel("native", 1, 120_000) },
       { test: onTheKernel("bpf", 2, 120_000) },
       { test: onTheKernel("e2e", 3, 600_000) },

@@ -142,7 +142,7 @@ describe("what is drawn from a seed", () => {
   it("is for the most part tunnelled packets of the connections", () => {
     const packets = draw(500);
     const ordinary = packets.filter(({ frames: [first] }) => first && look(first).gre !== undefined);
-    expect(ordinary.length).toBeGreaterThan(350);
+    expect(ordinary.length).toBeGreaterThan(packets.length / 2);
   });
 
   it("has every mutation sooner or later", () => {
