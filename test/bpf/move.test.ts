@@ -130,7 +130,7 @@ function learnAll(): void {
   using mover = here.move.openMover(pins, constants);
   const btf = mover.btf as Btf;
   const codec = codecOf(layoutOf(btf, btf.get("xgw_flow", "struct").id)) as Codec<unknown>;
-  const { flags, ...flow } = connection.original.flow(42);
+  const { flags, bytes: _, ...flow } = connection.original.flow(42);
   const program = mover.program("xgw_move_flows");
   const atOnce = 50;
   let added = 0;
@@ -139,7 +139,11 @@ function learnAll(): void {
     for (let n = 0; n < atOnce; n++) {
       const saddr = firstSource + first + n;
       const key = { ...connection.original.key, saddr, flags };
-      codec.encodeInto({ ...flow, saddr, key, tenant: user1.id }, records, n * codec.size);
+      codec.encodeInto(
+        { ...flow, rule: 0, bytes_high: 0, bytes_low: 0, saddr, key, tenant: user1.id },
+        records,
+        n * codec.size,
+      );
     }
     added += here.move.runOn(program, records, atOnce).added;
   }
