@@ -2,8 +2,7 @@
 /*
  * Both ends of a stream over many flows, for the far side of a veth pair: sends by test runs with live frames, one
  * frame a flow in turn, and counts what comes back. A test run uses its pages again as they come back, so that headers
- * are written anew each time. The inner source address is the flow's number; IP's checksum is not kept, for nobody but
- * XDP sees these packets.
+ * are written anew each time. The inner source address is the flow's number.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -53,6 +52,19 @@ static __always_inline struct iphdr *inner(struct xdp_md *ctx)
 	return (void *)(ip + 1) > end ? NULL : ip;
 }
 
+static __always_inline void set_source(struct iphdr *ip, __be32 source)
+{
+	const __u16 *word = (const __u16 *)ip;
+	__u32 sum = 0;
+
+	ip->saddr = source;
+	ip->check = 0;
+	for (int i = 0; i < 10; i++)
+		sum += word[i];
+	sum = (sum & 0xffff) + (sum >> 16);
+	ip->check = ~(sum + (sum >> 16));
+}
+
 SEC("xdp")
 int stream_send(struct xdp_md *ctx)
 {
@@ -65,7 +77,7 @@ int stream_send(struct xdp_md *ctx)
 		return XDP_ABORTED;
 	__builtin_memcpy(data, s->frame, HEADERS);
 	number = __sync_fetch_and_add(&s->sent, 1);
-	ip->saddr = bpf_htonl(s->first + number % s->flows);
+	set_source(ip, bpf_htonl(s->first + number % s->flows));
 	return XDP_TX;
 }
 
