@@ -78,6 +78,13 @@ export function forgetCounts(pins: Pins, tenants: ReadonlySet<number>): void {
     zero(ruleStats, slot);
     if (slot >= ruleRests) rules.set(u32(slot), Buffer.alloc(8));
   }
+  forgetDenials(pins, tenants);
+}
+
+function forgetDenials(pins: Pins, tenants: ReadonlySet<number>): void {
+  if (!pins.hasMap("denials")) return;
+  using denials = BpfMap.openPinned(pins.map("denials"));
+  for (const key of [...denials.keys()]) if (tenants.has(readU32(key, 0))) denials.delete(key);
 }
 
 function zero(map: BpfMap, slot: number): void {

@@ -388,6 +388,24 @@ describe("what was forwarded", () => {
       [6, ["no_flow"]],
     ]);
   });
+
+  it("goes with what was refused by rule", () => {
+    using denials = BpfMap.openPinned(pins.map("denials"));
+    const one = Buffer.alloc(16);
+    one[0] = 1;
+    for (const mark of [0x1_0000, 0x8000_0003])
+      for (const tenant of [5, 6]) denials.setPerCpu(u32(tenant, mark), new Array(cpus).fill(one));
+    accounting.forgetCounts(pins, new Set([5]));
+    const counted = { packets: cpus, bytes: 0 };
+    const seen = counters.readDenials(pins);
+    expect([seen.get(5), new Set(seen.get(6))]).toEqual([
+      undefined,
+      new Set([
+        { direction: "outbound", rule: undefined, ...counted },
+        { direction: "inbound", rule: 2, ...counted },
+      ]),
+    ]);
+  });
 });
 
 describe("attachments", () => {
