@@ -1,6 +1,6 @@
 // npm run test:crash: xgw is killed at every point of a change that has a bit of everything, of the upgrade that comes with
 // it, and of a teardown. The next run must end it, and the one after find nothing to do, while a tenant that nobody touches
-// carries a stream. For test/e2e/crash.test.ts with --every N: each N-th point only.
+// carries a stream. With --every N: each N-th point only.
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

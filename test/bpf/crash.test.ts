@@ -1,5 +1,5 @@
 // A run that is killed anywhere in an upgrade or a downgrade of the data path is ended by the next one. The whole gateway is
-// killed in test/e2e/crash.test.ts.
+// killed by `npm run test:crash`.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
