@@ -4,7 +4,6 @@ import type { Check } from "./check.js";
 import { accounting } from "./checks/accounting.js";
 import { denials } from "./checks/denials.js";
 import { configEdited, daemonKilled, flowtableCarries, stayInStep, tearDown } from "./checks/operation.js";
-import { offloads, pathMtu } from "./checks/sizes.js";
 import { strangerDropped, unknownKeyDropped } from "./checks/strangers.js";
 import { bulkTransfer, pings, simultaneousTransfers, tenantsReachClient, udpBothWays } from "./checks/traffic.js";
 
@@ -16,8 +15,6 @@ export const checks: readonly Check[] = [
   udpBothWays,
   accounting,
   bulkTransfer,
-  pathMtu,
-  offloads,
   unknownKeyDropped,
   strangerDropped,
   stayInStep,
