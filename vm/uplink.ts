@@ -1,13 +1,12 @@
-// A public side of plain IP in a VLAN of a second NIC, on real traffic: the lab, run once. For test/e2e/uplink.test.ts.
+// npm run test:uplink: a public side of plain IP in a VLAN of a second NIC, on real traffic.
 import { readFile, writeFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import { type CheckResult, runCheck } from "./lab/check.js";
 import { tearDown } from "./lab/checks/operation.js";
 import { uplinkTraffic } from "./lab/checks/uplink.js";
 import { exampleFile, withLab } from "./lab/lab.js";
 import { checkLine } from "./lab/report.js";
 
-export const uplinkChecks = [...uplinkTraffic, tearDown];
+const uplinkChecks = [...uplinkTraffic, tearDown];
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
@@ -23,9 +22,11 @@ async function main([report, ...ids]: readonly string[]): Promise<void> {
       say(checkLine(result));
       results.push(result);
     }
-    if (results.some(({ ok }) => !ok)) say(lab.xgw.daemonLog);
+    if (results.every(({ ok }) => ok)) return;
+    say(lab.xgw.daemonLog);
+    process.exitCode = 1;
   });
   if (report !== undefined) await writeFile(report, JSON.stringify(results));
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await main(process.argv.slice(2));
+await main(process.argv.slice(2));

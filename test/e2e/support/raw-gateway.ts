@@ -58,6 +58,8 @@ export class RawGateway implements AsyncDisposable {
     const far = await Namespace.create(`xgw${process.pid}-far`);
     const folder = mkdtempSync(join(tmpdir(), "xgw-raw-"));
     await cable(gateway, "eth0", far, "wire0");
+    // The kernel tells one host no more than an error a second, and fast tests ask for more.
+    await gateway.run("sh", "-c", "echo 0 > /proc/sys/net/ipv4/icmp_ratelimit");
     await gateway.ip(`link set eth0 address ${gatewayMac}`, `addr add ${gatewayAddress}/24 dev eth0`);
     for (const endpoint of endpoints)
       await gateway.ip(`neigh replace ${endpoint} lladdr ${farMac} dev eth0 nud permanent`);
