@@ -1,7 +1,5 @@
 /** Runs a program of dist/vm on this kernel if it can carry the gateway, else in the VM. */
 
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { missingForGateway } from "./capable.js";
 import { reportEnding } from "./ending.js";
 import { runInVm } from "./run.js";
@@ -17,11 +15,4 @@ export async function canRunHere(file: string, args: readonly string[], timeoutM
   const result = await runInVm({ command: [process.execPath, file, ...args], timeoutMs, log });
   process.exitCode = reportEnding(result, timeoutMs, log);
   return false;
-}
-
-/** Runs another program of dist/vm to its end, and gives its exit code. */
-export async function runProgram(file: string, args: readonly string[]): Promise<number> {
-  const child = spawn(process.execPath, [file, ...args], { stdio: "inherit" });
-  const [code] = (await once(child, "exit")) as [number | null];
-  return code ?? 1;
 }
