@@ -28,14 +28,16 @@ function difference<T>(was: ReadonlyMap<string, T>, is: ReadonlyMap<string, T>):
 
 /** In the order in which they are to run. Empty when observed is desired. */
 export function diff(desired: State, observed: State): Step[] {
+  const devices = deviceSteps(desired, observed);
+  const kept = keptBy(devices, observed);
   const steps: Step[] = [
     ...sysctlSteps(desired, observed),
-    ...deviceSteps(desired, observed),
+    ...devices,
     ...vrfRuleSteps(desired, observed),
-    ...addressSteps(desired, observed),
-    ...neighbourSteps(desired, observed),
-    ...routeSteps(desired, observed),
-    ...nftSteps(desired, observed),
+    ...addressSteps(desired, kept),
+    ...neighbourSteps(desired, kept),
+    ...routeSteps(desired, kept),
+    ...nftSteps(desired, kept),
     ...entrySteps(desired, observed),
     ...datapathSteps(desired, observed),
   ];
@@ -100,6 +102,21 @@ function deviceSteps(desired: State, observed: State): Step[] {
     ),
     ...removed.map(([name, device]): Step => ({ kind: "device.delete", name, device })),
   ];
+}
+
+/** Without what goes with a device that is made anew: all of it is to be added again, and nothing of it to be deleted. */
+function keptBy(deviceSteps: readonly Step[], observed: State): State {
+  const replaced = new Set(deviceSteps.flatMap((step) => (step.kind === "device.replace" ? [step.name] : [])));
+  if (replaced.size === 0) return observed;
+  const without = <T>(records: ReadonlyMap<string, T>, deviceOf: (record: T) => string | undefined) =>
+    new Map([...records].filter(([, record]) => !replaced.has(deviceOf(record) ?? "")));
+  return {
+    ...observed,
+    addresses: without(observed.addresses, ({ device }) => device),
+    neighbours: without(observed.neighbours, ({ device }) => device),
+    routes: without(observed.routes, ({ tunnel }) => tunnel?.device),
+    flowtableDevices: new Set([...observed.flowtableDevices].filter((device) => !replaced.has(device))),
+  };
 }
 
 /** Before there is a VRF, the rule is the kernel's to make. */

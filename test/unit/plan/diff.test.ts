@@ -279,14 +279,29 @@ describe("a change to one tenant bumps that tenant only", () => {
     ]);
   });
 
+  it("the kind of its tunnel, back again: nothing is deleted that went with the old device", async () => {
+    const gre = await exampleText(["key: 2000", "key: 2000\n    tunnel: gre"]);
+    const fewer = await exampleText(
+      ["addresses: [1.1.1.12/24, 10.0.0.1/24]", "addresses: [10.0.0.1/24]"],
+      ["      - { to: 10.0.0.7/32, via: 172.168.0.12 }\n", ""],
+    );
+    for (const text of [example, fewer])
+      expect(
+        described(await stepsBetween(gre, text)).filter((step) => /^- (address|neighbour|route)/.test(step)),
+      ).toEqual([]);
+  });
+
   it("the kind of its tunnel: the device is made anew, and no other tenant moves", async () => {
     const text = await exampleText(["key: 2000", "key: 2000\n    tunnel: gre"]);
     expect(described(await stepsBetween(example, text))).toEqual([
       "~ device xgre2000, made anew: gre, key 2000, local 172.168.0.1, mtu 1472, in xvrf2000",
+      "+ address 1.1.1.12/24 on xgre2000",
+      "+ address 10.0.0.1/24 on xgre2000",
       "+ neighbour 172.168.0.7 on xgre2000",
       "+ neighbour 172.168.0.12 on xgre2000",
-      "~ route 10.0.0.7/32 in table 100002: via 172.168.0.12, dev xgre2000",
-      "~ route 1.1.1.7/32 in table 100002: via 172.168.0.7, dev xgre2000",
+      "+ route 10.0.0.7/32 in table 100002: via 172.168.0.12, dev xgre2000",
+      "+ route 1.1.1.7/32 in table 100002: via 172.168.0.7, dev xgre2000",
+      "+ flowtable device xgre2000",
       "~ nft segment: 2 : 1432",
       "~ map tenants 2000",
       "> generation of tenant 2: its flows are decided anew",
@@ -334,10 +349,18 @@ describe("what somebody else has changed in the kernel is put right", () => {
     expect(diff(wanted, observed).map(({ kind }) => kind)).toEqual(["device.set", "generation.bump"]);
   });
 
-  it("a device with another local address is made anew", async () => {
+  it("a device with another local address is made anew, with all that was on it", async () => {
     const wanted = await stateOf(example);
     const observed = withDevice(wanted, "xgre1000", { local: "172.168.0.2" });
-    expect(diff(wanted, observed).map(({ kind }) => kind)).toEqual(["device.replace", "generation.bump"]);
+    expect(described(diff(wanted, observed))).toEqual([
+      "~ device xgre1000, made anew: gretap, key 1000, local 172.168.0.1, mtu 1458, in xvrf1000",
+      "+ address 1.1.1.11/24 on xgre1000",
+      "+ address 10.0.0.1/24 on xgre1000",
+      "+ route 10.0.0.7/32 in table 100001: via 172.168.0.11, key 1000, dev xgre1000",
+      "+ route 1.1.1.7/32 in table 100001: via 172.168.0.7, key 1000, dev xgre1000",
+      "+ flowtable device xgre1000",
+      "> generation of tenant 1: its flows are decided anew",
+    ]);
   });
 
   it("a VRF with another table is made anew", async () => {
