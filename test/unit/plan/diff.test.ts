@@ -283,7 +283,7 @@ describe("a change to one tenant bumps that tenant only", () => {
     const gre = await exampleText(["key: 2000", "key: 2000\n    tunnel: gre"]);
     const fewer = await exampleText(
       ["addresses: [1.1.1.12/24, 10.0.0.1/24]", "addresses: [10.0.0.1/24]"],
-      ["      - { to: 10.0.0.7/32, via: 172.168.0.12 }\n", ""],
+      ["172.168.0.12 }\n      - { to: 1.1.1.7/32, via: 172.168.0.7 }\n", "172.168.0.12 }\n"],
     );
     for (const text of [example, fewer])
       expect(
