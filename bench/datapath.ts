@@ -68,6 +68,7 @@ export class Datapath {
         uplink_mac: Buffer.from(`${macs.gateway}0000`, "hex"),
       },
     });
+    this.takeFrames(loopback);
     this.program = this.#object.program("xgw_xdp");
     const reuse = { ...mapsOf(this.#object), bench: generator.state };
     this.#filler = load(prefix === "" ? "bench-fill" : "bench-stock-fill", {
@@ -88,6 +89,11 @@ export class Datapath {
   /** Takes a device as one of the gateway's NICs. To be called in its network namespace. */
   addNic(ifindex: number): void {
     this.#object.map("nics").set(u32(ifindex), u32(ifindex));
+  }
+
+  /** Where the tunnels' frames come in, all of them to one MAC address. */
+  takeFrames(ifindex: number): void {
+    this.#object.map("nic_macs").set(u32(ifindex), Buffer.from(`${macs.gateway}0000`, "hex"));
   }
 
   /** Teaches so many flows from `first` on, which leave by the device. Many tenants have them in turns. */

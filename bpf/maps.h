@@ -190,6 +190,15 @@ struct {
 	__type(value, __u32);
 } nics SEC(".maps");
 
+/* The address that a NIC sends the underlay's frames from, and so takes them by: the first 6 of 8 bytes in memory. The
+ * learner sees it in the frames that the kernel sends. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, __u32); /* ifindex */
+	__type(value, __u64);
+} nic_macs SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);

@@ -36,6 +36,7 @@ function xgwLane(gateway: Place, far: Place, generator: Generator, from: Wrap, c
   const datapath = new Datapath(generator, { flows: 2 * most, uplink: from === "plain" ? lane.in.ifindex : 0 });
   cleanup.push(() => datapath.close());
   gateway.within(() => datapath.addNic(lane.out.ifindex));
+  datapath.takeFrames(lane.in.ifindex);
   datapath.fill({ from, to: "gretap" }, "udp", most, { ifindex: lane.out.ifindex });
   const link = gateway.within(() => datapath.program.attachXdp({ ifindex: lane.in.ifindex, mode: "native" }));
   cleanup.push(() => link.close());

@@ -56,10 +56,22 @@ static __always_inline int can_leave(struct xdp_md *ctx, const struct xgw_encap 
 	return encap->ifindex == ctx->ingress_ifindex || bpf_map_lookup_elem(&nics, &encap->ifindex) != NULL;
 }
 
-/* From tunnel to tunnel by one NIC, whose MAC address the template has, then; a plain side's was looked at before. */
-static __always_inline int is_one_armed(struct xdp_md *ctx, const struct arrival *a, const struct xgw_encap *encap)
+/*
+ * Was a frame of at least 8 bytes sent to the NIC's own MAC address? From tunnel to tunnel by one NIC the template has
+ * that; a plain side's was looked at before.
+ */
+static __always_inline int is_for_nic(struct xdp_md *ctx, const struct arrival *a, const void *data,
+				      const struct xgw_encap *encap)
 {
-	return encap->ifindex == ctx->ingress_ifindex && a->key.wrap != XGW_WRAP_PLAIN && encap->wrap != XGW_WRAP_PLAIN;
+	__u32 ifindex = ctx->ingress_ifindex;
+	const __u64 *mac;
+
+	if (uplink_ifindex && a->key.wrap == XGW_WRAP_PLAIN)
+		return 1;
+	if (encap->ifindex == ifindex && encap->wrap != XGW_WRAP_PLAIN)
+		return is_for_sender(data, (const struct ethhdr *)encap->header);
+	mac = bpf_map_lookup_elem(&nic_macs, &ifindex);
+	return mac && !((*(const __u64 *)data ^ *mac) & MAC_MASK);
 }
 
 /* Everything that can send an established flow's packet up instead. */
@@ -173,7 +185,7 @@ static __always_inline enum xgw_reason forward(struct xdp_md *ctx, const struct 
 		return XGW_REASON_TEMPLATE; /* gone, or of other VLAN tags than now */
 	if (data + ETH_HLEN > end)
 		return XGW_REASON_MALFORMED;
-	if (unlikely(is_one_armed(ctx, a, encap) && !is_for_sender(data, (struct ethhdr *)encap->header)))
+	if (unlikely(!is_for_nic(ctx, a, data, encap)))
 		return XGW_REASON_OTHER_HOST;
 	ip = data + inner_offset(a->key.wrap);
 	if ((void *)(ip + 1) > end)

@@ -227,6 +227,21 @@ static __always_inline void finish_template(struct xgw_encap *encap)
 	encap->ip_sum = sum_fold(sum);
 }
 
+/* By a template of a tunnel: what the NIC takes frames of the underlay by. */
+static __always_inline void remember_mac(const struct xgw_encap *encap)
+{
+	const __u16 *source = (const __u16 *)((const struct ethhdr *)encap->header)->h_source;
+	union {
+		__u16 parts[4];
+		__u64 word;
+	} mac = {{source[0], source[1], source[2], 0}};
+	__u32 ifindex = encap->ifindex;
+	const __u64 *known = bpf_map_lookup_elem(&nic_macs, &ifindex);
+
+	if (!known || *known != mac.word)
+		bpf_map_update_elem(&nic_macs, &ifindex, &mac, BPF_ANY);
+}
+
 /* The connection that sent this packet, as a referenced conntrack entry, and the direction of its other
  * side's tuple. */
 static __always_inline struct nf_conn *find_connection(struct __sk_buff *skb, const struct departure *d,
@@ -357,8 +372,10 @@ static __always_inline void learn(struct __sk_buff *skb)
 	count_departure(skb, &d);
 	if (!ready)
 		return;
-	if (d.encap.wrap != XGW_WRAP_PLAIN)
+	if (d.encap.wrap != XGW_WRAP_PLAIN) {
+		remember_mac(&d.encap);
 		d.encap.mtu = path_mtu(skb, d.endpoint, d.encap.length - underlay_tag_bytes, d.encap.mtu);
+	}
 	finish_template(&d.encap);
 	add_flow(&from, &d, !found, generation);
 }

@@ -151,12 +151,11 @@ static __always_inline enum xgw_reason parse_plain(struct xdp_md *ctx, void *dat
 {
 	struct ethhdr *eth = data + uplink_tag_bytes;
 	struct iphdr *ip = (void *)(eth + 1);
-	/* As the kernel, that takes nothing which is for another MAC address. */
-	const __u64 mac_mask = bpf_cpu_to_be64(0xffffffffffff0000);
 
 	if (ctx->ingress_ifindex != uplink_ifindex || (void *)(ip + 1) > end)
 		return XGW_REASON_HOST;
-	if ((*(__u64 *)data ^ uplink_mac) & mac_mask || eth->h_proto != bpf_htons(ETH_P_IP) ||
+	/* As the kernel, that takes nothing which is for another MAC address. */
+	if ((*(__u64 *)data ^ uplink_mac) & MAC_MASK || eth->h_proto != bpf_htons(ETH_P_IP) ||
 	    !is_tagged(data + TAGS_OFFSET, uplink_tag_bytes, uplink_tags))
 		return XGW_REASON_HOST;
 	a->key.wrap = XGW_WRAP_PLAIN;

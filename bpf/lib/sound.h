@@ -40,6 +40,9 @@ static __always_inline int is_for_tunnel(const struct ethhdr *eth, __be32 key)
 	return mac[0] == bpf_htons(0x0267) && *(const __u32 *)&mac[1] == key;
 }
 
+/* Of 8 bytes in memory, the first 6: a MAC address with what lies behind it. */
+#define MAC_MASK bpf_cpu_to_be64(0xffffffffffff0000)
+
 /* Was the frame sent to the MAC address that a template of the same NIC sends from? */
 static __always_inline int is_for_sender(const struct ethhdr *eth, const struct ethhdr *sends)
 {

@@ -31,7 +31,7 @@ const groups = [
 ] as const;
 
 /** Of hash or array type, one record by the other. */
-const copied = ["conntrack", "denials", "generations", "rules", "rule_stats", "stats"] as const;
+const copied = ["conntrack", "denials", "generations", "nic_macs", "rules", "rule_stats", "stats"] as const;
 
 /**
  * Pinned maps that this version's programs cannot use, with what is different.

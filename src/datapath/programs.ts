@@ -18,6 +18,7 @@ export const mapNames = [
   "flow_locks",
   "flows",
   "generations",
+  "nic_macs",
   "nics",
   "peers",
   "policy_networks",

@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { u32 } from "../../src/datapath/layout.js";
 import { Datapath } from "./support/datapath.js";
 import { expectSent } from "./support/expectations.js";
 import { type EntryOptions, makeNamespace, track, untrack } from "./support/kernel.js";
@@ -128,6 +129,16 @@ describe("a template", () => {
     transmit(sent(original));
     datapath.transmit(sent(original), netns, namespace.veth[0]);
     expect(learned()).toEqual({ flows: 1, templates: 2, connections: 1 });
+  });
+
+  it("tells the MAC address that its NIC takes frames by, also a new one", () => {
+    const { original } = tracked();
+    for (const mac of [macs.gateway, "02:00:00:00:aa:bb"]) {
+      const frame = sent(original);
+      Buffer.from(mac.replaceAll(":", ""), "hex").copy(frame, 6);
+      transmit(frame);
+      expect(datapath.nicMacs.get(u32(testRunIfindex))?.toString("hex")).toBe(`${mac.replaceAll(":", "")}0000`);
+    }
   });
 
   it("does not take over the ECN mark of the packet that it is learned from", () => {

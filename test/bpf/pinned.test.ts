@@ -74,6 +74,7 @@ describe("loading", () => {
       "flow_locks",
       "flows",
       "generations",
+      "nic_macs",
       "nics",
       "peers",
       "policy_networks",

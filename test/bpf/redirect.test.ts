@@ -4,7 +4,7 @@ import { afterAll, beforeEach, expect, it } from "vitest";
 import { Datapath } from "./support/datapath.js";
 import { expectFrame, expectPassed } from "./support/expectations.js";
 import { makeNamespace } from "./support/kernel.js";
-import { user1, World } from "./support/world.js";
+import { macs, user1, World } from "./support/world.js";
 
 const datapath = new Datapath();
 afterAll(() => datapath[Symbol.dispose]());
@@ -33,14 +33,39 @@ it("by the NIC that it came in by: transmitted", () => {
 
 it("by the other NIC: redirected", () => {
   isOurs(second);
+  datapath.takeFrames(first, macs.gateway);
   const { original } = world.establish({ ifindex: second });
   const outcome = datapath.receive(original.arrives(), { netns: namespace.path, ingressIfindex: first });
   expect(outcome.summary).toBe("redirect, tenant 1: forwarded");
   expectFrame(outcome.frame, original.leaves());
 });
 
+const [firstMac, otherMac] = ["02:00:00:00:00:0a", "02:00:00:00:00:0b"];
+
+it("by the other NIC, sent to the MAC address of the one that it came in by: redirected", () => {
+  isOurs(second);
+  datapath.takeFrames(first, firstMac);
+  const { original } = world.establish({ ifindex: second });
+  const frame = original.arrives({}, { dstMac: firstMac });
+  const outcome = datapath.receive(frame, { netns: namespace.path, ingressIfindex: first });
+  expect(outcome.summary).toBe("redirect, tenant 1: forwarded");
+});
+
+it("by the other NIC, sent to another host's MAC address: the kernel's", () => {
+  isOurs(second);
+  datapath.takeFrames(first, firstMac);
+  datapath.takeFrames(second, otherMac);
+  const { original } = world.establish({ ifindex: second });
+  for (const dstMac of [otherMac, macs.client, "02:00:00:00:01:0a", "03:00:00:00:00:0a"]) {
+    const frame = original.arrives({}, { dstMac });
+    const outcome = datapath.receive(frame, { netns: namespace.path, ingressIfindex: first });
+    expectPassed(outcome, frame, user1, "other_host");
+  }
+});
+
 it("by a NIC that has been taken out of the config: the kernel's", () => {
   isOurs(first);
+  datapath.takeFrames(first, macs.gateway);
   const { original } = world.establish({ ifindex: second });
   const frame = original.arrives();
   const outcome = datapath.receive(frame, { netns: namespace.path, ingressIfindex: first });

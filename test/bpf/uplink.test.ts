@@ -1,6 +1,7 @@
 // A public side of plain IP, and VLAN tags on either side: what XDP sends, what it leaves to the kernel, what is learned.
 import { execFileSync } from "node:child_process";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { u32 } from "../../src/datapath/layout.js";
 import { Datapath, jiffies } from "./support/datapath.js";
 import { expectDropped, expectFrame, expectPassed, expectSent, nobody } from "./support/expectations.js";
 import { makeNamespace, track, untrack } from "./support/kernel.js";
@@ -236,6 +237,19 @@ for (const { name, tags } of settings)
         const frame = original.arrives({}, change);
         expectPassed(datapath.receive(frame), frame, nobody, "host");
       });
+
+    it("a tunnelled packet to the uplink that is for another MAC address: the kernel's", () => {
+      const { reply } = establish();
+      const frame = reply.arrives({}, { dstMac: macs.client });
+      expectPassed(datapath.receive(frame), frame, user1, "other_host");
+    });
+
+    it("a tunnelled packet to the uplink, as long as the NIC's MAC address is not known: the kernel's", () => {
+      const { reply } = establish();
+      datapath.nicMacs.delete(u32(testRunIfindex));
+      const frame = reply.arrives();
+      expectPassed(datapath.receive(frame), frame, user1, "other_host");
+    });
 
     for (const change of tags.underlay.length > 0
       ? [{ tags: [] }, { tags: tags.underlay.map((tag) => tag + 1) }, { tags: [...tags.underlay, q(1)] }]

@@ -100,6 +100,7 @@ export class Datapath implements Disposable {
   readonly generations: TypedMap<number, number>;
   readonly connections: TypedMap<ConnectionKey, Connection>;
   readonly nics: TypedMap<number, number>;
+  readonly nicMacs: BpfMap;
   readonly rules: TypedMap<number, bigint>;
   readonly sessionEvents: TypedMap<number, bigint>;
   readonly denials: TypedMap<{ tenant: number; mark: number }, Counter[]>;
@@ -124,6 +125,7 @@ export class Datapath implements Disposable {
     this.generations = this.#xdp.typedMap("generations");
     this.connections = this.#xdp.typedMap("conntrack");
     this.nics = this.#xdp.typedMap("nics");
+    this.nicMacs = this.#xdp.map("nic_macs");
     this.endpoints = this.#tc.typedMap("endpoints");
     this.publicIps = this.#xdp.typedMap("public_ips");
     this.tunnels = this.#tc.typedMap("tunnels");
@@ -283,6 +285,11 @@ export class Datapath implements Disposable {
         if (readU32(values.subarray(n * this.encaps.map.valueStride), 0) !== 0)
           ids.push(readU32(keys.subarray(n * 4), 0));
     return ids;
+  }
+
+  /** The MAC address, with colons, that the underlay's frames are sent to on a NIC. */
+  takeFrames(ifindex: number, mac: string): void {
+    this.nicMacs.set(u32(ifindex), Buffer.from(`${mac.replaceAll(":", "")}0000`, "hex"));
   }
 
   freeEncaps(ids: readonly number[]): void {

@@ -270,6 +270,7 @@ export class World {
     datapath.freeEncaps(Array.from({ length: this.#encaps }, (_, id) => id));
     this.#encaps = 0;
     datapath.clear();
+    datapath.takeFrames(testRunIfindex, macs.gateway);
     for (const tenant of [user1, user2]) this.addTenant(tenant);
   }
 
