@@ -136,21 +136,29 @@ export async function apply(config: Config): Promise<Plan> {
 }
 
 /** The same where nothing but the kernel has changed since the last time, as the daemon does it. */
-export const repair = (config: Config): Promise<Plan> => converge(config, true);
+export const repair = (config: Config): Promise<Converged> => converge(config, true);
 
-async function converge(config: Config, isRepair: boolean): Promise<Plan> {
+/** A plan that has been carried out, and found right. */
+export interface Converged extends Plan {
+  /** When the last step was taken, before the comparison that found all right, as `performance.now()`. */
+  readonly doneMs: number;
+}
+
+async function converge(config: Config, isRepair: boolean): Promise<Converged> {
   const pins = new Pins(config.instance);
   const taken: Step[] = [];
+  let doneMs = performance.now();
   if (pins.nextMaps().length > 0) settleOther(pins, fingerprintOf((await plan(config)).constants));
   for (let attempt = 1; ; attempt++) {
     const next = await plan(config);
-    if (next.steps.length === 0) return { ...next, steps: taken };
+    if (next.steps.length === 0) return { ...next, steps: taken, doneMs };
     if (attempt > applyAttempts)
       throw new XgwError(`after ${applyAttempts} attempts the kernel still differs from the config`, {
         remedy: "see what is left with `xgw plan`; something else may be changing it",
         details: { steps: next.steps },
       });
     await execute(next, pins, isRepair).catch((error) => undo(next, error));
+    doneMs = performance.now();
     taken.push(...next.steps);
   }
 }

@@ -6,9 +6,10 @@
 import { applyChange, type InForce } from "../change.js";
 import type { Config } from "../config/schema.js";
 import { ConfigError, formatProblem, toXgwError, type XgwError } from "../errors.js";
-import { apply, type Plan, redecide, repair } from "../gateway.js";
+import { apply, type Converged, type Plan, redecide, repair } from "../gateway.js";
 import { withLock } from "../lock.js";
 import { describeStep } from "../plan/describe.js";
+import { isLeftover } from "../plan/part.js";
 import type { Step } from "../plan/steps.js";
 import type { ConfigSource } from "./config-source.js";
 import { watchDrift } from "./drift-watch.js";
@@ -188,13 +189,15 @@ class Repairs {
     }
   }
 
-  private report({ checks, sinceMs }: Work, { steps }: Plan): void {
-    const tookMs = Math.round(performance.now() - sinceMs);
-    if (steps.length === 0) {
-      this.log.debug({ noticed: checks, tookMs }, "in step");
+  private report({ checks, sinceMs }: Work, { steps, doneMs }: Converged): void {
+    const since = (ms: number) => Math.round(ms - sinceMs);
+    const verifiedMs = since(performance.now());
+    if (steps.every(isLeftover)) {
+      this.log.debug({ noticed: checks, verifiedMs, leftovers: steps.length }, "in step");
       return;
     }
     this.drifts++;
+    const tookMs = since(doneMs);
     this.emit("repaired", { noticed: checks, steps, tookMs });
     this.log.warn(
       {
@@ -202,6 +205,7 @@ class Repairs {
         steps: steps.length,
         repaired: steps.slice(0, stepsLogged).map(describeStep),
         tookMs,
+        verifiedMs,
         driftsSinceStart: this.drifts,
       },
       "drift repaired",

@@ -49,8 +49,16 @@ export function partialChange(
   return { wanted, observed, steps: diff(wanted, observed).filter((step) => !isShared(step)) };
 }
 
-/** Pages of the policy that other tenants may use, and programs that count for all: only a look at everything tells. */
+/**
+ * What a partial change leaves behind, without harm: pages of the policy that no tenant may use any more, which only a look
+ * at all of them tells.
+ */
+export function isLeftover(step: Step): boolean {
+  return step.kind === "entry.delete" && step.entry.map === "policy_services";
+}
+
+/** Also programs that count for all tenants. */
 function isShared(step: Step): boolean {
-  if (step.kind === "entry.delete") return step.entry.map === "policy_services";
+  if (isLeftover(step)) return true;
   return (step.kind === "attach" || step.kind === "detach") && step.attachment.hook === "fentry";
 }

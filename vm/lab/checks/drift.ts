@@ -108,8 +108,14 @@ function drift({ id, title, run, logs = repaired, hitsEverybody }: Damage): Chec
       const { sent, received } = await stream;
       await user2.close(5000);
       const { inStep, pending } = await xgw.status();
-      const { tookMs, noticed, why } = line as { tookMs?: number; noticed?: string[]; why?: string[] };
-      const repair = `${(noticed ?? why ?? []).join(", ")}: in ${tookMs} ms, first ping answered ${healed} ms after that`;
+      const { tookMs, verifiedMs, noticed, why } = line as {
+        tookMs?: number;
+        verifiedMs?: number;
+        noticed?: string[];
+        why?: string[];
+      };
+      const verified = verifiedMs === undefined ? "" : ` (verified after ${verifiedMs})`;
+      const repair = `${(noticed ?? why ?? []).join(", ")}: in ${tookMs} ms${verified}, first ping answered ${healed} ms after that`;
       const ok = inStep && (hitsEverybody || received === sent);
       return { ok, seen: `${repair}; user2: ${received} of ${sent} echoed${inStep ? "" : `; left: ${pending}`}` };
     },

@@ -28,9 +28,11 @@ async function replaceFile(file: string, text: string): Promise<void> {
 export const configEdited: Check = {
   id: "config-edited",
   title: "the config edited under the daemon: a port opened, then a mistake, then as it was, by SIGHUP",
-  wanted: "the port opens; the mistake changes nothing and is logged with its place; the port closes",
+  wanted: "the port opens; the mistake changes nothing and is logged with its place; the port closes; no drift is seen",
   async run({ client, user1, xgw }) {
     const asItWas = await readFile(xgw.configFile, "utf8");
+    const drifts = () => xgw.timesLogged("drift repaired");
+    const driftsBefore = drifts();
     const opened = asItWas.replace("ports: [22] }", "ports: [22, 2222] }");
     const connects = async () => {
       await user1.serveTcp({ port: 2222, seed: 9, bytes: 8 });
@@ -57,9 +59,10 @@ export const configEdited: Check = {
     await xgw.settled();
     const fourth = await connects();
     const seen = [first, second, third, fourth].join(", ");
+    const drifted = drifts() - driftsBefore;
     return {
-      ok: seen === "closed, open, open, closed" && placed,
-      seen: `${seen}; place ${placed ? "" : "not "}logged`,
+      ok: seen === "closed, open, open, closed" && placed && drifted === 0,
+      seen: `${seen}; place ${placed ? "" : "not "}logged; ${drifted} drifts`,
     };
   },
 };
