@@ -1,4 +1,6 @@
 // npm run test:differential: what XDP sends is what the kernel would have sent.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { release, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -12,7 +14,6 @@ import { runSite, type SeedOptions, type SeedResult, siteOf } from "./differenti
 import { runTenants, type TenantsResult } from "./differential/tenants.js";
 import { type DifferentialArgs, differentialUsage, parseDifferentialArgs } from "./differential-args.js";
 import { reportEnding } from "./ending.js";
-import { run } from "./lab/netns.js";
 import { runInVm } from "./run.js";
 import { UsageError } from "./usage.js";
 
@@ -72,8 +73,9 @@ async function runElsewhere(argv: readonly string[], kernel: string | undefined,
   const env = { [inside]: "1" };
   try {
     if (kernel === undefined && missing.length === 0) {
-      Object.assign(process.env, env);
-      say(await run("unshare", command.slice(1)).catch((error: Error) => error.message));
+      const [unshare = "", ...args] = command;
+      const child = spawn(unshare, args, { stdio: "inherit", env: { ...process.env, ...env } });
+      await once(child, "exit"); // what went wrong is in the report
     } else {
       say(`differential: ${missing.length > 0 ? `this kernel lacks ${missing.join(", ")}: ` : ""}using a VM`);
       const log = (line: string) => say(`differential: ${line}`);

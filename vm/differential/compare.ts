@@ -98,9 +98,15 @@ export const exceptions: readonly Exception[] = [
   },
   {
     name: "transport checksum",
-    why: "conntrack refuses a wrong TCP or UDP checksum; the flowtable, as XDP, leaves it to the receiver",
-    holds: ({ seen, packet }, { trimmedTier2 }) =>
-      trimmedTier2 && seen.reasons.includes("forwarded") && packet.frames.every(hasWrongTransportChecksum),
+    why:
+      "conntrack refuses a wrong TCP or UDP checksum, so that the packet ends in the kernel or is answered by an ICMP " +
+      "error; the flowtable, as XDP, leaves it to the receiver",
+    holds: ({ seen, tier3, packet }, { trimmedTier2 }) =>
+      seen.reasons.includes("forwarded") &&
+      packet.frames.every(hasWrongTransportChecksum) &&
+      (trimmedTier2 ||
+        (tier3.left.every(({ frame }) => isIcmpError(frame)) &&
+          seen.left.every(({ frame }) => hasWrongTransportChecksum(frame)))),
   },
 ];
 

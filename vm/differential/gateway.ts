@@ -34,6 +34,9 @@ const timeless: Readonly<Record<string, string>> = {
   "net.ipv4.icmp_ratemask": "0",
   "net.ipv4.icmp_msgs_per_sec": "1000000",
   "net.ipv4.icmp_msgs_burst": "1000000",
+  // Redirects are rationed for each sender by a limit of their own (ip_rt_send_redirect).
+  "net.ipv4.conf.all.send_redirects": "0",
+  "net.ipv4.conf.default.send_redirects": "0",
   "net.ipv4.ipfrag_time": "3600",
   "net.ipv4.ipfrag_high_thresh": "67108864",
   "net.ipv4.ipfrag_max_dist": "0",
@@ -143,8 +146,12 @@ export class Gateway {
     await redecide(instance, this.tenants);
   }
 
+  /** Whether XDP is on. */
+  isFast = true;
+
   /** Whether the program, or one that passes everything, is on the NICs. The slow path stays as it is. */
   private setXdp(on: boolean): void {
+    this.isFast = on;
     const { pins } = this;
     const [fingerprint = ""] = pins.fingerprints();
     using own = BpfProgram.openPinned(pins.program(fingerprint, "xgw_xdp"));
@@ -184,11 +191,11 @@ export class Gateway {
     return sums;
   }
 
-  /** Of the packets that XDP dropped, how many there were so far, by reason; cheap enough for every packet. */
+  /** Of the packets that XDP dropped or passed up, how many there were so far, by reason. Empty when it is not on. */
   decided(): Map<string, number> {
     const sums = new Map<string, number>();
-    reasons.forEach(({ name, verdict }, index) => {
-      if (verdict !== "drop") return;
+    if (!this.isFast) return sums;
+    reasons.forEach(({ name }, index) => {
       for (const tenant of [0, ...this.tenants]) {
         const values = this.stats.getPerCpu(u32(tenant * reasonSlots + index)) ?? [];
         const packets = values.reduce((sum, value) => sum + readU64(value, 0), 0n);

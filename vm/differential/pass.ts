@@ -1,6 +1,7 @@
 /** One pass: the site's connections are made, and the packets sent, with the gateway in one of its states. */
 
 import { setTimeout as sleep } from "node:timers/promises";
+import { reasons as reasonTable } from "../../src/datapath/reasons.js";
 import { dissect } from "../../test/bpf/support/dissect.js";
 import { type Draft, draftOf, frameOf } from "./draft.js";
 import { answerTo, isSentByXdp, look } from "./frame.js";
@@ -21,6 +22,10 @@ export interface Outcome {
   /** "forwarded" for what XDP sent, or why it dropped the packet; empty when it passed the packet up or is not on. */
   readonly reasons: readonly string[];
 }
+
+const drops: ReadonlySet<string> = new Set(
+  reasonTable.filter(({ verdict }) => verdict === "drop").map(({ name }) => name),
+);
 
 /** What the kernel asks and answers by a clock of its own. */
 const isArp = (frame: Buffer) => {
@@ -45,9 +50,12 @@ export async function sendAll(gateway: Gateway, packets: readonly Packet[]): Pro
     for (const frame of packet.frames) wireOf(gateway, packet.wire).send(frame);
     const left = takeAll(gateway);
     const after = gateway.decided();
-    const reasons = [...after].flatMap(([reason, n]) => Array<string>(n - (before.get(reason) ?? 0)).fill(reason));
+    const counted = [...after].flatMap(([reason, n]) => Array<string>(n - (before.get(reason) ?? 0)).fill(reason));
     before = after;
-    if (left.some(({ frame }) => isSentByXdp(frame))) reasons.push("forwarded");
+    const reasons = counted.filter((reason) => drops.has(reason));
+    // Of a plain packet nothing tells who sent it, but what XDP does not send it counts.
+    const byXdp = gateway.isFast && counted.length === 0 && left.length > 0;
+    if (byXdp || left.some(({ frame }) => isSentByXdp(frame))) reasons.push("forwarded");
     outcomes.push({ left, reasons });
   }
   await sleep(patienceMs);
