@@ -20,7 +20,7 @@ interface Stage {
 }
 
 const topology = await buildTopology("pkg", { tunnels: ["gretap", "gretap"] });
-const client = await Host.start(topology.hosts.client);
+const client = new Host(topology.hosts.client);
 const machine = await Machine.boot(topology.hosts.gateway);
 const packageFile = join(
   repoRoot,

@@ -14,7 +14,7 @@ import { Workers } from "./lab/workers.js";
 import { makeOtherVersion } from "./other-version.js";
 import { repoRoot } from "./root.js";
 
-const example = fileURLToPath(new URL("../../examples/two-tenants.yaml", import.meta.url));
+const example = join(repoRoot, "examples", "two-tenants.yaml");
 
 export interface CrashReport {
   /** Points at which a run was killed, of those that there are. */
@@ -155,7 +155,7 @@ export async function crashLab(every: number, say: (line: string) => void): Prom
   const other = await makeOtherVersion();
   const folder = await mkdtemp(join(tmpdir(), "xgw-crash-"));
   const topology = await buildTopology(`xgw${process.pid}`, { tunnels: ["gretap", "gretap"] });
-  const started: { stop(): void | Promise<void> }[] = [];
+  const started: { stop(): Promise<void> }[] = [];
   try {
     const [before, after] = [join(folder, "before.yaml"), join(folder, "after.yaml")];
     const text = (await readFile(example, "utf8")) + others;
@@ -166,7 +166,7 @@ export async function crashLab(every: number, say: (line: string) => void): Prom
     const untouched = await snapshot(gateway);
     const older = new Workers(gateway, join(repoRoot, "dist"));
     const newer = new Workers(gateway, other);
-    const [client, user2] = await Promise.all([Host.start(topology.hosts.client), Host.start(topology.hosts.user2)]);
+    const [client, user2] = [new Host(topology.hosts.client), new Host(topology.hosts.user2)];
     started.push(older, newer, client, user2);
     const report = await killAll({ before, after, older, newer, client, user2, every, say });
     const left = await snapshot(gateway);

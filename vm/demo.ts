@@ -7,7 +7,7 @@ import { missingForGateway } from "./capable.js";
 import { type DemoArgs, demoUsage, parseDemoArgs } from "./demo-args.js";
 import { reportEnding } from "./ending.js";
 import { type CheckResult, runCheck } from "./lab/check.js";
-import { checks } from "./lab/checks.js";
+import { demoChecks } from "./lab/checks.js";
 import { seedLab, withLab } from "./lab/lab.js";
 import { checkLine, picture, summary } from "./lab/report.js";
 import { runInVm } from "./run.js";
@@ -22,18 +22,19 @@ export interface DemoReport {
 }
 
 const timeoutMs = 15 * 60_000;
+const bulkBytes = 50 * 2 ** 20;
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
 /** On this kernel. */
 async function runLab({ tunnel, only }: DemoArgs): Promise<DemoReport> {
-  const unknown = only?.find((id) => !checks.some((check) => check.id === id));
-  if (unknown !== undefined) throw new UsageError(`no check ${unknown}: ${checks.map(({ id }) => id).join(", ")}`);
+  const unknown = only?.find((id) => !demoChecks.some((check) => check.id === id));
+  if (unknown !== undefined) throw new UsageError(`no check ${unknown}: ${demoChecks.map(({ id }) => id).join(", ")}`);
   const results = await withLab(
-    await seedLab(tunnel),
+    await seedLab(tunnel, bulkBytes),
     (line) => say(`demo: ${line}`),
     async (lab) => {
       const results: CheckResult[] = [];
-      for (const check of checks.filter(({ id }) => only?.includes(id) ?? true)) {
+      for (const check of demoChecks.filter(({ id }) => only?.includes(id) ?? true)) {
         const result = await runCheck(check, lab);
         say(checkLine(result));
         results.push(result);

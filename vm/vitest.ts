@@ -4,66 +4,99 @@ import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Counts, countReport } from "./counts.js";
 import { reportEnding } from "./ending.js";
+import type { Job } from "./jobs.js";
+import { PrefixLines } from "./prefix-lines.js";
 import { repoRoot } from "./root.js";
 import { runInVm } from "./run.js";
-import type { TestArgs, TestProject } from "./test-args.js";
+import type { TestArgs } from "./test-args.js";
 
 export interface VitestRun {
   readonly args: TestArgs;
-  readonly projects: readonly TestProject[];
+  readonly job: Job;
   /** Where the report goes; the VM can write there. */
   readonly reportDir: string;
   readonly log: (line: string) => void;
   readonly signal: AbortSignal;
+  /** What its lines begin with, to tell them from those of a job at the same time; empty where there is none. */
+  readonly linePrefix: string;
 }
+
+/** Streams to this process's own. */
+function outputs({ linePrefix }: VitestRun) {
+  const prefix = linePrefix === "" ? "" : `${linePrefix} | `;
+  const stdout = new PrefixLines(prefix, (text) => process.stdout.write(text));
+  const stderr = new PrefixLines(prefix, (text) => process.stderr.write(text));
+  return {
+    onStdout: (data: Buffer) => stdout.add(data),
+    onStderr: (data: Buffer) => stderr.add(data),
+    end: () => [stdout, stderr].forEach((stream) => void stream.end()),
+  };
+}
+
+const colors = (): Readonly<Record<string, string>> =>
+  process.stdout.isTTY && !process.env.NO_COLOR ? { FORCE_COLOR: "1" } : {};
 
 export async function runHere(run: VitestRun): Promise<Counts> {
-  const report = join(run.reportDir, "here.json");
+  const report = join(run.reportDir, `${run.job.name}.json`);
   const [command = "", ...args] = vitestCommand(run, report);
-  const child = spawn(command, args, { cwd: repoRoot, stdio: ["ignore", "inherit", "inherit"] });
+  const output = outputs(run);
+  const child = spawn(command, args, {
+    cwd: repoRoot,
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...colors() },
+  });
+  child.stdout.on("data", output.onStdout);
+  child.stderr.on("data", output.onStderr);
   const onAbort = () => child.kill("SIGTERM");
   run.signal.addEventListener("abort", onAbort);
-  const [status] = (await once(child, "exit")) as [number | null];
+  const [status] = (await once(child, "close")) as [number | null];
   run.signal.removeEventListener("abort", onAbort);
-  return count(report, status ?? 1, run.log);
+  output.end();
+  return count(report, status ?? 1, run);
 }
 
-export async function runOnKernel(run: VitestRun, kernel: string | undefined): Promise<Counts> {
-  const report = join(run.reportDir, "vm.json");
-  const color = process.stdout.isTTY && !process.env.NO_COLOR ? { FORCE_COLOR: "1" } : {};
+export async function runOnKernel(run: VitestRun): Promise<Counts> {
+  const report = join(run.reportDir, `${run.job.name}.json`);
+  const output = outputs(run);
   const result = await runInVm({
     command: vitestCommand(run, report),
-    kernel,
+    kernel: run.args.kernel,
     cwd: repoRoot,
-    env: color,
+    env: colors(),
     shareDir: run.reportDir,
     timeoutMs: run.args.timeoutMs,
     signal: run.signal,
+    onStdout: output.onStdout,
+    onStderr: output.onStderr,
     log: run.log,
   });
+  output.end();
   const status = reportEnding(result, run.args.timeoutMs, run.log);
-  run.log(`Linux ${result.release}: boot ${seconds(result.bootMs)}, in all ${seconds(result.totalMs)}`);
-  return count(report, status, run.log);
+  const times = `boot ${seconds(result.bootMs)}, in all ${seconds(result.totalMs)}`;
+  run.log(`${run.job.name}: Linux ${result.release}: ${times}`);
+  return count(report, status, run);
 }
 
-function vitestCommand({ args, projects }: VitestRun, report: string): string[] {
+function vitestCommand({ args, job }: VitestRun, report: string): string[] {
   return [
     ...[process.execPath, join(repoRoot, "node_modules", "vitest", "vitest.mjs"), "run"],
-    ...projects.flatMap((project) => ["--project", project]),
+    ...job.projects.flatMap((project) => ["--project", project]),
     ...["--reporter=default", "--reporter=json", `--outputFile.json=${report}`],
     ...(args.name === undefined ? [] : ["--testNamePattern", args.name]),
-    ...(args.files.length === 0 ? [] : ["--passWithNoTests"]),
-    ...args.files,
+    ...(job.files.length === 0 ? [] : ["--passWithNoTests"]),
+    ...job.files,
   ];
 }
 
 /** What the report says; a run that failed without a failed test counts as one. */
-async function count(report: string, status: number, log: (line: string) => void): Promise<Counts> {
+async function count(report: string, status: number, { job, log }: VitestRun): Promise<Counts> {
   const text = await readFile(report, "utf8").catch(() => undefined);
   await rm(report, { force: true });
   const counts = text === undefined ? { passed: 0, failed: 0, skipped: 0 } : countReport(text);
   if (status === 0 || counts.failed > 0) return counts;
-  log(`vitest ended with status ${status}${text === undefined ? " and left no report" : ""}: counted as a failure`);
+  log(
+    `${job.name}: vitest ended with status ${status}${text === undefined ? " and left no report" : ""}: counted as a failure`,
+  );
   return { ...counts, failed: 1 };
 }
 

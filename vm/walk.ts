@@ -119,7 +119,7 @@ export async function walkLab(seed: number, edits: number, say: (line: string) =
     walk.config = emptyConfig();
     await walk.workers.carryOut({ do: "teardown", configFile: join(folder, "xgw.yaml") });
   } finally {
-    workers.stop();
+    await workers.stop();
     await gateway.delete();
     await rm(folder, { recursive: true });
   }

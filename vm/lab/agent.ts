@@ -106,6 +106,7 @@ interface Request {
   readonly timeoutMs: number;
   readonly count: number;
   readonly intervalMs: number;
+  readonly perSecond: number;
   readonly configFile: string;
 }
 
@@ -247,6 +248,25 @@ const actions: Record<string, (request: Request) => Promise<object>> = {
   async stopStream() {
     streaming = false;
     return {};
+  },
+
+  /** Begins connections at a steady pace: a datagram each, from a port of its own that stays open until the last. */
+  async floodUdp({ host, port, count, perSecond }) {
+    const sockets: dgram.Socket[] = [];
+    const started = performance.now();
+    while (sockets.length < count) {
+      const due = Math.min(count, ((performance.now() - started) / 1000) * perSecond);
+      while (sockets.length < due) {
+        const socket = dgram.createSocket("udp4");
+        sockets.push(socket);
+        socket.send("new", port, host);
+      }
+      await sleep(10);
+    }
+    const tookMs = performance.now() - started;
+    await sleep(500); // for the last to arrive
+    for (const socket of sockets) socket.close();
+    return { sent: count, tookMs };
   },
 
   /** What `xgw status -j` prints, without the start of a program each time. */

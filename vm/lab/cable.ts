@@ -1,9 +1,9 @@
 /** Cables of the lab: veth pairs to a switch, which behave as wires do, with VLAN devices over them. */
 
-import { fileURLToPath } from "node:url";
+import { built } from "../root.js";
 import type { Namespace } from "./netns.js";
 
-const passProgram = fileURLToPath(new URL("../../bpf/test-pass.bpf.o", import.meta.url));
+const passProgram = built("bpf/test-pass.bpf.o");
 
 export interface VlanTag {
   readonly id: number;

@@ -1,13 +1,12 @@
 /** A host of the lab with its applications: asks the agent that runs in the host's namespace. */
 
-import type { ChildProcess } from "node:child_process";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import type { Status } from "../../src/status.js";
+import { built } from "../root.js";
 import type { Exchange, FlowState } from "./agent.js";
+import { AnsweringChild } from "./answering.js";
 import type { Namespace } from "./netns.js";
 
-const agentFile = fileURLToPath(new URL("./agent.js", import.meta.url));
+const agentFile = built("vm/lab/agent.js");
 
 export interface StreamResult {
   readonly sent: number;
@@ -29,38 +28,16 @@ interface Transfer {
 }
 
 export class Host {
-  private readonly waiting = new Map<number, (answer: Record<string, unknown>) => void>();
-  private nextId = 1;
+  private readonly agent: AnsweringChild;
 
-  private constructor(
-    readonly namespace: Namespace,
-    private readonly child: ChildProcess,
-  ) {
-    child.stdout?.setEncoding("utf8");
-    if (child.stdout)
-      createInterface({ input: child.stdout }).on("line", (line) => {
-        const answer = JSON.parse(line) as { id: number };
-        this.waiting.get(answer.id)?.(answer);
-        this.waiting.delete(answer.id);
-      });
-    child.stderr?.on("data", (data: Buffer) => process.stderr.write(`${namespace.name}: ${data}`));
+  constructor(readonly namespace: Namespace) {
+    this.agent = new AnsweringChild(namespace.spawn([process.execPath, agentFile]), namespace.name);
   }
 
-  static async start(namespace: Namespace): Promise<Host> {
-    const host = new Host(namespace, namespace.spawn([process.execPath, agentFile]));
-    await new Promise<void>((resolve) => host.waiting.set(0, () => resolve()));
-    return host;
-  }
-
-  private ask(action: string, request: object): Promise<never> {
-    const id = this.nextId++;
-    return new Promise((resolve, reject) => {
-      this.waiting.set(id, (answer) => {
-        if (typeof answer.error === "string") reject(new Error(answer.error));
-        else resolve(answer as never);
-      });
-      this.child.stdin?.write(`${JSON.stringify({ id, do: action, ...request })}\n`);
-    });
+  private async ask(action: string, request: object): Promise<never> {
+    const answer = await this.agent.ask({ do: action, ...request });
+    if (typeof answer.error === "string") throw new Error(answer.error);
+    return answer as never;
   }
 
   serveTcp(request: { port: number; seed: number; bytes: number }): Promise<void> {
@@ -112,6 +89,15 @@ export class Host {
     return this.ask("streamUdp", request);
   }
 
+  floodUdp(request: {
+    host: string;
+    port: number;
+    count: number;
+    perSecond: number;
+  }): Promise<{ sent: number; tookMs: number }> {
+    return this.ask("floodUdp", request);
+  }
+
   /** Ends streamUdp before its count is reached. */
   stopStream(): Promise<void> {
     return this.ask("stopStream", {});
@@ -134,9 +120,7 @@ export class Host {
     return Number(/(\d+) received/.exec(stdout)?.[1] ?? 0);
   }
 
-  async stop(): Promise<void> {
-    const ended = new Promise((resolve) => this.child.once("exit", resolve));
-    this.child.stdin?.end();
-    await ended;
+  stop(): Promise<void> {
+    return this.agent.stop();
   }
 }

@@ -1,6 +1,6 @@
 /** Network namespaces of the lab: made under a prefix of their own, entered by name, removed with everything in them. */
 
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, type ExecException, execFile, spawn } from "node:child_process";
 import { promisify } from "node:util";
 
 const exec = promisify(execFile);
@@ -11,14 +11,18 @@ export interface Output {
   readonly stderr: string;
 }
 
-/** Runs a program to its end; a failure is a result, not an exception. */
+/** For one program, on an emulated kernel of a busy machine. */
+const timeoutMs = 600_000;
+
+/** Runs a program to its end, which must come in time; a failure is a result, not an exception. */
 export async function tryRun(program: string, args: readonly string[]): Promise<Output> {
   try {
-    const { stdout, stderr } = await exec(program, [...args], { maxBuffer: 64 * 2 ** 20 });
+    const { stdout, stderr } = await exec(program, [...args], { maxBuffer: 64 * 2 ** 20, timeout: timeoutMs });
     return { code: 0, stdout, stderr };
   } catch (error) {
-    const { code, stdout, stderr } = error as { code?: number; stdout?: string; stderr?: string };
-    return { code: typeof code === "number" ? code : 1, stdout: stdout ?? "", stderr: stderr ?? String(error) };
+    const { code, killed, stdout, stderr } = error as ExecException;
+    const late = killed ? `not ended after ${timeoutMs / 1000} s: ` : "";
+    return { code: typeof code === "number" ? code : 1, stdout: stdout ?? "", stderr: late + (stderr ?? error) };
   }
 }
 

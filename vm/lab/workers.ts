@@ -1,12 +1,12 @@
 /** Workers of one version in the gateway's namespace: one at work, the next one started already. */
 
 import type { ChildProcess } from "node:child_process";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
+import { built } from "../root.js";
+import { AnsweringChild, ChildEnded } from "./answering.js";
 import type { Namespace } from "./netns.js";
 import type { Done } from "./worker.js";
 
-const workerFile = fileURLToPath(new URL("./worker.js", import.meta.url));
+const workerFile = built("vm/lab/worker.js");
 
 export interface Work {
   readonly do: "apply" | "plan" | "teardown";
@@ -15,38 +15,26 @@ export interface Work {
 }
 
 class Worker {
-  private waiting = new Map<number, (answer: Record<string, unknown>) => void>();
-  private nextId = 1;
-  readonly ready: Promise<void>;
-  readonly ended: Promise<NodeJS.Signals | null>;
+  private readonly child: AnsweringChild;
 
-  constructor(private readonly child: ChildProcess) {
-    this.ready = new Promise((resolve) => this.waiting.set(0, () => resolve()));
-    this.ended = new Promise((resolve) => child.once("exit", (_code, signal) => resolve(signal)));
-    if (child.stdout)
-      createInterface({ input: child.stdout }).on("line", (line) => {
-        const answer = JSON.parse(line) as { id: number };
-        this.waiting.get(answer.id)?.(answer);
-        this.waiting.delete(answer.id);
-      });
-    child.stderr?.on("data", (data: Buffer) => process.stderr.write(`worker: ${data}`));
+  constructor(child: ChildProcess) {
+    this.child = new AnsweringChild(child, "worker");
   }
 
   /** What came of it; "killed" when it died of it. */
   async carryOut(work: Work): Promise<Done | "killed"> {
-    await this.ready;
-    const id = this.nextId++;
-    const answer = new Promise<Record<string, unknown>>((resolve) => this.waiting.set(id, resolve));
-    this.child.stdin?.write(`${JSON.stringify({ id, ...work })}\n`);
-    const result = await Promise.race([answer, this.ended]);
-    if (result === "SIGKILL") return "killed";
-    if (result === null || typeof result === "string") throw new Error(`the worker ended (${result ?? "exit"})`);
-    if (typeof result.error === "string") throw new Error(`${result.error}; ${result.remedy ?? ""}`);
-    return result as unknown as Done;
+    try {
+      const { error, remedy = "", ...done } = await this.child.ask(work);
+      if (typeof error === "string") throw new Error(`${error}; ${remedy}`);
+      return done as unknown as Done;
+    } catch (error) {
+      if (error instanceof ChildEnded && error.by === "SIGKILL") return "killed";
+      throw error;
+    }
   }
 
-  end(): void {
-    this.child.stdin?.end();
+  stop(): Promise<void> {
+    return this.child.stop();
   }
 }
 
@@ -78,8 +66,7 @@ export class Workers {
     return result;
   }
 
-  stop(): void {
-    this.current.end();
-    this.spare.end();
+  async stop(): Promise<void> {
+    await Promise.all([this.current.stop(), this.spare.stop()]);
   }
 }

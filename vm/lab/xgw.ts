@@ -4,15 +4,17 @@ import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import type { Status, TenantStatus } from "../../src/status.js";
+import { built } from "../root.js";
 import type { Host } from "./host.js";
 import type { Namespace, Output } from "./netns.js";
 
-const program = fileURLToPath(new URL("../../xgw/lib/main.js", import.meta.url));
+const program = built("xgw/lib/main.js");
 
 export class Xgw {
   private daemon: ChildProcess | undefined;
+  /** How the daemon ended, if it did. */
+  private ended: string | undefined;
   private log = "";
 
   constructor(
@@ -44,13 +46,17 @@ export class Xgw {
   async startDaemon(): Promise<void> {
     const daemon = this.namespace.spawn(this.commandLine("run"), { ...process.env, XGW_LOG: "info" });
     this.daemon = daemon;
+    this.ended = undefined;
     this.log = "";
     const running = new Promise<void>((resolve, reject) => {
       daemon.stderr?.on("data", (data: Buffer) => {
         this.log += data.toString();
         if (this.log.includes('"msg":"running"')) resolve();
       });
-      daemon.once("exit", (code) => reject(new Error(`xgw run ended with ${code}: ${this.log}`)));
+      daemon.once("close", (code, signal) => {
+        this.ended = `xgw run ended with ${signal ?? code}`;
+        reject(new Error(`${this.ended}: ${this.log}`));
+      });
     });
     await running;
   }
@@ -64,9 +70,14 @@ export class Xgw {
   async logged(message: string, before: number): Promise<void> {
     const deadline = performance.now() + 60_000;
     while (this.timesLogged(message) <= before) {
-      if (performance.now() > deadline) throw new Error(`the daemon did not log "${message}": ${this.log}`);
+      if (this.ended !== undefined || performance.now() > deadline)
+        throw new Error(`${this.silence} log "${message}": ${this.log}`);
       await sleep(100);
     }
+  }
+
+  private get silence(): string {
+    return this.ended === undefined ? "the daemon did not" : `${this.ended} and did not`;
   }
 
   timesLogged(message: string): number {
@@ -102,8 +113,8 @@ export class Xgw {
         .slice(0, -1)
         .find((line) => words.test(line));
       if (found !== undefined) return JSON.parse(found) as Record<string, unknown>;
-      if (performance.now() > deadline)
-        throw new Error(`the daemon did not log ${words}, but: ${this.log.slice(from) || "nothing"}`);
+      if (this.ended !== undefined || performance.now() > deadline)
+        throw new Error(`${this.silence} log ${words}, but: ${this.log.slice(from) || "nothing"}`);
       await sleep(20);
     }
   }
@@ -126,10 +137,12 @@ export class Xgw {
   async stopDaemon(signal: NodeJS.Signals): Promise<void> {
     const daemon = this.daemon;
     this.daemon = undefined;
-    if (!daemon || daemon.exitCode !== null) return;
+    if (!daemon || daemon.exitCode !== null || daemon.signalCode !== null) return;
     const ended = once(daemon, "exit");
     daemon.kill(signal);
+    const patience = setTimeout(() => daemon.kill("SIGKILL"), 30_000);
     await ended;
+    clearTimeout(patience);
   }
 
   /** Steps of the daemon's first reconciliation, as it logged them. */

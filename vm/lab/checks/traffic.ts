@@ -6,7 +6,6 @@ import type { Check, Lab, Seen, Tiers } from "../check.js";
 import type { Host } from "../host.js";
 
 const megabyte = 2 ** 20;
-export const transferBytes = 50 * megabyte;
 
 /** One TCP connection with `bytes` each way; both ends' reports. */
 export async function transfer(
@@ -14,7 +13,7 @@ export async function transfer(
   to: Host,
   at: { readonly host: string; readonly port: number; readonly localPort?: number; readonly localAddress?: string },
   seeds: { readonly client: number; readonly server: number },
-  bytes = transferBytes,
+  bytes: number,
 ): Promise<{ client: Exchange; server: Exchange }> {
   await to.serveTcp({ port: at.port, seed: seeds.server, bytes });
   try {
@@ -25,7 +24,7 @@ export async function transfer(
   }
 }
 
-export const intact = ({ client, server }: { client: Exchange; server: Exchange }, bytes = transferBytes) =>
+export const intact = ({ client, server }: { client: Exchange; server: Exchange }, bytes: number) =>
   client.sent === server.received &&
   server.sent === client.received &&
   client.receivedBytes === bytes &&
@@ -33,22 +32,22 @@ export const intact = ({ client, server }: { client: Exchange; server: Exchange 
 
 export const simultaneousTransfers: Check = {
   id: "simultaneous-transfers",
-  title: "client to 2.2.2.11:22 and 2.2.2.12:23 at once, from one source port, 50 MB each way",
+  title: "bulk transfers, client to 2.2.2.11:22 and 2.2.2.12:23 at once, from one source port",
   wanted: "all arrives, SHA-256 equal at both ends of both",
-  async run({ client, user1, user2 }) {
+  async run({ client, user1, user2, bulkBytes }) {
     const localPort = 40000;
     const [first, second] = await Promise.all([
-      transfer(client, user1, { host: "2.2.2.11", port: 22, localPort }, { client: 1, server: 2 }),
-      transfer(client, user2, { host: "2.2.2.12", port: 23, localPort }, { client: 3, server: 4 }),
+      transfer(client, user1, { host: "2.2.2.11", port: 22, localPort }, { client: 1, server: 2 }, bulkBytes),
+      transfer(client, user2, { host: "2.2.2.12", port: 23, localPort }, { client: 3, server: 4 }, bulkBytes),
     ]);
     const ports = `from ports ${first.server.remotePort} and ${second.server.remotePort}`;
     const ok =
-      intact(first) &&
-      intact(second) &&
+      intact(first, bulkBytes) &&
+      intact(second, bulkBytes) &&
       first.server.remotePort === localPort &&
       second.server.remotePort === localPort;
-    const sums = [first, second].map((both) => (intact(both) ? "equal" : "DIFFERENT")).join(", ");
-    return { ok, seen: `4 x ${transferBytes / megabyte} MB ${ports}, sums ${sums}` };
+    const sums = [first, second].map((both) => (intact(both, bulkBytes) ? "equal" : "DIFFERENT")).join(", ");
+    return { ok, seen: `4 x ${bulkBytes / megabyte} MB ${ports}, sums ${sums}` };
   },
 };
 
@@ -116,11 +115,13 @@ export async function measuredTransfer(lab: Lab): Promise<{
   flowtable: number;
   stack: number;
 }> {
-  const before = await lab.xgw.tenant("user1");
-  const ends = await transfer(lab.client, lab.user1, { host: "2.2.2.11", port: 22 }, { client: 7, server: 8 });
-  const after = await lab.xgw.tenant("user1");
+  const { client, user1, bulkBytes, xgw } = lab;
+  const before = await xgw.tenant("user1");
+  const at = { host: "2.2.2.11", port: 22 };
+  const ends = await transfer(client, user1, at, { client: 7, server: 8 }, bulkBytes);
+  const after = await xgw.tenant("user1");
   return {
-    intact: intact(ends),
+    intact: intact(ends, bulkBytes),
     tiers: tiersBetween(before, after),
     flowtable: after.forwarded.flowtable.packets - before.forwarded.flowtable.packets,
     stack: after.forwarded.stack.packets - before.forwarded.stack.packets,

@@ -1,10 +1,10 @@
 /** Traffic of a gateway whose public side is plain IP on another NIC; the client is reached without a tunnel. */
 
 import type { Check, Lab } from "../check.js";
+import { tearDown } from "./operation.js";
 import { intact, tiersBetween, transfer } from "./traffic.js";
 
 const megabyte = 2 ** 20;
-const bulk = 10 * megabyte;
 const users = ["user1", "user2"] as const;
 const publicAddress = { user1: "2.2.2.11", user2: "2.2.2.12" } as const;
 
@@ -25,7 +25,7 @@ const pings: Check = {
 /** Equal tuples inside both tenants but for the public address, which is what tells them apart. */
 const bulkTransfers: Check = {
   id: "uplink-tiers",
-  title: "plain client to 2.2.2.11:22 (gretap) and 2.2.2.12:22 (gre) at once, from one source port, 10 MB each way",
+  title: "plain client to 2.2.2.11:22 (gretap) and 2.2.2.12:22 (gre) at once, from one source port",
   wanted: "all arrives intact, at least 99 % of each tenant's packets in XDP",
   async run(lab) {
     const localPort = 40000;
@@ -37,7 +37,7 @@ const bulkTransfers: Check = {
           lab[user],
           { host: publicAddress[user], port: 22, localPort },
           { client: 10 + n, server: 20 + n },
-          bulk,
+          lab.bulkBytes,
         ),
       ),
     );
@@ -46,7 +46,7 @@ const bulkTransfers: Check = {
       const tiers = tiersBetween(before[n] as never, after[n] as never);
       return { ...tiers, share: (100 * tiers.xdp) / (tiers.xdp + tiers.kernel) };
     });
-    const whole = ends.every((both) => intact(both, bulk) && both.server.remotePort === localPort);
+    const whole = ends.every((both) => intact(both, lab.bulkBytes) && both.server.remotePort === localPort);
     const seen = shares.map(({ share, xdp, kernel }) => `${share.toFixed(2)} % (${xdp} in XDP, ${kernel} not)`);
     return {
       ok: whole && shares.every(({ share, kernel }) => share >= 99 && kernel > 0),
@@ -116,4 +116,4 @@ const bothSides: Check = {
   },
 };
 
-export const uplinkTraffic: readonly Check[] = [pings, bulkTransfers, tenantsReachOut, udp, bothSides];
+export const uplinkChecks: readonly Check[] = [pings, bulkTransfers, tenantsReachOut, udp, bothSides, tearDown];

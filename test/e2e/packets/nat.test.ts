@@ -1,8 +1,8 @@
 // NAT, sizes, fragments and ICMP errors through a whole gateway, packet by packet: what goes into one tunnel and what comes
 // out of which. Packets are compared byte for byte, so every checksum is looked at.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Ipv4Fields, icmp, ipv4, type Transport, tcp, udp } from "../bpf/support/packet.js";
-import { type End, icmpError, parseIcmpError, RawGateway, type Sent } from "./support/raw-gateway.js";
+import { type Ipv4Fields, icmp, ipv4, type Transport, tcp, udp } from "../../bpf/support/packet.js";
+import { type End, icmpError, parseIcmpError, RawGateway, type Sent } from "../support/raw-gateway.js";
 
 const config = `apiVersion: xgw/v1
 instance: raw

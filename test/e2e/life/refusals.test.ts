@@ -5,10 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { Namespace, type Output, tryRun } from "../../vm/lab/netns.js";
-import { snapshot } from "../../vm/lab/snapshot.js";
+import { Namespace, type Output, tryRun } from "../../../vm/lab/netns.js";
+import { snapshot } from "../../../vm/lab/snapshot.js";
 
-const file = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+const file = (path: string) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 const seed = readFileSync(file("examples/two-tenants.yaml"), "utf8");
 
 let gateway: Namespace;

@@ -1,0 +1,10 @@
+// A few random edits with failures in the way; `npm run test:walk` makes as many as you like.
+import { expect, it } from "vitest";
+import type { WalkReport } from "../../../vm/walk.js";
+import { reportOf } from "../support/report.js";
+
+it("after each of 8 random edits the kernel is what the config says, and after a failure what it was", async () => {
+  const report = await reportOf<WalkReport>("walk", "--seed", "5", "--edits", "8");
+  expect(report.faults).toEqual([]);
+  expect(Object.keys(report.failures), "what was in the way").not.toEqual([]);
+});

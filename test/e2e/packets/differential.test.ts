@@ -1,0 +1,47 @@
+// What XDP sends is what the kernel would have sent, on some random packets and on those that once failed;
+// `npm run test:differential` takes as many as you like.
+import { beforeAll, describe, expect, it } from "vitest";
+import type { DifferentialReport } from "../../../vm/differential.js";
+import { reportOf } from "../support/report.js";
+
+describe("random and adversarial packets, with XDP and without", () => {
+  let report: DifferentialReport;
+  beforeAll(async () => {
+    // In the site of the kept seeds, for a site takes long to be built.
+    report = await reportOf("differential", "--seed", "109", "--packets", "150", "--kept");
+  });
+
+  it("nothing else leaves the gateway", () => {
+    expect(report.seeds.flatMap(({ seed, mismatches }) => mismatches.map((text) => `seed ${seed}: ${text}`))).toEqual(
+      [],
+    );
+  });
+
+  it("XDP sends a good part of them, so that there is something to compare", () => {
+    const drawn = report.seeds.filter(({ only }) => only === undefined);
+    expect(drawn.map(({ seed, packets, reasons }) => [seed, (reasons.forwarded ?? 0) > packets / 5])).toEqual([
+      [109, true],
+    ]);
+  });
+});
+
+const tenants = 50;
+
+describe(`${tenants} tenants with the identical tuple at once`, () => {
+  let seen: DifferentialReport["tenants"];
+  beforeAll(async () => {
+    seen = (await reportOf<DifferentialReport>("differential", "--tenants", `${tenants}`)).tenants;
+  });
+
+  it("every packet leaves under its own key, with its own payload", () => {
+    expect(seen).toMatchObject({ wrong: [], right: seen?.sent });
+  });
+
+  it("conntrack finds room for every connection", () => {
+    expect(seen?.insertFailed).toBe(0);
+  });
+
+  it("XDP sends all but the first of them", () => {
+    expect(seen?.forwarded).toBeGreaterThanOrEqual(tenants * 4);
+  });
+});
