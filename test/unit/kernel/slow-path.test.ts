@@ -133,7 +133,7 @@ link set dev xgre1000 mtu 1458 up
 `);
 });
 
-it("a device that is made anew is deleted before anything is added", async () => {
+it("a device that is made anew is deleted before anything is added, and gets all that went with it", async () => {
   const wanted = await stateOf(example);
   expect(await added(diff(wanted, withDevice(wanted, "xgre1000", { key: 7 })))).toBe(`$ ip -batch -
 link del dev xgre1000
@@ -142,6 +142,13 @@ link set dev xgre1000 alias xgw/gw1/user1
 link set dev xgre1000 addrgenmode none
 link set dev xgre1000 master xvrf1000
 link set dev xgre1000 mtu 1458 up
+$ ip -batch -
+addr replace 1.1.1.11/24 dev xgre1000 noprefixroute
+addr replace 10.0.0.1/24 dev xgre1000 noprefixroute
+route replace 10.0.0.7/32 table 100001 proto 201 encap ip id 1000 dst 172.168.0.11 key dev xgre1000 scope link
+route replace 1.1.1.7/32 table 100001 proto 201 encap ip id 1000 dst 172.168.0.7 key dev xgre1000 scope link
+$ nft -f -
+add flowtable ip xgw_gw1 fastpath { hook ingress priority filter; devices = { xgre1000 }; }
 `);
 });
 
