@@ -70,7 +70,7 @@ export async function plan(config: Config): Promise<Plan> {
 /** Maps that have to become others before all programs are the wanted ones, or that a change has left half-way. */
 function movingMaps(pins: Pins, fingerprint: string, constants: Constants): ReadonlyMap<string, string> {
   if (pins.nextMaps().length > 0) return new Map(pins.nextMaps().map((name) => [name, "begun before"]));
-  return pins.isComplete(fingerprint) ? new Map() : mapsToMove(pins, constants);
+  return pins.maps().length === 0 || pins.isComplete(fingerprint) ? new Map() : mapsToMove(pins, constants);
 }
 
 /** What is looked at closely. */

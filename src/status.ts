@@ -14,6 +14,7 @@ import { Pins } from "./datapath/pins.js";
 import { reasons } from "./datapath/reasons.js";
 import { readSessions } from "./datapath/sessions.js";
 import { plan } from "./gateway.js";
+import type { Desired } from "./model/desired.js";
 import { describeRule } from "./model/rule-name.js";
 import { readNftCounters } from "./observe/nft-counters.js";
 import { describeStep } from "./plan/describe.js";
@@ -61,6 +62,14 @@ export interface Status {
 
 export async function readStatus(config: Config): Promise<Status> {
   const { desired, steps } = await plan(config);
+  return { inStep: steps.length === 0, pending: steps.map(describeStep), ...(await readCounted(config, desired)) };
+}
+
+/** What has been counted, without a look at what else there is in the kernel. */
+export type Counted = Omit<Status, "inStep" | "pending">;
+
+/** @param desired what the config was made into, and is in force */
+export async function readCounted(config: Config, desired: Desired): Promise<Counted> {
   const pins = new Pins(config.instance);
   const ids = desired.tenants.map((tenant) => tenant.id);
   const counts = readReasons(pins, [0, ...ids]);
@@ -72,8 +81,6 @@ export async function readStatus(config: Config): Promise<Status> {
   const sessions = readSessions(pins);
   return {
     instance: config.instance,
-    inStep: steps.length === 0,
-    pending: steps.map(describeStep),
     nics: desired.nics.map(({ name, xdp }) => ({ name, xdp })),
     nobody: counts.get(0) ?? {},
     tenants: desired.tenants.map(({ name, key, id }) => {

@@ -1,6 +1,6 @@
 /** What must be true before anything is changed: privilege, kernel, modules. */
 
-import { readFile } from "node:fs/promises";
+import { access, readFile } from "node:fs/promises";
 import { release } from "node:os";
 import { KernelError, PermissionError } from "../errors.js";
 import { run } from "./spawn.js";
@@ -51,7 +51,7 @@ export async function loadModules(): Promise<void> {
     ["VRF devices (CONFIG_NET_VRF)", knows("net.vrf.strict_mode")],
     ["conntrack (CONFIG_NF_CONNTRACK)", knows("net.netfilter.nf_conntrack_max")],
     ["nft flowtables (CONFIG_NF_FLOW_TABLE)", knows("net.netfilter.nf_flowtable_tcp_timeout")],
-    ["GRE (CONFIG_NET_IPGRE)", hasSymbol("ipgre_tunnel_init|gre_tap_init|erspan_init")],
+    ["GRE (CONFIG_NET_IPGRE)", hasModule("ip_gre")],
   ];
   const missing: string[] = [];
   for (const [feature, present] of probes) if (!(await present)) missing.push(feature);
@@ -65,9 +65,12 @@ async function knows(sysctl: string): Promise<boolean> {
   return (await readSysctl(sysctl)) !== undefined;
 }
 
-async function hasSymbol(pattern: string): Promise<boolean> {
-  const symbol = new RegExp(`\\b(${pattern})\\b`);
-  return symbol.test(await readFile("/proc/kallsyms", "utf8"));
+/** One with parameters, as ip_gre is, has its folder also where it is built in. */
+async function hasModule(name: string): Promise<boolean> {
+  return access(`/sys/module/${name}`).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** @throws KernelError when a host-wide setting defeats what xgw sets on its own devices */

@@ -1,6 +1,6 @@
 /** A host of the lab with its applications: asks the agent that runs in the host's namespace. */
 
-import type { Status } from "../../src/status.js";
+import type { Counted, Status } from "../../src/status.js";
 import { built } from "../root.js";
 import type { Exchange, FlowState } from "./agent.js";
 import { AnsweringChild } from "./answering.js";
@@ -106,6 +106,11 @@ export class Host {
   /** In the gateway's namespace only. */
   status(configFile: string): Promise<Status> {
     return this.ask("status", { configFile });
+  }
+
+  /** In the gateway's namespace only, with a config that is in force. */
+  counted(configFile: string): Promise<Counted> {
+    return this.ask("counted", { configFile });
   }
 
   close(port: number): Promise<void> {

@@ -4,7 +4,7 @@ import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Status, TenantStatus } from "../../src/status.js";
+import type { Counted, Status, TenantStatus } from "../../src/status.js";
 import { built } from "../root.js";
 import type { Host } from "./host.js";
 import type { Namespace, Output } from "./netns.js";
@@ -36,8 +36,13 @@ export class Xgw {
     return this.agent.status(this.configFile);
   }
 
+  /** The counters of `status` alone. The config must be in force. */
+  counted(): Promise<Counted> {
+    return this.agent.counted(this.configFile);
+  }
+
   async tenant(name: string): Promise<TenantStatus> {
-    const tenant = (await this.status()).tenants.find((candidate) => candidate.name === name);
+    const tenant = (await this.counted()).tenants.find((candidate) => candidate.name === name);
     if (!tenant) throw new Error(`xgw status knows no tenant ${name}`);
     return tenant;
   }

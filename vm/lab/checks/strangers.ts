@@ -20,9 +20,9 @@ export const unknownKeyDropped: Check = {
   title: "a packet with a key that no tenant has",
   wanted: `dropped by XDP, ${count} counted under unknown_key`,
   async run({ topology, xgw }) {
-    const before = (await xgw.status()).nobody.unknown_key?.packets ?? 0;
+    const before = (await xgw.counted()).nobody.unknown_key?.packets ?? 0;
     const answers = await pingByTunnel(topology.hosts.client, "172.168.0.7", 4242, count);
-    const dropped = ((await xgw.status()).nobody.unknown_key?.packets ?? 0) - before;
+    const dropped = ((await xgw.counted()).nobody.unknown_key?.packets ?? 0) - before;
     return { ok: answers === 0 && dropped === count, seen: `${dropped} dropped, ${answers} answered` };
   },
 };

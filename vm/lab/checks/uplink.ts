@@ -96,7 +96,7 @@ const udp: Check = {
 };
 
 async function forwarded({ xgw }: Lab): Promise<number> {
-  const { tenants } = await xgw.status();
+  const { tenants } = await xgw.counted();
   return tenants.reduce((sum, { packets }) => sum + packets.forwarded, 0);
 }
 
