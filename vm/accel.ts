@@ -22,6 +22,9 @@ export async function accelArgs(boots: (args: readonly string[]) => Promise<bool
   return (await kvmBoots(boots)) ? kvm : emulation;
 }
 
+/** @param args as accelArgs gave them */
+export const isEmulated = (args: readonly string[]): boolean => args === emulation;
+
 async function kvmBoots(boots: (args: readonly string[]) => Promise<boolean>): Promise<boolean> {
   const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
   const path = join(cacheDir(), "kvm.json");

@@ -10,7 +10,7 @@ with the guest, except in the directory of --share. Without CMD: a shell on the 
   --timeout SEC    end the guest after that time (default 600; a shell has none)
   --share DIR      let CMD write to this directory
   --memory MIB     default 4096
-  --cpus N         default 2
+  --cpus N         default 2, or 1 where they are emulated
   --console        show the guest kernel's messages as well
   --stats          say how long the boot and the whole run took
 
@@ -23,7 +23,7 @@ export interface VmArgs {
   readonly timeoutMs: number | undefined;
   readonly shareDir: string | undefined;
   readonly memoryMiB: number;
-  readonly cpus: number;
+  readonly cpus: number | undefined;
   readonly console: boolean;
   readonly stats: boolean;
   readonly command: readonly string[];
@@ -57,7 +57,7 @@ export function parseVmArgs(argv: readonly string[]): VmArgs {
     timeoutMs: timeout === undefined ? undefined : 1000 * positive("--timeout", timeout),
     shareDir: values.share,
     memoryMiB: positive("--memory", values.memory ?? "4096"),
-    cpus: positive("--cpus", values.cpus ?? "2"),
+    cpus: values.cpus === undefined ? undefined : positive("--cpus", values.cpus),
     console: values.console ?? false,
     stats: values.stats ?? false,
     command,

@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { accelArgs } from "./accel.js";
+import { accelArgs, isEmulated } from "./accel.js";
 import { type GuestResult, runGuest } from "./guest.js";
 import { ensureInitramfs } from "./initramfs.js";
 import { encodeJob, passedEnv } from "./job.js";
@@ -19,7 +19,8 @@ export interface VmOptions {
   /** A host directory that the guest sees at the same path and may write to. Made if it does not exist. */
   readonly shareDir?: string | undefined;
   readonly memoryMiB?: number;
-  readonly cpus?: number;
+  /** 2 unless given, and 1 where they are emulated. */
+  readonly cpus?: number | undefined;
   /** Run the command on the guest's console, which is this process's terminal then. */
   readonly interactive?: boolean;
   /** Ends the guest. */
@@ -39,6 +40,12 @@ export interface VmResult extends GuestResult {
 }
 
 /**
+ * The kernel patches its own code all the time (static keys: a ping that asks for time stamps is enough), and an emulated
+ * CPU now and then runs into an instruction that another one is just patching: an oops in the middle of an instruction.
+ */
+const emulatedCpus = 1;
+
+/**
  * Runs a command on another kernel over this machine's files: the guest sees all of them, what it writes vanishes with
  * it, except in `shareDir`.
  */
@@ -50,7 +57,7 @@ export async function runInVm(options: VmOptions): Promise<VmResult> {
   const share = options.shareDir === undefined ? undefined : resolve(options.shareDir);
   if (share !== undefined) await mkdir(share, { recursive: true });
 
-  const machine = { kernel, initrd, memoryMiB: options.memoryMiB ?? 4096, cpus: options.cpus ?? 2 };
+  const machine = { kernel, initrd, memoryMiB: options.memoryMiB ?? 4096, cpus: 1 };
   const boots = async (args: readonly string[]): Promise<boolean> => {
     log("trying whether KVM boots a guest here");
     const probe: Machine = { ...machine, accelArgs: args, share: undefined };
@@ -67,8 +74,10 @@ export async function runInVm(options: VmOptions): Promise<VmResult> {
     share,
     interactive: options.interactive,
   });
+  const accel = await accelArgs(boots);
+  const cpus = options.cpus ?? (isEmulated(accel) ? emulatedCpus : 2);
   const result = await runGuest({
-    machine: { ...machine, accelArgs: await accelArgs(boots), share, interactive: options.interactive },
+    machine: { ...machine, cpus, accelArgs: accel, share, interactive: options.interactive },
     job,
     timeoutMs: options.timeoutMs,
     signal: options.signal,

@@ -46,6 +46,7 @@ async function runGuest(effort: "quick" | "full", say: (line: string) => void): 
     runInVm({
       command: [process.execPath, guest, effort],
       env: { XGW_BENCH_PINNED: guestCpu },
+      cpus: 2,
       timeoutMs: timeoutMs[effort],
       log: say,
       onStdout: (data) => {
