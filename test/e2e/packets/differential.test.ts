@@ -24,24 +24,3 @@ describe("random and adversarial packets, with XDP and without", () => {
     ]);
   });
 });
-
-const tenants = 16;
-
-describe(`${tenants} tenants with the identical tuple at once`, () => {
-  let seen: DifferentialReport["tenants"];
-  beforeAll(async () => {
-    seen = (await reportOf<DifferentialReport>("differential", "--tenants", `${tenants}`)).tenants;
-  });
-
-  it("every packet leaves under its own key, with its own payload", () => {
-    expect(seen).toMatchObject({ wrong: [], right: seen?.sent });
-  });
-
-  it("conntrack finds room for every connection", () => {
-    expect(seen?.insertFailed).toBe(0);
-  });
-
-  it("XDP sends all but the first of them", () => {
-    expect(seen?.forwarded).toBeGreaterThanOrEqual(tenants * 4);
-  });
-});
