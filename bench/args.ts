@@ -5,7 +5,7 @@ export const benchUsage = `usage: npm run bench -- [options]
 
 Measures the data path on this machine's kernel and writes docs/benchmark.md, its plots and a result file.
 
-  --quick              fewer rounds: under 3 minutes
+  --quick              fewer rounds, and nothing in a VM unless --only names it: under 3 minutes
   --output FILE        the result file (default docs/benchmark/results.json)
   --no-report          write the result file only
   --only PART,...      these parts only, and no report: programs, bindings, ${sections.map(({ id }) => id).join(", ")}

@@ -60,7 +60,7 @@ export async function run(options: RunOptions): Promise<Results> {
   const bindings = wants("bindings") ? { bindings: measureBindings(efforts[effort].bindingRounds) } : {};
   const reports: Record<string, SectionReport | SectionFailure> = {};
   for (const section of sections) {
-    if (!wants(section.id)) continue;
+    if (!wants(section.id) || (effort === "quick" && section.isSlow && !only)) continue;
     say(`${section.title}, ${seconds()} s`);
     reports[section.id] = await runSection(section, { effort, say: (line) => say(`${section.id}: ${line}`) });
   }

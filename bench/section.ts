@@ -46,6 +46,8 @@ export interface Section {
   /** For --only, and as the key in result files. */
   readonly id: string;
   readonly title: string;
+  /** Takes long, for it boots a machine: not part of a quick run unless it is asked for. */
+  readonly isSlow?: true;
   run(context: SectionContext): Promise<Omit<SectionReport, "title" | "seconds">>;
 }
 

@@ -34,6 +34,7 @@ async function measureInVm({ effort, say }: SectionContext): Promise<ControlResu
       command: [process.execPath, guest, effort],
       timeoutMs: timeoutMs[effort],
       memoryMiB: 6144,
+      cpus: 2,
       log: say,
       onStdout: (data) => {
         output += data.toString();
@@ -76,6 +77,7 @@ function figuresOf(result: ControlResults): Figure[] {
 export const control: Section = {
   id: "control",
   title: "The control plane",
+  isSlow: true,
   async run(context) {
     const results = await measureInVm(context);
     const change = (tenants: number) => results.find((result) => result.tenants === tenants)?.changeMs ?? [];

@@ -85,6 +85,7 @@ function text(results: GuestResults): string[] {
 export const vm: Section = {
   id: "vm",
   title: "The whole gateway, in a VM",
+  isSlow: true,
   run: async ({ effort, say }) => {
     const results = await measureInVm(effort, say);
     const { tenants, flows } = guestEfforts[effort];
