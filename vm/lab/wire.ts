@@ -134,22 +134,18 @@ export async function cable(
   device: string,
 ): Promise<void> {
   await gateway.ip(`link add ${nic} type veth peer name ${device} netns ${far.name}`);
-  const offloads = [
+  const features = [
     "tx",
-    "off",
     "gro",
-    "off",
     "tso",
-    "off",
     "gso",
-    "off",
     "txvlan",
-    "off",
     "rxvlan",
-    "off",
+    "tx-vlan-stag-hw-insert",
+    "rx-vlan-stag-hw-parse",
     "sg",
-    "off",
   ];
+  const offloads = features.flatMap((feature) => [feature, "off"]);
   await gateway.run("ethtool", "-K", nic, ...offloads);
   await far.run("ethtool", "-K", device, ...offloads);
   await far.ip(`link set ${device} up`);
