@@ -101,12 +101,13 @@ export const exceptions: readonly Exception[] = [
     why:
       "conntrack refuses a wrong TCP or UDP checksum, so that the packet ends in the kernel or is answered by an ICMP " +
       "error; the flowtable, as XDP, leaves it to the receiver",
-    holds: ({ seen, tier3, packet }, { trimmedTier2 }) =>
-      seen.reasons.includes("forwarded") &&
-      packet.frames.every(hasWrongTransportChecksum) &&
-      (trimmedTier2 ||
-        (tier3.left.every(({ frame }) => isIcmpError(frame)) &&
-          seen.left.every(({ frame }) => hasWrongTransportChecksum(frame)))),
+    holds: ({ seen, tier3, packet }, { trimmedTier2 }) => {
+      if (!packet.frames.every(hasWrongTransportChecksum)) return false;
+      const isRefused = tier3.left.every(({ frame }) => isIcmpError(frame));
+      if (only(seen, "policy")) return seen.left.length === 0 && isRefused;
+      if (!seen.reasons.includes("forwarded")) return false;
+      return trimmedTier2 || (isRefused && seen.left.every(({ frame }) => hasWrongTransportChecksum(frame)));
+    },
   },
 ];
 

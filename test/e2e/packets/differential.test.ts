@@ -8,7 +8,7 @@ describe("random and adversarial packets, with XDP and without", () => {
   let report: DifferentialReport;
   beforeAll(async () => {
     // In a site of the kept seeds, for a site takes long to be built.
-    report = await reportOf("differential", "--seed", "5009", "--packets", "150", "--kept");
+    report = await reportOf("differential", "--seed", "5028", "--packets", "150", "--kept");
   });
 
   it("nothing else leaves the gateway", () => {
@@ -19,8 +19,8 @@ describe("random and adversarial packets, with XDP and without", () => {
 
   it("XDP sends a good part of them, so that there is something to compare", () => {
     const drawn = report.seeds.filter(({ only }) => only === undefined);
-    expect(drawn.map(({ seed, packets, reasons }) => [seed, (reasons.forwarded ?? 0) > packets / 5])).toEqual([
-      [5009, true],
-    ]);
+    expect(drawn.map(({ seed }) => seed)).toContain(5028);
+    for (const { seed, packets, reasons } of drawn)
+      expect(reasons.forwarded ?? 0, `seed ${seed}`).toBeGreaterThan(packets / 5);
   });
 });

@@ -62,6 +62,15 @@ describe("a packet that nothing was done to", () => {
   });
 });
 
+/** Destination unreachable, in plain IP. */
+const icmpError = packet.ethernet(
+  { src: "02:00:00:00:00:01", dst: "02:00:00:00:00:02" },
+  packet.ipv4(
+    { src: "203.0.113.254", dst: "1.1.1.7" },
+    packet.raw(packet.ipProtocol.icmp, Buffer.from([3, 1, 0xfc, 0xfe, 0, 0, 0, 0])),
+  ),
+);
+
 describe("the judgement", () => {
   const out = (left: readonly Buffer[], ...reasons: string[]): Outcome => ({
     left: left.map((sent) => ({ wire: 0, frame: sent })),
@@ -106,6 +115,19 @@ describe("the judgement", () => {
     expect(compare(out([]), same, out([frame], "forwarded"))).toBeUndefined();
     const damaged = { frames: [changed(frame.length - 1, 0)] } as unknown as Packet;
     expect(compare(out([]), same, out([frame], "forwarded"), damaged)).toBe("transport checksum");
+  });
+
+  it("lets XDP send on, or refuse by policy, what the kernel refuses for its transport checksum, and no more", () => {
+    const wrong = changed(frame.length - 1, 0);
+    const damaged = { frames: [wrong] } as unknown as Packet;
+    const nothing = out([]);
+    expect(compare(nothing, nothing, out([wrong], "forwarded"), damaged)).toBe("transport checksum");
+    expect(compare(nothing, nothing, out([frame], "forwarded"), damaged), "XDP made it right").toBeUndefined();
+    const answered = out([icmpError]);
+    expect(compare(answered, answered, out([wrong], "forwarded"), damaged)).toBe("transport checksum");
+    expect(compare(answered, answered, out([], "policy"), damaged)).toBe("transport checksum");
+    expect(compare(answered, answered, out([], "policy")), "its checksum is right").toBeUndefined();
+    expect(compare(same, same, out([], "policy"), damaged), "the kernel sent it on").toBeUndefined();
   });
 
   it("lets XDP drop strangers and unknown keys, and nothing else", () => {
