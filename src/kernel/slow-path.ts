@@ -8,8 +8,8 @@ import { batch } from "./ip.js";
 import { applyScript } from "./nft.js";
 import { writeSysctl } from "./sysctl.js";
 
-/** Netlink takes at most this many flowtable devices in one request (NFT_NETDEVICE_MAX, linux/netfilter/nf_tables.h). */
-const flowtableDevicesMax = 256;
+/** A request with NFT_NETDEVICE_MAX (256) flowtable devices is refused with EFBIG (nf_tables_parse_netdev_hooks). */
+const flowtableDevicesMax = 255;
 
 /** In the range that iproute2 leaves to others (rt_protos): marks the routes that xgw made. */
 export const routeProtocol = 201;
