@@ -1,21 +1,37 @@
 // npm test: all tests, each on a kernel that can run it, and their count as the last line.
 import { mkdtemp, rm } from "node:fs/promises";
-import { release, tmpdir } from "node:os";
+import { availableParallelism, release, tmpdir } from "node:os";
 import { join } from "node:path";
 import { addCounts, type Counts, countsLine, succeeded } from "./counts.js";
-import { placeProjects, projectsWithoutTests } from "./places.js";
+import { ensureInitramfs } from "./initramfs.js";
+import { type Job, planJobs, projectsWithoutTests } from "./jobs.js";
+import { ensureKernel } from "./kernels.js";
 import { parseTestArgs, type TestArgs, testUsage } from "./test-args.js";
 import { UsageError } from "./usage.js";
 import { runHere, runOnKernel } from "./vitest.js";
 
 const log = (line: string) => process.stderr.write(`test: ${line}\n`);
 
+/** A VM that is emulated keeps one CPU busy, and the tests of this kernel no more than that. */
+const mostAtOnce = 2;
+
+/** Works on so many at a time, each begun in its turn. */
+async function inLanes<T, R>(items: readonly T[], lanes: number, work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  let next = 0;
+  const lane = async () => {
+    for (let at = next++; at < items.length; at = next++) results[at] = await work(items[at] as T);
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
+  return results;
+}
+
 async function main(args: TestArgs): Promise<number> {
   if (args.help) {
     process.stdout.write(testUsage);
     return 0;
   }
-  const { here, inVm, missing } = await placeProjects(args.projects, args.kernel);
+  const jobs = await planJobs(args);
   const empty = projectsWithoutTests(args.projects);
   if (empty.length > 0) log(`no tests in ${empty.join(", ")}`);
   const abort = new AbortController();
@@ -25,25 +41,26 @@ async function main(args: TestArgs): Promise<number> {
       interrupted = true;
       abort.abort();
     });
+  // Once, before two VMs want it at the same time.
+  if (jobs.some(({ inVm }) => inVm)) await ensureInitramfs(await ensureKernel(args.kernel, log));
   const reportDir = await mkdtemp(join(tmpdir(), "xgw-test-"));
-  const isBoth = here.length > 0 && inVm.length > 0;
-  const options = { args, reportDir, log, signal: abort.signal };
-  /** At the same time: the tests of this kernel wait a lot, and the VM does not keep all CPUs busy. */
-  const parts: Promise<Counts>[] = [];
-  if (here.length > 0) {
-    log(`${here.join(", ")}: on this kernel, ${release()}`);
-    parts.push(runHere({ ...options, projects: here, linePrefix: isBoth ? "here | " : "" }));
-  }
-  if (inVm.length > 0) {
-    log(`${inVm.join(", ")}: in the VM${missing.length > 0 ? ` (this kernel lacks ${missing.join(", ")})` : ""}`);
-    parts.push(runOnKernel({ ...options, projects: inVm, linePrefix: isBoth ? "vm | " : "" }));
-  }
+  const run = async (job: Job): Promise<Counts> => {
+    if (abort.signal.aborted) return addCounts([]);
+    const which =
+      job.files.length > 0 ? `${job.projects.join(", ")} (${job.files.join(", ")})` : job.projects.join(", ");
+    const options = { args, job, reportDir, log, signal: abort.signal, linePrefix: jobs.length > 1 ? job.name : "" };
+    if (!job.inVm) {
+      log(`${which}: on this kernel, ${release()}`);
+      return runHere(options);
+    }
+    log(`${which}: in the VM${job.missing.length > 0 ? ` (this kernel lacks ${job.missing.join(", ")})` : ""}`);
+    return runOnKernel(options);
+  };
   let counts: Counts[];
   try {
-    counts = await Promise.all(parts);
+    counts = await inLanes(jobs, Math.min(mostAtOnce, availableParallelism()), run);
   } finally {
     abort.abort();
-    await Promise.allSettled(parts);
     await rm(reportDir, { recursive: true, force: true });
   }
   const sum = addCounts(counts);

@@ -4,26 +4,28 @@ import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Counts, countReport } from "./counts.js";
 import { reportEnding } from "./ending.js";
+import type { Job } from "./jobs.js";
 import { PrefixLines } from "./prefix-lines.js";
 import { repoRoot } from "./root.js";
 import { runInVm } from "./run.js";
-import type { TestArgs, TestProject } from "./test-args.js";
+import type { TestArgs } from "./test-args.js";
 
 export interface VitestRun {
   readonly args: TestArgs;
-  readonly projects: readonly TestProject[];
+  readonly job: Job;
   /** Where the report goes; the VM can write there. */
   readonly reportDir: string;
   readonly log: (line: string) => void;
   readonly signal: AbortSignal;
-  /** What its lines begin with, to tell them from those of tests that run elsewhere at the same time. */
+  /** What its lines begin with, to tell them from those of a job at the same time; empty where there is none. */
   readonly linePrefix: string;
 }
 
 /** Streams to this process's own. */
 function outputs({ linePrefix }: VitestRun) {
-  const stdout = new PrefixLines(linePrefix, (text) => process.stdout.write(text));
-  const stderr = new PrefixLines(linePrefix, (text) => process.stderr.write(text));
+  const prefix = linePrefix === "" ? "" : `${linePrefix} | `;
+  const stdout = new PrefixLines(prefix, (text) => process.stdout.write(text));
+  const stderr = new PrefixLines(prefix, (text) => process.stderr.write(text));
   return {
     onStdout: (data: Buffer) => stdout.add(data),
     onStderr: (data: Buffer) => stderr.add(data),
@@ -35,7 +37,7 @@ const colors = (): Readonly<Record<string, string>> =>
   process.stdout.isTTY && !process.env.NO_COLOR ? { FORCE_COLOR: "1" } : {};
 
 export async function runHere(run: VitestRun): Promise<Counts> {
-  const report = join(run.reportDir, "here.json");
+  const report = join(run.reportDir, `${run.job.name}.json`);
   const [command = "", ...args] = vitestCommand(run, report);
   const output = outputs(run);
   const child = spawn(command, args, {
@@ -54,7 +56,7 @@ export async function runHere(run: VitestRun): Promise<Counts> {
 }
 
 export async function runOnKernel(run: VitestRun): Promise<Counts> {
-  const report = join(run.reportDir, "vm.json");
+  const report = join(run.reportDir, `${run.job.name}.json`);
   const output = outputs(run);
   const result = await runInVm({
     command: vitestCommand(run, report),
@@ -70,28 +72,31 @@ export async function runOnKernel(run: VitestRun): Promise<Counts> {
   });
   output.end();
   const status = reportEnding(result, run.args.timeoutMs, run.log);
-  run.log(`Linux ${result.release}: boot ${seconds(result.bootMs)}, in all ${seconds(result.totalMs)}`);
+  const times = `boot ${seconds(result.bootMs)}, in all ${seconds(result.totalMs)}`;
+  run.log(`${run.job.name}: Linux ${result.release}: ${times}`);
   return count(report, status, run);
 }
 
-function vitestCommand({ args, projects }: VitestRun, report: string): string[] {
+function vitestCommand({ args, job }: VitestRun, report: string): string[] {
   return [
     ...[process.execPath, join(repoRoot, "node_modules", "vitest", "vitest.mjs"), "run"],
-    ...projects.flatMap((project) => ["--project", project]),
+    ...job.projects.flatMap((project) => ["--project", project]),
     ...["--reporter=default", "--reporter=json", `--outputFile.json=${report}`],
     ...(args.name === undefined ? [] : ["--testNamePattern", args.name]),
-    ...(args.files.length === 0 ? [] : ["--passWithNoTests"]),
-    ...args.files,
+    ...(job.files.length === 0 ? [] : ["--passWithNoTests"]),
+    ...job.files,
   ];
 }
 
 /** What the report says; a run that failed without a failed test counts as one. */
-async function count(report: string, status: number, { log }: VitestRun): Promise<Counts> {
+async function count(report: string, status: number, { job, log }: VitestRun): Promise<Counts> {
   const text = await readFile(report, "utf8").catch(() => undefined);
   await rm(report, { force: true });
   const counts = text === undefined ? { passed: 0, failed: 0, skipped: 0 } : countReport(text);
   if (status === 0 || counts.failed > 0) return counts;
-  log(`vitest ended with status ${status}${text === undefined ? " and left no report" : ""}: counted as a failure`);
+  log(
+    `${job.name}: vitest ended with status ${status}${text === undefined ? " and left no report" : ""}: counted as a failure`,
+  );
   return { ...counts, failed: 1 };
 }
 
