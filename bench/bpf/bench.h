@@ -57,6 +57,11 @@ static __always_inline __u32 bench_following(struct bench_state *state)
 /* Tenants have the keys from this one on, where there are many. */
 #define BENCH_FIRST_KEY 1000
 #define GRE_KEY_OFFSET 38 /* behind Ethernet, IP and the first word of GRE */
+/* The tunnel's own MAC address is 02:67 and the key: where that key lies when a gretap's packet comes in, and goes out.
+ */
+#define MAC_KEY_IN_OFFSET 44
+#define MAC_KEY_OUT_OFFSET 50
+#define GRETAP_OFFSET 56
 
 static __always_inline __u32 bench_key(const struct bench_state *state, __u32 number)
 {

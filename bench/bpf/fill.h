@@ -67,6 +67,12 @@ int fill(struct xdp_md *ctx)
 		d.from_realm = d.encap.realm;
 		d.id += number & state->keys;
 		((struct outer *)d.encap.header)->gre.key = bpf_htonl(d.encap.realm);
+		if (d.encap.wrap == XGW_WRAP_GRETAP) {
+			__be16 *mac = (__be16 *)(d.encap.header + MAC_KEY_OUT_OFFSET);
+
+			mac[0] = bpf_htons(d.encap.realm >> 16);
+			mac[1] = bpf_htons(d.encap.realm & 0xffff);
+		}
 	}
 	d.rule = d.id;
 	finish_template(&d.encap);

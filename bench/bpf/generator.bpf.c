@@ -66,8 +66,11 @@ int generate(struct xdp_md *ctx)
 		return XDP_ABORTED;
 	__builtin_memcpy(data, state->frame, BENCH_HEADERS);
 	number = state->base + bench_next(state);
-	if (state->keys && state->inner > 14)
+	if (state->keys && state->inner > 14) {
 		*(__be32 *)(data + GRE_KEY_OFFSET) = bpf_htonl(bench_key(state, number));
+		if (state->inner == GRETAP_OFFSET)
+			*(__be32 *)(data + MAC_KEY_IN_OFFSET) = bpf_htonl(bench_key(state, number));
+	}
 	switch (state->inner) {
 	case 56:
 		if (patch(data, end, 56, number, state->replies))
