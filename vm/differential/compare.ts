@@ -106,21 +106,29 @@ export const exceptions: readonly Exception[] = [
       const isRefused = tier3.left.every(({ frame }) => isIcmpError(frame));
       if (only(seen, "policy")) return seen.left.length === 0 && isRefused;
       if (!seen.reasons.includes("forwarded")) return false;
-      return trimmedTier2 || (isRefused && seen.left.every(({ frame }) => hasWrongTransportChecksum(frame)));
+      return trimmedTier2 || (isRefused && isAsWrong(seen.left, packet.frames));
     },
   },
 ];
 
-/** Of the packet inside, over its whole length. */
-function hasWrongTransportChecksum(frame: Buffer): boolean {
+const hasWrongTransportChecksum = (frame: Buffer) => transportError(frame) !== 0;
+
+/** Translation takes nothing from a checksum's error and adds nothing to it, unless more was changed than addresses and ports. */
+function isAsWrong(left: readonly Departure[], sent: readonly Buffer[]): boolean {
+  const errors = (frames: readonly Buffer[]) => frames.map(transportError).join(" ");
+  return errors(left.map(({ frame }) => frame)) === errors(sent);
+}
+
+/** By how much the checksum of the packet inside is off, over its whole length; 0 when it is right, or there is none. */
+function transportError(frame: Buffer): number {
   const { ip } = look(frame);
-  if (ip === undefined) return false;
+  if (ip === undefined) return 0;
   const packet = frame.subarray(ip, ip + frame.readUInt16BE(ip + 2));
   const pseudo = Buffer.concat([
     packet.subarray(12, 20),
     Buffer.from([0, packet[9] ?? 0, (packet.length - 20) >> 8, packet.length - 20]),
   ]);
-  return checksum(pseudo, packet.subarray(20)) !== 0;
+  return checksum(pseudo, packet.subarray(20));
 }
 
 /** "same", the name of an exception, or undefined for a mismatch. */

@@ -123,6 +123,9 @@ describe("the judgement", () => {
     const nothing = out([]);
     expect(compare(nothing, nothing, out([wrong], "forwarded"), damaged)).toBe("transport checksum");
     expect(compare(nothing, nothing, out([frame], "forwarded"), damaged), "XDP made it right").toBeUndefined();
+    const worse = changed(frame.length - 1, 1);
+    expect(compare(nothing, nothing, out([worse], "forwarded"), damaged), "XDP changed the payload").toBeUndefined();
+    expect(compare(nothing, nothing, out([wrong, wrong], "forwarded"), damaged), "XDP sent it twice").toBeUndefined();
     const answered = out([icmpError]);
     expect(compare(answered, answered, out([wrong], "forwarded"), damaged)).toBe("transport checksum");
     expect(compare(answered, answered, out([], "policy"), damaged)).toBe("transport checksum");
