@@ -191,10 +191,11 @@ struct {
 } nics SEC(".maps");
 
 /* The address that a NIC sends the underlay's frames from, and so takes them by: the first 6 of 8 bytes in memory. The
- * learner sees it in the frames that the kernel sends. */
+ * learner sees it in the frames that the kernel sends. Room for NICs that have come and gone, each with its ifindex. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 64);
+	__uint(max_entries, 4096);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u32); /* ifindex */
 	__type(value, __u64);
 } nic_macs SEC(".maps");
