@@ -1,6 +1,6 @@
 // npm run test:crash: xgw is killed at every point of a change that has a bit of everything, of the upgrade that comes with
 // it, and of a teardown. The next run must end it, and the one after find nothing to do, while a tenant that nobody touches
-// carries a stream. With --every N: each N-th point only.
+// carries a stream. With --every N: each N-th point only, --from M: beginning with that one (so that two machines can share).
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -68,16 +68,25 @@ interface Setting {
   readonly newer: Workers;
   readonly client: Host;
   readonly user2: Host;
-  /** Of all points, each of this many. */
+  /** Of all points, each of this many, beginning with that one. */
   readonly every: number;
+  readonly from: number;
   readonly say: (line: string) => void;
 }
 
 /** Kills at point after point of one direction and of the other in turn, so that each begins where the other ended. */
-async function killChanges({ before, after, older, newer, every, say }: Setting, faults: string[]) {
+async function killChanges({ before, after, older, newer, every, from, say }: Setting, faults: string[]) {
   const directions = [
-    { name: "upgrade", workers: newer, configFile: after, killed: 0, points: 0, at: 0, isOver: false },
-    { name: "downgrade", workers: older, configFile: before, killed: 0, points: 0, at: every >> 1, isOver: false },
+    { name: "upgrade", workers: newer, configFile: after, killed: 0, points: 0, at: from, isOver: false },
+    {
+      name: "downgrade",
+      workers: older,
+      configFile: before,
+      killed: 0,
+      points: 0,
+      at: (from + (every >> 1)) % every,
+      isOver: false,
+    },
   ];
   for (let turn = 0; directions.some(({ isOver }) => !isOver); turn++) {
     const direction = directions[turn % 2] as (typeof directions)[number];
@@ -118,8 +127,8 @@ async function mustConverge(
 }
 
 /** Killed while it removes everything; then one run ends that, or one run of apply builds everything up again. */
-async function killTeardown({ before, older, every, say }: Setting, faults: string[]): Promise<Counted> {
-  for (let at = 0, killed = 0; ; at += every, killed++) {
+async function killTeardown({ before, older, every, from, say }: Setting, faults: string[]): Promise<Counted> {
+  for (let at = from, killed = 0; ; at += every, killed++) {
     await older.carryOut({ do: "apply", configFile: before });
     const result = await older.carryOut({ do: "teardown", configFile: before, crashAt: at });
     if (result !== "killed") return { killed, points: result.points.length };
@@ -151,7 +160,10 @@ async function killAll(setting: Setting): Promise<CrashReport> {
   return { upgrade, downgrade, teardown, faults, stream: { sent, received } };
 }
 
-export async function crashLab(every: number, say: (line: string) => void): Promise<CrashReport> {
+export async function crashLab(
+  { every, from }: Pick<Setting, "every" | "from">,
+  say: (line: string) => void,
+): Promise<CrashReport> {
   const other = await makeOtherVersion();
   const folder = await mkdtemp(join(tmpdir(), "xgw-crash-"));
   const topology = await buildTopology(`xgw${process.pid}`, { tunnels: ["gretap", "gretap"] });
@@ -168,7 +180,7 @@ export async function crashLab(every: number, say: (line: string) => void): Prom
     const newer = new Workers(gateway, other);
     const [client, user2] = [new Host(topology.hosts.client), new Host(topology.hosts.user2)];
     started.push(older, newer, client, user2);
-    const report = await killAll({ before, after, older, newer, client, user2, every, say });
+    const report = await killAll({ before, after, older, newer, client, user2, every, from, say });
     const left = await snapshot(gateway);
     return left === untouched ? report : { ...report, faults: [...report.faults, "teardown left something"] };
   } finally {
@@ -185,15 +197,19 @@ function changed(text: string): string {
   }, text);
 }
 
-const timeoutMs = 60 * 60_000;
+const timeoutMs = 120 * 60_000;
 
 async function main(argv: readonly string[]): Promise<void> {
-  const options = { every: { type: "string", default: "1" }, report: { type: "string" } } as const;
-  const { every, report: file } = parseArgs({ args: [...argv], options }).values;
+  const options = {
+    every: { type: "string", default: "1" },
+    from: { type: "string", default: "0" },
+    report: { type: "string" },
+  } as const;
+  const { every, from, report: file } = parseArgs({ args: [...argv], options }).values;
   if (!(await canRunHere(fileURLToPath(import.meta.url), argv, timeoutMs))) return;
   const say = (line: string) => void process.stdout.write(`${line}\n`);
   const started = performance.now();
-  const report = await crashLab(Number(every), say);
+  const report = await crashLab({ every: Number(every), from: Number(from) }, say);
   for (const fault of report.faults) say(`FAULT ${fault}`);
   for (const name of ["upgrade", "downgrade", "teardown"] as const)
     say(`${name}: killed at ${report[name].killed} of ${report[name].points} points`);
