@@ -93,7 +93,7 @@ export class Datapath {
 
   /** Where the tunnels' frames come in, all of them to one MAC address. */
   takeFrames(ifindex: number): void {
-    this.#object.map("nic_macs").set(u32(ifindex), Buffer.from(`${macs.gateway}0000`, "hex"));
+    this.#object.map("nic_macs").set(u32(ifindex), Buffer.from(`${macs.gateway}0001`, "hex"));
   }
 
   /** Teaches so many flows from `first` on, which leave by the device. Many tenants have them in turns. */

@@ -190,13 +190,13 @@ struct {
 	__type(value, __u32);
 } nics SEC(".maps");
 
-/* The address that a NIC sends the underlay's frames from, and so takes them by: the first 6 of 8 bytes in memory. The
- * learner sees it in the frames that the kernel sends. Room for NICs that have come and gone, each with its ifindex. */
+/* The address that a NIC sends the underlay's frames from, and so takes them by: the first 6 of 8 bytes in memory, and
+ * behind it the NIC (nic_mac.h). The learner sees it in the frames that the kernel sends. */
+#define XGW_NIC_MACS 4096
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, __u32); /* ifindex */
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XGW_NIC_MACS);
+	__type(key, __u32); /* ifindex % XGW_NIC_MACS */
 	__type(value, __u64);
 } nic_macs SEC(".maps");
 

@@ -1,6 +1,7 @@
-// npm run test:crash: xgw is killed at every point of a change that has a bit of everything, of the upgrade that comes with
-// it, and of a teardown. The next run must end it, and the one after find nothing to do, while a tenant that nobody touches
-// carries a stream. With --every N: each N-th point only, --from M: beginning with that one (so that two machines can share).
+// npm run test:crash: xgw is killed at every point of a change that has a bit of everything, of an upgrade to another layout
+// and size of the maps, of the ways back, and of a teardown. The next run must end it, and the one after find nothing to do,
+// while a tenant that nobody touches carries a stream. With --every N: each N-th point only, --from M: beginning with that one (so that two machines can share); with
+// --only change, upgrade or teardown: that alone.
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,22 +18,21 @@ import { repoRoot } from "./root.js";
 const example = join(repoRoot, "examples", "two-tenants.yaml");
 
 export interface CrashReport {
-  /** Points at which a run was killed, of those that there are. */
-  readonly upgrade: Counted;
-  readonly downgrade: Counted;
-  readonly teardown: Counted;
+  readonly counts: readonly Counted[];
   /** What went wrong, each with the point. */
   readonly faults: readonly string[];
   /** Through the tenant that is not touched, while the others and the programs changed. */
   readonly stream: Pick<StreamResult, "sent" | "received">;
 }
 
+/** Points at which a kind of run was killed, of those that there are. */
 interface Counted {
+  readonly name: string;
   readonly killed: number;
   readonly points: number;
 }
 
-/** user1 changes in every way, one tenant goes and another comes; user2 stays as it is. The table changes its size, too. */
+/** user1 changes in every way, one tenant goes and another comes; user2 stays as it is. */
 const changes: readonly (readonly [from: string, to: string])[] = [
   [
     "      - { to: 10.0.0.7/32, via: 172.168.0.11 }\n",
@@ -47,8 +47,10 @@ const changes: readonly (readonly [from: string, to: string])[] = [
   ["name: user1", "name: user1-renamed"],
   ["name: leaves\n    key: 3000\n    tunnel: gre", "name: comes\n    key: 4000\n    tunnel: gretap"],
   ["name: turns\n    key: 5000\n    tunnel: gre", "name: turns\n    key: 5000\n    tunnel: gretap"],
-  ["instance: gw1\n", "instance: gw1\nflows: 65536\n"],
 ];
+
+/** What comes with the upgrade: the table has another size. */
+const resized = [["instance: gw1\n", "instance: gw1\nflows: 65536\n"]] as const;
 
 const others = ["leaves\n    key: 3000", "turns\n    key: 5000"]
   .map(
@@ -62,8 +64,10 @@ const others = ["leaves\n    key: 3000", "turns\n    key: 5000"]
   .join("");
 
 interface Setting {
+  /** Config files. */
   readonly before: string;
   readonly after: string;
+  readonly larger: string;
   readonly older: Workers;
   readonly newer: Workers;
   readonly client: Host;
@@ -71,22 +75,27 @@ interface Setting {
   /** Of all points, each of this many, beginning with that one. */
   readonly every: number;
   readonly from: number;
+  /** All of them when not given. */
+  readonly only?: string | undefined;
   readonly say: (line: string) => void;
 }
 
+interface Direction {
+  readonly name: string;
+  readonly workers: Workers;
+  readonly configFile: string;
+}
+
 /** Kills at point after point of one direction and of the other in turn, so that each begins where the other ended. */
-async function killChanges({ before, after, older, newer, every, from, say }: Setting, faults: string[]) {
+async function killBothWays(
+  way: Direction,
+  back: Direction,
+  { every, from, say }: Setting,
+  faults: string[],
+): Promise<Counted[]> {
   const directions = [
-    { name: "upgrade", workers: newer, configFile: after, killed: 0, points: 0, at: from, isOver: false },
-    {
-      name: "downgrade",
-      workers: older,
-      configFile: before,
-      killed: 0,
-      points: 0,
-      at: (from + (every >> 1)) % every,
-      isOver: false,
-    },
+    { ...way, killed: 0, points: 0, at: from, isOver: false },
+    { ...back, killed: 0, points: 0, at: (from + (every >> 1)) % every, isOver: false },
   ];
   for (let turn = 0; directions.some(({ isOver }) => !isOver); turn++) {
     const direction = directions[turn % 2] as (typeof directions)[number];
@@ -104,7 +113,7 @@ async function killChanges({ before, after, older, newer, every, from, say }: Se
     direction.at += every;
     await mustConverge(workers, configFile, where, faults, say);
   }
-  return directions.map(({ killed, points }) => ({ killed, points })) as [Counted, Counted];
+  return directions.map(({ name, killed, points }) => ({ name, killed, points }));
 }
 
 async function mustConverge(
@@ -131,7 +140,7 @@ async function killTeardown({ before, older, every, from, say }: Setting, faults
   for (let at = from, killed = 0; ; at += every, killed++) {
     await older.carryOut({ do: "apply", configFile: before });
     const result = await older.carryOut({ do: "teardown", configFile: before, crashAt: at });
-    if (result !== "killed") return { killed, points: result.points.length };
+    if (result !== "killed") return { name: "teardown", killed, points: result.points.length };
     const where = `teardown killed at point ${at}`;
     if (killed % 2 === 0) await mustConverge(older, before, where, faults, say);
     else {
@@ -147,21 +156,30 @@ const forEver = { count: 10_000_000, intervalMs: 10, bytes: 200 };
 
 async function killAll(setting: Setting): Promise<CrashReport> {
   const faults: string[] = [];
-  const { client, user2, older, before } = setting;
+  const { client, user2, older, newer, before, after, larger } = setting;
   await older.carryOut({ do: "apply", configFile: before });
   await user2.serveUdp(5000);
   await client.streamUdp({ host: "2.2.2.12", port: 5000, localPort: 42_000, ...forEver, count: 10 });
   const streaming = client.streamUdp({ host: "2.2.2.12", port: 5000, localPort: 42_000, ...forEver });
-  const [upgrade, downgrade] = await killChanges(setting, faults);
+  const change = { name: "change", workers: older, configFile: after };
+  const changeBack = { name: "change back", workers: older, configFile: before };
+  const upgrade = { name: "upgrade", workers: newer, configFile: larger };
+  const downgrade = { name: "downgrade", workers: older, configFile: before };
+  const wants = (name: string) => setting.only === undefined || setting.only === name;
+  const counts: Counted[] = [];
+  if (wants("change")) counts.push(...(await killBothWays(change, changeBack, setting, faults)));
+  await older.carryOut({ do: "apply", configFile: before });
+  if (wants("upgrade")) counts.push(...(await killBothWays(upgrade, downgrade, setting, faults)));
   await client.stopStream();
   const { sent, received } = await streaming;
   if (received !== sent) faults.push(`${sent - received} of ${sent} packets through user2 were lost`);
-  const teardown = await killTeardown(setting, faults);
-  return { upgrade, downgrade, teardown, faults, stream: { sent, received } };
+  if (wants("teardown")) counts.push(await killTeardown(setting, faults));
+  else await older.carryOut({ do: "teardown", configFile: before });
+  return { counts, faults, stream: { sent, received } };
 }
 
 export async function crashLab(
-  { every, from }: Pick<Setting, "every" | "from">,
+  choice: Pick<Setting, "every" | "from" | "only">,
   say: (line: string) => void,
 ): Promise<CrashReport> {
   const other = await makeOtherVersion();
@@ -169,10 +187,15 @@ export async function crashLab(
   const topology = await buildTopology(`xgw${process.pid}`, { tunnels: ["gretap", "gretap"] });
   const started: { stop(): Promise<void> }[] = [];
   try {
-    const [before, after] = [join(folder, "before.yaml"), join(folder, "after.yaml")];
+    const [before, after, larger] = [
+      join(folder, "before.yaml"),
+      join(folder, "after.yaml"),
+      join(folder, "larger.yaml"),
+    ];
     const text = (await readFile(example, "utf8")) + others;
     await writeFile(before, text);
-    await writeFile(after, changed(text));
+    await writeFile(after, changed(text, changes));
+    await writeFile(larger, changed(text, resized));
     const { gateway } = topology.hosts;
     await addForeign(gateway);
     const untouched = await snapshot(gateway);
@@ -180,7 +203,7 @@ export async function crashLab(
     const newer = new Workers(gateway, other);
     const [client, user2] = [new Host(topology.hosts.client), new Host(topology.hosts.user2)];
     started.push(older, newer, client, user2);
-    const report = await killAll({ before, after, older, newer, client, user2, every, from, say });
+    const report = await killAll({ before, after, larger, older, newer, client, user2, ...choice, say });
     const left = await snapshot(gateway);
     return left === untouched ? report : { ...report, faults: [...report.faults, "teardown left something"] };
   } finally {
@@ -190,7 +213,7 @@ export async function crashLab(
   }
 }
 
-function changed(text: string): string {
+function changed(text: string, changes: readonly (readonly [from: string, to: string])[]): string {
   return changes.reduce((whole, [from, to]) => {
     if (!whole.includes(from)) throw new Error(`the config does not have ${JSON.stringify(from)}`);
     return whole.replace(from, to);
@@ -203,16 +226,16 @@ async function main(argv: readonly string[]): Promise<void> {
   const options = {
     every: { type: "string", default: "1" },
     from: { type: "string", default: "0" },
+    only: { type: "string" },
     report: { type: "string" },
   } as const;
-  const { every, from, report: file } = parseArgs({ args: [...argv], options }).values;
+  const { every, from, only, report: file } = parseArgs({ args: [...argv], options }).values;
   if (!(await canRunHere(fileURLToPath(import.meta.url), argv, timeoutMs))) return;
   const say = (line: string) => void process.stdout.write(`${line}\n`);
   const started = performance.now();
-  const report = await crashLab({ every: Number(every), from: Number(from) }, say);
+  const report = await crashLab({ every: Number(every), from: Number(from), only }, say);
   for (const fault of report.faults) say(`FAULT ${fault}`);
-  for (const name of ["upgrade", "downgrade", "teardown"] as const)
-    say(`${name}: killed at ${report[name].killed} of ${report[name].points} points`);
+  for (const { name, killed, points } of report.counts) say(`${name}: killed at ${killed} of ${points} points`);
   say(`stream: ${report.stream.received} of ${report.stream.sent} packets; ${report.faults.length} faults`);
   say(`in ${Math.round((performance.now() - started) / 1000)} s`);
   if (file !== undefined) await writeFile(file, JSON.stringify(report));

@@ -7,45 +7,48 @@
 #include <linux/types.h>
 #include <bpf/bpf_helpers.h>
 
+/* Weak, so that the compiler does not take the value here for the last word; not volatile, so that it reads it once. */
+#define XGW_SETTING const __attribute__((weak))
+
 /* The gateway's own address on the underlay, network byte order. GRE to any other address is not ours. */
-const volatile __be32 underlay_address;
+XGW_SETTING __be32 underlay_address;
 
 /*
  * The plain uplink: the NIC that its packets come in by (0: there is no uplink), and the MAC address that they are
  * sent to, as the first 6 of 8 bytes in memory.
  */
-const volatile __u32 uplink_ifindex;
-const volatile __u64 uplink_mac;
+XGW_SETTING __u32 uplink_ifindex;
+XGW_SETTING __u64 uplink_mac;
 
 /*
  * VLAN tags that a side's frames have: bytes (0, 4 or 8), and each tag as it lies in the packet with all bits of
  * priority 0, the outermost first. With tags the underlay is one NIC, too; without, GRE may come in by any.
  */
-const volatile __u32 underlay_tag_bytes;
-const volatile __be32 underlay_tags[2];
-const volatile __u32 underlay_ifindex;
-const volatile __u32 uplink_tag_bytes;
-const volatile __be32 uplink_tags[2];
+XGW_SETTING __u32 underlay_tag_bytes;
+XGW_SETTING __be32 underlay_tags[2];
+XGW_SETTING __u32 underlay_ifindex;
+XGW_SETTING __u32 uplink_tag_bytes;
+XGW_SETTING __be32 uplink_tags[2];
 
 /*
  * How often a flow asks conntrack, in jiffies (the one clock that is free to read): 1 s at HZ=1000, 10 s at
  * HZ=100, well below conntrack's shortest timeout for an established connection (UDP stream, 120 s).
  */
-const volatile __u32 liveness_jiffies = 1024;
+XGW_SETTING __u32 liveness_jiffies = 1024;
 
 /* What a living flow's conntrack timeout is set to, in milliseconds: the kernel's own timeouts, read at load.
  */
-const volatile __u32 tcp_timeout_ms = 432000 * 1000;
-const volatile __u32 udp_timeout_ms = 120 * 1000;
+XGW_SETTING __u32 tcp_timeout_ms = 432000 * 1000;
+XGW_SETTING __u32 udp_timeout_ms = 120 * 1000;
 
 /* Entries of the flow table, a power of two: what the map has. More would cost flows, not correctness. */
-const volatile __u32 flow_buckets = 32768;
+XGW_SETTING __u32 flow_buckets = 32768;
 
 /* So that nobody outside can choose tuples that all fall into one bucket. The same for all programs over one
  * table. */
-const volatile __u64 flow_seed = 0;
+XGW_SETTING __u64 flow_seed = 0;
 
 /* One drop in this many makes an event, for each tenant, reason and CPU; a power of two, or 0: none. */
-const volatile __u32 drop_event_every = 64;
+XGW_SETTING __u32 drop_event_every = 64;
 
 #endif

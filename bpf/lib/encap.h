@@ -114,8 +114,8 @@ static __always_inline int encap_write(void *data, void *end, const struct xgw_e
 				       __u8 inner_tos)
 {
 	__u32 tag_bytes = underlay_tag_bytes;
-	const struct outer *from = (const void *)encap->header + tag_bytes;
-	struct outer *outer = data + tag_bytes;
+	const struct iphdr *from = (const void *)encap->header + tag_bytes + ETH_HLEN;
+	struct iphdr *ip = data + tag_bytes + ETH_HLEN;
 	__be16 length = bpf_htons(encap->length - tag_bytes - ETH_HLEN + inner_length);
 	__u8 ecn = inner_tos & 3;
 
@@ -134,9 +134,9 @@ static __always_inline int encap_write(void *data, void *end, const struct xgw_e
 	}
 	if (ecn == 3)
 		ecn = 2;
-	outer->ip.tos = from->ip.tos | ecn;
-	outer->ip.tot_len = length;
-	outer->ip.check = ~sum_fold(encap->ip_sum + length + bpf_htons(ecn));
+	ip->tos = from->tos | ecn;
+	ip->tot_len = length;
+	ip->check = ~sum_fold(encap->ip_sum + length + bpf_htons(ecn));
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #include "ct.h"
 #include "encap.h"
 #include "flow_table.h"
+#include "nic_mac.h"
 #include "parse.h"
 #include "tenant.h"
 
@@ -31,11 +32,10 @@ static __always_inline enum xgw_reason check_ecn(__u8 outer_tos, __u8 inner_tos,
 	*set_ce = 0;
 	if (outer == inner || outer == ECN_NOT_ECT || inner == ECN_CE)
 		return XGW_GO_ON;
-	if (outer == ECN_CE && inner != ECN_NOT_ECT) {
-		*set_ce = 1;
-		return XGW_GO_ON;
-	}
-	return XGW_REASON_ECN;
+	if (outer != ECN_CE || inner == ECN_NOT_ECT)
+		return decline(XGW_REASON_ECN);
+	*set_ce = 1;
+	return XGW_GO_ON;
 }
 
 /* Asks conntrack every liveness_jiffies. */
@@ -63,15 +63,11 @@ static __always_inline int can_leave(struct xdp_md *ctx, const struct xgw_encap 
 static __always_inline int is_for_nic(struct xdp_md *ctx, const struct arrival *a, const void *data,
 				      const struct xgw_encap *encap)
 {
-	__u32 ifindex = ctx->ingress_ifindex;
-	const __u64 *mac;
-
 	if (uplink_ifindex && a->key.wrap == XGW_WRAP_PLAIN)
 		return 1;
-	if (encap->ifindex == ifindex && encap->wrap != XGW_WRAP_PLAIN)
+	if (encap->ifindex == ctx->ingress_ifindex && encap->wrap != XGW_WRAP_PLAIN)
 		return is_for_sender(data, (const struct ethhdr *)encap->header);
-	mac = bpf_map_lookup_elem(&nic_macs, &ifindex);
-	return mac && !((*(const __u64 *)data ^ *mac) & MAC_MASK);
+	return is_nic_mac(*(const __u64 *)data, ctx->ingress_ifindex);
 }
 
 /* Everything that can send an established flow's packet up instead. */
@@ -80,25 +76,25 @@ static __always_inline enum xgw_reason check_packet(struct xdp_md *ctx, const st
 						    const struct xgw_encap *encap, __u8 *set_ce)
 {
 	if (unlikely(flow->generation != generation_of(flow->tenant)))
-		return XGW_REASON_GENERATION;
+		return decline(XGW_REASON_GENERATION);
 	if (unlikely(a->peer != flow->peer)) {
 		if (!is_peer(flow->tenant, a->peer))
-			return XGW_REASON_STRANGER;
+			return decline(XGW_REASON_STRANGER);
 		flow_remember_peer(&a->key, a->peer);
 	}
 	if (unlikely(a->tcp_flags & (XGW_TCP_FIN | XGW_TCP_SYN | XGW_TCP_RST))) {
 		close_connection(&a->key, flow, encap, a->tcp_flags);
-		return XGW_REASON_TCP_CONTROL;
+		return decline(XGW_REASON_TCP_CONTROL);
 	}
 	if (ip->ttl <= 1)
-		return XGW_REASON_TTL;
+		return decline(XGW_REASON_TTL);
 	if (a->length > encap->mtu)
-		return XGW_REASON_MTU;
+		return decline(XGW_REASON_MTU);
 	if (!can_leave(ctx, encap))
-		return XGW_REASON_TEMPLATE;
+		return decline(XGW_REASON_TEMPLATE);
 	if (!is_alive(ctx, &a->key, place, flow)) {
 		close_flows(&a->key, flow, encap, XGW_REASON_CT_GONE);
-		return XGW_REASON_CT_GONE;
+		return decline(XGW_REASON_CT_GONE);
 	}
 	return check_ecn(a->outer_tos, ip->tos, set_ce);
 }
@@ -182,14 +178,14 @@ static __always_inline enum xgw_reason forward(struct xdp_md *ctx, const struct 
 	int padding, head;
 
 	if (unlikely(!encap || encap->length != inner_offset(encap->wrap)))
-		return XGW_REASON_TEMPLATE; /* gone, or of other VLAN tags than now */
+		return decline(XGW_REASON_TEMPLATE); /* gone, or of other VLAN tags than now */
 	if (data + ETH_HLEN > end)
-		return XGW_REASON_MALFORMED;
+		return decline(XGW_REASON_MALFORMED);
 	if (unlikely(!is_for_nic(ctx, a, data, encap)))
-		return XGW_REASON_OTHER_HOST;
+		return decline(XGW_REASON_OTHER_HOST);
 	ip = data + inner_offset(a->key.wrap);
 	if ((void *)(ip + 1) > end)
-		return XGW_REASON_MALFORMED;
+		return decline(XGW_REASON_MALFORMED);
 	reason = check_packet(ctx, a, ip, place, flow, encap, &set_ce);
 	if (unlikely(reason != XGW_GO_ON))
 		return reason;
@@ -198,7 +194,7 @@ static __always_inline enum xgw_reason forward(struct xdp_md *ctx, const struct 
 	head = (int)a->inner - (int)encap->length;
 	if (unlikely(padding || head)) {
 		if (resize(ctx, padding, head))
-			return XGW_REASON_MALFORMED;
+			return decline(XGW_REASON_MALFORMED);
 		data = (void *)(long)ctx->data;
 		end = (void *)(long)ctx->data_end;
 	}

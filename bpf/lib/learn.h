@@ -13,6 +13,7 @@
 #include "encap.h"
 #include "events.h"
 #include "flow_table.h"
+#include "nic_mac.h"
 #include "parse.h"
 #include "path_mtu.h"
 #include "tenant.h"
@@ -59,7 +60,7 @@ static __always_inline void measure_departure(struct __sk_buff *skb, struct depa
 }
 
 /* The side's tags, all of them and no others; the outermost is in the skb's metadata until the driver puts it in. */
-static __always_inline int load_tags(struct __sk_buff *skb, __be32 *words, __u32 bytes, const volatile __be32 *tags)
+static __always_inline int load_tags(struct __sk_buff *skb, __be32 *words, __u32 bytes, const __be32 *tags)
 {
 	__u32 held = skb->vlan_present ? TAG_BYTES : 0;
 
@@ -73,8 +74,8 @@ static __always_inline int load_tags(struct __sk_buff *skb, __be32 *words, __u32
 }
 
 /* Ethernet header, tags and `more` bytes behind them, as they will be on the wire. */
-static __always_inline int load_header(struct __sk_buff *skb, struct xgw_encap *encap, __u32 bytes,
-				       const volatile __be32 *tags, __u32 more)
+static __always_inline int load_header(struct __sk_buff *skb, struct xgw_encap *encap, __u32 bytes, const __be32 *tags,
+				       __u32 more)
 {
 	__u32 held = skb->vlan_present ? TAG_BYTES : 0;
 	__be32 words[2];
@@ -235,11 +236,8 @@ static __always_inline void remember_mac(const struct xgw_encap *encap)
 		__u16 parts[4];
 		__u64 word;
 	} mac = {{source[0], source[1], source[2], 0}};
-	__u32 ifindex = encap->ifindex;
-	const __u64 *known = bpf_map_lookup_elem(&nic_macs, &ifindex);
 
-	if (!known || *known != mac.word)
-		bpf_map_update_elem(&nic_macs, &ifindex, &mac, BPF_ANY);
+	remember_nic_mac(mac.word, encap->ifindex);
 }
 
 /* The connection that sent this packet, as a referenced conntrack entry, and the direction of its other

@@ -18,15 +18,19 @@
 #define XGW_TCP_RST 0x04
 #define XGW_TCP_ACK 0x10
 
+/* IPv4, and a header of 20 bytes. */
+static __always_inline int is_ip_without_options(const void *header)
+{
+	return *(const __u8 *)header == 0x45;
+}
+
 /* Is the checksum of an IP header without options right? (ip_rcv_core; with the checksum in it the sum is all ones.) */
 static __always_inline int is_ip_header_right(const void *header)
 {
 	const __u32 *word = header;
 	__u64 sum = (__u64)word[0] + word[1] + word[2] + word[3] + word[4];
 
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum += sum >> 32;
-	return sum_fold((__u32)sum) == 0xffff;
+	return sum_fold((sum & 0xffff) + (sum >> 16 & 0xffff) + (__u32)(sum >> 32)) == 0xffff;
 }
 
 /*

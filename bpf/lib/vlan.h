@@ -28,7 +28,7 @@ static __always_inline __u32 tag_bytes_of(__u8 wrap)
 }
 
 /* Are these the tags? The caller has seen that the words are there. */
-static __always_inline int is_tagged(const __be32 *words, __u32 bytes, const volatile __be32 *tags)
+static __always_inline int is_tagged(const __be32 *words, __u32 bytes, const __be32 *tags)
 {
 	if (bytes >= TAG_BYTES && (words[0] & TAG_MASK) != tags[0])
 		return 0;

@@ -137,7 +137,7 @@ describe("a template", () => {
       const frame = sent(original);
       Buffer.from(mac.replaceAll(":", ""), "hex").copy(frame, 6);
       transmit(frame);
-      expect(datapath.nicMacs.get(u32(testRunIfindex))?.toString("hex")).toBe(`${mac.replaceAll(":", "")}0000`);
+      expect(datapath.nicMacs.get(u32(testRunIfindex))?.toString("hex")).toBe(`${mac.replaceAll(":", "")}0001`);
     }
   });
 

@@ -246,7 +246,14 @@ for (const { name, tags } of settings)
 
     it("a tunnelled packet to the uplink, as long as the NIC's MAC address is not known: the kernel's", () => {
       const { reply } = establish();
-      datapath.nicMacs.delete(u32(testRunIfindex));
+      datapath.nicMacs.set(u32(testRunIfindex), Buffer.alloc(8));
+      const frame = reply.arrives();
+      expectPassed(datapath.receive(frame), frame, user1, "other_host");
+    });
+
+    it("a tunnelled packet to the uplink, where its NIC's place has another NIC of the same address: the kernel's", () => {
+      const { reply } = establish();
+      datapath.takeFrames(testRunIfindex, macs.gateway, testRunIfindex + 4096);
       const frame = reply.arrives();
       expectPassed(datapath.receive(frame), frame, user1, "other_host");
     });

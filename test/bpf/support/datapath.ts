@@ -287,9 +287,11 @@ export class Datapath implements Disposable {
     return ids;
   }
 
-  /** The MAC address, with colons, that the underlay's frames are sent to on a NIC. */
-  takeFrames(ifindex: number, mac: string): void {
-    this.nicMacs.set(u32(ifindex), Buffer.from(`${mac.replaceAll(":", "")}0000`, "hex"));
+  /** The MAC address, with colons, that the underlay's frames are sent to on a NIC, and the place that it is kept in (bpf/lib/nic_mac.h). */
+  takeFrames(slot: number, mac: string, ifindex = slot): void {
+    const word = Buffer.from(`${mac.replaceAll(":", "")}0000`, "hex");
+    word.writeUInt16BE(1 + (ifindex >> 12), 6);
+    this.nicMacs.set(u32(slot), word);
   }
 
   freeEncaps(ids: readonly number[]): void {
