@@ -38,6 +38,8 @@ const kernelParameters = [
   "i8042.noaux",
   "no_timer_check",
   "tsc=reliable",
+  // The same program at the same addresses each time: QEMU keeps its translation. (`ip` and `nft` start in half the time.)
+  "norandmaps",
   // Network devices and namespaces come and go by the hundred: do not wait out each grace period.
   "rcupdate.rcu_expedited=1",
 ];
