@@ -14,17 +14,16 @@ SEC("xdp")
 int xgw_xdp(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	__u64 bytes = end - data;
+	__u64 bytes = frame_bytes(data, end);
 	struct arrival a = {};
 	struct xgw_flow flow, *place;
 	enum xgw_reason reason;
 	__u32 tenant;
 	int action = XDP_PASS;
 
-	asm volatile("" : "+r"(bytes)); /* lest it be taken anew in 32 bits, which pointers do not allow */
-	reason = parse_outer(ctx, data, end, &a);
+	reason = parse_outer(ctx, data, end, bytes, &a);
 	if (uplink_ifindex && reason == XGW_REASON_HOST)
-		reason = parse_plain(ctx, data, end, &a);
+		reason = parse_plain(ctx, data, end, bytes, &a);
 	if (reason == XGW_REASON_HOST) {
 		heed_path_mtu(data + underlay_tag_bytes, end);
 		return pass(0, reason, bytes);

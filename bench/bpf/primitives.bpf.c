@@ -134,7 +134,8 @@ int parse(struct xdp_md *ctx)
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct arrival a = {};
 
-	if (parse_outer(ctx, data, end, &a) != XGW_GO_ON || parse_inner(data, end, &a) != XGW_GO_ON)
+	if (parse_outer(ctx, data, end, frame_bytes(data, end), &a) != XGW_GO_ON ||
+	    parse_inner(data, end, &a) != XGW_GO_ON)
 		return XDP_ABORTED;
 	return a.key.saddr && a.key.sport && a.key.realm && a.length ? XDP_TX : XDP_ABORTED;
 }
