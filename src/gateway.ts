@@ -31,6 +31,7 @@ import {
   observeSlowPath,
   observeSysctls,
 } from "./observe/slow-path.js";
+import { describeStep } from "./plan/describe.js";
 import { diff } from "./plan/diff.js";
 import { countsSessions, type RenderContext, render } from "./plan/render.js";
 import { baseProgramNames, type ProgramName, type State, tenantIds } from "./plan/state.js";
@@ -153,7 +154,7 @@ async function converge(config: Config, isRepair: boolean): Promise<Converged> {
     const next = await plan(config);
     if (next.steps.length === 0) return { ...next, steps: taken, doneMs };
     if (attempt > applyAttempts)
-      throw new XgwError(`after ${applyAttempts} attempts the kernel still differs from the config`, {
+      throw new XgwError(`after ${applyAttempts} attempts the kernel still differs: ${summary(next.steps)}`, {
         remedy: "see what is left with `xgw plan`; something else may be changing it",
         details: { steps: next.steps },
       });
@@ -161,6 +162,11 @@ async function converge(config: Config, isRepair: boolean): Promise<Converged> {
     doneMs = performance.now();
     taken.push(...next.steps);
   }
+}
+
+function summary(steps: readonly Step[]): string {
+  const told = steps.slice(0, 3).map(describeStep).join("; ");
+  return steps.length > 3 ? `${told}; and ${steps.length - 3} more` : told;
 }
 
 /** The kernel decides the flows of these tenants anew, because their packets may have to go another way. */

@@ -8,6 +8,7 @@ import { promisify } from "node:util";
 import { BpfLink, BpfProgram, interfaceIndex } from "libbpf-ts";
 import { readForwarded } from "../../src/datapath/accounting.js";
 import { Pins } from "../../src/datapath/pins.js";
+import { flowtable, flowtableOf } from "../../src/plan/rules.js";
 import { endpoints, frame, innerOffset, macs } from "../frame.js";
 import type { Traffic } from "../generator.js";
 import type { Port } from "../live/injector.js";
@@ -108,9 +109,13 @@ export class Gateway {
   removeFlowtable(): void {
     const table = `ip xgw_${this.instance}`;
     const chain = this.place.run("nft", "-a", "list", "chain", ...table.split(" "), "forward");
-    const handle = /flow add @fastpath.*# handle (\d+)/.exec(chain)?.[1];
+    const handle = /vmap @zone_shares.*# handle (\d+)/.exec(chain)?.[1];
     if (!handle) throw new Error(`no rule of ${table} adds to the flowtable`);
-    this.place.run("nft", `delete rule ${table} forward handle ${handle}; delete flowtable ${table} fastpath`);
+    const { name, chain: adding } = flowtable(flowtableOf(1));
+    this.place.run(
+      "nft",
+      `delete rule ${table} forward handle ${handle}; flush chain ${table} ${adding}; delete flowtable ${table} ${name}`,
+    );
   }
 
   /** The pinned link stays without a device; what is attached again is held by this process. */

@@ -22,7 +22,8 @@ export interface NftSet {
 export interface NftTable {
   readonly chains: readonly string[];
   readonly sets: readonly NftSet[];
-  readonly flowtableDevices: readonly string[];
+  /** Name of the flowtable by device. */
+  readonly flowtableDevices: ReadonlyMap<string, string>;
 }
 
 /** Runs a script as one transaction: all of it or nothing. */
@@ -47,18 +48,18 @@ export function parseTable(json: string): NftTable {
   const objects = (JSON.parse(json) as { nftables: Record<string, never>[] }).nftables;
   const sets: NftSet[] = [];
   const chains: string[] = [];
-  const flowtableDevices: string[] = [];
+  const flowtableDevices = new Map<string, string>();
   for (const object of objects) {
     const { chain, set, map, flowtable } = object as {
       chain?: { name: string };
       set?: NftSet;
       map?: NftSet;
-      flowtable?: { dev?: string | string[] };
+      flowtable?: { name: string; dev?: string | string[] };
     };
     if (chain) chains.push(chain.name);
     if (set) sets.push(set);
     if (map) sets.push(map);
-    if (flowtable?.dev) flowtableDevices.push(...[flowtable.dev].flat());
+    for (const device of [flowtable?.dev ?? []].flat()) flowtableDevices.set(device, flowtable?.name ?? "");
   }
   return { chains, sets, flowtableDevices };
 }

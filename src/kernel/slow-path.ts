@@ -1,15 +1,12 @@
 /** Steps of the slow path as iproute2 lines and nft scripts. Writing them down is pure; running them is one call each. */
 
 import { crashPoint } from "../crash.js";
-import { flowtableName, intervalSets, rulesScript, tableName } from "../plan/rules.js";
+import { flowtable, intervalSets, rulesScript, tableName, zoneShares } from "../plan/rules.js";
 import type { Device, Element, Route } from "../plan/state.js";
 import { type Step, stepsOf } from "../plan/steps.js";
 import { batch } from "./ip.js";
 import { applyScript } from "./nft.js";
 import { writeSysctl } from "./sysctl.js";
-
-/** A request with NFT_NETDEVICE_MAX (256) flowtable devices is refused with EFBIG (nf_tables_parse_netdev_hooks). */
-const flowtableDevicesMax = 255;
 
 /** In the range that iproute2 leaves to others (rt_protos): marks the routes that xgw made. */
 export const routeProtocol = 201;
@@ -133,15 +130,21 @@ function addElement(instance: string, element: Element): string {
   return `add element ip ${tableName(instance)} ${element.set} { ${keyText(element)} : ${element.value} }\n`;
 }
 
+/** Also makes those flowtables that are not there yet, and leads their shares of the zones to them. */
 function flowtableScript(instance: string, steps: readonly Step[]): string[] {
-  const devices = stepsOf(steps, "flowtable.add").map(({ device }) => device);
-  const scripts: string[] = [];
-  for (let at = 0; at < devices.length; at += flowtableDevicesMax) {
-    const some = devices.slice(at, at + flowtableDevicesMax).join(", ");
-    const spec = `{ hook ingress priority filter; devices = { ${some} }; }`;
-    scripts.push(`add flowtable ip ${tableName(instance)} ${flowtableName} ${spec}\n`);
-  }
-  return scripts;
+  const table = `ip ${tableName(instance)}`;
+  const devices = new Map<string, string[]>();
+  for (const step of stepsOf(steps, "flowtable.add"))
+    devices.set(step.flowtable, [...(devices.get(step.flowtable) ?? []), step.device]);
+  return [...devices].map(([of, names]) => {
+    const { name, chain, share } = flowtable(of);
+    return `add flowtable ${table} ${name} { hook ingress priority filter; devices = { ${names.join(", ")} }; }
+add chain ${table} ${chain}
+flush chain ${table} ${chain}
+add rule ${table} ${chain} flow add @${name}
+add element ${table} ${zoneShares} { ${share} : jump ${chain} }
+`;
+  });
 }
 
 function deleteElement(instance: string, element: Element): string {

@@ -121,7 +121,7 @@ function toRoute(route: IpRoute, ours: ReadonlyMap<string, Device>): Route {
 }
 
 function toNft(instance: string, table: NftTable | undefined): Pick<State, "rules" | "flowtableDevices" | "elements"> {
-  if (!table) return { rules: "", flowtableDevices: new Set(), elements: new Map() };
+  if (!table) return { rules: "", flowtableDevices: new Map(), elements: new Map() };
   const rules = versionOf(table.chains);
   if (rules === undefined)
     throw new ForeignError(`the nft table ip ${tableName(instance)} was not made by xgw`, {
@@ -131,7 +131,7 @@ function toNft(instance: string, table: NftTable | undefined): Pick<State, "rule
   const elements = table.sets
     .filter(({ name }) => isElementSet(name))
     .flatMap(({ name, elem }) => (elem ?? []).map((pair) => toElement(name, pair as [NftValue, NftValue])));
-  return { rules, flowtableDevices: new Set(table.flowtableDevices), elements: byId(elements, elementId) };
+  return { rules, flowtableDevices: table.flowtableDevices, elements: byId(elements, elementId) };
 }
 
 function toElement(set: string, [key, value]: readonly [NftValue, NftValue]): Element {

@@ -36,7 +36,7 @@ export function describeStep(step: Step): string {
     case "rules.delete":
       return "- nft rules";
     case "flowtable.add":
-      return `+ flowtable device ${step.device}`;
+      return `+ device ${step.device} in flowtable ${step.flowtable}`;
     case "element.set":
       return `${step.was ? "~" : "+"} nft ${step.element.set}: ${step.element.key} : ${step.element.value}`;
     case "element.delete":

@@ -115,7 +115,7 @@ function keptBy(deviceSteps: readonly Step[], observed: State): State {
     addresses: without(observed.addresses, ({ device }) => device),
     neighbours: without(observed.neighbours, ({ device }) => device),
     routes: without(observed.routes, ({ tunnel }) => tunnel?.device),
-    flowtableDevices: new Set([...observed.flowtableDevices].filter((device) => !replaced.has(device))),
+    flowtableDevices: new Map([...observed.flowtableDevices].filter(([device]) => !replaced.has(device))),
   };
 }
 
@@ -160,14 +160,15 @@ function routeSteps(desired: State, observed: State): Step[] {
 function nftSteps(desired: State, observed: State): Step[] {
   if (desired.rules === "") return observed.rules === "" ? [] : [{ kind: "rules.delete" }];
   const anew = desired.rules !== observed.rules;
-  const known = anew ? new Map<string, Element>() : observed.elements;
-  const { added, changed, removed } = difference(known, desired.elements);
-  const inFlowtable = anew ? new Set<string>() : observed.flowtableDevices;
+  const known: Pick<State, "elements" | "flowtableDevices"> = anew
+    ? { elements: new Map(), flowtableDevices: new Map() }
+    : observed;
+  const { added, changed, removed } = difference(known.elements, desired.elements);
   return [
     ...(anew ? [{ kind: "rules.set", was: observed.rules } as const] : []),
     ...[...desired.flowtableDevices]
-      .filter((device) => !inFlowtable.has(device))
-      .map((device): Step => ({ kind: "flowtable.add", device })),
+      .filter(([device, flowtable]) => known.flowtableDevices.get(device) !== flowtable)
+      .map(([device, flowtable]): Step => ({ kind: "flowtable.add", flowtable, device })),
     ...[...added, ...changed].map(([, element, was]): Step => ({ kind: "element.set", element, was })),
     ...removed.map(([, element]): Step => ({ kind: "element.delete", element })),
   ];

@@ -3,7 +3,7 @@
 import type { Desired, DesiredTenant, PolicyCell, TunnelKind } from "../model/desired.js";
 import { formatAddress } from "../model/ipv4.js";
 import { destinationEntries, PolicyPages } from "./policy-maps.js";
-import { policyMark, rulesVersion } from "./rules.js";
+import { flowtableOf, policyMark, rulesVersion } from "./rules.js";
 import {
   type Address,
   type Attachment,
@@ -50,7 +50,7 @@ export function render(desired: Desired, context: RenderContext): State {
     ),
     vrfRule: tenants.length > 0,
     rules: rulesVersion,
-    flowtableDevices: new Set(tenants.map((tenant) => tenant.tunnel)),
+    flowtableDevices: new Map(tenants.map((tenant) => [tenant.tunnel, flowtableOf(tenant.id)])),
     elements: byId(
       tenants.flatMap((tenant) => elements(tenant, mtuOf(tenant))),
       elementId,

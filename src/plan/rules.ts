@@ -61,7 +61,35 @@ export const counterSets = {
 /** Tenants whose TCP connections conntrack must not take up in their middle, for some of them have been ended. */
 export const noPickupSet = "no_pickup";
 
-export const flowtableName = "fastpath";
+/** The part of the rules that leads a share of the zones to their flowtable. */
+export interface Flowtable {
+  readonly name: string;
+  /** The chain whose one rule offloads to it. */
+  readonly chain: string;
+  /** The first zone of its share: the key in the map of `zoneShares`. */
+  readonly share: number;
+}
+
+/**
+ * How many zones share a flowtable, a power of two. The kernel takes fewer than 256 devices in one request
+ * (NFT_NETDEVICE_MAX), and can tell of no more than fit a netlink message: all devices of a flowtable are in one, a page
+ * where memory is scarce or listeners are notified (nf_tables_fill_flowtable_info). 128 of 20 bytes do.
+ */
+const zonesPerFlowtable = 128;
+
+/** By the first zone of a share, a jump to the chain of its flowtable. */
+export const zoneShares = "zone_shares";
+
+const flowtablePrefix = "fastpath";
+
+/** The flowtable's name for a tenant's tunnel. Both directions of a connection are in the same tunnel or zone. */
+export const flowtableOf = (zone: number): string => `${flowtablePrefix}${Math.floor(zone / zonesPerFlowtable)}`;
+
+export function flowtable(name: string): Flowtable {
+  return { name, chain: `to_${name}`, share: Number(name.slice(flowtablePrefix.length)) * zonesPerFlowtable };
+}
+
+const zoneMask = 0xffff & ~(zonesPerFlowtable - 1);
 
 const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
 
@@ -75,7 +103,8 @@ const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
  *   tenant is the tenant's connection.
  * - to_tenant: a range of ports that stay as they are is one element. The kernel cannot add, and would choose any port of a
  *   range that it is given, so that a range that is led to other ports is an element a port of forward_to.
- * - forward: what does not come out of one of our VRFs is not ours to judge. Denied is what no rule admits. A packet from
+ * - forward: what is established goes to the flowtable of its zone's share; those come with the first device of each.
+ *   What does not come out of one of our VRFs is not ours to judge. Denied is what no rule admits. A packet from
  *   the middle of a connection that conntrack does not have may be of one that was ended: an answer of its server would
  *   begin it again, as an outbound one. Where connections were ended within a day, both ends are told instead.
  *   A SYN says what its sender can receive, so that its maximum segment size is lowered to what the tenant's tunnel carries
@@ -96,7 +125,7 @@ const body = `
 	set denied_inbound { typeof ct zone . ct mark; size 65535; flags dynamic; counter; }
 	set denied_outbound { typeof ct zone . ct mark; size 65535; flags dynamic; counter; }
 	set ${noPickupSet} { typeof ct zone; flags timeout; timeout 1d; }
-	flowtable ${flowtableName} { hook ingress priority filter; }
+	map ${zoneShares} { typeof ct zone : verdict; }
 
 	chain assign_zone {
 		type filter hook prerouting priority raw; policy accept;
@@ -127,7 +156,7 @@ const body = `
 		iifname != "xvrf*" accept
 		tcp flags syn tcp option maxseg size set rt mtu
 		tcp flags syn tcp option maxseg size set ct zone map @segment
-		ct state established ip protocol { tcp, udp } flow add @${flowtableName}
+		ct state established ip protocol { tcp, udp } ct zone & 0x${zoneMask.toString(16)} vmap @${zoneShares}
 		ct state established,related accept
 		ct state invalid drop
 		ct zone @${noPickupSet} tcp flags & (fin | syn | rst | ack) != syn reject with tcp reset

@@ -156,7 +156,8 @@ export interface State {
   readonly vrfRule: boolean;
   /** Version of the constant rules; empty when there is no table. */
   readonly rules: string;
-  readonly flowtableDevices: ReadonlySet<string>;
+  /** Name of the flowtable by device. */
+  readonly flowtableDevices: ReadonlyMap<string, string>;
   readonly elements: ReadonlyMap<string, Element>;
   /** Tenants whose connections outlive what admitted them. Only desired, never observed. */
   readonly keepsConnections: ReadonlySet<number>;

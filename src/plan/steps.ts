@@ -13,7 +13,7 @@ export type Step =
   | { readonly kind: "route.set"; readonly route: Route; readonly was: Route | undefined }
   | { readonly kind: "rules.set"; readonly was: string }
   | { readonly kind: "rules.delete" }
-  | { readonly kind: "flowtable.add"; readonly device: string }
+  | { readonly kind: "flowtable.add"; readonly flowtable: string; readonly device: string }
   | { readonly kind: "element.delete"; readonly element: Element }
   | { readonly kind: "element.set"; readonly element: Element; readonly was: Element | undefined }
   | { readonly kind: "map.pin"; readonly map: string }

@@ -45,18 +45,23 @@ describe("a table that nft printed", () => {
 
   it("has counted elements", () => expect(keys("denied_outbound")).toEqual(["0 . 0"]));
 
-  it("has no flowtable devices without a flowtable", () => expect(table.flowtableDevices).toEqual([]));
+  it("has no flowtable devices without a flowtable", () => expect(table.flowtableDevices).toEqual(new Map()));
 });
 
 describe("a flowtable", () => {
-  const devicesOf = (flowtable: object) =>
-    parseTable(JSON.stringify({ nftables: [{ flowtable: { name: "fastpath", ...flowtable } }] })).flowtableDevices;
+  const devicesOf = (flowtable: object) => [
+    ...parseTable(JSON.stringify({ nftables: [{ flowtable: { name: "fastpath0", ...flowtable } }] })).flowtableDevices,
+  ];
 
   it("has no devices at first", () => expect(devicesOf({})).toEqual([]));
 
-  it("has one device as text", () => expect(devicesOf({ dev: "xgre1" })).toEqual(["xgre1"]));
+  it("has one device as text", () => expect(devicesOf({ dev: "xgre1" })).toEqual([["xgre1", "fastpath0"]]));
 
-  it("has several as a list", () => expect(devicesOf({ dev: ["xgre1", "xgre2"] })).toEqual(["xgre1", "xgre2"]));
+  it("has several as a list", () =>
+    expect(devicesOf({ dev: ["xgre1", "xgre2"] })).toEqual([
+      ["xgre1", "fastpath0"],
+      ["xgre2", "fastpath0"],
+    ]));
 });
 
 describe("an address prefix becomes the range that xgw writes", () => {

@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { addSlowPath, removeDevices, removeRoutes } from "../../../src/kernel/slow-path.js";
 import { diff } from "../../../src/plan/diff.js";
-import { rulesScript } from "../../../src/plan/rules.js";
+import { flowtableOf, rulesScript } from "../../../src/plan/rules.js";
 import type { Step } from "../../../src/plan/steps.js";
 import { exampleText, nothing, stateOf, stepsBetween, thirdTenant, withDevice } from "../plan/fixture.js";
 
@@ -53,7 +53,11 @@ route replace unreachable default table 100003 proto 201
 route replace unreachable 2.2.2.13/32 table 100003 proto 201
 route replace 10.0.0.8/32 table 100003 proto 201 via 172.168.0.13 dev xgre3000 onlink
 $ nft -f -
-add flowtable ip xgw_gw1 fastpath { hook ingress priority filter; devices = { xgre3000 }; }
+add flowtable ip xgw_gw1 fastpath0 { hook ingress priority filter; devices = { xgre3000 }; }
+add chain ip xgw_gw1 to_fastpath0
+flush chain ip xgw_gw1 to_fastpath0
+add rule ip xgw_gw1 to_fastpath0 flow add @fastpath0
+add element ip xgw_gw1 zone_shares { 0 : jump to_fastpath0 }
 add element ip xgw_gw1 zones { xgre3000 : 3 }
 add element ip xgw_gw1 forward_to { 3 . 2.2.2.13 . 6 . 80 : 10.0.0.8 . 8080 }
 add element ip xgw_gw1 segment { 3 : 1432 }
@@ -148,7 +152,11 @@ addr replace 10.0.0.1/24 dev xgre1000 noprefixroute
 route replace 10.0.0.7/32 table 100001 proto 201 encap ip id 1000 dst 172.168.0.11 key dev xgre1000 scope link
 route replace 1.1.1.7/32 table 100001 proto 201 encap ip id 1000 dst 172.168.0.7 key dev xgre1000 scope link
 $ nft -f -
-add flowtable ip xgw_gw1 fastpath { hook ingress priority filter; devices = { xgre1000 }; }
+add flowtable ip xgw_gw1 fastpath0 { hook ingress priority filter; devices = { xgre1000 }; }
+add chain ip xgw_gw1 to_fastpath0
+flush chain ip xgw_gw1 to_fastpath0
+add rule ip xgw_gw1 to_fastpath0 flow add @fastpath0
+add element ip xgw_gw1 zone_shares { 0 : jump to_fastpath0 }
 `);
 });
 
@@ -172,13 +180,22 @@ describe("the nft script", async () => {
 
   it("of other rules adds every element again", async () => {
     const text = await added(diff(wanted, { ...wanted, rules: "0123456789ab" }));
-    expect(text.match(/^add element/gm)?.length).toBe(wanted.elements.size);
+    expect(text.match(/^add element (?!.*zone_shares)/gm)?.length).toBe(wanted.elements.size);
   });
 
-  it("names fewer than 256 flowtable devices at once, which netlink refuses", async () => {
-    const steps = Array.from({ length: 600 }, (_, n): Step => ({ kind: "flowtable.add", device: `xgre${n}` }));
-    const lines = (await added(steps)).split("\n").slice(1, -1);
-    expect(lines.map((line) => line.match(/xgre\d+/g)?.length)).toEqual([255, 255, 90]);
+  it("shares many tenants among flowtables, by their zones", async () => {
+    const steps = [1, 127, 128, 4000].map(
+      (zone): Step => ({ kind: "flowtable.add", flowtable: flowtableOf(zone), device: `xgre${zone}` }),
+    );
+    const lines = (await added(steps)).split("\n").filter((line) => /^add (flowtable|element)/.test(line));
+    expect(lines).toEqual([
+      "add flowtable ip xgw_gw1 fastpath0 { hook ingress priority filter; devices = { xgre1, xgre127 }; }",
+      "add element ip xgw_gw1 zone_shares { 0 : jump to_fastpath0 }",
+      "add flowtable ip xgw_gw1 fastpath1 { hook ingress priority filter; devices = { xgre128 }; }",
+      "add element ip xgw_gw1 zone_shares { 128 : jump to_fastpath1 }",
+      "add flowtable ip xgw_gw1 fastpath31 { hook ingress priority filter; devices = { xgre4000 }; }",
+      "add element ip xgw_gw1 zone_shares { 3968 : jump to_fastpath31 }",
+    ]);
   });
 
   it("of an instance with a dash names its table without", () => {

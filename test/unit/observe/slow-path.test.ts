@@ -136,7 +136,7 @@ describe("the nft table", () => {
   const printed = readFileSync(new URL("../kernel/fixtures/nft-1.0.6-table.json", import.meta.url), "utf8");
 
   it("that is not there has no rules", async () => {
-    expect(await observe()).toMatchObject({ rules: "", elements: new Map(), flowtableDevices: new Set() });
+    expect(await observe()).toMatchObject({ rules: "", elements: new Map(), flowtableDevices: new Map() });
   });
 
   it("says the version of its rules", async () => {

@@ -49,8 +49,8 @@ describe("the first apply", async () => {
       "+ route 10.0.0.7/32 in table 100002: via 172.168.0.12, key 2000, dev xgre2000",
       "+ route 1.1.1.7/32 in table 100002: via 172.168.0.7, key 2000, dev xgre2000",
       "+ nft rules",
-      "+ flowtable device xgre1000",
-      "+ flowtable device xgre2000",
+      "+ device xgre1000 in flowtable fastpath0",
+      "+ device xgre2000 in flowtable fastpath0",
       "+ nft zones: xgre1000 : 1",
       "+ nft dnat_to: 1 . 2.2.2.11 : 10.0.0.7",
       "+ nft snat_to: 1 . 10.0.0.7 : 2.2.2.11",
@@ -146,7 +146,7 @@ describe("a tenant that is added", async () => {
       "+ route default in table 100003: unreachable",
       "+ route 2.2.2.13/32 in table 100003: unreachable",
       "+ route 10.0.0.8/32 in table 100003: via 172.168.0.13, dev xgre3000",
-      "+ flowtable device xgre3000",
+      "+ device xgre3000 in flowtable fastpath0",
       "+ nft zones: xgre3000 : 3",
       "+ nft forward_to: 3 . 2.2.2.13 . 6 . 80 : 10.0.0.8 . 8080",
       "+ nft segment: 3 : 1432",
@@ -301,7 +301,7 @@ describe("a change to one tenant bumps that tenant only", () => {
       "+ neighbour 172.168.0.12 on xgre2000",
       "+ route 10.0.0.7/32 in table 100002: via 172.168.0.12, dev xgre2000",
       "+ route 1.1.1.7/32 in table 100002: via 172.168.0.7, dev xgre2000",
-      "+ flowtable device xgre2000",
+      "+ device xgre2000 in flowtable fastpath0",
       "~ nft segment: 2 : 1432",
       "~ map tenants 2000",
       "> generation of tenant 2: its flows are decided anew",
@@ -335,10 +335,10 @@ describe("what somebody else has changed in the kernel is put right", () => {
     const wanted = await stateOf(example);
     const devices = new Map(wanted.devices);
     devices.delete("xgre2000");
-    const flowtableDevices = new Set(["xgre1000"]);
+    const flowtableDevices = new Map([["xgre1000", "fastpath0"]]);
     expect(described(diff(wanted, { ...wanted, devices, flowtableDevices }))).toEqual([
       "+ device xgre2000: gretap, key 2000, local 172.168.0.1, mtu 1458, in xvrf2000",
-      "+ flowtable device xgre2000",
+      "+ device xgre2000 in flowtable fastpath0",
       "> generation of tenant 2: its flows are decided anew",
     ]);
   });
@@ -358,7 +358,7 @@ describe("what somebody else has changed in the kernel is put right", () => {
       "+ address 10.0.0.1/24 on xgre1000",
       "+ route 10.0.0.7/32 in table 100001: via 172.168.0.11, key 1000, dev xgre1000",
       "+ route 1.1.1.7/32 in table 100001: via 172.168.0.7, key 1000, dev xgre1000",
-      "+ flowtable device xgre1000",
+      "+ device xgre1000 in flowtable fastpath0",
       "> generation of tenant 1: its flows are decided anew",
     ]);
   });
@@ -496,7 +496,7 @@ describe("connections are looked through", async () => {
   });
 
   it("in all tenants when the table was lost: what it admitted is not known", () => {
-    const lost = { rules: "", elements: new Map(), flowtableDevices: new Set<string>() };
+    const lost = { rules: "", elements: new Map(), flowtableDevices: new Map<string, string>() };
     expect(revoked(diff(wanted, { ...wanted, ...lost }))).toEqual([
       [1, false],
       [2, false],

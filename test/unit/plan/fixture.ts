@@ -24,7 +24,7 @@ export const nothing: State = {
   routes: new Map(),
   vrfRule: false,
   rules: "",
-  flowtableDevices: new Set(),
+  flowtableDevices: new Map(),
   elements: new Map(),
   keepsConnections: new Set(),
   datapaths: new Set(),
