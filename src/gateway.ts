@@ -147,7 +147,7 @@ export interface Converged extends Plan {
 
 async function converge(config: Config, isRepair: boolean): Promise<Converged> {
   const pins = new Pins(config.instance);
-  const taken: Step[] = [];
+  let taken: readonly Step[] = [];
   let doneMs = performance.now();
   if (pins.nextMaps().length > 0) settleOther(pins, fingerprintOf((await plan(config)).constants));
   for (let attempt = 1; ; attempt++) {
@@ -160,7 +160,7 @@ async function converge(config: Config, isRepair: boolean): Promise<Converged> {
       });
     await execute(next, pins, isRepair).catch((error) => undo(next, error));
     doneMs = performance.now();
-    taken.push(...next.steps);
+    taken = taken.concat(next.steps); // as arguments of a call, the steps of thousands of tenants would be too many
   }
 }
 

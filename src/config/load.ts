@@ -100,8 +100,8 @@ function check({ main, beside, files, tenantsDir, errors, warnings, cache }: Rea
     return `${where}:${line}:${column}`;
   };
   const checked = checkConfig(config, { placeOf, headIsValid: parsedHead !== undefined });
-  errors.push(...checked.errors.map(placed));
-  warnings.push(...checked.warnings.map(placed));
+  for (const finding of checked.errors) errors.push(placed(finding));
+  for (const finding of checked.warnings) warnings.push(placed(finding));
   if (errors.length === 0 && tenants.length === 0) {
     warnings.push(
       problemAt(main, [], "there are no tenants, so nothing is forwarded", `add some here or in ${tenantsDir}`),
