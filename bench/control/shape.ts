@@ -13,7 +13,7 @@ export interface ControlResults {
   readonly changeMs: readonly number[];
   /** The comparison with the kernel that follows a change. */
   readonly memoryMiB: number;
-  /** Of one CPU, with nothing to do; the comparison of every minute included. */
+  /** Of one CPU, with nothing to do; a comparison with everything included where one is due. */
   readonly idlePercent: number;
 }
 

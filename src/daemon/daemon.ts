@@ -78,7 +78,9 @@ export async function runDaemon(source: ConfigSource, options: DaemonOptions): P
           inForce = next ?? inForce;
           await tell("READY=1", `STATUS=${next ? "in step" : "config refused; the last good one is in force"}`);
         }
+        const started = performance.now();
         await repairs.run(work, inForce);
+        if (work.checks.length > 0) drift.compared(performance.now() - started);
       }
     } finally {
       await tell("STOPPING=1");

@@ -14,14 +14,21 @@ import type { Pending } from "./pending.js";
 import { watchPins } from "./pin-watch.js";
 
 const attachmentsEveryMs = 1000;
-/** The safety net, for what no notification told. */
-const fullCheckEveryMs = 60_000;
+/** The safety net, for what no notification told: so long after the last comparison with everything, */
+const fullCheckAfterMs = 60_000;
+/** and so many times as long as that took, so that it takes 2 % of the time at most, with any number of tenants. */
+const fullCheckRest = 49;
 
 export interface DriftWatch {
   /** The config has changed, and with it what there is to watch. */
   follow(desired: Desired): void;
+  /** Everything has been compared, which took so long. */
+  compared(tookMs: number): void;
   stop(): void;
 }
+
+/** How long after a comparison that took so long the next one is due, when nothing else asks for it; milliseconds. */
+export const fullCheckDelay = (tookMs: number): number => Math.max(fullCheckAfterMs, fullCheckRest * tookMs);
 
 export async function watchDrift(desired: Desired, pending: Pending): Promise<DriftWatch> {
   const pins = new Pins(desired.instance);
@@ -39,15 +46,21 @@ export async function watchDrift(desired: Desired, pending: Pending): Promise<Dr
   const attachments = setInterval(() => {
     if (hasLostPrograms(pins)) pending.check("attachment");
   }, attachmentsEveryMs);
-  const full = setInterval(() => pending.check("full check"), fullCheckEveryMs);
+  let full: NodeJS.Timeout | undefined;
+  const compared = (tookMs: number) => {
+    clearTimeout(full);
+    full = setTimeout(() => pending.check("full check"), fullCheckDelay(tookMs));
+  };
+  compared(0);
   return {
+    compared,
     follow(next) {
       interest = new Interest(next, routeProtocol, neighbours);
       pinWatch.renew();
     },
     stop() {
       clearInterval(attachments);
-      clearInterval(full);
+      clearTimeout(full);
       monitor.stop();
       pinWatch.close();
     },
