@@ -4,13 +4,10 @@ import type { Path, Report } from "./finding.js";
 import { type ConfigTenant, protocolNumbers } from "./schema.js";
 
 /** Policies too large to load, rules that decide nothing, and port forwards that the policy keeps shut. */
-export function checkPolicies(tenants: readonly ConfigTenant[], report: Report): void {
-  for (const [index, tenant] of tenants.entries()) {
-    const base: Path = ["tenants", index];
-    const inbound = compiled(tenant.policy.inbound, [...base, "policy", "inbound"], report);
-    if (tenant.policy.outbound) compiled(tenant.policy.outbound, [...base, "policy", "outbound"], report);
-    if (inbound) checkPortForwards(tenant, inbound, base, report);
-  }
+export function checkPolicy(tenant: ConfigTenant, base: Path, report: Report): void {
+  const inbound = compiled(tenant.policy.inbound, [...base, "policy", "inbound"], report);
+  if (tenant.policy.outbound) compiled(tenant.policy.outbound, [...base, "policy", "outbound"], report);
+  if (inbound) checkPortForwards(tenant, inbound, base, report);
 }
 
 function compiled(rules: readonly PolicyRule[], path: Path, report: Report): readonly PolicyCell[] | undefined {

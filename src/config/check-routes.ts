@@ -4,23 +4,21 @@ import type { ConfigTenant } from "./schema.js";
 
 /** Routes that contradict each other, the gateway's own addresses or the underlay. */
 export function checkRoutes(
-  tenants: readonly ConfigTenant[],
+  tenant: ConfigTenant,
+  base: Path,
   underlayAddress: string | undefined,
   report: Report,
 ): void {
-  for (const [index, tenant] of tenants.entries()) {
-    const base: Path = ["tenants", index];
-    checkOwnAddresses(tenant, base, report);
-    checkDestinations(tenant, base, report);
-    for (const [at, route] of tenant.routes.entries()) {
-      if (route.via !== underlayAddress) continue;
-      const remedy = "give the endpoint at the tenant's end of the tunnel";
-      report.error([...base, "routes", at, "via"], `${route.via} is the gateway's own underlay address`, remedy);
-    }
-    if (tenant.routes.length === 0) {
-      const remedy = "list under `routes` which tunnel endpoint has which network";
-      report.warn(base, `${tenant.name} has no routes, so no packet reaches its hosts`, remedy);
-    }
+  checkOwnAddresses(tenant, base, report);
+  checkDestinations(tenant, base, report);
+  for (const [at, route] of tenant.routes.entries()) {
+    if (route.via !== underlayAddress) continue;
+    const remedy = "give the endpoint at the tenant's end of the tunnel";
+    report.error([...base, "routes", at, "via"], `${route.via} is the gateway's own underlay address`, remedy);
+  }
+  if (tenant.routes.length === 0) {
+    const remedy = "list under `routes` which tunnel endpoint has which network";
+    report.warn(base, `${tenant.name} has no routes, so no packet reaches its hosts`, remedy);
   }
 }
 

@@ -1,12 +1,12 @@
 /** What needs two places of the config to be seen: clashes, gaps, and rules that cannot mean what they say. */
 
-import { checkPolicies } from "./check-policy.js";
+import { checkPolicy } from "./check-policy.js";
 import { checkPublicAddresses } from "./check-public.js";
 import { checkRoutes } from "./check-routes.js";
 import { checkNics, checkTenants } from "./check-unique.js";
 import { checkUplink } from "./check-uplink.js";
 import type { Finding, Path, Report } from "./finding.js";
-import type { Config } from "./schema.js";
+import type { Config, ConfigTenant } from "./schema.js";
 
 export interface CheckOptions {
   /** `file:line:column` of a path, to name the other place of a clash. */
@@ -35,8 +35,19 @@ export function checkConfig(config: Config, options: CheckOptions): Checked {
     checkUplink(config, report);
   }
   checkTenants(config.tenants, report);
-  checkRoutes(config.tenants, underlayAddress, report);
   checkPublicAddresses(config.tenants, underlayAddress, report);
-  checkPolicies(config.tenants, report);
+  for (const [index, tenant] of config.tenants.entries()) {
+    if (foundRight.get(tenant) === (underlayAddress ?? "")) continue;
+    const before = errors.length + warnings.length;
+    checkRoutes(tenant, ["tenants", index], underlayAddress, report);
+    checkPolicy(tenant, ["tenants", index], report);
+    if (errors.length + warnings.length === before) foundRight.set(tenant, underlayAddress ?? "");
+  }
   return { errors, warnings };
 }
+
+/**
+ * Tenants that nothing was found about in what they have of their own, with the underlay's address. Those of files that
+ * have not changed are the same objects in the next config (file-cache.ts), and are not looked at again.
+ */
+const foundRight = new WeakMap<ConfigTenant, string>();

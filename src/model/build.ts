@@ -22,7 +22,7 @@ export function buildDesired(config: Config, idsInUse: ReadonlyMap<number, numbe
     config.tenants.map((tenant) => tenant.key),
     idsInUse,
   );
-  const tenants = config.tenants.map((tenant) => buildTenant(tenant, ids.get(tenant.key) as number));
+  const tenants = config.tenants.map((tenant) => tenantOf(tenant, ids.get(tenant.key) as number));
   return {
     instance: config.instance,
     underlay: { device: config.underlay.device, address: config.underlay.address },
@@ -31,6 +31,17 @@ export function buildDesired(config: Config, idsInUse: ReadonlyMap<number, numbe
     tenants: tenants.sort((a, b) => a.id - b.id),
     maxTenants,
   };
+}
+
+/** Of tenants that still exist: those of files that have not changed are the same objects in the next config. */
+const builtBefore = new WeakMap<ConfigTenant, DesiredTenant>();
+
+function tenantOf(tenant: ConfigTenant, id: number): DesiredTenant {
+  const known = builtBefore.get(tenant);
+  if (known?.id === id) return known;
+  const built = buildTenant(tenant, id);
+  builtBefore.set(tenant, built);
+  return built;
 }
 
 function buildTenant(tenant: ConfigTenant, id: number): DesiredTenant {

@@ -68,3 +68,19 @@ it("a config read again has the same tenants for the files that have not changed
   const after = (await loadConfig(join(directory, "xgw.yaml"), cache)).config.tenants;
   expect([after[0] === before[0], after[1]?.key]).toEqual([true, 3]);
 });
+
+it("tenants of files that have not changed are looked at again when the underlay's address changes", async () => {
+  const main = head.replace("tenants:\n", "");
+  const directory = directoryOf({
+    "xgw.yaml": main,
+    "tenants.d/a.yaml": "name: a\nkey: 1\nroutes: [{ to: 10.0.0.0/24, via: 172.168.0.11 }]\n",
+  });
+  const file = join(directory, "xgw.yaml");
+  await sleep(100);
+  const cache = new FileCache();
+  await loadConfig(file, cache);
+  writeFileSync(file, main.replace("172.168.0.1 ", "172.168.0.11 "));
+  await expect(loadConfig(file, cache)).rejects.toMatchObject({
+    problems: [{ message: "172.168.0.11 is the gateway's own underlay address" }],
+  });
+});

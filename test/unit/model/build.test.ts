@@ -128,3 +128,17 @@ it("tenants come sorted by the ids they had, not by the config's order", async (
     ["new", 2],
   ]);
 });
+
+describe("a config that is built again", async () => {
+  const { config } = await loadConfig(seedFile);
+  const [first] = buildDesired(config).tenants;
+
+  it("has the same tenants, not built anew", () => expect(buildDesired(config).tenants[0]).toBe(first));
+
+  it("has another tenant where its id is another", () =>
+    expect(buildDesired(config, new Map([[first?.key as number, 7]])).tenants.at(-1)).toEqual({
+      ...first,
+      id: 7,
+      routeTable: 100_007,
+    }));
+});
