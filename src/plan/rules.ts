@@ -82,7 +82,7 @@ export const zoneShares = "zone_shares";
 
 const flowtablePrefix = "fastpath";
 
-/** The flowtable's name for a tenant's tunnel. Both directions of a connection are in the same tunnel or zone. */
+/** The name of the flowtable that a tenant's tunnel is in: all that the flowtable takes of a tenant comes in by that. */
 export const flowtableOf = (zone: number): string => `${flowtablePrefix}${Math.floor(zone / zonesPerFlowtable)}`;
 
 export function flowtable(name: string): Flowtable {
