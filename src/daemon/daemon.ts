@@ -78,9 +78,8 @@ export async function runDaemon(source: ConfigSource, options: DaemonOptions): P
           inForce = next ?? inForce;
           await tell("READY=1", `STATUS=${next ? "in step" : "config refused; the last good one is in force"}`);
         }
-        const started = performance.now();
-        await repairs.run(work, inForce);
-        if (work.checks.length > 0) drift.compared(performance.now() - started);
+        const comparedMs = await repairs.run(work, inForce);
+        if (comparedMs !== undefined) drift.compared(comparedMs);
       }
     } finally {
       await tell("STOPPING=1");
@@ -171,7 +170,15 @@ class Repairs {
     private readonly emit: Emit,
   ) {}
 
-  async run(work: Work, { config }: InForce): Promise<void> {
+  /** @returns how long the comparison with everything took, without the wait for the lock; undefined: there was none */
+  async run(work: Work, { config }: InForce): Promise<number | undefined> {
+    let comparedMs: number | undefined;
+    const compare = async () => {
+      const started = performance.now();
+      const converged = await repair(config);
+      comparedMs = performance.now() - started;
+      return converged;
+    };
     try {
       if (work.redecide.length > 0) {
         await locked(config, () => redecide(config.instance, work.redecide));
@@ -182,13 +189,14 @@ class Repairs {
           "way has changed, flows decided anew",
         );
       }
-      if (work.checks.length > 0) this.report(work, await locked(config, () => repair(config)));
+      if (work.checks.length > 0) this.report(work, await locked(config, compare));
     } catch (thrown) {
       const error = toXgwError(thrown);
       this.log.error({ noticed: work.checks, ...error.toJSON() }, "repair failed; it is tried again");
       this.emit("repairFailed", { noticed: work.checks, error });
       setTimeout(() => this.pending.check("repair failed"), retryMs).unref();
     }
+    return comparedMs;
   }
 
   private report({ checks, sinceMs }: Work, { steps, doneMs }: Converged): void {
