@@ -2,10 +2,10 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, release, tmpdir } from "node:os";
 import { join } from "node:path";
-import { addCounts, type Counts, countsLine, succeeded } from "./counts.js";
 import { ensureInitramfs } from "./initramfs.js";
 import { type Job, planJobs, projectsWithoutTests } from "./jobs.js";
 import { ensureKernel } from "./kernels.js";
+import { addOutcomes, nothingRan, type Outcome, outcomeLines, succeeded } from "./outcome.js";
 import { parseTestArgs, type TestArgs, testUsage } from "./test-args.js";
 import { UsageError } from "./usage.js";
 import { runHere, runOnKernel } from "./vitest.js";
@@ -44,8 +44,8 @@ async function main(args: TestArgs): Promise<number> {
   // Once, before two VMs want it at the same time.
   if (jobs.some(({ inVm }) => inVm)) await ensureInitramfs(await ensureKernel(args.kernel, log));
   const reportDir = await mkdtemp(join(tmpdir(), "xgw-test-"));
-  const run = async (job: Job): Promise<Counts> => {
-    if (abort.signal.aborted) return addCounts([]);
+  const run = async (job: Job): Promise<Outcome> => {
+    if (abort.signal.aborted) return nothingRan;
     const which =
       job.files.length > 0 ? `${job.projects.join(", ")} (${job.files.join(", ")})` : job.projects.join(", ");
     const options = { args, job, reportDir, log, signal: abort.signal, linePrefix: jobs.length > 1 ? job.name : "" };
@@ -56,15 +56,15 @@ async function main(args: TestArgs): Promise<number> {
     log(`${which}: in the VM${job.missing.length > 0 ? ` (this kernel lacks ${job.missing.join(", ")})` : ""}`);
     return runOnKernel(options);
   };
-  let counts: Counts[];
+  let outcomes: Outcome[];
   try {
-    counts = await inLanes(jobs, Math.min(mostAtOnce, availableParallelism()), run);
+    outcomes = await inLanes(jobs, Math.min(mostAtOnce, availableParallelism()), run);
   } finally {
     abort.abort();
     await rm(reportDir, { recursive: true, force: true });
   }
-  const sum = addCounts(counts);
-  process.stdout.write(`${countsLine(sum)}\n`);
+  const sum = addOutcomes(outcomes);
+  process.stdout.write(`${outcomeLines(sum).join("\n")}\n`);
   return interrupted ? 130 : succeeded(sum) ? 0 : 1;
 }
 

@@ -2,9 +2,9 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { type Counts, countReport } from "./counts.js";
 import { reportEnding } from "./ending.js";
 import type { Job } from "./jobs.js";
+import { nothingRan, type Outcome, readReport } from "./outcome.js";
 import { PrefixLines } from "./prefix-lines.js";
 import { repoRoot } from "./root.js";
 import { runInVm } from "./run.js";
@@ -36,7 +36,7 @@ function outputs({ linePrefix }: VitestRun) {
 const colors = (): Readonly<Record<string, string>> =>
   process.stdout.isTTY && !process.env.NO_COLOR ? { FORCE_COLOR: "1" } : {};
 
-export async function runHere(run: VitestRun): Promise<Counts> {
+export async function runHere(run: VitestRun): Promise<Outcome> {
   const report = join(run.reportDir, `${run.job.name}.json`);
   const [command = "", ...args] = vitestCommand(run, report);
   const output = outputs(run);
@@ -52,10 +52,10 @@ export async function runHere(run: VitestRun): Promise<Counts> {
   const [status] = (await once(child, "close")) as [number | null];
   run.signal.removeEventListener("abort", onAbort);
   output.end();
-  return count(report, status ?? 1, run);
+  return outcome(report, status ?? 1, run);
 }
 
-export async function runOnKernel(run: VitestRun): Promise<Counts> {
+export async function runOnKernel(run: VitestRun): Promise<Outcome> {
   const report = join(run.reportDir, `${run.job.name}.json`);
   const output = outputs(run);
   const result = await runInVm({
@@ -74,7 +74,7 @@ export async function runOnKernel(run: VitestRun): Promise<Counts> {
   const status = reportEnding(result, run.args.timeoutMs, run.log);
   const times = `boot ${seconds(result.bootMs)}, in all ${seconds(result.totalMs)}`;
   run.log(`${run.job.name}: Linux ${result.release}: ${times}`);
-  return count(report, status, run);
+  return outcome(report, status, run);
 }
 
 function vitestCommand({ args, job }: VitestRun, report: string): string[] {
@@ -89,15 +89,13 @@ function vitestCommand({ args, job }: VitestRun, report: string): string[] {
 }
 
 /** What the report says; a run that failed without a failed test counts as one. */
-async function count(report: string, status: number, { job, log }: VitestRun): Promise<Counts> {
+async function outcome(report: string, status: number, { job }: VitestRun): Promise<Outcome> {
   const text = await readFile(report, "utf8").catch(() => undefined);
   await rm(report, { force: true });
-  const counts = text === undefined ? { passed: 0, failed: 0, skipped: 0 } : countReport(text);
-  if (status === 0 || counts.failed > 0) return counts;
-  log(
-    `${job.name}: vitest ended with status ${status}${text === undefined ? " and left no report" : ""}: counted as a failure`,
-  );
-  return { ...counts, failed: 1 };
+  const read = text === undefined ? nothingRan : readReport(text);
+  if (status === 0 || read.failures.length > 0) return read;
+  const message = `vitest ended with status ${status}${text === undefined ? " and left no report" : ""}`;
+  return { ...read, failures: [{ test: job.name, message }] };
 }
 
 function seconds(ms: number): string {

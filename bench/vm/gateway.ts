@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import { BpfLink, BpfProgram, interfaceIndex } from "libbpf-ts";
 import { readForwarded } from "../../src/datapath/accounting.js";
 import { Pins } from "../../src/datapath/pins.js";
-import { flowtable, flowtableOf } from "../../src/plan/rules.js";
+import { chainOf, flowtableOf, flowtablePart, verdictMap } from "../../src/plan/shares.js";
 import { endpoints, frame, innerOffset, macs } from "../frame.js";
 import type { Traffic } from "../generator.js";
 import type { Port } from "../live/injector.js";
@@ -109,12 +109,12 @@ export class Gateway {
   removeFlowtable(): void {
     const table = `ip xgw_${this.instance}`;
     const chain = this.place.run("nft", "-a", "list", "chain", ...table.split(" "), "forward");
-    const handle = /vmap @zone_shares.*# handle (\d+)/.exec(chain)?.[1];
+    const handle = new RegExp(`vmap @${verdictMap(flowtablePart)}.*# handle (\\d+)`).exec(chain)?.[1];
     if (!handle) throw new Error(`no rule of ${table} adds to the flowtable`);
-    const { name, chain: adding } = flowtable(flowtableOf(1));
     this.place.run(
       "nft",
-      `delete rule ${table} forward handle ${handle}; flush chain ${table} ${adding}; delete flowtable ${table} ${name}`,
+      `delete rule ${table} forward handle ${handle}; flush chain ${table} ${chainOf(flowtablePart, 0)}; ` +
+        `delete flowtable ${table} ${flowtableOf(0)}`,
     );
   }
 

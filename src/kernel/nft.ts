@@ -11,6 +11,7 @@ export type NftValue =
   | { readonly concat: readonly NftValue[] }
   | { readonly range: readonly [NftValue, NftValue] }
   | { readonly prefix: { readonly addr: string; readonly len: number } }
+  | { readonly jump: { readonly target: string } }
   | { readonly elem: { readonly val: NftValue; readonly counter?: { packets: number; bytes: number } } };
 
 /** A set or map; a map's elements are pairs. */
@@ -20,7 +21,8 @@ export interface NftSet {
 }
 
 export interface NftTable {
-  readonly chains: readonly string[];
+  /** Number of rules by chain. */
+  readonly chains: ReadonlyMap<string, number>;
   readonly sets: readonly NftSet[];
   /** Name of the flowtable by device. */
   readonly flowtableDevices: ReadonlyMap<string, string>;
@@ -47,16 +49,18 @@ export async function readTable(name: string): Promise<NftTable | undefined> {
 export function parseTable(json: string): NftTable {
   const objects = (JSON.parse(json) as { nftables: Record<string, never>[] }).nftables;
   const sets: NftSet[] = [];
-  const chains: string[] = [];
+  const chains = new Map<string, number>();
   const flowtableDevices = new Map<string, string>();
   for (const object of objects) {
-    const { chain, set, map, flowtable } = object as {
+    const { chain, rule, set, map, flowtable } = object as {
       chain?: { name: string };
+      rule?: { chain: string };
       set?: NftSet;
       map?: NftSet;
       flowtable?: { name: string; dev?: string | string[] };
     };
-    if (chain) chains.push(chain.name);
+    if (chain) chains.set(chain.name, 0);
+    if (rule) chains.set(rule.chain, (chains.get(rule.chain) ?? 0) + 1);
     if (set) sets.push(set);
     if (map) sets.push(map);
     for (const device of [flowtable?.dev ?? []].flat()) flowtableDevices.set(device, flowtable?.name ?? "");
@@ -70,6 +74,7 @@ export function formatValue(value: NftValue): string {
   if (typeof value === "string") return value;
   if ("concat" in value) return value.concat.map(formatValue).join(" . ");
   if ("range" in value) return formatRange(formatValue(value.range[0]), formatValue(value.range[1]));
+  if ("jump" in value) return value.jump.target;
   if ("prefix" in value) return formatPrefix(value.prefix.addr, value.prefix.len);
   return formatValue(value.elem.val);
 }

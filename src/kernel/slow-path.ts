@@ -1,7 +1,8 @@
 /** Steps of the slow path as iproute2 lines and nft scripts. Writing them down is pure; running them is one call each. */
 
 import { crashPoint } from "../crash.js";
-import { flowtable, intervalSets, rulesScript, tableName, zoneShares } from "../plan/rules.js";
+import { rulesScript, tableName } from "../plan/rules.js";
+import { intervalSets, mapOf, shareOfFlowtable, shareScript } from "../plan/shares.js";
 import type { Device, Element, Route } from "../plan/state.js";
 import { type Step, stepsOf } from "../plan/steps.js";
 import { batch } from "./ip.js";
@@ -127,28 +128,21 @@ export function nftScript(instance: string, steps: readonly Step[]): string {
 }
 
 function addElement(instance: string, element: Element): string {
-  return `add element ip ${tableName(instance)} ${element.set} { ${keyText(element)} : ${element.value} }\n`;
-}
-
-/** Also makes those flowtables that are not there yet, and leads their shares of the zones to them. */
-function flowtableScript(instance: string, steps: readonly Step[]): string[] {
-  const table = `ip ${tableName(instance)}`;
-  const devices = new Map<string, string[]>();
-  for (const step of stepsOf(steps, "flowtable.add"))
-    devices.set(step.flowtable, [...(devices.get(step.flowtable) ?? []), step.device]);
-  return [...devices].map(([of, names]) => {
-    const { name, chain, share } = flowtable(of);
-    return `add flowtable ${table} ${name} { hook ingress priority filter; devices = { ${names.join(", ")} }; }
-add chain ${table} ${chain}
-flush chain ${table} ${chain}
-add rule ${table} ${chain} flow add @${name}
-add element ${table} ${zoneShares} { ${share} : jump ${chain} }
-`;
-  });
+  return `add element ${mapText(instance, element)} { ${keyText(element)} : ${element.value} }\n`;
 }
 
 function deleteElement(instance: string, element: Element): string {
-  return `delete element ip ${tableName(instance)} ${element.set} { ${keyText(element)} }\n`;
+  return `delete element ${mapText(instance, element)} { ${keyText(element)} }\n`;
+}
+
+const mapText = (instance: string, { set, key }: Element) => `ip ${tableName(instance)} ${mapOf(set, key)}`;
+
+/** Also makes what is not there of the devices' shares. */
+function flowtableScript(instance: string, steps: readonly Step[]): string[] {
+  const devices = new Map<string, string[]>();
+  for (const step of stepsOf(steps, "flowtable.add"))
+    devices.set(step.flowtable, [...(devices.get(step.flowtable) ?? []), step.device]);
+  return [...devices].map(([of, names]) => shareScript(`ip ${tableName(instance)}`, shareOfFlowtable(of), names));
 }
 
 /**

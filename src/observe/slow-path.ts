@@ -16,7 +16,8 @@ import { readSysctl } from "../kernel/sysctl.js";
 import type { Desired } from "../model/desired.js";
 import { routeTableBase } from "../model/desired.js";
 import { parseAddress } from "../model/ipv4.js";
-import { elementSets, tableName, versionOf } from "../plan/rules.js";
+import { areRulesWhole, damagedRules, elementSets, rulesVersion, tableName, versionOf } from "../plan/rules.js";
+import { isShareWhole, isVerdictMap, setOfMap, shareOfFlowtable } from "../plan/shares.js";
 import {
   type Address,
   addressId,
@@ -122,17 +123,34 @@ function toRoute(route: IpRoute, ours: ReadonlyMap<string, Device>): Route {
 
 function toNft(instance: string, table: NftTable | undefined): Pick<State, "rules" | "flowtableDevices" | "elements"> {
   if (!table) return { rules: "", flowtableDevices: new Map(), elements: new Map() };
-  const rules = versionOf(table.chains);
-  if (rules === undefined)
+  const version = versionOf(table.chains.keys());
+  if (version === undefined)
     throw new ForeignError(`the nft table ip ${tableName(instance)} was not made by xgw`, {
       remedy: `choose another instance name, or remove it: nft delete table ip ${tableName(instance)}`,
     });
-  const isElementSet = (name: string) => (elementSets as readonly string[]).includes(name);
-  const elements = table.sets
-    .filter(({ name }) => isElementSet(name))
-    .flatMap(({ name, elem }) => (elem ?? []).map((pair) => toElement(name, pair as [NftValue, NftValue])));
-  return { rules, flowtableDevices: table.flowtableDevices, elements: byId(elements, elementId) };
+  const elements: Element[] = [];
+  const jumps = new Map<string, Map<string, string>>();
+  for (const { name, elem = [] } of table.sets) {
+    const set = setOfMap(name);
+    const pairs = elem as readonly [NftValue, NftValue][];
+    if (isElementSet(set)) for (const pair of pairs) elements.push(toElement(set, pair));
+    else if (isVerdictMap(name))
+      jumps.set(name, new Map(pairs.map(([key, to]) => [formatValue(key), formatValue(to)])));
+  }
+  const whole = new Set(
+    [...new Set(table.flowtableDevices.values())].filter((flowtable) =>
+      isShareWhole(shareOfFlowtable(flowtable), jumps, table.chains),
+    ),
+  );
+  return {
+    rules: version === rulesVersion && !areRulesWhole(table.chains) ? damagedRules : version,
+    // What is not led to it is not in it.
+    flowtableDevices: new Map([...table.flowtableDevices].filter(([, flowtable]) => whole.has(flowtable))),
+    elements: byId(elements, elementId),
+  };
 }
+
+const isElementSet = (name: string) => (elementSets as readonly string[]).includes(name);
 
 function toElement(set: string, [key, value]: readonly [NftValue, NftValue]): Element {
   return { set, key: formatValue(key), value: formatValue(value) };

@@ -1,6 +1,7 @@
 /** Steps in words, one line each, for `plan` and the log. `+` makes, `~` changes, `-` removes, `>` moves on. */
 
 import { nobody } from "../model/desired.js";
+import { damagedRules } from "./rules.js";
 import type { Attachment, Device, Entry, Route } from "./state.js";
 import { entryId } from "./state.js";
 import type { Step } from "./steps.js";
@@ -32,7 +33,8 @@ export function describeStep(step: Step): string {
     case "route.delete":
       return `- route ${describeRoute(step.route)}`;
     case "rules.set":
-      return step.was === "" ? "+ nft rules" : `~ nft rules (were version ${step.was})`;
+      if (step.was === "") return "+ nft rules";
+      return `~ nft rules (${step.was === damagedRules ? "some were missing" : `were version ${step.was}`})`;
     case "rules.delete":
       return "- nft rules";
     case "flowtable.add":

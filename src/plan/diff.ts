@@ -2,7 +2,7 @@
 
 import { nobody, routeTableBase } from "../model/desired.js";
 import { admissionSets } from "./admission.js";
-import { deniedMark } from "./rules.js";
+import { damagedRules, deniedMark } from "./rules.js";
 import { type Device, type Element, type Entry, type Route, type State, sidesOf, tenantIds } from "./state.js";
 import { phaseOrder, type Step } from "./steps.js";
 
@@ -77,11 +77,14 @@ function revocations(desired: State, observed: State, touched: readonly number[]
   const wanted = new Set([...desired.elements.values()].filter(({ set }) => set === "zones").map(tenantOfElement));
   return touched.flatMap((tenant): Step[] => {
     if (gone.has(tenant) || !wanted.has(tenant)) return [{ kind: "connections.revoke", tenant, all: true }];
-    const doubtful = observed.rules === "" || observed.unsettled.has(tenant) || lost.has(tenant);
+    const doubtful = isDoubtful(observed.rules) || observed.unsettled.has(tenant) || lost.has(tenant);
     if (!doubtful || desired.keepsConnections.has(tenant)) return [];
     return [{ kind: "connections.revoke", tenant, all: false }];
   });
 }
+
+/** Whether connections may have been admitted that no rule of ours did. */
+const isDoubtful = (rules: string) => rules === "" || rules === damagedRules;
 
 function sysctlSteps(desired: State, observed: State): Step[] {
   const { added, changed } = difference(observed.sysctls, desired.sysctls);

@@ -3,7 +3,8 @@
 import type { Desired, DesiredTenant, PolicyCell, TunnelKind } from "../model/desired.js";
 import { formatAddress } from "../model/ipv4.js";
 import { destinationEntries, PolicyPages } from "./policy-maps.js";
-import { flowtableOf, policyMark, rulesVersion } from "./rules.js";
+import { policyMark, rulesVersion } from "./rules.js";
+import { flowtableOf } from "./shares.js";
 import {
   type Address,
   type Attachment,

@@ -1,6 +1,7 @@
 /**
  * The constant part of the nft table. Tenants are elements of its maps, so nothing here grows with them, and a packet
- * costs a fixed number of look-ups. Everything is keyed by the conntrack zone, which is the tenant's id.
+ * costs a fixed number of look-ups. Everything is keyed by the conntrack zone, which is the tenant's id. What has limits in
+ * the kernel is in ./shares.ts.
  *
  * The policy maps give a connection's mark: 1 + the rule's index, plus `outboundMark` for outbound rules, plus
  * `deniedMark` when the rule denies. A packet that no cell covers keeps mark 0 and is denied as well.
@@ -9,6 +10,7 @@
 
 import { createHash } from "node:crypto";
 import type { PolicyCell } from "../model/desired.js";
+import { shareScript, toShare, verdictMaps } from "./shares.js";
 
 export const outboundMark = 0x1_0000;
 export const deniedMark = 0x8000_0000;
@@ -49,9 +51,6 @@ export const elementSets = [
   "outbound",
 ] as const;
 
-/** Those of them whose keys may be ranges. */
-export const intervalSets: readonly string[] = ["forward_range", "shared_to", "inbound", "outbound"];
-
 /** Counters that the rules write: denied connections by zone and mark. */
 export const counterSets = {
   deniedInbound: "denied_inbound",
@@ -60,36 +59,6 @@ export const counterSets = {
 
 /** Tenants whose TCP connections conntrack must not take up in their middle, for some of them have been ended. */
 export const noPickupSet = "no_pickup";
-
-/** The part of the rules that leads a share of the zones to their flowtable. */
-export interface Flowtable {
-  readonly name: string;
-  /** The chain whose one rule offloads to it. */
-  readonly chain: string;
-  /** The first zone of its share: the key in the map of `zoneShares`. */
-  readonly share: number;
-}
-
-/**
- * How many zones share a flowtable, a power of two. The kernel takes fewer than 256 devices in one request
- * (NFT_NETDEVICE_MAX), and can tell of no more than fit a netlink message: all devices of a flowtable are in one, a page
- * where memory is scarce or listeners are notified (nf_tables_fill_flowtable_info). 128 of 20 bytes do.
- */
-const zonesPerFlowtable = 128;
-
-/** By the first zone of a share, a jump to the chain of its flowtable. */
-export const zoneShares = "zone_shares";
-
-const flowtablePrefix = "fastpath";
-
-/** The name of the flowtable that a tenant's tunnel is in: all that the flowtable takes of a tenant comes in by that. */
-export const flowtableOf = (zone: number): string => `${flowtablePrefix}${Math.floor(zone / zonesPerFlowtable)}`;
-
-export function flowtable(name: string): Flowtable {
-  return { name, chain: `to_${name}`, share: Number(name.slice(flowtablePrefix.length)) * zonesPerFlowtable };
-}
-
-const zoneMask = 0xffff & ~(zonesPerFlowtable - 1);
 
 const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
 
@@ -116,17 +85,12 @@ const body = `
 	map zones { typeof iifname : ct zone; }
 	map dnat_to { typeof ct zone . ip daddr : ip daddr; }
 	map forward_to { typeof ct zone . ip daddr . ip protocol . th dport : ip daddr . th dport; }
-	map forward_range { typeof ct zone . ip daddr . ip protocol . th dport : ip daddr; flags interval; }
 	map snat_to { typeof ct zone . ip saddr : ip saddr; }
-	map shared_to { typeof ct zone . ip saddr : ip saddr; flags interval; }
 	map segment { typeof ct zone : tcp option maxseg size; }
-	map inbound { typeof ct zone . ip protocol . ip saddr . th dport : ct mark; flags interval; }
-	map outbound { typeof ct zone . ip protocol . ip daddr . th dport : ct mark; flags interval; }
 	set denied_inbound { typeof ct zone . ct mark; size 65535; flags dynamic; counter; }
 	set denied_outbound { typeof ct zone . ct mark; size 65535; flags dynamic; counter; }
 	set ${noPickupSet} { typeof ct zone; flags timeout; timeout 1d; }
-	map ${zoneShares} { typeof ct zone : verdict; }
-
+${verdictMaps}
 	chain assign_zone {
 		type filter hook prerouting priority raw; policy accept;
 		meta iifkind "vrf" accept
@@ -143,20 +107,20 @@ const body = `
 	chain to_tenant {
 		type nat hook prerouting priority dstnat; policy accept;
 		dnat ip to ct zone . ip daddr . ip protocol . th dport map @forward_to
-		dnat ip to ct zone . ip daddr . ip protocol . th dport map @forward_range
+		${toShare("forward_range")}
 		dnat ip to ct zone . ip daddr map @dnat_to
 	}
 	chain from_tenant {
 		type nat hook postrouting priority srcnat; policy accept;
 		snat ip to ct zone . ip saddr map @snat_to
-		snat ip to ct zone . ip saddr map @shared_to
+		${toShare("shared_to")}
 	}
 	chain forward {
 		type filter hook forward priority filter; policy accept;
 		iifname != "xvrf*" accept
 		tcp flags syn tcp option maxseg size set rt mtu
 		tcp flags syn tcp option maxseg size set ct zone map @segment
-		ct state established ip protocol { tcp, udp } ct zone & 0x${zoneMask.toString(16)} vmap @${zoneShares}
+		ct state established ip protocol { tcp, udp } ${toShare("fastpath")}
 		ct state established,related accept
 		ct state invalid drop
 		ct zone @${noPickupSet} tcp flags & (fin | syn | rst | ack) != syn reject with tcp reset
@@ -169,21 +133,43 @@ const body = `
 		iifname "xvrf*" meta mark set ct mark or 0x40000000
 	}
 	chain admit_inbound {
-		ct mark set ct zone . ip protocol . ip saddr . th dport map @inbound
+		${toShare("inbound")}
 		${notDenied} return
 		update @denied_inbound { ct zone . ct mark }
 		drop
 	}
 	chain admit_outbound {
-		ct mark set ct zone . ip protocol . ip daddr . th dport map @outbound
+		${toShare("outbound")}
 		${notDenied} return
 		update @denied_outbound { ct zone . ct mark }
 		drop
 	}
 `;
 
-/** Changes whenever the rules do. */
-export const rulesVersion = createHash("sha256").update(body).digest("hex").slice(0, 12);
+/** Changes whenever the rules do, those of a share included. */
+export const rulesVersion = createHash("sha256")
+  .update(body)
+  .update(shareScript("", 0, []))
+  .digest("hex")
+  .slice(0, 12);
+
+/** How many rules each chain of the constant part has. */
+const ruleCounts: ReadonlyMap<string, number> = new Map(
+  body
+    .split("\tchain ")
+    .map((chain) => {
+      const [head = "", ...lines] = chain.slice(0, chain.indexOf("\n\t}")).split("\n");
+      return [head.replace(" {", ""), lines.filter((line) => !line.startsWith("\t\ttype ")).length] as const;
+    })
+    .slice(1),
+);
+
+/** In the place of the version of rules of which some are missing. */
+export const damagedRules = "damaged";
+
+/** Whether no rule is missing, given the number of rules by chain. */
+export const areRulesWhole = (rules: ReadonlyMap<string, number>): boolean =>
+  [...ruleCounts].every(([chain, count]) => rules.get(chain) === count);
 
 export const tableName = (instance: string) => `xgw_${instance.replaceAll("-", "_")}`;
 
@@ -191,9 +177,9 @@ export const tableName = (instance: string) => `xgw_${instance.replaceAll("-", "
 const versionChain = (version: string) => `xgw_version_${version}`;
 
 /** The version of the rules in a table with these chains; undefined for a table that xgw did not make. */
-export function versionOf(chains: readonly string[]): string | undefined {
+export function versionOf(chains: Iterable<string>): string | undefined {
   const prefix = versionChain("");
-  return chains.find((name) => name.startsWith(prefix))?.slice(prefix.length);
+  return [...chains].find((name) => name.startsWith(prefix))?.slice(prefix.length);
 }
 
 /** Makes the table anew, without elements; `replace` drops an older one in the same transaction. */

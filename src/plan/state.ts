@@ -154,7 +154,7 @@ export interface State {
   readonly routes: ReadonlyMap<string, Route>;
   /** Whether packets of a VRF look their routes up in its table (`ip rule`, l3mdev). Only ever put back, never removed. */
   readonly vrfRule: boolean;
-  /** Version of the constant rules; empty when there is no table. */
+  /** Version of the constant rules; empty when there is no table, `damagedRules` when some of them are missing. */
   readonly rules: string;
   /** Name of the flowtable by device. */
   readonly flowtableDevices: ReadonlyMap<string, string>;

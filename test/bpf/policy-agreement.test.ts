@@ -11,6 +11,7 @@ import { formatAddress, parseAddress } from "../../src/model/ipv4.js";
 import type { PolicyRule } from "../../src/model/policy.js";
 import { diff } from "../../src/plan/diff.js";
 import { counterSets, deniedMark, outboundMark, rulesVersion, tableName } from "../../src/plan/rules.js";
+import { flowtableOf } from "../../src/plan/shares.js";
 import type { State } from "../../src/plan/state.js";
 import { nothing } from "../unit/plan/fixture.js";
 import { Datapath, objectFile } from "./support/datapath.js";
@@ -223,7 +224,10 @@ it("and what the nft rules of a kernel say: 6 random policies of 100 packets eac
     const policy = randomPolicy();
     const state = stateWith(policy);
     loadTries(state);
-    nft(nftScript("gw1", diff({ ...nothing, rules: rulesVersion, elements: state.elements }, nothing)));
+    const flowtableDevices = new Map([["lo", flowtableOf(judged.zone)]]); // for what else its share has
+    nft(
+      nftScript("gw1", diff({ ...nothing, rules: rulesVersion, elements: state.elements, flowtableDevices }, nothing)),
+    );
     const sent = Array.from({ length: 100 }, (_, serial) => randomPacket(serial));
     const byXdp = askXdp(sent);
     for (const one of sent) arriveInVrf(one);

@@ -7,6 +7,7 @@ import { nftScript } from "../../src/kernel/slow-path.js";
 import { observeSlowPath, type SlowPathState } from "../../src/observe/slow-path.js";
 import { diff } from "../../src/plan/diff.js";
 import { rulesVersion } from "../../src/plan/rules.js";
+import { flowtableOf } from "../../src/plan/shares.js";
 import type { State } from "../../src/plan/state.js";
 import { desiredOf, exampleText, nothing, stateOf, thirdTenant } from "../unit/plan/fixture.js";
 import { makeNamespace } from "./support/kernel.js";
@@ -44,8 +45,11 @@ async function observed(): Promise<SlowPathState> {
   return (await reading)?.state as SlowPathState;
 }
 
-/** The nft part of a state; tunnels do not exist here, so the flowtable is not part of it. */
-const rules = ({ elements }: State): State => ({ ...nothing, rules: rulesVersion, elements });
+/** The tunnels do not exist here. */
+const flowtableDevices = new Map([["lo", flowtableOf(1)]]);
+
+/** The nft part of a state. */
+const rules = ({ elements }: State): State => ({ ...nothing, rules: rulesVersion, elements, flowtableDevices });
 
 const sorted = (elements: State["elements"]) =>
   [...elements.values()].map(({ set, key, value }) => `${set}: ${key} : ${value}`).sort();
@@ -53,7 +57,8 @@ const sorted = (elements: State["elements"]) =>
 async function change(from: State, to: State): Promise<State> {
   nft(nftScript("gw1", diff(rules(to), from)));
   const state = await observed();
-  return { ...nothing, rules: state.rules, elements: state.elements };
+  if (kernelHasAll) expect(state.flowtableDevices).toEqual(flowtableDevices);
+  return { ...nothing, rules: state.rules, elements: state.elements, flowtableDevices };
 }
 
 it("the example is read back as it was rendered", async () => {

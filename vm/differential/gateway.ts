@@ -12,7 +12,8 @@ import { Pins } from "../../src/datapath/pins.js";
 import { reasonSlots, reasons } from "../../src/datapath/reasons.js";
 import { apply, redecide, teardown } from "../../src/gateway.js";
 import { batch } from "../../src/kernel/ip.js";
-import { tableName, zoneShares } from "../../src/plan/rules.js";
+import { tableName } from "../../src/plan/rules.js";
+import { flowtablePart, verdictMap } from "../../src/plan/shares.js";
 import { Namespace, run } from "../lab/netns.js";
 import { cable, Wire } from "../lab/wire.js";
 import { instance, type Site, type Vlan } from "./site.js";
@@ -165,7 +166,7 @@ export class Gateway {
   private async setFlowtable(on: boolean): Promise<void> {
     const chain = ["ip", tableName(instance), "forward"];
     const lines = (await run("nft", ["-a", "list", "chain", ...chain])).split("\n");
-    const at = lines.findIndex((line) => line.includes(`vmap @${zoneShares}`));
+    const at = lines.findIndex((line) => line.includes(`vmap @${verdictMap(flowtablePart)}`));
     const handle = (line: string | undefined) => / handle (\d+)$/.exec(line ?? "")?.[1] ?? "";
     if (on === at >= 0) return;
     if (!on) {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { parseTable } from "../../../src/kernel/nft.js";
 import { nftScript } from "../../../src/kernel/slow-path.js";
-import { flowtableOf } from "../../../src/plan/rules.js";
+import { flowtableOf } from "../../../src/plan/shares.js";
 import type { Step } from "../../../src/plan/steps.js";
 import { Namespace, tryRun } from "../../../vm/lab/netns.js";
 

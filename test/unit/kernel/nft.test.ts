@@ -12,7 +12,12 @@ describe("a table that nft printed", () => {
       Array.isArray(elem) ? elem.map((value) => formatValue(value as never)).join(" : ") : formatValue(elem as never),
     );
 
-  it("has its chains", () => expect(table.chains).toEqual(["xgw_version_0123456789ab", "c"]));
+  it("has its chains, and the number of their rules", () => {
+    expect([...table.chains]).toEqual([
+      ["xgw_version_0123456789ab", 0],
+      ["c", 2],
+    ]);
+  });
 
   it("has its sets and maps", () => {
     expect(table.sets.map(({ name }) => name)).toEqual([

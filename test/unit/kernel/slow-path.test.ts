@@ -2,7 +2,8 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { addSlowPath, removeDevices, removeRoutes } from "../../../src/kernel/slow-path.js";
 import { diff } from "../../../src/plan/diff.js";
-import { flowtableOf, rulesScript } from "../../../src/plan/rules.js";
+import { rulesScript } from "../../../src/plan/rules.js";
+import { flowtableOf, shareScript } from "../../../src/plan/shares.js";
 import type { Step } from "../../../src/plan/steps.js";
 import { exampleText, nothing, stateOf, stepsBetween, thirdTenant, withDevice } from "../plan/fixture.js";
 
@@ -53,16 +54,11 @@ route replace unreachable default table 100003 proto 201
 route replace unreachable 2.2.2.13/32 table 100003 proto 201
 route replace 10.0.0.8/32 table 100003 proto 201 via 172.168.0.13 dev xgre3000 onlink
 $ nft -f -
-add flowtable ip xgw_gw1 fastpath0 { hook ingress priority filter; devices = { xgre3000 }; }
-add chain ip xgw_gw1 to_fastpath0
-flush chain ip xgw_gw1 to_fastpath0
-add rule ip xgw_gw1 to_fastpath0 flow add @fastpath0
-add element ip xgw_gw1 zone_shares { 0 : jump to_fastpath0 }
-add element ip xgw_gw1 zones { xgre3000 : 3 }
+${shareScript("ip xgw_gw1", 0, ["xgre3000"])}add element ip xgw_gw1 zones { xgre3000 : 3 }
 add element ip xgw_gw1 forward_to { 3 . 2.2.2.13 . 6 . 80 : 10.0.0.8 . 8080 }
 add element ip xgw_gw1 segment { 3 : 1432 }
-add element ip xgw_gw1 inbound { 3 . 6 . 0.0.0.0-255.255.255.255 . 8080-8080 : 1 }
-add element ip xgw_gw1 outbound { 3 . 0-255 . 0.0.0.0-255.255.255.255 . 0-65535 : 65537 }
+add element ip xgw_gw1 inbound0 { 3 . 6 . 0.0.0.0-255.255.255.255 . 8080-8080 : 1 }
+add element ip xgw_gw1 outbound0 { 3 . 0-255 . 0.0.0.0-255.255.255.255 . 0-65535 : 65537 }
 `);
 });
 
@@ -84,8 +80,8 @@ describe("a tenant that is removed", async () => {
 delete element ip xgw_gw1 zones { xgre3000 }
 delete element ip xgw_gw1 forward_to { 3 . 2.2.2.13 . 6 . 80 }
 delete element ip xgw_gw1 segment { 3 }
-delete element ip xgw_gw1 inbound { 3 . 6 . 0.0.0.0-255.255.255.255 . 8080-8080 }
-delete element ip xgw_gw1 outbound { 3 . 0-255 . 0.0.0.0-255.255.255.255 . 0-65535 }
+delete element ip xgw_gw1 inbound0 { 3 . 6 . 0.0.0.0-255.255.255.255 . 8080-8080 }
+delete element ip xgw_gw1 outbound0 { 3 . 0-255 . 0.0.0.0-255.255.255.255 . 0-65535 }
 `);
   });
 
@@ -110,10 +106,10 @@ link del dev xvrf3000
 it("a policy that is cut anew: old cells go before new ones come, in one transaction", async () => {
   const text = await exampleText(["- { deny: tcp, ports: [23] }", "- { deny: tcp, ports: [23, 25] }"]);
   expect(await added(await stepsBetween(example, text))).toBe(`$ nft -f -
-delete element ip xgw_gw1 outbound { 2 . 6 . 0.0.0.0-255.255.255.255 . 24-65535 }
-add element ip xgw_gw1 outbound { 2 . 6 . 0.0.0.0-255.255.255.255 . 24-24 : 65538 }
-add element ip xgw_gw1 outbound { 2 . 6 . 0.0.0.0-255.255.255.255 . 25-25 : 2147549185 }
-add element ip xgw_gw1 outbound { 2 . 6 . 0.0.0.0-255.255.255.255 . 26-65535 : 65538 }
+delete element ip xgw_gw1 outbound0 { 2 . 6 . 0.0.0.0-255.255.255.255 . 24-65535 }
+add element ip xgw_gw1 outbound0 { 2 . 6 . 0.0.0.0-255.255.255.255 . 24-24 : 65538 }
+add element ip xgw_gw1 outbound0 { 2 . 6 . 0.0.0.0-255.255.255.255 . 25-25 : 2147549185 }
+add element ip xgw_gw1 outbound0 { 2 . 6 . 0.0.0.0-255.255.255.255 . 26-65535 : 65538 }
 `);
 });
 
@@ -152,12 +148,7 @@ addr replace 10.0.0.1/24 dev xgre1000 noprefixroute
 route replace 10.0.0.7/32 table 100001 proto 201 encap ip id 1000 dst 172.168.0.11 key dev xgre1000 scope link
 route replace 1.1.1.7/32 table 100001 proto 201 encap ip id 1000 dst 172.168.0.7 key dev xgre1000 scope link
 $ nft -f -
-add flowtable ip xgw_gw1 fastpath0 { hook ingress priority filter; devices = { xgre1000 }; }
-add chain ip xgw_gw1 to_fastpath0
-flush chain ip xgw_gw1 to_fastpath0
-add rule ip xgw_gw1 to_fastpath0 flow add @fastpath0
-add element ip xgw_gw1 zone_shares { 0 : jump to_fastpath0 }
-`);
+${shareScript("ip xgw_gw1", 0, ["xgre1000"])}`);
 });
 
 describe("the nft script", async () => {
@@ -180,23 +171,46 @@ describe("the nft script", async () => {
 
   it("of other rules adds every element again", async () => {
     const text = await added(diff(wanted, { ...wanted, rules: "0123456789ab" }));
-    expect(text.match(/^add element (?!.*zone_shares)/gm)?.length).toBe(wanted.elements.size);
+    expect(text.match(/^add element (?!.*_shares)/gm)?.length).toBe(wanted.elements.size);
   });
 
+  const tenantsOfShares = [1, 127, 128, 4000].map(
+    (zone): Step => ({ kind: "flowtable.add", flowtable: flowtableOf(zone), device: `xgre${zone}` }),
+  );
+
   it("shares many tenants among flowtables, by their zones", async () => {
-    const steps = [1, 127, 128, 4000].map(
-      (zone): Step => ({ kind: "flowtable.add", flowtable: flowtableOf(zone), device: `xgre${zone}` }),
-    );
-    const lines = (await added(steps)).split("\n").filter((line) => /^add (flowtable|element)/.test(line));
-    expect(lines).toEqual([
+    const lines = (await added(tenantsOfShares)).split("\n");
+    expect(lines.filter((line) => /^add flowtable/.test(line))).toEqual([
       "add flowtable ip xgw_gw1 fastpath0 { hook ingress priority filter; devices = { xgre1, xgre127 }; }",
-      "add element ip xgw_gw1 zone_shares { 0 : jump to_fastpath0 }",
       "add flowtable ip xgw_gw1 fastpath1 { hook ingress priority filter; devices = { xgre128 }; }",
-      "add element ip xgw_gw1 zone_shares { 128 : jump to_fastpath1 }",
       "add flowtable ip xgw_gw1 fastpath31 { hook ingress priority filter; devices = { xgre4000 }; }",
-      "add element ip xgw_gw1 zone_shares { 3968 : jump to_fastpath31 }",
     ]);
   });
+
+  it.each(["fastpath", "forward_range", "shared_to", "inbound", "outbound"])(
+    "leads the zones of each share to its part of %s",
+    async (part) => {
+      const lines = (await added(tenantsOfShares)).split("\n");
+      expect(lines.filter((line) => line.startsWith(`add element ip xgw_gw1 ${part}_shares `))).toEqual([
+        `add element ip xgw_gw1 ${part}_shares { 0 : jump to_${part}0 }`,
+        `add element ip xgw_gw1 ${part}_shares { 128 : jump to_${part}1 }`,
+        `add element ip xgw_gw1 ${part}_shares { 3968 : jump to_${part}31 }`,
+      ]);
+    },
+  );
+
+  it.each(["forward_range", "shared_to", "inbound", "outbound"])(
+    "has elements of %s in the map of their zone's share",
+    async (set) => {
+      const elements = [127, 128].map(
+        (zone): Step => ({ kind: "element.set", element: { set, key: `${zone} . 1-2`, value: "7" }, was: undefined }),
+      );
+      expect(await added(elements)).toBe(`$ nft -f -
+add element ip xgw_gw1 ${set}0 { 127 . 1-2 : 7 }
+add element ip xgw_gw1 ${set}1 { 128 . 1-2 : 7 }
+`);
+    },
+  );
 
   it("of an instance with a dash names its table without", () => {
     expect(rulesScript("gw-1", false)).toMatch(/^table ip xgw_gw_1 \{\n/);

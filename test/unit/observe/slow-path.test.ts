@@ -3,6 +3,8 @@ import { readFileSync } from "node:fs";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { IpLink } from "../../../src/kernel/ip.js";
 import { checkForeignDevices, idsInUse, observeSlowPath, observeSysctls } from "../../../src/observe/slow-path.js";
+import { damagedRules, rulesScript, rulesVersion } from "../../../src/plan/rules.js";
+import { shareScript } from "../../../src/plan/shares.js";
 import { desiredOf, exampleText } from "../plan/fixture.js";
 
 /** Answers by command line; what is missing answers with nothing. */
@@ -156,6 +158,74 @@ describe("the nft table", () => {
       "zones xgre1000",
       "zones xgre2000",
     ]);
+  });
+
+  /** As nft tells it, of our rules and the first share, less the one that is named. */
+  function ours(lost: { rule?: string; jump?: string }) {
+    const table = rulesScript("gw1", false);
+    const share = shareScript("ip xgw_gw1", 0, ["xgre1000"]);
+    const names = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map((match) => match.slice(1));
+    const chains = table
+      .split("\tchain ")
+      .slice(1)
+      .flatMap((chain) => {
+        const [head = "", ...lines] = (chain.split("\n\t}")[0] ?? "").split("\n");
+        const name = head.split(" ")[0] ?? "";
+        return [
+          { chain: { name } },
+          ...lines.filter((line) => /^\t\t(?!type )/.test(line)).map(() => ({ rule: { chain: name } })),
+        ];
+      });
+    const objects = [
+      ...chains,
+      ...names(share, /^add chain ip xgw_gw1 (\S+)/gm).flatMap(([name]) => [
+        { chain: { name } },
+        { rule: { chain: name } },
+      ]),
+      ...names(share, /^add element ip xgw_gw1 (\S+) \{ 0 : jump (\S+) \}/gm).map(([name, target]) => ({
+        map: { name, elem: name === lost.jump ? [] : [[0, { jump: { target } }]] },
+      })),
+      { map: { name: "inbound0", elem: [[{ concat: [5, 6, "1.2.3.4", 22] }, 1]] } },
+      { flowtable: { name: "fastpath0", dev: "xgre1000" } },
+    ];
+    const at = objects.findIndex((object) => "rule" in object && object.rule.chain === lost.rule);
+    return { nftables: objects.filter((_, index) => index !== at || lost.rule === undefined) };
+  }
+
+  it("of ours has its rules, elements by the set that the maps of shares are part of, and devices of flowtables", async () => {
+    answer(tableCommand, ours({}));
+    expect(await observe()).toMatchObject({
+      rules: rulesVersion,
+      elements: new Map([
+        ["inbound 5 . 6 . 1.2.3.4 . 22", { set: "inbound", key: "5 . 6 . 1.2.3.4 . 22", value: "1" }],
+      ]),
+      flowtableDevices: new Map([["xgre1000", "fastpath0"]]),
+    });
+  });
+
+  it.each([
+    "assign_zone",
+    "own",
+    "to_tenant",
+    "from_tenant",
+    "forward",
+    "forwarded",
+    "admit_inbound",
+    "admit_outbound",
+  ])("that lacks a rule of %s has damaged rules", async (rule) => {
+    answer(tableCommand, ours({ rule }));
+    expect((await observe()).rules).toBe(damagedRules);
+  });
+
+  it.each([
+    { rule: "to_fastpath0" },
+    { rule: "to_shared_to0" },
+    { jump: "forward_range_shares" },
+    { jump: "inbound_shares" },
+    { jump: "outbound_shares" },
+  ])("whose zones are not led to their part of the share has none of its devices: without $rule$jump", async (lost) => {
+    answer(tableCommand, ours(lost));
+    expect(await observe()).toMatchObject({ rules: rulesVersion, flowtableDevices: new Map() });
   });
 
   it("that xgw has not made is somebody else's", async () => {

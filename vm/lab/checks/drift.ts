@@ -43,6 +43,16 @@ const damages: readonly Damage[] = [
     run: ({ topology }) => topology.hosts.gateway.run("nft", "delete table ip xgw_gw1"),
   },
   {
+    id: "chain",
+    title: "the rules of an nft chain are deleted",
+    run: ({ topology }) => topology.hosts.gateway.run("nft", "flush chain ip xgw_gw1 forward"),
+  },
+  {
+    id: "share",
+    title: "the policies of a share of the tenants are led to no more",
+    run: ({ topology }) => topology.hosts.gateway.run("nft", "delete element ip xgw_gw1 inbound_shares { 0 }"),
+  },
+  {
     id: "rule",
     title: "the l3mdev rule is deleted",
     hitsEverybody: true,

@@ -1,0 +1,124 @@
+/**
+ * The part of the nft table that grows with the number of tenants: what a share of 128 zones has for itself. A look-up in
+ * a verdict map leads each packet to its share's, so that no list in the kernel gets longer than a share:
+ * - Flowtables: the kernel takes fewer than 256 devices in one request (NFT_NETDEVICE_MAX), and can tell of no more than
+ *   fit a netlink message: all devices of a flowtable are in one, a page where memory is scarce or listeners are notified
+ *   (nf_tables_fill_flowtable_info). 128 of 20 bytes do.
+ * - Maps with ranges in their keys: a look-up goes through a bit for each element (nft_pipapo_lookup), and a deletion
+ *   through all elements before its own (nft_pipapo_remove), so that thousands of tenants would slow each other down.
+ */
+
+const zonesPerShare = 128;
+
+export const shareOf = (zone: number): number => Math.floor(zone / zonesPerShare);
+
+/** Which of a zone's bits are its share's: the key of the verdict maps. */
+export const shareMask = 0xffff & ~(zonesPerShare - 1);
+
+/** What the flowtables are named, less the share's number. */
+export const flowtablePart = "fastpath";
+
+/** The name of the flowtable that a tenant's tunnel is in: all that the flowtable takes of a tenant comes in by that. */
+export const flowtableOf = (zone: number): string => `${flowtablePart}${shareOf(zone)}`;
+
+export const shareOfFlowtable = (name: string): number => Number(name.slice(flowtablePart.length));
+
+interface Part {
+  /** The declaration of an object with these devices. */
+  readonly declare: (name: string, devices: readonly string[]) => string;
+  /** The one rule that uses it. */
+  readonly rule: (name: string) => string;
+}
+
+const intervalMap = (keyAndValue: string): Part["declare"] => {
+  return (name) => `map TABLE ${name} { typeof ${keyAndValue}; flags interval; }`;
+};
+
+/** By the name of the objects, less the share's number. */
+const parts: Readonly<Record<string, Part>> = {
+  [flowtablePart]: {
+    declare: (name, devices) =>
+      `flowtable TABLE ${name} { hook ingress priority filter; devices = { ${devices.join(", ")} }; }`,
+    rule: (name) => `flow add @${name}`,
+  },
+  forward_range: {
+    declare: intervalMap("ct zone . ip daddr . ip protocol . th dport : ip daddr"),
+    rule: (name) => `dnat ip to ct zone . ip daddr . ip protocol . th dport map @${name}`,
+  },
+  shared_to: {
+    declare: intervalMap("ct zone . ip saddr : ip saddr"),
+    rule: (name) => `snat ip to ct zone . ip saddr map @${name}`,
+  },
+  inbound: {
+    declare: intervalMap("ct zone . ip protocol . ip saddr . th dport : ct mark"),
+    rule: (name) => `ct mark set ct zone . ip protocol . ip saddr . th dport map @${name}`,
+  },
+  outbound: {
+    declare: intervalMap("ct zone . ip protocol . ip daddr . th dport : ct mark"),
+    rule: (name) => `ct mark set ct zone . ip protocol . ip daddr . th dport map @${name}`,
+  },
+};
+
+const partNames = Object.keys(parts);
+
+/** Sets whose keys may be ranges: each is a map for each share. */
+export const intervalSets: readonly string[] = partNames.filter((name) => name !== flowtablePart);
+
+/** The map that an element is in. Keys of intervals begin with the zone. */
+export function mapOf(set: string, key: string): string {
+  return intervalSets.includes(set) ? `${set}${shareOf(Number.parseInt(key, 10))}` : set;
+}
+
+/** The set that a map of a share is part of; the name itself when it is none. */
+export function setOfMap(name: string): string {
+  const set = name.replace(/\d+$/, "");
+  return intervalSets.includes(set) ? set : name;
+}
+
+/** By the first zone of a share, a jump to the chain of its part. */
+export const verdictMap = (part: string) => `${part}_shares`;
+export const isVerdictMap = (name: string): boolean => partNames.some((part) => verdictMap(part) === name);
+
+export const chainOf = (part: string, share: number) => `to_${part}${share}`;
+
+/** Declarations of the verdict maps, for the constant part of the table. */
+export const verdictMaps: string = partNames
+  .map((part) => `\tmap ${verdictMap(part)} { typeof ct zone : verdict; }\n`)
+  .join("");
+
+/** The statement that leads to a share's part. */
+export const toShare = (part: string): string => `ct zone & 0x${shareMask.toString(16)} vmap @${verdictMap(part)}`;
+
+/** Makes what is not there of a share yet, with these devices, and leads its zones there. */
+export function shareScript(table: string, share: number, devices: readonly string[]): string {
+  return Object.entries(parts)
+    .map(([part, { declare, rule }]) => {
+      const name = `${part}${share}`;
+      const chain = `${table} ${chainOf(part, share)}`;
+      return `add ${declare(name, devices).replace("TABLE", table)}
+add chain ${chain}
+flush chain ${chain}
+add rule ${chain} ${rule(name)}
+add element ${table} ${verdictMap(part)} { ${share * zonesPerShare} : jump ${chainOf(part, share)} }
+`;
+    })
+    .join("");
+}
+
+/**
+ * Whether a share's zones are led to each part of it, and the rules there are in place.
+ *
+ * @param jumps chain by share's first zone, by verdict map
+ * @param rules number of rules by chain
+ */
+export function isShareWhole(
+  share: number,
+  jumps: ReadonlyMap<string, ReadonlyMap<string, string>>,
+  rules: ReadonlyMap<string, number>,
+): boolean {
+  const zone = String(share * zonesPerShare);
+  return partNames.every((part) => {
+    const chain = chainOf(part, share);
+    return jumps.get(verdictMap(part))?.get(zone) === chain && rules.get(chain) === 1;
+  });
+}
