@@ -20,3 +20,15 @@ export function rerunPinned(): number | undefined {
   if (error) throw new Error(`cannot pin to CPU ${cpu}: ${error.message}`);
   return status ?? 1;
 }
+
+/** Lets this process use all CPUs while it waits for a VM, which may use them. */
+export async function onAllCpus<T>(work: () => Promise<T>): Promise<T> {
+  const pin = (list: string) => spawnSync("taskset", ["-apc", list, String(process.pid)], { stdio: "ignore" });
+  const cpu = pinnedCpu();
+  if (cpu !== undefined) pin(`0-${cpus().length - 1}`);
+  try {
+    return await work();
+  } finally {
+    if (cpu !== undefined) pin(cpu);
+  }
+}

@@ -16,6 +16,7 @@ int xgw_xdp(struct xdp_md *ctx)
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	__u64 bytes = frame_bytes(data, end);
 	struct arrival a = {};
+	const struct xgw_refusal *refusal;
 	struct xgw_flow flow, *place;
 	enum xgw_reason reason;
 	__u32 tenant;
@@ -28,6 +29,9 @@ int xgw_xdp(struct xdp_md *ctx)
 		heed_path_mtu(data + underlay_tag_bytes, end);
 		return pass(0, reason, bytes);
 	}
+	refusal = refused_before(&a);
+	if (refusal)
+		return drop(refusal->tenant, refusal->reason, bytes, &a.key, a.peer);
 	if (reason == XGW_GO_ON)
 		reason = parse_inner(data, end, &a);
 	if (reason != XGW_GO_ON)

@@ -1,9 +1,7 @@
 /** The control plane in the VM: what a config costs to put in force, and a change of one tenant beside many others. */
-import { spawnSync } from "node:child_process";
-import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import { runInVm } from "../../vm/run.js";
-import { pinnedCpu } from "../pinned.js";
+import { onAllCpus } from "../pinned.js";
 import type { Figure, Section, SectionContext } from "../section.js";
 import { type Spread, spreadOf } from "../stats.js";
 import { perTenant } from "./config.js";
@@ -14,18 +12,6 @@ const timeoutMs = { quick: 600_000, full: 1_500_000 };
 /** Of the gate: a change of one tenant among many ÷ among few. */
 const many = 4000;
 const few = 100;
-
-/** The VM may use all CPUs, while this process is held to one. */
-async function onAllCpus<T>(work: () => Promise<T>): Promise<T> {
-  const pin = (list: string) => spawnSync("taskset", ["-apc", list, String(process.pid)], { stdio: "ignore" });
-  const cpu = pinnedCpu();
-  if (cpu !== undefined) pin(`0-${cpus().length - 1}`);
-  try {
-    return await work();
-  } finally {
-    if (cpu !== undefined) pin(cpu);
-  }
-}
 
 async function measureInVm({ effort, say }: SectionContext): Promise<ControlResults[]> {
   let output = "";
@@ -70,7 +56,7 @@ function figuresOf(result: ControlResults): Figure[] {
     rounds("a change of one tenant", result.changeMs),
     figure("start of the daemon where all is right", result.restartMs, "ms, emulated"),
     figure("memory of the daemon", result.memoryMiB, "MiB"),
-    figure("idle daemon, of one CPU", result.idlePercent, "%, emulated"),
+    figure("idle daemon, of one CPU", Math.min(...result.idlePercent), "%, emulated", spreadOf(result.idlePercent)),
   ];
 }
 

@@ -2,7 +2,7 @@
 import type { Gate } from "../gates.js";
 import type { Figure } from "../section.js";
 import { spreadOf } from "../stats.js";
-import { besideAt, flowsAt, type GuestResults, type Series, seriesNames, sizes, tenantsAt } from "./shape.js";
+import { besideAt, type GuestResults, openAt, type Series, seriesNames, sizes, tenantsAt } from "./shape.js";
 
 /** Emulated times mean nothing by themselves, so figures are ratios, round by round. */
 class Rounds {
@@ -32,7 +32,7 @@ export const figureNames = {
   netfilter: "plain netfilter ÷ XDP, time a packet",
   hot: "XDP, a hot flow: ÷ that with 1 tenant",
   slow: "slow path, a new connection: ÷ that with 1 tenant",
-  flows: "XDP: ÷ that with 1 flow",
+  open: "XDP: ÷ that with 1 connection",
   learner: "a new connection: with ÷ without the learner",
   connection: "a new connection ÷ three packets of XDP",
 } as const;
@@ -40,11 +40,11 @@ export const figureNames = {
 export function figuresOf(
   { series, births }: GuestResults,
   tenants: readonly number[],
-  flows: readonly number[],
+  open: readonly number[],
 ): Figure[] {
   const rounds = new Rounds(series);
   const { xdp, flowtable, stack, connection, unlearned } = seriesNames;
-  const at = [sizes.small, sizes.bulk, ...flows.filter((count) => count > 1).map(flowsAt)];
+  const at = [sizes.small, sizes.bulk, ...open.filter((count) => count > 1).map(openAt)];
   const one = tenantsAt(1);
   const ofTenants = (name: string, of: string, count: number) =>
     rounds.ratio(name, tenantsAt(count), [of, tenantsAt(count)], [of, besideAt(count)], "less");
@@ -53,11 +53,9 @@ export function figuresOf(
     ...at.map((where) => rounds.ratio(figureNames.netfilter, where, [stack, where], [xdp, where], "more")),
     ...tenants.map((count) => ofTenants(figureNames.hot, xdp, count)),
     ...tenants.map((count) => ofTenants(figureNames.slow, connection, count)),
-    ...flows
+    ...open
       .filter((count) => count > 1)
-      .map((count) =>
-        rounds.ratio(figureNames.flows, flowsAt(count), [xdp, flowsAt(count)], [xdp, sizes.small], "less"),
-      ),
+      .map((count) => rounds.ratio(figureNames.open, openAt(count), [xdp, openAt(count)], [xdp, sizes.small], "less")),
     rounds.ratio(figureNames.learner, one, [connection, one], [unlearned, one], "less"),
     rounds.ratio(figureNames.connection, one, [connection, one], [xdp, sizes.small], "neither"),
   ].filter((figure) => figure !== undefined);

@@ -27,7 +27,7 @@ const timeout = 7200;
 
 const publicAddress = (tenant: number) => `2.2.${(tenant + 11) >> 8}.${(tenant + 11) & 255}`;
 
-function configOf(instance: string, tenants: number): string {
+function configOf(instance: string, tenants: number, flows: number): string {
   const list = Array.from({ length: tenants }, (_, tenant) => ({
     name: `t${tenant}`,
     key: firstKey + tenant,
@@ -45,11 +45,12 @@ function configOf(instance: string, tenants: number): string {
     instance,
     underlay: { device: "eth0", address: endpoints.gateway },
     nics: [{ name: "eth0", xdp: "native" }],
+    flows,
     tenants: list,
   });
 }
 
-const carriers = ["xdp", "flowtable", "stack"] as const;
+export const carriers = ["xdp", "flowtable", "stack"] as const;
 export type Carrier = (typeof carriers)[number];
 
 type Hook = "xdp" | "learn";
@@ -69,8 +70,12 @@ export class Gateway {
     this.#tenant = Math.floor(tenants / 2);
   }
 
-  /** Also plugs the gateway into `far`. */
-  static async create(instance: string, tenants: number, far: Place): Promise<Gateway> {
+  /**
+   * Also plugs the gateway into `far`.
+   *
+   * @param flows room for so many
+   */
+  static async create(instance: string, tenants: number, far: Place, flows: number): Promise<Gateway> {
     const place = new Place(`bench-${instance}`);
     place.ip(`link add eth0 address ${mac(macs.gateway)} type veth peer name ${instance} netns ${far.name}`);
     place.ip(`address add ${endpoints.gateway}/24 dev eth0`, "link set eth0 up");
@@ -85,9 +90,10 @@ export class Gateway {
     place.sysctl(
       `net.netfilter.nf_conntrack_udp_timeout=${timeout}`,
       `net.netfilter.nf_conntrack_udp_timeout_stream=${timeout}`,
+      `net.netfilter.nf_flowtable_udp_timeout=${timeout}`,
     );
     const config = join(mkdtempSync(join(tmpdir(), "xgw-bench-")), "xgw.json");
-    writeFileSync(config, configOf(instance, tenants));
+    writeFileSync(config, configOf(instance, tenants, flows));
     await exec("nsenter", [`--net=${place.path}`, process.execPath, program, "apply", "-c", config], {
       maxBuffer: 2 ** 28,
     });

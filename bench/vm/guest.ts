@@ -7,13 +7,14 @@ import { makeConntrackRoom } from "../live/conntrack-room.js";
 import { Injector, LostPackets } from "../live/injector.js";
 import { addLane, Place } from "../live/wires.js";
 import { pinnedCpu } from "../pinned.js";
-import { type Carrier, Gateway } from "./gateway.js";
+import { type Carrier, carriers, Gateway } from "./gateway.js";
 import {
   besideAt,
-  flowsAt,
   type GuestEffort,
   type GuestResults,
   guestEfforts,
+  openAt,
+  openMax,
   resultMark,
   type Series,
   seriesNames,
@@ -52,7 +53,7 @@ function check(carrier: Carrier, injector: Injector, gateway: Gateway, traffic: 
   injector.send(traffic, gateway.far, packets);
   const after = gateway.carried();
   const seen = { xdp: 0, flowtable: 0, stack: 0 };
-  for (const by of ["xdp", "flowtable", "stack"] as const) seen[by] = after[by] - before[by];
+  for (const by of carriers) seen[by] = after[by] - before[by];
   if (seen[carrier] !== packets)
     throw new Error(`${gateway.instance}: ${packets} packets, not all by ${carrier}: ${JSON.stringify(seen)}`);
 }
@@ -66,21 +67,21 @@ function connect(injector: Injector, gateway: Gateway, flows: number, base: numb
 
 /** XDP and flowtable are the same gateway's, with XDP and learner or without. */
 function tierCases(injector: Injector, whole: Gateway, netfilter: Gateway, effort: GuestEffort): Case[] {
-  const most = Math.max(...effort.flows);
-  for (const gateway of [whole, netfilter]) withoutLoss(() => connect(injector, gateway, most, 0));
-  const of = (carrier: Carrier, at: string, flows: number, payload?: number): Case => {
+  const most = Math.max(...effort.open);
+  withoutLoss(() => connect(injector, whole, most, 0));
+  withoutLoss(() => connect(injector, netfilter, Math.min(most, openMax), 0));
+  const of = (carrier: Carrier, at: string, open: number, payload?: number): Case => {
     const gateway = carrier === "stack" ? netfilter : whole;
     // About as long in all tiers: the longer a measurement, the more others on the machine take from it.
     const packets = carrier === "xdp" ? effort.packets : effort.packets / 8;
-    const traffic = gateway.traffic(flows, payload === undefined ? {} : { payload });
+    const traffic = gateway.traffic(open, payload === undefined ? {} : { payload });
     return {
       name: seriesNames[carrier],
       at,
       measure: (round) => {
         gateway.setXdp(carrier === "xdp");
         try {
-          // The flowtable forgets what was idle, and takes it again.
-          injector.send(traffic, gateway.far, Math.max(64, carrier === "flowtable" ? flows : 0));
+          injector.send(traffic, gateway.far, 64);
           if (round === 0) check(carrier, injector, gateway, traffic);
           gateway.setLearner(carrier === "xdp");
           return injector.send(traffic, gateway.far, packets) / packets;
@@ -94,9 +95,11 @@ function tierCases(injector: Injector, whole: Gateway, netfilter: Gateway, effor
   const points: [string, number, number?][] = [
     [sizes.small, 1],
     [sizes.bulk, 1, bulkPayload],
-    ...effort.flows.filter((flows) => flows > 1).map((flows): [string, number] => [flowsAt(flows), flows]),
+    ...effort.open.filter((open) => open > 1).map((open): [string, number] => [openAt(open), open]),
   ];
-  return (["xdp", "flowtable", "stack"] as const).flatMap((carrier) => points.map((point) => of(carrier, ...point)));
+  return carriers.flatMap((carrier) =>
+    points.filter(([, open]) => carrier !== "stack" || open <= openMax).map((point) => of(carrier, ...point)),
+  );
 }
 
 /** Each turn takes connections that were not there before. */
@@ -110,8 +113,8 @@ class Connections {
 
   /** Nanoseconds a connection. */
   private take(gateway: Gateway): number {
-    const { connections, flows } = this.effort;
-    const base = this.#next.get(gateway) ?? Math.max(...flows);
+    const { connections, open } = this.effort;
+    const base = this.#next.get(gateway) ?? Math.max(...open);
     this.#next.set(gateway, base + connections);
     return connect(this.injector, gateway, connections, base) / connections;
   }
@@ -191,6 +194,9 @@ function measure(cases: readonly Case[], effort: GuestEffort): Series[] {
   return series;
 }
 
+/** Beyond all connections that are opened before. */
+const firstBirth = 2 ** 20 - 2 ** 10;
+
 /** Tells after each stage all that is known by then, for a host that waits no longer. */
 async function main(effort: GuestEffort, tell: (results: GuestResults) => void): Promise<void> {
   makeConntrackRoom();
@@ -198,15 +204,18 @@ async function main(effort: GuestEffort, tell: (results: GuestResults) => void):
   const far = new Place("bench-far");
   const injector = new Injector(new Generator());
   const applySeconds: Record<number, number> = {};
-  const create = async (instance: string, tenants: number) => {
+  const create = async (instance: string, tenants: number, flows = 2 ** 18) => {
     const started = performance.now();
-    const gateway = await Gateway.create(instance, tenants, far);
+    const gateway = await Gateway.create(instance, tenants, far, flows);
     applySeconds[tenants] = Math.round((performance.now() - started) / 100) / 10;
     injector.addSink(gateway.far);
     say(`${instance}: ${tenantsAt(tenants)} after ${applySeconds[tenants]} s`);
     return gateway;
   };
-  const [whole, netfilter] = await Promise.all([create("whole", 1), create("netfilter", 1)]);
+  const [whole, netfilter] = await Promise.all([
+    create("whole", 1, 4 * Math.max(...effort.open)), // half full
+    create("netfilter", 1),
+  ]);
   netfilter.removeFlowtable();
   const wires = addLane(new Place("bench-wires"), far, "wire");
   injector.addSink(wires.farOut);
@@ -227,7 +236,7 @@ async function main(effort: GuestEffort, tell: (results: GuestResults) => void):
       effort,
     ),
   );
-  const born = onOneCpu(() => births(injector, whole, effort.births, 2 ** 19));
+  const born = onOneCpu(() => births(injector, whole, effort.births, firstBirth));
   const results = () => ({ kernel: release(), series, births: born, applySeconds });
   tell(results());
 

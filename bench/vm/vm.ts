@@ -1,29 +1,15 @@
 /** The whole gateway on a kernel that has all of it, in the VM: XDP beside flowtable beside plain netfilter. */
-import { spawnSync } from "node:child_process";
-import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import { runInVm } from "../../vm/run.js";
-import { pinnedCpu } from "../pinned.js";
+import { onAllCpus } from "../pinned.js";
 import type { Section } from "../section.js";
 import { figureNames, figuresOf, gatesOf } from "./figures.js";
-import { flowsAt, type GuestResults, guestEfforts, resultMark, sizes, tenantsAt } from "./shape.js";
+import { type GuestResults, guestEfforts, openAt, resultMark, sizes, tenantsAt } from "./shape.js";
 
 const guest = fileURLToPath(new URL("./guest.js", import.meta.url));
 const timeoutMs = { quick: 900_000, full: 1_080_000 };
 /** The CPU of the guest that the measurement is held to. */
 const guestCpu = "1";
-
-/** The VM may use all CPUs, while this process is held to one. */
-async function onAllCpus<T>(work: () => Promise<T>): Promise<T> {
-  const pin = (list: string) => spawnSync("taskset", ["-apc", list, String(process.pid)], { stdio: "ignore" });
-  const cpu = pinnedCpu();
-  if (cpu !== undefined) pin(`0-${cpus().length - 1}`);
-  try {
-    return await work();
-  } finally {
-    if (cpu !== undefined) pin(cpu);
-  }
-}
 
 /** Emulated CPUs may trip over code that the kernel patches: a guest that crashes is no word on xgw's speed. */
 const attempts = 3;
@@ -88,11 +74,11 @@ export const vm: Section = {
   isSlow: true,
   run: async ({ effort, say }) => {
     const results = await measureInVm(effort, say);
-    const { tenants, flows } = guestEfforts[effort];
-    const figures = figuresOf(results, tenants, flows);
+    const { tenants, open } = guestEfforts[effort];
+    const figures = figuresOf(results, tenants, open);
     const value = (name: string, at: string) =>
       figures.find((figure) => figure.name === name && figure.at === at)?.value;
-    const at = [sizes.small, sizes.bulk, ...flows.filter((count) => count > 1).map(flowsAt)];
+    const at = [sizes.small, sizes.bulk, ...open.filter((count) => count > 1).map(openAt)];
     const plots = {
       tiers: {
         title: "Time a packet over that of XDP (emulated)",

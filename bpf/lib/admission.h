@@ -67,13 +67,8 @@ static __noinline int admit_tunnelled(struct xdp_md *ctx, const struct arrival *
 static __always_inline int admit(struct xdp_md *ctx, const struct arrival *a, enum xgw_reason reason, __u64 bytes,
 				 int whole)
 {
-	const struct xgw_refusal *refusal;
-
 	if (uplink_ifindex && a->key.wrap == XGW_WRAP_PLAIN)
 		return admit_plain(ctx, a, reason, bytes, whole);
-	refusal = refused_before(a);
-	if (refusal)
-		return drop(refusal->tenant, refusal->reason, bytes, &a->key, a->peer);
 	return admit_tunnelled(ctx, a, reason, bytes, whole);
 }
 

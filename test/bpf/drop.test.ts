@@ -2,7 +2,7 @@
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { reasons } from "../../src/datapath/reasons.js";
 import { Datapath } from "./support/datapath.js";
-import { expectDropped, expectPassed, nobody } from "./support/expectations.js";
+import { expectDropped, expectPassed, expectSent, nobody } from "./support/expectations.js";
 import * as packet from "./support/packet.js";
 import { addressNumber } from "./support/types.js";
 import {
@@ -190,6 +190,22 @@ describe("a refusal is remembered", () => {
     datapath.receive(frameOf({ src: stranger }));
     const frame = frameOf({});
     expectPassed(datapath.receive(frame), frame, user1, "no_flow");
+  });
+
+  it("of thousands, and of nobody else: a flow is followed, and each of them is refused as before", () => {
+    const strangers = Array.from({ length: 1000 }, (_, n) => ({
+      src: `203.${n >> 8}.${n & 255}.1`,
+      key: user1.key + (n % 2) * 5000,
+    }));
+    const summaries = () => strangers.map((outer) => datapath.receive(frameOf(outer)).summary);
+    const wanted = strangers.map(({ key }) =>
+      key === user1.key ? `drop, tenant ${user1.id}: stranger` : "drop, tenant 0: unknown_key",
+    );
+    expect(summaries()).toEqual(wanted);
+    const { original } = world.establish();
+    const outcome = datapath.receive(original.arrives());
+    expectSent(outcome, user1, original.leaves());
+    expect(summaries()).toEqual(wanted);
   });
 
   it("and is a stranger's when the key has come to be a tenant's", () => {
