@@ -152,7 +152,7 @@ export class Gateway extends EventEmitter<Events> {
       changed("replaced");
     };
     return {
-      load: async () => file?.source.load() ?? this.load(),
+      load: async (why) => file?.source.load(why) ?? this.load(),
       watch: (tell) => {
         changed = tell;
         watchFile();

@@ -8,66 +8,91 @@ import type { ConfigTenant } from "./schema.js";
 /** Who has a public address, and where that is written. */
 interface Owner {
   readonly tenant: ConfigTenant;
-  readonly path: Path;
+  readonly path: () => Path;
 }
 
-/** Public addresses that two claim, that are the gateway's own, or that lead to nowhere. */
-export function checkPublicAddresses(
-  tenants: readonly ConfigTenant[],
-  underlayAddress: string | undefined,
-  report: Report,
-): void {
+/** Public addresses that two claim. */
+export function checkPublicAddresses(tenants: readonly ConfigTenant[], report: Report): void {
   const oneToOne = checkOneToOne(tenants, report);
   const forwarded = checkPortForwards(tenants, oneToOne, report);
   checkShared(tenants, [oneToOne, forwarded], report);
-  for (const [index, tenant] of tenants.entries()) {
-    if (tenant.snat) checkNotUnderlay(tenant.snat.address, ["tenants", index, "snat"], underlayAddress, report);
-    for (const list of ["publicIps", "portForwards"] as const) {
-      for (const [at, entry] of tenant[list].entries()) {
-        const path: Path = ["tenants", index, list, at];
-        checkTarget(tenant, entry.to, [...path, "to"], report);
-        checkNotUnderlay(entry.address, path, underlayAddress, report);
-      }
+}
+
+/** A tenant's public addresses that are the gateway's own, or that lead to nowhere. */
+export function checkOwnPublicAddresses(
+  tenant: ConfigTenant,
+  base: Path,
+  underlayAddress: string | undefined,
+  report: Report,
+): void {
+  checkOneHostEach(tenant, base, report);
+  if (tenant.snat) {
+    checkNotUnderlay(tenant.snat.address, [...base, "snat"], underlayAddress, report);
+    checkSources(tenant, tenant.snat, [...base, "snat"], report);
+  }
+  for (const list of ["publicIps", "portForwards"] as const) {
+    for (const [at, entry] of tenant[list].entries()) {
+      const path: Path = [...base, list, at];
+      checkTarget(tenant, entry.to, [...path, "to"], report);
+      checkNotUnderlay(entry.address, path, underlayAddress, report);
     }
   }
 }
 
-function checkOneToOne(tenants: readonly ConfigTenant[], report: Report): Map<string, Owner> {
-  const owners = new Map<string, Owner>();
+function checkOneHostEach(tenant: ConfigTenant, base: Path, report: Report): void {
+  const standsFor = new Map<string, Path>();
+  for (const [at, { address, to }] of tenant.publicIps.entries()) {
+    const path: Path = [...base, "publicIps", at];
+    if (tenant.addresses.some((own) => own.startsWith(`${address}/`))) {
+      const remedy = "give another public address, or forward single ports of this one with `portForwards`";
+      report.error([...path, "address"], `${address} is the gateway's own address inside the tenant`, remedy);
+    }
+    const first = standsFor.get(to);
+    if (first) {
+      const message = `${to} has a public address already at ${report.placeOf(first)}, and can leave under one only`;
+      report.error([...path, "to"], message, "remove one of the two, or use `portForwards` for the second address");
+    } else {
+      standsFor.set(to, [...path, "address"]);
+    }
+  }
+}
+
+/** Of all tenants each time, so that it keeps no more than whose an address is; where that is written is seldom asked. */
+class OneToOne {
+  private readonly owners = new Map<string, number>();
+
+  constructor(private readonly tenants: readonly ConfigTenant[]) {}
+
+  /** @returns false when it is somebody's already */
+  take(address: string, index: number): boolean {
+    if (this.owners.has(address)) return false;
+    this.owners.set(address, index);
+    return true;
+  }
+
+  get(address: string): Owner | undefined {
+    const index = this.owners.get(address);
+    const tenant = index === undefined ? undefined : this.tenants[index];
+    if (index === undefined || !tenant) return undefined;
+    const at = tenant.publicIps.findIndex((entry) => entry.address === address);
+    return { tenant, path: () => ["tenants", index, "publicIps", at, "address"] };
+  }
+}
+
+function checkOneToOne(tenants: readonly ConfigTenant[], report: Report): OneToOne {
+  const owners = new OneToOne(tenants);
   for (const [index, tenant] of tenants.entries()) {
-    const standsFor = new Map<string, Path>();
-    for (const [at, { address, to }] of tenant.publicIps.entries()) {
-      const base: Path = ["tenants", index, "publicIps", at];
-      const path: Path = [...base, "address"];
-      const owner = owners.get(address);
-      if (owner)
-        report.error(
-          path,
-          takenBy(address, owner, tenant, report),
-          "a one-to-one address leads to one host: remove one of the two",
-        );
-      else owners.set(address, { tenant, path });
-      if (tenant.addresses.some((own) => own.startsWith(`${address}/`))) {
-        const remedy = "give another public address, or forward single ports of this one with `portForwards`";
-        report.error(path, `${address} is the gateway's own address inside the tenant`, remedy);
-      }
-      const first = standsFor.get(to);
-      if (first) {
-        const message = `${to} has a public address already at ${report.placeOf(first)}, and can leave under one only`;
-        report.error([...base, "to"], message, "remove one of the two, or use `portForwards` for the second address");
-      } else {
-        standsFor.set(to, path);
-      }
+    for (const [at, { address }] of tenant.publicIps.entries()) {
+      if (owners.take(address, index)) continue;
+      const remedy = "a one-to-one address leads to one host: remove one of the two";
+      const taken = takenBy(address, owners.get(address) as Owner, tenant, report);
+      report.error(["tenants", index, "publicIps", at, "address"], taken, remedy);
     }
   }
   return owners;
 }
 
-function checkPortForwards(
-  tenants: readonly ConfigTenant[],
-  oneToOne: ReadonlyMap<string, Owner>,
-  report: Report,
-): Map<string, Owner> {
+function checkPortForwards(tenants: readonly ConfigTenant[], oneToOne: OneToOne, report: Report): Map<string, Owner> {
   const owners = new Map<string, Owner>();
   const forwards = new Map<string, { readonly ports: Range; readonly path: Path }[]>();
   for (const [index, tenant] of tenants.entries()) {
@@ -85,7 +110,7 @@ function checkPortForwards(
         report.error([...base, "address"], takenBy(address, owner, tenant, report), remedy);
         continue;
       }
-      if (!owner) owners.set(address, { tenant, path: [...base, "address"] });
+      if (!owner) owners.set(address, { tenant, path: () => [...base, "address"] });
       const name = `${address} ${protocol}`;
       const others = forwards.get(name) ?? [];
       const first = others.find(({ ports }) => ports.from <= port.to && port.from <= ports.to);
@@ -106,26 +131,34 @@ function checkPortForwards(
 /** The address that a tenant's hosts share may be one that is theirs already, but nobody else's. */
 function checkShared(
   tenants: readonly ConfigTenant[],
-  taken: readonly ReadonlyMap<string, Owner>[],
+  taken: readonly Pick<ReadonlyMap<string, Owner>, "get">[],
   report: Report,
 ): void {
   const owners = new Map<string, Owner>();
   for (const [index, tenant] of tenants.entries()) {
     if (!tenant.snat) continue;
-    const { address, from } = tenant.snat;
-    const path: Path = ["tenants", index, "snat"];
+    const { address } = tenant.snat;
+    const path = (): Path => ["tenants", index, "snat", "address"];
     const owner = [...taken, owners].map((of) => of.get(address)).find((owner) => owner && owner.tenant !== tenant);
     if (owner) {
       const remedy = "a public address belongs to one tenant: use another";
-      report.error([...path, "address"], takenBy(address, owner, tenant, report), remedy);
+      report.error(path(), takenBy(address, owner, tenant, report), remedy);
     } else {
-      owners.set(address, { tenant, path: [...path, "address"] });
-    }
-    if (sharedSources(tenant.routes, from).length === 0) {
-      const message = `none of ${tenant.name}'s routes leads to a private network, so nothing would leave under ${address}`;
-      report.error(path, message, "name the networks that shall under `from`");
+      owners.set(address, { tenant, path });
     }
   }
+}
+
+/** Somebody must be there to leave under a shared address. */
+function checkSources(
+  { name, routes }: ConfigTenant,
+  { address, from }: NonNullable<ConfigTenant["snat"]>,
+  path: Path,
+  report: Report,
+): void {
+  if (sharedSources(routes, from).length > 0) return;
+  const message = `none of ${name}'s routes leads to a private network, so nothing would leave under ${address}`;
+  report.error(path, message, "name the networks that shall under `from`");
 }
 
 function checkNotUnderlay(address: string, path: Path, underlayAddress: string | undefined, report: Report): void {
@@ -136,7 +169,7 @@ function checkNotUnderlay(address: string, path: Path, underlayAddress: string |
 
 function takenBy(address: string, owner: Owner, tenant: ConfigTenant, report: Report): string {
   const whose = owner.tenant === tenant ? "this tenant's already" : `${owner.tenant.name}'s`;
-  return `the public address ${address} is ${whose} at ${report.placeOf(owner.path)}`;
+  return `the public address ${address} is ${whose} at ${report.placeOf(owner.path())}`;
 }
 
 /** A translation's target must be one of the tenant's hosts, and a route must say which endpoint has it. */

@@ -4,28 +4,24 @@ import type { Config, ConfigTenant } from "./schema.js";
 
 /** Tenants that cannot be told apart, or are too many. */
 export function checkTenants(tenants: readonly ConfigTenant[], report: Report): void {
-  const names = new Map<string, Path>();
-  const keys = new Map<number, { readonly path: Path; readonly name: string }>();
-  for (const [index, tenant] of tenants.entries()) {
-    const base: Path = ["tenants", index];
-    const sameName = names.get(tenant.name);
-    if (sameName) {
-      const at = report.placeOf([...sameName, "name"]);
-      report.error(
-        [...base, "name"],
-        `the name ${tenant.name} is taken at ${at}`,
-        "give each tenant a name of its own",
-      );
+  const names = new Map<string, number>();
+  const keys = new Map<number, number>();
+  for (const [index, { name, key }] of tenants.entries()) {
+    const sameName = names.get(name);
+    if (sameName !== undefined) {
+      const at = report.placeOf(["tenants", sameName, "name"]);
+      const remedy = "give each tenant a name of its own";
+      report.error(["tenants", index, "name"], `the name ${name} is taken at ${at}`, remedy);
     } else {
-      names.set(tenant.name, base);
+      names.set(name, index);
     }
-    const sameKey = keys.get(tenant.key);
-    if (sameKey) {
-      const at = report.placeOf([...sameKey.path, "key"]);
-      const message = `the key ${tenant.key} is ${sameKey.name}'s at ${at}`;
-      report.error([...base, "key"], message, "give each tenant a GRE key of its own");
+    const sameKey = keys.get(key);
+    if (sameKey !== undefined) {
+      const at = report.placeOf(["tenants", sameKey, "key"]);
+      const message = `the key ${key} is ${tenants[sameKey]?.name}'s at ${at}`;
+      report.error(["tenants", index, "key"], message, "give each tenant a GRE key of its own");
     } else {
-      keys.set(tenant.key, { path: base, name: tenant.name });
+      keys.set(key, index);
     }
   }
   const most = maxTenants - 1;

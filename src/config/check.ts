@@ -1,7 +1,7 @@
 /** What needs two places of the config to be seen: clashes, gaps, and rules that cannot mean what they say. */
 
 import { checkPolicy } from "./check-policy.js";
-import { checkPublicAddresses } from "./check-public.js";
+import { checkOwnPublicAddresses, checkPublicAddresses } from "./check-public.js";
 import { checkRoutes } from "./check-routes.js";
 import { checkNics, checkTenants } from "./check-unique.js";
 import { checkUplink } from "./check-uplink.js";
@@ -35,12 +35,14 @@ export function checkConfig(config: Config, options: CheckOptions): Checked {
     checkUplink(config, report);
   }
   checkTenants(config.tenants, report);
-  checkPublicAddresses(config.tenants, underlayAddress, report);
+  checkPublicAddresses(config.tenants, report);
   for (const [index, tenant] of config.tenants.entries()) {
     if (foundRight.get(tenant) === (underlayAddress ?? "")) continue;
     const before = errors.length + warnings.length;
-    checkRoutes(tenant, ["tenants", index], underlayAddress, report);
-    checkPolicy(tenant, ["tenants", index], report);
+    const base: Path = ["tenants", index];
+    checkOwnPublicAddresses(tenant, base, underlayAddress, report);
+    checkRoutes(tenant, base, underlayAddress, report);
+    checkPolicy(tenant, base, report);
     if (errors.length + warnings.length === before) foundRight.set(tenant, underlayAddress ?? "");
   }
   return { errors, warnings };

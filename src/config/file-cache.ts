@@ -1,6 +1,6 @@
 /** Parsed files, so that a config of thousands is read again in the time that the changed ones take. */
 
-import { statSync } from "node:fs";
+import { lstatSync, statSync } from "node:fs";
 import { readSource, type Source } from "./source.js";
 
 /**
@@ -9,33 +9,57 @@ import { readSource, type Source } from "./source.js";
  */
 const settledMs = 50;
 
+/** Paths of files that may have changed. */
+export type Doubtful = ReadonlySet<string> | "all";
+
 interface Kept {
   readonly stamp: string;
   readonly source: Source;
+  /** What it leads to changes without a word in its folder. */
+  readonly isLink: boolean;
 }
 
 export class FileCache {
   private files = new Map<string, Kept>();
   private used = new Map<string, Kept>();
+  private doubtful: Doubtful = "all";
   private readonly derived = new WeakMap<object, unknown>();
 
-  /** Forgets the files that have not been read since the last time, for they are gone. */
+  /** For the next reading: no other file than these can have changed since the last one. Without a word all may have. */
+  doubt(files: Doubtful): void {
+    this.doubtful = files;
+  }
+
+  /** Ends a reading. Forgets the files that have not been read since the last time, for they are gone. */
   sweep(): void {
     this.files = this.used;
     this.used = new Map();
+    this.doubtful = "all";
+  }
+
+  /** A file that cannot have changed. */
+  known(file: string): Source | undefined {
+    const known = this.files.get(file);
+    if (!known || this.doubtful === "all" || known.isLink || this.doubtful.has(file)) return undefined;
+    return this.keep(file, known);
   }
 
   /** @throws SourceError, which is not kept */
   async read(file: string): Promise<Source> {
-    const stamp = stampOf(file);
+    const sure = this.known(file);
+    if (sure) return sure;
     const known = this.files.get(file) ?? this.used.get(file);
-    if (known && stamp !== undefined && known.stamp === stamp) {
-      this.used.set(file, known);
-      return known.source;
-    }
+    const stamp = stampOf(file);
+    if (known && stamp !== undefined && known.stamp === stamp) return this.keep(file, known);
     const source = await readSource(file);
-    if (stamp !== undefined && stamp === stampOf(file)) this.used.set(file, { stamp, source });
+    if (stamp !== undefined && stamp === stampOf(file))
+      this.keep(file, { stamp, source, isLink: lstatSync(file).isSymbolicLink() });
     return source;
+  }
+
+  private keep(file: string, kept: Kept): Source {
+    this.used.set(file, kept);
+    return kept.source;
   }
 
   /** What the function made of a part of a source's value; made once as long as the source is kept. */

@@ -44,7 +44,7 @@ export async function loadConfig(file: string, cache = new FileCache()): Promise
   if (!main || !isOtherVersion(main))
     for (const path of await tenantFiles(tenantsDir, errors, warnings)) {
       files.push(path);
-      const source = await tryRead(path, cache, errors);
+      const source = cache.known(path) ?? (await tryRead(path, cache, errors));
       if (source) beside.push(source);
     }
   cache.sweep();
@@ -156,7 +156,10 @@ function assemble(head: Head | undefined, tenants: ConfigTenant[]): Config {
   return { ...base, nics: base.nics ?? [{ name: base.underlay.device, xdp: "native" }], tenants };
 }
 
-/** The regular names of `tenants.d/*.yaml`, sorted. Hidden ones are editors' and not ours. */
+/** Whether a file of that name in tenants.d is read. Hidden ones are editors' and not ours. */
+export const isTenantFile = (name: string): boolean => name.endsWith(".yaml") && !name.startsWith(".");
+
+/** Those of tenants.d, sorted. */
 async function tenantFiles(directory: string, errors: Problem[], warnings: Problem[]): Promise<string[]> {
   let names: string[];
   try {
@@ -181,7 +184,7 @@ async function tenantFiles(directory: string, errors: Problem[], warnings: Probl
       remedy,
     });
   }
-  return visible.filter((name) => name.endsWith(".yaml")).map((name) => join(directory, name));
+  return visible.filter(isTenantFile).map((name) => `${directory}/${name}`);
 }
 
 function listOf(source: Source, base: Path): TenantAt[] {
@@ -219,6 +222,7 @@ function toProblem(main: Source, tenants: readonly TenantAt[], { path, message, 
 }
 
 function inFileOrder(problems: readonly Problem[], files: readonly string[]): Problem[] {
+  if (problems.length < 2) return [...problems];
   const ranks = new Map(files.map((file, index) => [file, index]));
   const rank = (file: string) => ranks.get(file) ?? files.length;
   return [...problems].sort((a, b) => rank(a.file) - rank(b.file) || a.line - b.line || a.column - b.column);

@@ -1,15 +1,21 @@
 /** Where the daemon's config comes from, and how it learns that there is another. */
 
 import { dirname, join } from "node:path";
-import { FileCache } from "../config/file-cache.js";
+import { type Doubtful, FileCache } from "../config/file-cache.js";
 import { loadConfig } from "../config/load.js";
 import type { Config } from "../config/schema.js";
-import type { Problem } from "../errors.js";
+import { ConfigError, type Problem } from "../errors.js";
 import { watchConfig } from "./config-watch.js";
 
+/** Why a config is loaded again that was seen to change. Any other reason asks for a look at everything. */
+export const configChanged = "config changed";
+
 export interface ConfigSource {
-  /** @throws ConfigError */
-  load(): Promise<{ readonly config: Config; readonly warnings: readonly Problem[] }>;
+  /**
+   * @param why what `watch` said, or a reason of the caller's
+   * @throws ConfigError
+   */
+  load(why: string): Promise<{ readonly config: Config; readonly warnings: readonly Problem[] }>;
   /** Says why the config is to be loaded again, whenever it is. */
   watch(changed: (why: string) => void): { close(): void };
 }
@@ -17,8 +23,22 @@ export interface ConfigSource {
 /** The file, with tenants.d beside it. What has not changed is not parsed again. */
 export function configFile(file: string): ConfigSource {
   const cache = new FileCache();
+  let doubtful: Doubtful = "all";
   return {
-    load: () => loadConfig(file, cache),
-    watch: (changed) => watchConfig(file, join(dirname(file), "tenants.d"), () => changed("config changed")),
+    async load(why) {
+      cache.doubt(why === configChanged ? doubtful : "all");
+      doubtful = new Set();
+      try {
+        return await loadConfig(file, cache);
+      } catch (error) {
+        if (!(error instanceof ConfigError)) doubtful = "all"; // some may not have been read
+        throw error;
+      }
+    },
+    watch: (changed) =>
+      watchConfig(file, join(dirname(file), "tenants.d"), (files) => {
+        doubtful = doubtful === "all" || files === "all" ? "all" : new Set([...doubtful, ...files]);
+        changed(configChanged);
+      }),
   };
 }

@@ -1,10 +1,15 @@
-/** Says when the config's files may have changed: the main file and tenants.d, across editors' renames. */
+/** Says when the config's files may have changed, and which: the main file and tenants.d, across editors' renames. */
 
 import { type FSWatcher, realpathSync, watch } from "node:fs";
 import { basename, dirname } from "node:path";
+import type { Doubtful } from "../config/file-cache.js";
+import { isTenantFile } from "../config/load.js";
 
 /** Editors write in several steps; what follows within this time is one change. */
 const quietMs = 200;
+
+/** Where more files than this change at once, the kernel may have told of some only (fs.inotify.max_queued_events). */
+const namedMax = 64;
 
 export interface ConfigWatch {
   close(): void;
@@ -15,33 +20,51 @@ export interface ConfigWatch {
  * watched for the main file and for tenants.d appearing, tenants.d for everything in it. Either may be a link through
  * another entry of the folder, which is what changes in a mounted ConfigMap: so where they lead is looked at as well.
  */
-export function watchConfig(file: string, tenantsDir: string, changed: () => void): ConfigWatch {
+export function watchConfig(file: string, tenantsDir: string, changed: (files: Doubtful) => void): ConfigWatch {
   let timer: NodeJS.Timeout | undefined;
   let tenants: FSWatcher | undefined;
+  let doubtful: Set<string> | "all" = new Set();
+  const doubt = (path: string | undefined) => {
+    if (doubtful === "all") return;
+    if (path === undefined || doubtful.size === namedMax) doubtful = "all";
+    else doubtful.add(path);
+  };
   const later = () => {
     clearTimeout(timer);
     timer = setTimeout(() => {
       watchTenants();
-      changed();
+      const files = doubtful;
+      doubtful = new Set();
+      changed(files);
     }, quietMs);
   };
+  const onTenants = (name: string | null) => {
+    if (name === null || name === basename(tenantsDir))
+      doubt(undefined); // the folder itself has gone
+    else if (isTenantFile(name)) doubt(`${tenantsDir}/${name}`);
+    later();
+  };
+  /** The new watcher is there before the old one goes, lest something happens in between. */
   const watchTenants = () => {
-    tenants?.close();
+    const old = tenants;
     tenants = undefined;
     try {
-      tenants = watch(tenantsDir, later);
-      tenants.on("error", later);
+      tenants = watch(tenantsDir, (_event, name) => onTenants(name));
+      tenants.on("error", () => onTenants(null));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
     }
+    old?.close();
   };
-  const names = new Set([basename(file), basename(tenantsDir)]);
   const whereTheyLead = () => [file, tenantsDir].map(realPath).join("\0");
   let led = whereTheyLead();
   const main = watch(dirname(file), (_event, name) => {
     const lead = whereTheyLead();
-    if (name === null || names.has(name) || lead !== led) later();
+    if (lead !== led || name === null || name === basename(tenantsDir)) doubt(undefined);
+    else if (name === basename(file)) doubt(file);
+    else return;
     led = lead;
+    later();
   });
   watchTenants();
   return {

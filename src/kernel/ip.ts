@@ -14,6 +14,8 @@ export interface IpLink {
   readonly link?: string;
   readonly address?: string;
   readonly ifalias?: string;
+  /** `default`, or the number of one that has no name. */
+  readonly group?: string;
   readonly linkinfo?: {
     readonly info_kind?: string;
     readonly info_data?: {

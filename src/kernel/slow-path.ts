@@ -1,6 +1,7 @@
 /** Steps of the slow path as iproute2 lines and nft scripts. Writing them down is pure; running them is one call each. */
 
 import { crashPoint } from "../crash.js";
+import { groupOf, instanceOf } from "../plan/owner.js";
 import { rulesScript, tableName } from "../plan/rules.js";
 import { intervalSets, mapOf, shareOfFlowtable, shareScript } from "../plan/shares.js";
 import type { Device, Element, Route } from "../plan/state.js";
@@ -55,10 +56,12 @@ export function deviceLines(steps: readonly Step[]): string[] {
   ];
 }
 
+/** With the mark of whose it is that a device can be made with. */
 function addDevice(name: string, device: Device): string {
-  if (device.kind === "vrf") return `link add name ${name} type vrf table ${device.routeTable}`;
+  const added = `link add name ${name} group ${groupOf(instanceOf(device.owner) ?? "")}`;
+  if (device.kind === "vrf") return `${added} type vrf table ${device.routeTable}`;
   const address = device.kind === "gretap" ? ` address ${macOf(device.key)}` : "";
-  return `link add name ${name}${address} type ${device.kind} local ${device.local} key ${device.key} ttl 64`;
+  return `${added}${address} type ${device.kind} local ${device.local} key ${device.key} ttl 64`;
 }
 
 /**
@@ -73,7 +76,7 @@ function macOf(key: number): string {
 }
 
 function setDevice(name: string, device: Device): string[] {
-  const alias = `link set dev ${name} alias ${device.owner}`;
+  const alias = `link set dev ${name} alias ${device.owner} group default`;
   if (device.kind === "vrf") return [alias, `link set dev ${name} up`];
   return [
     alias,

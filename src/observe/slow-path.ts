@@ -16,6 +16,7 @@ import { readSysctl } from "../kernel/sysctl.js";
 import type { Desired } from "../model/desired.js";
 import { routeTableBase } from "../model/desired.js";
 import { parseAddress } from "../model/ipv4.js";
+import { groupOf, instanceOf } from "../plan/owner.js";
 import { areRulesWhole, damagedRules, elementSets, rulesVersion, tableName, versionOf } from "../plan/rules.js";
 import { isShareWhole, isVerdictMap, setOfMap, shareOfFlowtable } from "../plan/shares.js";
 import {
@@ -78,7 +79,9 @@ export async function observeSlowPath(instance: string): Promise<ObservedSlowPat
   return { state, links };
 }
 
-const isOurs = (instance: string, link: IpLink) => link.ifalias?.startsWith(`xgw/${instance}/`) ?? false;
+function isOurs(instance: string, { ifalias, group }: IpLink): boolean {
+  return ifalias === undefined ? group === String(groupOf(instance)) : instanceOf(ifalias) === instance;
+}
 
 /** A down or half-made device differs in a field, and so is set right again. */
 function toDevice(link: IpLink): Device {
@@ -162,7 +165,8 @@ export function checkForeignDevices(desired: Desired, links: readonly IpLink[]):
   const tables = new Map(desired.tenants.map((tenant) => [tenant.routeTable, tenant.name]));
   for (const link of links) {
     if (isOurs(desired.instance, link)) continue;
-    const owner = link.ifalias?.startsWith("xgw/") ? `xgw instance ${link.ifalias.split("/")[1]}` : "somebody else";
+    const other = instanceOf(link.ifalias ?? "");
+    const owner = other === undefined ? "somebody else" : `xgw instance ${other}`;
     if (ours.has(link.ifname))
       throw new ForeignError(`device ${link.ifname} (ifindex ${link.ifindex}) exists and belongs to ${owner}`, {
         remedy: `remove or rename it, or give the tenant another key: ip link del dev ${link.ifname}`,

@@ -2,6 +2,7 @@
 
 import type { Desired, DesiredTenant, PolicyCell, TunnelKind } from "../model/desired.js";
 import { formatAddress } from "../model/ipv4.js";
+import { ownerOf } from "./owner.js";
 import { destinationEntries, PolicyPages } from "./policy-maps.js";
 import { policyMark, rulesVersion } from "./rules.js";
 import { flowtableOf } from "./shares.js";
@@ -72,9 +73,6 @@ export function render(desired: Desired, context: RenderContext): State {
     attachments: new Map(attachments(desired, context)),
   };
 }
-
-/** What `ip link show` says of a device's owner: `xgw/<instance>/<tenant>`. */
-export const ownerOf = (instance: string, tenant: string) => `xgw/${instance}/${tenant}`;
 
 function globalSysctls(desired: Desired): [string, string][] {
   return [

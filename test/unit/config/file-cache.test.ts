@@ -1,9 +1,9 @@
 // Files that have not changed are not parsed again; those that have are, whatever their clock says.
-import { mkdtempSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdtempSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { FileCache } from "../../../src/config/file-cache.js";
 import { loadConfig } from "../../../src/config/load.js";
 import { directoryOf, head, tenant } from "./fixture.js";
@@ -42,6 +42,43 @@ describe("a file cache", () => {
       seen.push((await cache.read(file)).value);
     }
     expect(seen).toEqual(Array.from({ length: 20 }, (_, number) => ({ a: number % 10 })));
+  });
+
+  describe("that is told which files are doubtful", () => {
+    const link = join(folder, "link.yaml");
+    let cache: FileCache;
+    beforeEach(async () => {
+      for (const each of [file, join(folder, "b.yaml")]) writeFileSync(each, "a: 1\n");
+      rmSync(link, { force: true });
+      symlinkSync(file, link);
+      await sleep(100);
+      cache = new FileCache();
+      for (const each of [file, link]) await cache.read(each);
+      cache.sweep();
+      writeFileSync(file, "a: 2\n");
+    });
+
+    it("does not look at the others", async () => {
+      cache.doubt(new Set([join(folder, "b.yaml")]));
+      expect((await cache.read(file)).value).toEqual({ a: 1 });
+    });
+
+    it("looks at these", async () => {
+      cache.doubt(new Set([file]));
+      expect((await cache.read(file)).value).toEqual({ a: 2 });
+    });
+
+    it("looks at links, whose folder tells nothing", async () => {
+      cache.doubt(new Set());
+      expect((await cache.read(link)).value).toEqual({ a: 2 });
+    });
+
+    it("looks at all files the next time", async () => {
+      cache.doubt(new Set());
+      await cache.read(file);
+      cache.sweep();
+      expect((await cache.read(file)).value).toEqual({ a: 2 });
+    });
   });
 
   it("forgets a file that the config no longer has", async () => {

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Doubtful } from "../../../src/config/file-cache.js";
 import { type ConfigWatch, watchConfig } from "../../../src/daemon/config-watch.js";
 
 /** Longer than the time in which several changes are one. */
@@ -13,6 +14,7 @@ let folder: string;
 let config: string;
 let tenants: string;
 let changes: number;
+let doubtful: Doubtful;
 let watching: ConfigWatch | undefined;
 
 beforeEach(() => {
@@ -27,8 +29,9 @@ afterEach(() => {
 });
 
 function start(): void {
-  watching = watchConfig(config, tenants, () => {
+  watching = watchConfig(config, tenants, (files) => {
     changes++;
+    doubtful = files;
   });
 }
 
@@ -165,5 +168,52 @@ describe("symbolic links", () => {
     symlinkSync(join("..data", "tenants.d"), tenants);
     start();
     expect(await noticed(() => point(join(folder, "..data"), "v2"))).toBe(1);
+  });
+});
+
+describe("what may have changed", () => {
+  const named = (...names: string[]) => new Set(names.map((name) => join(tenants, name)));
+  const write = (...names: string[]) => {
+    for (const name of names) writeFileSync(join(tenants, name), "2");
+  };
+  beforeEach(() => {
+    writeFileSync(config, "1");
+    mkdirSync(tenants);
+    write("10-a.yaml", "20-b.yaml", "30-c.yaml");
+    start();
+  });
+
+  it("are the files that were written, replaced or removed", async () => {
+    await noticed(() => {
+      write("10-a.yaml", "40-d.yaml~");
+      renameSync(join(tenants, "40-d.yaml~"), join(tenants, "40-d.yaml"));
+      unlinkSync(join(tenants, "20-b.yaml"));
+    });
+    expect(doubtful).toEqual(named("10-a.yaml", "20-b.yaml", "40-d.yaml"));
+  });
+
+  it("is the main file", async () => {
+    await noticed(() => writeFileSync(config, "2"));
+    expect(doubtful).toEqual(new Set([config]));
+  });
+
+  it("are the files of one change only", async () => {
+    await noticed(() => write("10-a.yaml"));
+    await noticed(() => write("20-b.yaml"));
+    expect(doubtful).toEqual(named("20-b.yaml"));
+  });
+
+  it("is everything when tenants.d is another folder", async () => {
+    mkdirSync(join(folder, "next"));
+    await noticed(() => {
+      renameSync(tenants, join(folder, "last"));
+      renameSync(join(folder, "next"), tenants);
+    });
+    expect(doubtful).toBe("all");
+  });
+
+  it("is everything when many files change at once: the kernel may not have told of all", async () => {
+    await noticed(() => write(...Array.from({ length: 65 }, (_, n) => `${n}.yaml`)));
+    expect(doubtful).toBe("all");
   });
 });

@@ -16,6 +16,12 @@ describe("pending work", () => {
     });
   });
 
+  it("does not forget a SIGHUP for a change of the config that comes after it", async () => {
+    const pending = new Pending();
+    for (const why of ["config changed", "SIGHUP", "config changed"]) pending.reload(why);
+    expect((await pending.next(going))?.reload).toBe("SIGHUP");
+  });
+
   it("includes what comes in quick succession", async () => {
     const pending = new Pending();
     pending.check("route");

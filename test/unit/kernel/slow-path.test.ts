@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { addSlowPath, removeDevices, removeRoutes } from "../../../src/kernel/slow-path.js";
 import { diff } from "../../../src/plan/diff.js";
+import { groupOf } from "../../../src/plan/owner.js";
 import { rulesScript } from "../../../src/plan/rules.js";
 import { flowtableOf, shareScript } from "../../../src/plan/shares.js";
 import type { Step } from "../../../src/plan/steps.js";
@@ -25,6 +26,7 @@ beforeEach(() => {
 });
 
 const example = await exampleText();
+const group = groupOf("gw1");
 const withThird = example + thirdTenant;
 
 async function ran(work: () => Promise<void>): Promise<string> {
@@ -36,11 +38,11 @@ const added = (steps: readonly Step[]) => ran(() => addSlowPath("gw1", steps));
 
 it("a tenant that is added: devices, settings, addresses and routes, then one nft transaction", async () => {
   expect(await added(await stepsBetween(example, withThird))).toBe(`$ ip -batch -
-link add name xvrf3000 type vrf table 100003
-link set dev xvrf3000 alias xgw/gw1/user3
+link add name xvrf3000 group ${group} type vrf table 100003
+link set dev xvrf3000 alias xgw/gw1/user3 group default
 link set dev xvrf3000 up
-link add name xgre3000 type gre local 172.168.0.1 key 3000 ttl 64
-link set dev xgre3000 alias xgw/gw1/user3
+link add name xgre3000 group ${group} type gre local 172.168.0.1 key 3000 ttl 64
+link set dev xgre3000 alias xgw/gw1/user3 group default
 link set dev xgre3000 addrgenmode none
 link set dev xgre3000 master xvrf3000
 link set dev xgre3000 mtu 1472 up
@@ -126,7 +128,7 @@ add element ip xgw_gw1 dnat_to { 2 . 2.2.2.12 : 1.1.1.7 }
 it("a device that is set keeps its name, key and routes", async () => {
   const wanted = await stateOf(example);
   expect(await added(diff(wanted, withDevice(wanted, "xgre1000", { mtu: 1400 })))).toBe(`$ ip -batch -
-link set dev xgre1000 alias xgw/gw1/user1
+link set dev xgre1000 alias xgw/gw1/user1 group default
 link set dev xgre1000 addrgenmode none
 link set dev xgre1000 master xvrf1000
 link set dev xgre1000 mtu 1458 up
@@ -137,8 +139,8 @@ it("a device that is made anew is deleted before anything is added, and gets all
   const wanted = await stateOf(example);
   expect(await added(diff(wanted, withDevice(wanted, "xgre1000", { key: 7 })))).toBe(`$ ip -batch -
 link del dev xgre1000
-link add name xgre1000 address 02:67:00:00:03:e8 type gretap local 172.168.0.1 key 1000 ttl 64
-link set dev xgre1000 alias xgw/gw1/user1
+link add name xgre1000 group ${group} address 02:67:00:00:03:e8 type gretap local 172.168.0.1 key 1000 ttl 64
+link set dev xgre1000 alias xgw/gw1/user1 group default
 link set dev xgre1000 addrgenmode none
 link set dev xgre1000 master xvrf1000
 link set dev xgre1000 mtu 1458 up

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { IpLink } from "../../../src/kernel/ip.js";
 import { checkForeignDevices, idsInUse, observeSlowPath, observeSysctls } from "../../../src/observe/slow-path.js";
+import { groupOf } from "../../../src/plan/owner.js";
 import { damagedRules, rulesScript, rulesVersion } from "../../../src/plan/rules.js";
 import { shareScript } from "../../../src/plan/shares.js";
 import { desiredOf, exampleText } from "../plan/fixture.js";
@@ -65,6 +66,21 @@ describe("devices", () => {
     answer(linkCommand, [
       { ...vrf, ifalias: "xgw/gw10/user1" },
       { ...tunnel, ifalias: "xgw/gw/user1" },
+    ]);
+    expect([...(await observe()).devices]).toEqual([]);
+  });
+
+  it("that a run which was killed has just made are ours by their group, and to be set up", async () => {
+    const { ifalias: _, ...made } = vrf;
+    answer(linkCommand, [{ ...made, flags: [], group: String(groupOf("gw1")) }]);
+    expect([...(await observe()).devices]).toEqual([["xvrf1000", { kind: "vrf", routeTable: 100_001, owner: "" }]]);
+  });
+
+  it("without an alias, and of no group or another instance's, are not ours", async () => {
+    const { ifalias: _, ...made } = vrf;
+    answer(linkCommand, [
+      { ...made, group: "default" },
+      { ...made, ifname: "xvrf2000", group: String(groupOf("gw2")) },
     ]);
     expect([...(await observe()).devices]).toEqual([]);
   });

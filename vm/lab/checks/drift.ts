@@ -69,6 +69,11 @@ const damages: readonly Damage[] = [
     run: ({ topology }) => topology.hosts.gateway.run("rm", pin("learn_eth0")),
   },
   {
+    id: "bpffs",
+    title: "all pins are removed, and with them the programs and maps",
+    run: ({ topology }) => topology.hosts.gateway.run("rm", "-r", "/sys/fs/bpf/xgw/gw1"),
+  },
+  {
     id: "neighbour",
     title: "a tunnel endpoint gets another MAC address",
     logs: /neighbour 172\.168\.0\.11 on eth0/,
@@ -85,6 +90,9 @@ const damages: readonly Damage[] = [
     run: ({ topology }) => topology.hosts.gateway.ip("link set dev eth0 down", "link set dev eth0 up"),
   },
 ];
+
+/** So long at most, emulated: programs may have to be loaded. */
+const noticedMs = 200_000;
 
 /** Milliseconds until a new ping to user1 is answered. */
 async function healedMs({ client }: Lab): Promise<number> {
@@ -109,7 +117,7 @@ function drift({ id, title, run, logs = repaired, hitsEverybody }: Damage): Chec
       await sleep(500);
       const from = xgw.daemonLog.length;
       await run(lab);
-      const line = await xgw.logLine(logs, from).catch((error: Error) => {
+      const line = await xgw.logLine(logs, from, noticedMs).catch((error: Error) => {
         if (logs.source === ".") return {};
         throw error;
       });
