@@ -1,4 +1,6 @@
 /** One benchmark run. */
+import { cpus } from "node:os";
+import { inLanes } from "../vm/lanes.js";
 import { measureBindings } from "./bindings.js";
 import { prepare } from "./cases.js";
 import { macs, service } from "./frame.js";
@@ -7,7 +9,7 @@ import { describeMachine } from "./machine.js";
 import { efforts, measure } from "./measure.js";
 import { openPeer, type Peer } from "./peer.js";
 import { format, type Results } from "./results.js";
-import { runSection, type SectionFailure, type SectionReport } from "./section.js";
+import { runSection, type Section, type SectionFailure, type SectionReport } from "./section.js";
 import { sections } from "./sections.js";
 
 export interface RunOptions {
@@ -59,11 +61,18 @@ export async function run(options: RunOptions): Promise<Results> {
   if (wants("bindings")) say(`libbpf-ts beside C, ${seconds()} s`);
   const bindings = wants("bindings") ? { bindings: measureBindings(efforts[effort].bindingRounds) } : {};
   const reports: Record<string, SectionReport | SectionFailure> = {};
-  for (const section of sections) {
-    if (!wants(section.id) || (effort === "quick" && section.isSlow && !only)) continue;
+  const runOne = async (section: Section) => {
     say(`${section.title}, ${seconds()} s`);
     reports[section.id] = await runSection(section, { effort, say: (line) => say(`${section.id}: ${line}`) });
-  }
+  };
+  const wanted = sections.filter(({ id, isSlow }) => wants(id) && (effort === "full" || !isSlow || only));
+  for (const section of wanted.filter(({ isSlow }) => !isSlow)) await runOne(section);
+  // Each keeps one CPU busy, and compares with itself only.
+  await inLanes(
+    wanted.filter(({ isSlow }) => isSlow),
+    cpus().length > 1 ? 2 : 1,
+    runOne,
+  );
   return {
     format,
     date: new Date().toISOString(),
@@ -72,6 +81,6 @@ export async function run(options: RunOptions): Promise<Results> {
     machine,
     ...measured,
     ...bindings,
-    sections: reports,
+    sections: Object.fromEntries(wanted.flatMap(({ id }) => (reports[id] ? [[id, reports[id]]] : []))),
   };
 }

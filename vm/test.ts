@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { ensureInitramfs } from "./initramfs.js";
 import { type Job, planJobs, projectsWithoutTests } from "./jobs.js";
 import { ensureKernel } from "./kernels.js";
+import { inLanes } from "./lanes.js";
 import { addOutcomes, nothingRan, type Outcome, outcomeLines, succeeded } from "./outcome.js";
 import { parseTestArgs, type TestArgs, testUsage } from "./test-args.js";
 import { UsageError } from "./usage.js";
@@ -14,17 +15,6 @@ const log = (line: string) => process.stderr.write(`test: ${line}\n`);
 
 /** A VM that is emulated keeps one CPU busy, and the tests of this kernel no more than that. */
 const mostAtOnce = 2;
-
-/** Works on so many at a time, each begun in its turn. */
-async function inLanes<T, R>(items: readonly T[], lanes: number, work: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  let next = 0;
-  const lane = async () => {
-    for (let at = next++; at < items.length; at = next++) results[at] = await work(items[at] as T);
-  };
-  await Promise.all(Array.from({ length: lanes }, lane));
-  return results;
-}
 
 async function main(args: TestArgs): Promise<number> {
   if (args.help) {

@@ -52,7 +52,7 @@ function figuresOf(result: ControlResults): Figure[] {
   return [
     figure("reading the config", result.loadMs, "ms, emulated"),
     figure("first apply", result.firstApplyMs, "ms, emulated"),
-    rounds("apply with nothing to do", result.noopApplyMs),
+    figure("apply with nothing to do", result.noopApplyMs, "ms, emulated"),
     rounds("a change of one tenant", result.changeMs),
     figure("start of the daemon where all is right", result.restartMs, "ms, emulated"),
     figure("memory of the daemon", result.memoryMiB, "MiB"),
@@ -99,7 +99,7 @@ export const control: Section = {
           categories: sizes,
           series: [
             { name: "first apply", values: results.map(({ firstApplyMs }) => firstApplyMs / 1000) },
-            { name: "nothing to do", values: results.map(({ noopApplyMs }) => Math.min(...noopApplyMs) / 1000) },
+            { name: "nothing to do", values: results.map(({ noopApplyMs }) => noopApplyMs / 1000) },
             { name: "one tenant changed", values: results.map(({ changeMs }) => Math.min(...changeMs) / 1000) },
           ],
         },

@@ -39,7 +39,7 @@ async function measureTenants(tenants: number, effort: ControlEffort): Promise<v
     await namespace.ip("link set eth0 up", "link set wire up");
     await namespace.run("ip", "link", "set", "dev", "wire", "xdp", "obj", passProgram, "sec", "xdp");
     writeConfig(folder, `control${tenants}`, "eth0", tenants);
-    const applied = await measure(namespace, "apply", folder, tenants, effort.noops);
+    const applied = await measure(namespace, "apply", folder);
     process.stderr.write(`${tenants} tenants: ${JSON.stringify(applied)}\n`);
     const run = await measure(namespace, "daemon", folder, tenants, effort.changes, effort.idleMs);
     process.stderr.write(`${tenants} tenants: ${JSON.stringify(run)}\n`);
