@@ -1,7 +1,7 @@
 // npm run test:crash: xgw is killed at every point of a change that has a bit of everything, of an upgrade to another layout
 // and size of the maps, of the ways back, and of a teardown. The next run must end it, and the one after find nothing to do,
-// while a tenant that nobody touches carries a stream. With --every N: each N-th point only, --from M: beginning with that one (so that two machines can share); with
-// --only change, upgrade or teardown: that alone.
+// while a tenant that nobody touches carries a stream. With --every N: each N-th point only; with --from M: beginning with
+// that one, so that machines can share; with --only change, upgrade or teardown: that alone.
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -37,13 +37,23 @@ export async function applyScript(script: string): Promise<void> {
 
 /** The `ip` table of that name with its elements in numbers, or undefined when there is none. */
 export async function readTable(name: string): Promise<NftTable | undefined> {
-  const { code, stdout, stderr } = await run("nft", ["-n", "-j", "list", "table", "ip", name], { okCodes: [1] });
-  if (code === 1) {
-    if (/No such file or directory/.test(stderr)) return undefined;
-    await run("nft", ["list", "tables"]); // fails with the reason, such as a missing permission
-    return undefined;
-  }
-  return parseTable(stdout);
+  const json = await list("table", "ip", name);
+  return json === undefined ? undefined : parseTable(json);
+}
+
+/** A set of the `ip` table, with no look at its others, which may be large; undefined when there is none. */
+export async function readSet(table: string, name: string): Promise<NftSet | undefined> {
+  const json = await list("set", "ip", table, name);
+  return json === undefined ? undefined : parseTable(json).sets[0];
+}
+
+/** JSON; undefined when there is no such thing. */
+async function list(...what: readonly string[]): Promise<string | undefined> {
+  const { code, stdout, stderr } = await run("nft", ["-n", "-j", "list", ...what], { okCodes: [1] });
+  if (code !== 1) return stdout;
+  if (/No such file or directory/.test(stderr)) return undefined;
+  await run("nft", ["list", "tables"]); // fails with the reason, such as a missing permission
+  return undefined;
 }
 
 export function parseTable(json: string): NftTable {

@@ -1,7 +1,7 @@
 /** What the nft rules have counted, by tenant. */
 
 import type { Denial } from "../datapath/counters.js";
-import { formatValue, type NftValue, readTable } from "../kernel/nft.js";
+import { formatValue, type NftValue, readSet } from "../kernel/nft.js";
 import { counterSets, ruleOfMark, tableName } from "../plan/rules.js";
 
 export interface NftCounters {
@@ -10,15 +10,14 @@ export interface NftCounters {
 }
 
 export async function readNftCounters(instance: string): Promise<NftCounters> {
-  const table = await readTable(tableName(instance));
-  const rows = (set: string) =>
-    (table?.sets.find(({ name }) => name === set)?.elem ?? []).map((elem) => counted(elem as NftValue));
+  const table = tableName(instance);
   const denied = new Map<number, Denial[]>();
   for (const [set, direction] of [
     [counterSets.deniedInbound, "inbound"],
     [counterSets.deniedOutbound, "outbound"],
   ] as const)
-    for (const { key, packets, bytes } of rows(set)) {
+    for (const element of (await readSet(table, set))?.elem ?? []) {
+      const { key, packets, bytes } = counted(element as NftValue);
       const [zone = 0, mark = 0] = key.split(" . ").map(Number);
       const rule = ruleOfMark(mark)?.rule;
       denied.set(zone, [...(denied.get(zone) ?? []), { direction, rule, packets, bytes }]);

@@ -3,6 +3,7 @@
 import { execFileSync } from "node:child_process";
 import { inNetNamespace } from "libbpf-ts";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { readSet } from "../../src/kernel/nft.js";
 import { nftScript } from "../../src/kernel/slow-path.js";
 import { observeSlowPath, type SlowPathState } from "../../src/observe/slow-path.js";
 import { diff } from "../../src/plan/diff.js";
@@ -71,6 +72,19 @@ it("the example applied twice has nothing to do the second time", async () => {
   const wanted = await stateOf(await exampleText());
   const seen = await change(nothing, wanted);
   expect(diff(rules(wanted), seen)).toEqual([]);
+});
+
+it("a set is read by itself; there is none where there is no table", async () => {
+  const inside = () => {
+    let reading: ReturnType<typeof readSet> | undefined;
+    inNetNamespace(path, () => {
+      reading = readSet("xgw_gw1", "denied_inbound");
+    });
+    return reading;
+  };
+  expect(await inside()).toBeUndefined();
+  await change(nothing, await stateOf(await exampleText()));
+  expect(await inside()).toMatchObject({ name: "denied_inbound" });
 });
 
 it("rules of another version are replaced with all elements in one transaction", async () => {

@@ -1,24 +1,28 @@
 import { describe, expect, it, vi } from "vitest";
 import { readNftCounters } from "../../../src/observe/nft-counters.js";
 
-const printed = vi.hoisted(() => ({ json: "" }));
+/** What nft prints of each set; nothing of a set that is not there. */
+const printed = vi.hoisted(() => new Map<string, string>());
 
 vi.mock("../../../src/kernel/spawn.js", () => ({
-  run: async () =>
-    printed.json === ""
+  run: async (_program: string, args: readonly string[]) => {
+    const stdout = printed.get(args.join(" "));
+    return stdout === undefined
       ? { code: 1, stdout: "", stderr: "Error: No such file or directory" }
-      : { code: 0, stdout: printed.json, stderr: "" },
+      : { code: 0, stdout, stderr: "" };
+  },
 }));
 
 /** An element of a counted set as nft 1.0.6 prints it. */
 const counted = (val: unknown, packets: number) => ({ elem: { val, counter: { packets, bytes: packets * 100 } } });
-const table = (...sets: object[]) => {
-  printed.json = JSON.stringify({ nftables: sets.map((set) => ({ set })) });
+const table = (...sets: { name: string; elem: object[] }[]) => {
+  for (const set of sets)
+    printed.set(`-n -j list set ip xgw_gw1 ${set.name}`, JSON.stringify({ nftables: [{ metainfo: {} }, { set }] }));
 };
 
 describe("what nft has counted", () => {
   it("is nothing before there is a table", async () => {
-    printed.json = "";
+    printed.clear();
     expect(await readNftCounters("gw1")).toEqual({ denied: new Map() });
   });
 
