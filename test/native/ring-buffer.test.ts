@@ -50,11 +50,11 @@ test("a waiting reader keeps no CPU busy", async () => {
   const { object, ring } = filled(0);
   const before = process.cpuUsage();
   const waiting = ring.next();
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await new Promise((resolve) => setTimeout(resolve, 1000));
   const { user, system } = process.cpuUsage(before);
   fill(object, 1);
   await waiting;
-  expect(user + system, "µs of CPU in 300 ms").toBeLessThan(150_000);
+  expect(user + system, "µs of CPU in a second").toBeLessThan(500_000);
 });
 
 test("several that wait get a record each, in order", async () => {
