@@ -31,7 +31,9 @@ async function measureInVm({ effort, say }: SectionContext): Promise<ControlResu
     }),
   );
   const lines = output.split("\n").filter((line) => line.startsWith(controlMark));
-  if (exitCode !== 0) throw new Error(`the guest ended with ${exitCode} (${ended}): ${consoleTail.slice(-500)}`);
+  if (lines.length === 0)
+    throw new Error(`the guest gave no results (${ended}, status ${exitCode}): ${consoleTail.slice(-500)}`);
+  if (exitCode !== 0) say(`the guest did not get to its end (${ended})`);
   return lines.map((line) => JSON.parse(line.slice(controlMark.length)) as ControlResults);
 }
 
@@ -51,10 +53,10 @@ function figuresOf(result: ControlResults): Figure[] {
     figure(name, Math.min(...values), "ms, emulated", spreadOf(values));
   return [
     figure("reading the config", result.loadMs, "ms, emulated"),
-    figure("first apply", result.firstApplyMs, "ms, emulated"),
+    figure("first start: reading, and putting all in force", result.firstApplyMs, "ms, emulated"),
     figure("apply with nothing to do", result.noopApplyMs, "ms, emulated"),
     rounds("a change of one tenant", result.changeMs),
-    figure("start of the daemon where all is right", result.restartMs, "ms, emulated"),
+    figure("start where all is right: reading, and comparing all", result.restartMs, "ms, emulated"),
     figure("memory of the daemon", result.memoryMiB, "MiB"),
     figure("idle daemon, of one CPU", Math.min(...result.idlePercent), "%, emulated", spreadOf(result.idlePercent)),
   ];
@@ -81,7 +83,7 @@ export const control: Section = {
     return {
       text: [
         `Gateways with ${sizes.join(", ")} in the VM; each tenant has ${perTenant.routes} routes, ${perTenant.publicIps} public addresses, ${perTenant.policies} policy rules, and a file of its own. All times are of an emulated machine: compare them with each other only.`,
-        "A change is an edit of one rule in one tenant's file under the running daemon: from the daemon's turning to it until the kernel has it. The full comparison, which the daemon makes afterwards and then at most 2 % of the time, takes about as long as an apply with nothing to do.",
+        "A change is an edit of one rule in one tenant's file under the running daemon: from the daemon's turning to it until the kernel has it. The full comparison, which the daemon makes afterwards and then at most 2 % of the time, takes as long as an apply with nothing to do.",
       ],
       figures: [...results.flatMap(figuresOf), ...(Number.isFinite(ratio) ? [grows] : [])],
       gates: [
@@ -98,7 +100,7 @@ export const control: Section = {
           unit: "s",
           categories: sizes,
           series: [
-            { name: "first apply", values: results.map(({ firstApplyMs }) => firstApplyMs / 1000) },
+            { name: "first start", values: results.map(({ firstApplyMs }) => firstApplyMs / 1000) },
             { name: "nothing to do", values: results.map(({ noopApplyMs }) => noopApplyMs / 1000) },
             { name: "one tenant changed", values: results.map(({ changeMs }) => Math.min(...changeMs) / 1000) },
           ],
