@@ -8,7 +8,7 @@ import { perTenant } from "./config.js";
 import { type ControlResults, controlMark } from "./shape.js";
 
 const guest = fileURLToPath(new URL("./guest.js", import.meta.url));
-const timeoutMs = { quick: 600_000, full: 1_500_000 };
+const timeoutMs = { quick: 600_000, full: 2_400_000 };
 /** Of the gate: a change of one tenant among many ÷ among few. */
 const many = 4000;
 const few = 100;

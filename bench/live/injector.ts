@@ -62,7 +62,8 @@ export class Injector {
     const deadline = performance.now() + patienceMs;
     while (this.arrived - before < packets && performance.now() < deadline) sleep(1);
     const seen = this.arrived - before;
-    if (seen !== packets) throw new Error(`of ${packets} packets of ${traffic.flows} flows, ${seen} came to the sinks`);
+    if (seen !== packets)
+      throw new LostPackets(`of ${packets} packets of ${traffic.flows} flows, ${seen} came to the sinks`);
     return ns + softirqNs() - threadBefore;
   }
 
