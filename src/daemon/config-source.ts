@@ -7,8 +7,11 @@ import type { Config } from "../config/schema.js";
 import { ConfigError, type Problem } from "../errors.js";
 import { watchConfig } from "./config-watch.js";
 
-/** Why a config is loaded again that was seen to change. Any other reason asks for a look at everything. */
+/** Why a config is loaded again that was seen to change: only what was seen is read. */
 export const configChanged = "config changed";
+
+/** Why everything is looked at anew: somebody asks for it. */
+export const askedFor = "SIGHUP";
 
 export interface ConfigSource {
   /**

@@ -11,7 +11,7 @@ import { withLock } from "../lock.js";
 import { describeStep } from "../plan/describe.js";
 import { isLeftover } from "../plan/part.js";
 import type { Step } from "../plan/steps.js";
-import { type ConfigSource, configChanged } from "./config-source.js";
+import { askedFor, type ConfigSource } from "./config-source.js";
 import { watchDrift } from "./drift-watch.js";
 import { Pending, type Work } from "./pending.js";
 
@@ -112,7 +112,7 @@ class Reconciler {
   async follow(reason: string, inForce: InForce, isDoubtful: boolean): Promise<InForce | undefined> {
     try {
       return await this.reconcile(reason, async (config) => {
-        const quick = isDoubtful || reason !== configChanged ? undefined : await this.tryQuickly(config, inForce);
+        const quick = isDoubtful || reason === askedFor ? undefined : await this.tryQuickly(config, inForce);
         return quick ?? apply(config);
       });
     } catch (thrown) {

@@ -1,7 +1,7 @@
 /** What the daemon has still to do. What comes in while it is busy is gathered, and done in one go. */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { configChanged } from "./config-source.js";
+import { askedFor } from "./config-source.js";
 
 /** A change comes in several notifications; what follows within this time is of the same. */
 const quietMs = 100;
@@ -36,7 +36,7 @@ export class Pending {
 
   /** A reason that asks for more is not forgotten for one that was seen after it. */
   reload(why: string): void {
-    if (this.reloadWhy === undefined || this.reloadWhy === configChanged) this.reloadWhy = why;
+    if (this.reloadWhy !== askedFor) this.reloadWhy = why;
     this.arrived();
   }
 

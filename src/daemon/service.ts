@@ -1,7 +1,7 @@
 /** The daemon as a process of its own, started by a service manager or by hand: signals and readiness. */
 
 import type { Logger } from "../log.js";
-import { configFile } from "./config-source.js";
+import { askedFor, configFile } from "./config-source.js";
 import { runDaemon } from "./daemon.js";
 import { serviceManager } from "./service-manager.js";
 import { startTelling } from "./telling.js";
@@ -20,7 +20,7 @@ export async function runService(file: string, log: Logger): Promise<void> {
       {
         load: source.load,
         watch(changed) {
-          const onHangup = () => changed("SIGHUP");
+          const onHangup = () => changed(askedFor);
           process.on("SIGHUP", onHangup);
           const watcher = source.watch(changed);
           return {

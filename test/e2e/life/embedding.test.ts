@@ -32,7 +32,7 @@ const stop = new AbortController();
 const told = [];
 gateway.on("reconciled", ({ reason, steps }) => {
   told.push(reason + ": " + steps.map(({ kind }) => kind).join(" "));
-  if (reason === "start") setTimeout(() => gateway.replace(config(22, 80)), 3000); // what the start has stirred up is over
+  if (reason === "start") setTimeout(() => gateway.replace(config(22, 80)), 100);
   else stop.abort();
 });
 await gateway.run({ signal: stop.signal });
