@@ -52,7 +52,8 @@ export function watchConfig(file: string, tenantsDir: string, changed: (files: D
       tenants = watch(tenantsDir, (_event, name) => onTenants(name));
       tenants.on("error", () => onTenants(null));
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      // What may not be read is the config's error, which names it. The folder around it tells when that changes.
+      if (!["ENOENT", "EACCES"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
     }
     old?.close();
   };

@@ -1,8 +1,10 @@
 // Ways in which a config changes on disk; each is noticed once.
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { chownSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Doubtful } from "../../../src/config/file-cache.js";
 import { type ConfigWatch, watchConfig } from "../../../src/daemon/config-watch.js";
@@ -133,6 +135,26 @@ describe("tenants.d", () => {
     });
     expect(await noticed(() => writeFileSync(join(tenants, "10-a.yaml"), "1"))).toBe(1);
   });
+});
+
+it("a tenants.d that may not be read ends nothing: the daemon goes on, and is told when it may", () => {
+  writeFileSync(config, "1");
+  mkdirSync(tenants, { mode: 0o700 });
+  chownSync(tenants, 65_534, 65_534);
+  const watcher = fileURLToPath(new URL("../../../dist/src/daemon/config-watch.js", import.meta.url));
+  const script = `
+    import { chownSync } from "node:fs";
+    import { watchConfig } from ${JSON.stringify(watcher)};
+    const watching = watchConfig(${JSON.stringify(config)}, ${JSON.stringify(tenants)}, (files) => {
+      console.log(files);
+      watching.close();
+    });
+    chownSync(${JSON.stringify(tenants)}, 0, 0);
+  `;
+  // As the service has it: root without the capabilities that pass by permissions.
+  const caps = ["--bounding-set", "-dac_override,-dac_read_search"];
+  const node = [process.execPath, "--input-type=module", "--eval", script];
+  expect(execFileSync("setpriv", [...caps, ...node], { encoding: "utf8", stdio: "pipe" })).toBe("all\n");
 });
 
 describe("symbolic links", () => {
