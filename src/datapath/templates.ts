@@ -27,8 +27,9 @@ export async function reclaimTemplates(pins: Pins, share = fullEnough): Promise<
   if (!pins.hasMap("encaps_taken")) return 0;
   using encaps = BpfMap.openPinned(pins.map("encaps"));
   using taken = BpfMap.openPinned(pins.map("encaps_taken"));
-  const present = templatesIn(encaps, takenIn(taken));
-  if (present.size < share * encaps.maxEntries) return 0;
+  const places = takenIn(taken);
+  if (places.size < share * encaps.maxEntries) return 0;
+  const present = templatesIn(encaps, places);
   const inUse = templatesInUse(pins);
   const retired = new Map<number, Buffer>();
   for (const [id, template] of present) {

@@ -1,6 +1,7 @@
 /** iproute2, in batches: reading is one call for all devices or routes, writing one call for all changes of a phase. */
 
 import { crashPoint, crashWithin } from "../crash.js";
+import { XgwError } from "../errors.js";
 import { run } from "./spawn.js";
 
 /** A device as `ip -j -d link show` has it; the fields that xgw reads. */
@@ -64,28 +65,39 @@ export interface IpNeighbour {
   readonly lladdr?: string;
 }
 
-/** Permanent IPv4 neighbours. */
-export async function readPermanentNeighbours(): Promise<IpNeighbour[]> {
-  return JSON.parse((await run("ip", ["-j", "-4", "neigh", "show", "nud", "permanent"])).stdout || "[]");
+export interface IpRule {
+  readonly priority: number;
+  /** There when packets of a VRF look their routes up in its table. */
+  readonly l3mdev?: null;
 }
 
+/** Devices, with the details of their kinds. */
 export async function readLinks(): Promise<IpLink[]> {
   return JSON.parse((await run("ip", ["-j", "-d", "link", "show"])).stdout || "[]");
 }
 
-/** IPv4 addresses of all devices. */
-export async function readAddresses(): Promise<IpAddressLink[]> {
-  return JSON.parse((await run("ip", ["-j", "-4", "addr", "show"])).stdout || "[]");
+/** What a network namespace has for IPv4. */
+export interface IpState {
+  readonly addresses: readonly IpAddressLink[];
+  /** Of all tables, in numbers. */
+  readonly routes: readonly IpRoute[];
+  readonly permanentNeighbours: readonly IpNeighbour[];
+  readonly rules: readonly IpRule[];
 }
 
-/** IPv4 routes of all tables, in numbers. */
-export async function readRoutes(): Promise<IpRoute[]> {
-  return parseRoutes((await run("ip", ["-N", "-j", "-4", "route", "show", "table", "all"])).stdout || "[]");
-}
-
-/** Whether packets of a VRF look their routes up in its table. The kernel adds that rule with the first VRF, and only then. */
-export async function hasVrfRule(): Promise<boolean> {
-  return /l3mdev/.test((await run("ip", ["-4", "rule", "show"])).stdout);
+/** In one call, for starting a program takes longer than what it does with a few tenants. */
+export async function readIpState(): Promise<IpState> {
+  const shown = ["addr show", "route show table all", "neigh show nud permanent", "rule show"];
+  const { stdout } = await run("ip", ["-N", "-j", "-4", "-batch", "-"], { input: `${shown.join("\n")}\n` });
+  const [addresses, routes, neighbours, rules] = stdout.trimEnd().split("\n") as [string, string, string, string];
+  if (rules === undefined)
+    throw new XgwError(`ip gave fewer answers than there were questions: ${stdout.slice(0, 200)}`);
+  return {
+    addresses: JSON.parse(addresses),
+    routes: parseRoutes(routes),
+    permanentNeighbours: JSON.parse(neighbours),
+    rules: JSON.parse(rules),
+  };
 }
 
 /** Link-layer addresses of IPv4 neighbours, by `device address`. */

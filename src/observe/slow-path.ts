@@ -1,15 +1,7 @@
 /** What the kernel has of the slow path, in the form in which it is compared. Only what is ours is reported. */
 
 import { ForeignError } from "../errors.js";
-import {
-  hasVrfRule,
-  type IpLink,
-  type IpRoute,
-  readAddresses,
-  readLinks,
-  readPermanentNeighbours,
-  readRoutes,
-} from "../kernel/ip.js";
+import { type IpLink, type IpRoute, readIpState, readLinks } from "../kernel/ip.js";
 import { formatValue, type NftTable, type NftValue, readTable } from "../kernel/nft.js";
 import { routeProtocol } from "../kernel/slow-path.js";
 import { readSysctl } from "../kernel/sysctl.js";
@@ -44,18 +36,11 @@ export interface ObservedSlowPath {
 
 /** @throws ForeignError when something of another owner has a name or table that xgw needs */
 export async function observeSlowPath(instance: string): Promise<ObservedSlowPath> {
-  const [links, addressLinks, ipNeighbours, ipRoutes, vrfRule, table] = await Promise.all([
-    readLinks(),
-    readAddresses(),
-    readPermanentNeighbours(),
-    readRoutes(),
-    hasVrfRule(),
-    readTable(tableName(instance)),
-  ]);
+  const [links, ip, table] = await Promise.all([readLinks(), readIpState(), readTable(tableName(instance))]);
   const devices = new Map(
     links.filter((link) => isOurs(instance, link)).map((link): [string, Device] => [link.ifname, toDevice(link)]),
   );
-  const addresses: Address[] = addressLinks
+  const addresses: Address[] = ip.addresses
     .filter(({ ifname }) => devices.has(ifname))
     .flatMap(({ ifname, addr_info }) =>
       addr_info.map(({ local, prefixlen }) => ({ device: ifname, address: `${local}/${prefixlen}` })),
@@ -64,16 +49,17 @@ export async function observeSlowPath(instance: string): Promise<ObservedSlowPat
     devices,
     addresses: byId(addresses, addressId),
     neighbours: byId(
-      ipNeighbours
+      ip.permanentNeighbours
         .filter(({ dst, dev, lladdr }) => devices.has(dev) && lladdr === dst)
         .map(({ dst, dev }) => ({ device: dev, endpoint: dst })),
       neighbourId,
     ),
     routes: byId(
-      ipRoutes.filter((route) => route.protocol === String(routeProtocol)).map((route) => toRoute(route, devices)),
+      ip.routes.filter((route) => route.protocol === String(routeProtocol)).map((route) => toRoute(route, devices)),
       routeId,
     ),
-    vrfRule,
+    // The kernel adds it with the first VRF, and only then.
+    vrfRule: ip.rules.some(({ l3mdev }) => l3mdev !== undefined),
     ...toNft(instance, table),
   };
   return { state, links };

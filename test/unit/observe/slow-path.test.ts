@@ -17,11 +17,13 @@ vi.mock("../../../src/kernel/spawn.js", () => ({
 }));
 
 const linkCommand = "ip -j -d link show";
-const addressCommand = "ip -j -4 addr show";
-const routeCommand = "ip -N -j -4 route show table all";
+const ipCommand = "ip -N -j -4 -batch -";
 const tableCommand = "nft -n -j list table ip xgw_gw1";
 const answer = (command: string, value: unknown) =>
   answers.set(command, { code: 0, stdout: typeof value === "string" ? value : JSON.stringify(value), stderr: "" });
+/** What ip prints for IPv4, each on a line of its own. */
+const answerIp = ({ addresses = "[]", routes = "[]", neighbours = "[]", rules = "[]" }) =>
+  answer(ipCommand, `${[addresses, routes, neighbours, rules].join("\n")}\n`);
 const noTable = { code: 1, stdout: "", stderr: "Error: No such file or directory" };
 
 const vrf: IpLink = {
@@ -47,6 +49,7 @@ beforeEach(() => {
   answers.clear();
   answer(linkCommand, [eth0, vrf, tunnel]);
   answers.set(tableCommand, noTable);
+  answerIp({});
 });
 
 const observe = async () => (await observeSlowPath("gw1")).state;
@@ -121,25 +124,50 @@ describe("devices", () => {
 });
 
 it("addresses are those of our devices", async () => {
-  answer(addressCommand, [
+  const addresses = [
     { ifname: "eth0", addr_info: [{ family: "inet", local: "172.168.0.1", prefixlen: 24 }] },
     { ifname: "xgre1000", addr_info: [{ family: "inet", local: "10.0.0.1", prefixlen: 24 }] },
-  ]);
+  ];
+  answerIp({ addresses: JSON.stringify(addresses) });
   expect([...(await observe()).addresses.values()]).toEqual([{ device: "xgre1000", address: "10.0.0.1/24" }]);
+});
+
+it("neighbours are those of our devices whose link-layer address is their own", async () => {
+  const neighbours = [
+    { dst: "172.168.0.11", dev: "xgre1000", lladdr: "172.168.0.11", state: ["PERMANENT"] },
+    { dst: "172.168.0.12", dev: "xgre1000", lladdr: "172.168.0.11", state: ["PERMANENT"] },
+    { dst: "172.168.0.11", dev: "eth0", lladdr: "02:00:00:00:11:11", state: ["PERMANENT"] },
+  ];
+  answerIp({ neighbours: JSON.stringify(neighbours) });
+  expect([...(await observe()).neighbours.values()]).toEqual([{ device: "xgre1000", endpoint: "172.168.0.11" }]);
+});
+
+it.each([
+  ["is missing", "[]", false],
+  ["is not among others", '[{"priority":0,"src":"all","table":"255"}]', false],
+  ["is there", '[{"priority":0,"src":"all","table":"255"},{"priority":1000,"src":"all","l3mdev":null}]', true],
+])("the rule of VRFs %s", async (_what, rules, isThere) => {
+  answerIp({ rules });
+  expect((await observe()).vrfRule).toBe(isThere);
+});
+
+it("an answer that is missing is not taken for nothing", async () => {
+  answer(ipCommand, "[]\n[]\n[]\n");
+  await expect(observe()).rejects.toThrow("ip gave fewer answers than there were questions");
 });
 
 describe("routes", () => {
   it("that bear our protocol number are ours", async () => {
-    answer(
-      routeCommand,
-      '[{"type":"7","dst":"default","table":"100001","protocol":"201","flags":[]},' +
+    answerIp({
+      routes:
+        '[{"type":"7","dst":"default","table":"100001","protocol":"201","flags":[]},' +
         '{"dst":"10.0.0.7","encap":"ip","id":1000,"src":"0.0.0.0","dst":"172.168.0.11","ttl":0,"tos":0,"key":true,' +
         '"dev":"xgre1000","table":"100001","protocol":"201","scope":"253","flags":[]},' +
         '{"dst":"default","gateway":"203.0.113.1","dev":"eth1","table":"100002","protocol":"201","flags":["onlink"]},' +
         '{"type":"7","dst":"default","dev":"lo","table":"100001","protocol":"201","metric":4294967295,"flags":[]},' +
         '{"dst":"10.1.0.0/16","dev":"eth0","protocol":"201","flags":[]},' +
         '{"dst":"default","gateway":"172.168.0.254","dev":"eth0","protocol":"3","flags":[]}]',
-    );
+    });
     expect([...(await observe()).routes.values()]).toEqual([
       { routeTable: 100_001, to: "default" },
       { routeTable: 100_001, to: "10.0.0.7/32", tunnel: { device: "xgre1000", key: 1000, via: "172.168.0.11" } },
