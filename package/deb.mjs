@@ -64,7 +64,7 @@ put("usr/share/man/man8/xgw.8.gz", compressed(part("xgw.8").replaceAll("@VERSION
 const files = output("find", stage, "-type", "f", "-printf", "%P\\n").split("\n").sort();
 const kilobytes = Number(output("du", "-sk", "--apparent-size", stage).split("\t")[0]);
 const libraries = [atLeast("libc6"), "libelf1t64 | libelf1", atLeast("libgcc-s1"), atLeast("libstdc++6"), "zlib1g"];
-const programs = ["nodejs (>= 20.19)", "nftables (>= 1.0.6)", "iproute2", "conntrack (>= 1:1.4.7)", "kmod"];
+const programs = ["nodejs (>= 20.19)", "nftables (>= 1.0.6)", "iproute2", "kmod"];
 put(
   "DEBIAN/control",
   [

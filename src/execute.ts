@@ -143,10 +143,14 @@ function settleMaps(change: Change): void {
   else change.pins.dropNext();
 }
 
+function* zonesOfConnections(): Generator<number> {
+  for (const { zone } of readConnections()) yield zone;
+}
+
 /** What there was before the programs count. */
-async function countSessions({ pins, steps }: Change): Promise<void> {
+function countSessions({ pins, steps }: Change): void {
   if (stepsOf(steps, "attach").some(({ attachment }) => attachment.hook === "fentry"))
-    await settleSessions(pins, async () => (await readConnections()).map(({ zone }) => zone));
+    settleSessions(pins, zonesOfConnections);
 }
 
 async function removeTable({ desired, steps }: Change): Promise<void> {

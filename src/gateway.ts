@@ -16,7 +16,7 @@ import { isWhole, unpinnedMaps } from "./datapath/programs.js";
 import { reclaimTemplates } from "./datapath/templates.js";
 import { toXgwError, XgwError } from "./errors.js";
 import { execute, type Plan } from "./execute.js";
-import { deleteConnections } from "./kernel/conntrack.js";
+import { deleteConnections, readConnections } from "./kernel/conntrack.js";
 import { namespaceInode } from "./kernel/namespace.js";
 import { checkHost, checkReversePathFilter, loadModules } from "./kernel/preflight.js";
 import { removeDevices, removeRoutes, removeRules } from "./kernel/slow-path.js";
@@ -218,7 +218,7 @@ export async function teardown(instance: string): Promise<Removed> {
   for (const name of attachments) detach(pins, name);
   pins.removeAll();
   if (state.rules !== "") await removeRules(instance);
-  await deleteConnections([...idsInUse(state.devices).values()].map((zone) => ({ zone })));
+  deleteConnections(readConnections(new Set(idsInUse(state.devices).values())));
   await removeRoutes(
     [...state.routes.values()].filter((route) => !route.tunnel).map((route) => ({ kind: "route.delete", route })),
   );

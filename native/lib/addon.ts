@@ -174,7 +174,9 @@ export interface Addon {
   nextId(kind: AddonIdKind, id: number): number;
   objectInfo(fd: number, bytes: Uint8Array, pointers?: [offset: number, target: Uint8Array][]): number;
 
-  netlinkDump(type: number, body: Uint8Array): Buffer | number;
+  netlinkOpen(protocol: number): number;
+  netlinkSend(fd: number, datagram: Uint8Array): number;
+  netlinkReceive(fd: number, room: Uint8Array): number;
 
   btfDump(raw: Uint8Array, base: Bytes, ids: number[] | undefined): string | number;
   btfLoad(raw: Uint8Array): number;

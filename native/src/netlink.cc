@@ -1,13 +1,9 @@
-// A netlink dump: one request out, all of the answer back as bytes. Parsing is TypeScript's.
+// Netlink sockets: datagrams out and in. What is in them is TypeScript's.
 #include "addon.h"
 
-#include <cstring>
-
 #include <linux/netlink.h>
-#include <linux/rtnetlink.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <unistd.h>
 
 namespace libbpf_ts
 {
@@ -15,77 +11,44 @@ namespace libbpf_ts
 namespace
 {
 
-class Socket
-{
-      public:
-	Socket() : fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE))
-	{
-	}
-	~Socket()
-	{
-		if (fd >= 0)
-			close(fd);
-	}
-	int fd;
-};
+/// So long the kernel may take for an answer, seconds.
+const time_t patience = 30;
 
-int send(int fd, uint16_t type, const Bytes &body)
+/// netlinkOpen(protocol) -> fd or -errno
+Napi::Value open(const Napi::CallbackInfo &info)
 {
-	std::vector<char> request(NLMSG_SPACE(body.size));
-	auto *header = reinterpret_cast<nlmsghdr *>(request.data());
-	header->nlmsg_len = static_cast<__u32>(NLMSG_LENGTH(body.size));
-	header->nlmsg_type = type;
-	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	header->nlmsg_seq = 1;
-	if (body.size)
-		memcpy(NLMSG_DATA(header), body.data, body.size);
-	return ::send(fd, request.data(), request.size(), 0) < 0 ? -errno : 0;
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, intArg(info, 0));
+	timeval timeout = {patience, 0};
+	if (fd >= 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+	return fdResult(info.Env(), fd);
 }
 
-/// Appends the messages of one datagram. Returns 1 when the dump is done, 0 when more comes, -errno on
-/// failure.
-int take(std::string &out, const char *data, ssize_t length)
+/// netlinkSend(fd, datagram) -> 0 or -errno
+Napi::Value send(const Napi::CallbackInfo &info)
 {
-	auto remaining = static_cast<unsigned int>(length);
-	for (auto *header = reinterpret_cast<const nlmsghdr *>(data); NLMSG_OK(header, remaining);
-	     header = NLMSG_NEXT(header, remaining)) {
-		if (header->nlmsg_type == NLMSG_DONE)
-			return 1;
-		if (header->nlmsg_type == NLMSG_ERROR)
-			return reinterpret_cast<const nlmsgerr *>(NLMSG_DATA(header))->error;
-		out.append(reinterpret_cast<const char *>(header), NLMSG_ALIGN(header->nlmsg_len));
-	}
-	return 0;
+	Bytes datagram = bytesArg(info, 1);
+	return result(info.Env(), ::send(intArg(info, 0), datagram.data, datagram.size, 0) < 0 ? -errno : 0);
 }
 
-/// netlinkDump(type, body) -> Buffer of whole messages, or -errno
-Napi::Value dump(const Napi::CallbackInfo &info)
+/// netlinkReceive(fd, room) -> length of the datagram, of which as much as fits is in room; or -errno
+Napi::Value receive(const Napi::CallbackInfo &info)
 {
-	Napi::Env env = info.Env();
-	Socket nl;
-	if (nl.fd < 0)
-		return result(env, -errno);
-	timeval patience = {5, 0};
-	setsockopt(nl.fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	int rc = send(nl.fd, static_cast<uint16_t>(u32Arg(info, 0)), bytesArg(info, 1));
-	std::string out;
-	std::vector<char> chunk(256 * 1024);
-	while (rc == 0) {
-		ssize_t length = recv(nl.fd, chunk.data(), chunk.size(), 0);
-		if (length < 0 && errno == EINTR)
-			continue;
-		rc = length < 0 ? -errno : take(out, chunk.data(), length);
-	}
-	if (rc < 0)
-		return result(env, rc);
-	return Napi::Buffer<char>::Copy(env, out.data(), out.size());
+	Bytes room = bytesArg(info, 1);
+	ssize_t length;
+	do
+		length = recv(intArg(info, 0), room.data, room.size, MSG_TRUNC);
+	while (length < 0 && errno == EINTR);
+	return result(info.Env(), length < 0 ? -errno : length);
 }
 
 } // namespace
 
 void initNetlink(Napi::Env env, Napi::Object exports)
 {
-	method<dump>(env, exports, "netlinkDump");
+	method<open>(env, exports, "netlinkOpen");
+	method<send>(env, exports, "netlinkSend");
+	method<receive>(env, exports, "netlinkReceive");
 }
 
 } // namespace libbpf_ts

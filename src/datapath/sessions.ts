@@ -27,14 +27,14 @@ export function forgetSessions(pins: Pins): void {
   base.set(u32(nobody), countBytes(0));
 }
 
-/** @param listZones the zone of each connection that conntrack has */
-export async function settleSessions(pins: Pins, listZones: () => Promise<readonly number[]>): Promise<void> {
+/** @param readZones the zone of each connection that conntrack has */
+export function settleSessions(pins: Pins, readZones: () => Iterable<number>): void {
   using base = BpfMap.openPinned(pins.map(baseMap));
   let open = new Set(Array.from({ length: maxTenants - 1 }, (_, at) => at + 1));
   for (let attempt = 1; open.size > 0 && attempt <= attempts; attempt++) {
     const before = readCounts(pins, eventsMap);
     const listed = new Map<number, number>();
-    for (const zone of await listZones()) listed.set(zone, (listed.get(zone) ?? 0) + 1);
+    for (const zone of readZones()) listed.set(zone, (listed.get(zone) ?? 0) + 1);
     const after = readCounts(pins, eventsMap);
     const restless = new Set<number>();
     for (const tenant of open) {

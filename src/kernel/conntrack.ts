@@ -1,75 +1,91 @@
-/** The kernel's connections, read and deleted by the conntrack command. */
+/** The kernel's connections, read and deleted by ctnetlink (linux/netfilter/nfnetlink_conntrack.h), whose numbers are big-endian. */
 
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { type Attributes, attribute, NetlinkSocket } from "libbpf-ts";
 import { crashPoint } from "../crash.js";
+import { formatAddress } from "../model/ipv4.js";
 import type { Connection, ConnectionTuple } from "../plan/admission.js";
-import type { Selector } from "../plan/selectors.js";
-import { run } from "./spawn.js";
 
-/** Connections of a zone; of all zones when none is given. */
-export async function readConnections(zone?: number): Promise<Connection[]> {
-  const args = ["-L", "-f", "ipv4", ...(zone === undefined ? [] : ["-w", String(zone)])];
-  return parseConnections((await run("conntrack", args)).stdout);
-}
+const netfilterProtocol = 12;
+/** NFNL_SUBSYS_CTNETLINK in the upper byte, IPCTNL_MSG_CT_GET and IPCTNL_MSG_CT_DELETE in the lower. */
+const messages = { get: 0x101, delete: 0x102 } as const;
+/** `struct nfgenmsg`, which every message begins with: of IPv4. */
+const ipv4 = Buffer.from([2, 0, 0, 0]);
 
-export function parseConnections(text: string): Connection[] {
-  return text.split("\n").flatMap((line) => parseConnection(line) ?? []);
-}
+/** Enum ctattr_type, and within a tuple ctattr_tuple, ctattr_ip and ctattr_l4proto. */
+const attributes = { original: 1, reply: 2, mark: 8, zone: 18 } as const;
+const tupleAttributes = { ip: 1, protocol: 2 } as const;
+const ipAttributes = { source: 1, destination: 2 } as const;
+const protocolAttributes = { number: 1, sourcePort: 2, destinationPort: 3 } as const;
+const nested = 0x8000;
 
-/** `tcp 6 299 ESTABLISHED src=… dst=… sport=… dport=… [UNREPLIED] src=… dst=… sport=… dport=… mark=1 zone=5 use=1` */
-function parseConnection(line: string): Connection | undefined {
-  const protocol = /^\S+\s+(\d+) /.exec(line)?.[1];
-  if (protocol === undefined) return undefined;
-  const values = (name: string) =>
-    [...line.matchAll(new RegExp(` ${name}=(\\S+)`, "g"))].map((match) => match[1] ?? "");
-  const [sources, destinations] = [values("src"), values("dst")];
-  const [sourcePorts, destinationPorts] = [values("sport"), values("dport")];
-  const tuple = (at: 0 | 1): ConnectionTuple => ({
-    source: sources[at] ?? "",
-    destination: destinations[at] ?? "",
-    sourcePort: Number(sourcePorts[at] ?? 0),
-    destinationPort: Number(destinationPorts[at] ?? 0),
-  });
-  return {
-    zone: Number(values("zone")[0] ?? 0),
-    protocol: Number(protocol),
-    original: tuple(0),
-    reply: tuple(1),
-    mark: Number(values("mark")[0] ?? 0),
-  };
+/** Reading one zone's connections walks over those of all: for more zones than this, one walk. */
+const walksMax = 4;
+
+/** As it was read from conntrack. */
+export interface TrackedConnection extends Connection {
+  /** The attributes of a message about it. */
+  readonly name: Buffer;
 }
 
 /**
- * Deletes what the selectors match, in one process. What has gone by itself is no failure. By a file, because conntrack
- * opens /dev/stdin by its name, which sockets (as Node.js gives to its children) do not allow.
+ * IPv4 connections, read as they are taken.
+ *
+ * @param zones theirs; all when not given
  */
-export async function deleteConnections(selectors: readonly Selector[]): Promise<void> {
-  if (selectors.length === 0) return;
-  const folder = await mkdtemp(join(tmpdir(), "xgw-conntrack-"));
-  try {
-    const file = join(folder, "deletions");
-    await writeFile(file, selectors.map((selector) => `${deletion(selector)}\n`).join(""));
-    await run("conntrack", ["-R", file]);
-    crashPoint("connections deleted");
-  } finally {
-    await rm(folder, { recursive: true });
+export function* readConnections(zones?: ReadonlySet<number>): Generator<TrackedConnection> {
+  using socket = new NetlinkSocket(netfilterProtocol);
+  const walks = zones && zones.size <= walksMax ? [...zones] : [undefined];
+  for (const zone of walks) {
+    const body = zone === undefined ? ipv4 : Buffer.concat([ipv4, zoneAttribute(zone)]);
+    for (const message of socket.dump({ type: messages.get, body }, ipv4.length)) {
+      const connection = toConnection(message.attributes);
+      if (zones?.has(connection.zone) ?? true) yield connection;
+    }
   }
 }
 
-function deletion(selector: Selector): string {
-  const options: [string, string | number | undefined][] = [
-    ["-w", selector.zone],
-    ["-p", selector.protocol],
-    ["-m", selector.mark],
-    ["-s", selector.source],
-    ["-d", selector.destination],
-    ["--sport", selector.sourcePort],
-    ["--dport", selector.destinationPort],
-  ];
-  return [
-    "-D -f ipv4",
-    ...options.flatMap(([option, value]) => (value === undefined ? [] : [`${option} ${value}`])),
-  ].join(" ");
+/** Deletes them; that one has gone by itself is no failure. */
+export function deleteConnections(connections: Iterable<TrackedConnection>): void {
+  using socket = new NetlinkSocket(netfilterProtocol);
+  socket.carryOut(messages.delete, deletions(connections));
+  crashPoint("connections deleted");
+}
+
+function* deletions(connections: Iterable<TrackedConnection>): Generator<Buffer> {
+  for (const { name } of connections) yield Buffer.concat([ipv4, name]);
+}
+
+function toConnection(all: Attributes): TrackedConnection {
+  const zone = all.bytes(attributes.zone)?.readUInt16BE() ?? 0;
+  const original = all.nested(attributes.original);
+  return {
+    zone,
+    protocol: original?.nested(tupleAttributes.protocol)?.u8(protocolAttributes.number) ?? 0,
+    original: toTuple(original),
+    reply: toTuple(all.nested(attributes.reply)),
+    mark: all.bytes(attributes.mark)?.readUInt32BE() ?? 0,
+    name: Buffer.concat([
+      attribute(attributes.original | nested, all.bytes(attributes.original) ?? Buffer.alloc(0)),
+      zoneAttribute(zone),
+    ]),
+  };
+}
+
+function toTuple(tuple: Attributes | undefined): ConnectionTuple {
+  const ip = tuple?.nested(tupleAttributes.ip);
+  const protocol = tuple?.nested(tupleAttributes.protocol);
+  const address = (type: number) => formatAddress(ip?.bytes(type)?.readUInt32BE() ?? 0);
+  const port = (type: number) => protocol?.bytes(type)?.readUInt16BE() ?? 0;
+  return {
+    source: address(ipAttributes.source),
+    destination: address(ipAttributes.destination),
+    sourcePort: port(protocolAttributes.sourcePort),
+    destinationPort: port(protocolAttributes.destinationPort),
+  };
+}
+
+function zoneAttribute(zone: number): Buffer {
+  const value = Buffer.alloc(2);
+  value.writeUInt16BE(zone);
+  return attribute(attributes.zone, value);
 }

@@ -1,15 +1,11 @@
 /** Ends the connections that the rules no longer admit. */
 
-import { admissionsOf, isAdmitted } from "../plan/admission.js";
+import { type Admission, admissionsOf, isAdmitted } from "../plan/admission.js";
 import { noPickupSet, tableName } from "../plan/rules.js";
-import { selectorsOf } from "../plan/selectors.js";
 import type { Element } from "../plan/state.js";
 import { type Step, stepsOf } from "../plan/steps.js";
-import { deleteConnections, readConnections } from "./conntrack.js";
+import { deleteConnections, readConnections, type TrackedConnection } from "./conntrack.js";
 import { applyScript } from "./nft.js";
-
-/** Reading the connections of one zone walks over those of all: for many tenants, one walk. */
-const walksMax = 4;
 
 /** @param elements those of the nft table, as they are by now */
 export async function revokeConnections(
@@ -18,19 +14,22 @@ export async function revokeConnections(
   elements: ReadonlyMap<string, Element>,
 ): Promise<void> {
   const revocations = stepsOf(steps, "connections.revoke");
-  const whole = revocations.filter(({ all }) => all).map(({ tenant }) => tenant);
+  if (revocations.length === 0) return;
   const judged = new Set(revocations.filter(({ all }) => !all).map(({ tenant }) => tenant));
   await forbidPickup(instance, [...judged]);
   const admissions = admissionsOf(elements.values(), judged);
-  const connections =
-    judged.size > walksMax ? await readConnections() : (await Promise.all([...judged].map(readConnections))).flat();
-  const going: typeof connections = [];
-  const staying: typeof connections = [];
+  const connections = readConnections(new Set(revocations.map(({ tenant }) => tenant)));
+  deleteConnections(notAdmitted(connections, admissions));
+}
+
+function* notAdmitted(
+  connections: Iterable<TrackedConnection>,
+  admissions: ReadonlyMap<number, Admission>,
+): Generator<TrackedConnection> {
   for (const connection of connections) {
     const admission = admissions.get(connection.zone);
-    if (admission) (isAdmitted(admission, connection) ? staying : going).push(connection);
+    if (!admission || !isAdmitted(admission, connection)) yield connection;
   }
-  await deleteConnections([...whole.map((zone) => ({ zone })), ...selectorsOf(going, staying)]);
 }
 
 /** Before anything is deleted: what goes must not come back by a packet of its middle. */

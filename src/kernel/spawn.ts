@@ -7,7 +7,7 @@ import { KernelError, XgwError } from "../errors.js";
 export interface RunOptions {
   /** Written to the program's standard input. */
   readonly input?: string;
-  /** Milliseconds after which the program is killed. */
+  /** Milliseconds after which the program is killed; by default it has time for its input, see `patienceMs`. */
   readonly timeoutMs?: number;
   /** Exit codes other than 0 that are no failure. */
   readonly okCodes?: readonly number[];
@@ -20,6 +20,14 @@ export interface RunResult {
 }
 
 /**
+ * How long a program may take before it counts as hanging: a line of `ip -batch` can be a device that is made or removed,
+ * which takes milliseconds each, on a slow machine tens of them.
+ */
+export function patienceMs(input = ""): number {
+  return 300_000 + 50 * (input.split("\n").length - 1);
+}
+
+/**
  * Runs a program to its end.
  *
  * @throws KernelError when the program is not installed
@@ -29,7 +37,7 @@ export function run(program: string, args: readonly string[], options: RunOption
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       stdio: ["pipe", "pipe", "pipe"],
-      timeout: options.timeoutMs ?? 120_000,
+      timeout: options.timeoutMs ?? patienceMs(options.input),
       killSignal: "SIGKILL",
       env: { ...process.env, LC_ALL: "C" },
     });
@@ -79,7 +87,6 @@ function text(chunks: Buffer[]): string {
 /** The Debian package that has the program. */
 function packageOf(program: string): string {
   const packages: Record<string, string> = {
-    conntrack: "conntrack",
     ip: "iproute2",
     nft: "nftables",
     modprobe: "kmod",

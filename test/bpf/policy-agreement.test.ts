@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { BpfObject, inNetNamespace } from "libbpf-ts";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { u32 } from "../../src/datapath/layout.js";
-import { parseConnections } from "../../src/kernel/conntrack.js";
+import { readConnections } from "../../src/kernel/conntrack.js";
 import { nftScript } from "../../src/kernel/slow-path.js";
 import type { Range } from "../../src/model/desired.js";
 import { formatAddress, parseAddress } from "../../src/model/ipv4.js";
@@ -232,7 +232,7 @@ it("and what the nft rules of a kernel say: 6 random policies of 100 packets eac
     const byXdp = askXdp(sent);
     for (const one of sent) arriveInVrf(one);
     const admitted = new Set(
-      parseConnections(namespace.exec("conntrack", "-L", "-w", `${judged.zone}`)).map(
+      inside(() => [...readConnections(new Set([judged.zone]))]).map(
         ({ original }) => `${original.source}:${original.sourcePort}`,
       ),
     );

@@ -1,5 +1,5 @@
 /**
- * A folder for the front of PATH in which nft, ip and conntrack fail at one of their changes, once, and else are what they are.
+ * A folder for the front of PATH in which nft and ip fail at one of their changes, once, and else are what they are.
  * An `ip -batch` that fails has done its first line.
  */
 
@@ -7,7 +7,7 @@ import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "./netns.js";
 
-const changing = { nft: "-f", ip: "-batch", conntrack: "-R" } as const;
+const changing = { nft: "-f -", ip: "-batch -" } as const;
 export type Tool = keyof typeof changing;
 export const tools = Object.keys(changing) as Tool[];
 
@@ -18,7 +18,7 @@ export async function makeFailingTools(folder: string): Promise<void> {
     const part = tool === "ip" ? `head -n 1 | ${real} -batch -; ` : "";
     const script = `#!/bin/sh
 left=${folder}/${tool}.left
-case " $* " in *" ${changing[tool]} "*)
+case "$*" in "${changing[tool]}")
   n=$(cat $left 2>/dev/null || echo 0)
   echo $((n - 1)) >$left
   if [ "$n" = 1 ]; then ${part}echo "failed on purpose" >&2; exit 1; fi ;;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { run } from "../../../src/kernel/spawn.js";
+import { patienceMs, run } from "../../../src/kernel/spawn.js";
 
 it("gives input, and takes output", async () => {
   expect(await run("cat", [], { input: "as it was" })).toEqual({ code: 0, stdout: "as it was", stderr: "" });
@@ -17,6 +17,11 @@ it("speaks the untranslated language, so that errors can be matched", async () =
 
 it("takes input that nobody reads without harm", async () => {
   expect((await run("true", [], { input: "x".repeat(1_000_000) })).code).toBe(0);
+});
+
+it("has minutes for a question, and more for the changes of thousands of tenants", () => {
+  const devices = "link del dev xgre1000\n".repeat(8000);
+  expect([patienceMs(), patienceMs(devices)]).toEqual([300_000, 700_000]);
 });
 
 describe("a failure", () => {

@@ -1,0 +1,90 @@
+import { Attributes, attribute, type BpfError, NetlinkSocket } from "libbpf-ts";
+import { describe, expect, it } from "vitest";
+import { failure, netNamespace } from "./support/kernel.js";
+
+const ROUTE = 0;
+const RTM_SETLINK = 19;
+const RTM_DELLINK = 17;
+const RTM_GETLINK = 18;
+const IFLA_IFNAME = 3;
+const IFLA_MTU = 4;
+const IFINFOMSG = 16;
+
+function link(ifindex: number, ...attributes: Buffer[]): Buffer {
+  const header = Buffer.alloc(IFINFOMSG);
+  header.writeInt32LE(ifindex, 4);
+  return Buffer.concat([header, ...attributes]);
+}
+
+const mtu = (bytes: number) => attribute(IFLA_MTU, Buffer.from(new Uint32Array([bytes]).buffer));
+
+const allLinks = (socket: NetlinkSocket) => socket.dump({ type: RTM_GETLINK, body: link(0) }, IFINFOMSG);
+
+describe("a netlink socket", () => {
+  it("dumps what there is in its network namespace", () => {
+    const { inside } = netNamespace();
+    const names = inside(() => {
+      using socket = new NetlinkSocket(ROUTE);
+      return Array.from(allLinks(socket), ({ attributes }) => attributes.text(IFLA_IFNAME));
+    });
+    expect(names.sort()).toEqual(["lo", "v0", "v1"]);
+  });
+
+  it("does what it is asked to, and counts what the kernel refused", () => {
+    const { inside, ifindex, peerIfindex } = netNamespace();
+    const requests = [link(ifindex, mtu(1400)), link(9999, mtu(1400)), link(peerIfindex, mtu(1300))];
+    const [failed, mtus] = inside(() => {
+      using socket = new NetlinkSocket(ROUTE);
+      const refused = socket.carryOut(RTM_SETLINK, requests);
+      return [refused, Array.from(allLinks(socket), ({ attributes }) => attributes.u32(IFLA_MTU))] as const;
+    });
+    const ENODEV = 19;
+    expect(failed).toEqual(new Map([[ENODEV, 1]]));
+    expect(mtus.sort()).toEqual([1300, 1400, 65_536]);
+  });
+
+  it("counts what was refused of more requests than go out at once", () => {
+    const { inside } = netNamespace();
+    const requests = Array.from({ length: 1000 }, (_, at) => link(10_000 + at));
+    const failed = inside(() => {
+      using socket = new NetlinkSocket(ROUTE);
+      return socket.carryOut(RTM_DELLINK, requests);
+    });
+    expect([...failed.values()]).toEqual([1000]);
+  });
+
+  it("asked for nothing does nothing", () => {
+    using socket = new NetlinkSocket(ROUTE);
+    expect(socket.carryOut(RTM_DELLINK, [])).toEqual(new Map());
+  });
+
+  it("of a protocol that the kernel does not have says so", () => {
+    expect(failure(() => new NetlinkSocket(31)) as BpfError).toMatchObject({
+      code: "EPROTONOSUPPORT",
+      message: expect.stringContaining("open netlink socket of protocol 31"),
+    });
+  });
+
+  it("of a dump that the kernel refuses says so", () => {
+    using socket = new NetlinkSocket(ROUTE);
+    const unknown = { type: 0x7ff0, body: link(0) };
+    expect(failure(() => [...socket.dump(unknown, IFINFOMSG)])).toMatchObject({ code: "EOPNOTSUPP" });
+  });
+});
+
+describe("attributes", () => {
+  it("are found by their types, whatever length they have", () => {
+    const all = new Attributes(Buffer.concat([attribute(1, Buffer.from("abc")), attribute(2, Buffer.from([1, 2]))]));
+    expect([all.text(1), all.bytes(2), all.bytes(3)]).toEqual(["abc", Buffer.from([1, 2]), undefined]);
+  });
+
+  it("may lie in each other", () => {
+    const inner = attribute(7, Buffer.from([9]));
+    expect(new Attributes(attribute(3, inner)).nested(3)?.u8(7)).toBe(9);
+  });
+
+  it("that are cut short end what is read", () => {
+    const bytes = attribute(1, Buffer.from("abcdefgh"));
+    expect(new Attributes(bytes.subarray(0, 8)).bytes(1)).toBeUndefined();
+  });
+});
