@@ -93,7 +93,7 @@ const ROOM = 65_536;
 /** Requests of one datagram: their errors must all fit into the socket's buffer. */
 const AT_ONCE = 128;
 
-/** A socket to one of the kernel's netlink families, in the network namespace of the thread that makes it. */
+/** A socket to one of the kernel's netlink families, in the network namespace of the thread that makes it; one dump at a time. */
 export class NetlinkSocket implements Disposable {
   readonly #fd: number;
   readonly #room = Buffer.allocUnsafe(ROOM);
@@ -177,6 +177,7 @@ export class NetlinkSocket implements Disposable {
     if (length > ROOM) throw new Error(`netlink: a datagram of ${length} bytes`);
     for (let at = 0; at + HEADER <= length; ) {
       const size = u32(this.#room, at);
+      if (size < HEADER) return;
       const type = u16(this.#room, at + 4);
       const body = this.#room.subarray(at + HEADER, Math.min(length, at + size));
       yield { type, sequence: u32(this.#room, at + 8), error: type === ERROR ? u32(body, 0) | 0 : 0, body };

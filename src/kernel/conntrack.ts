@@ -1,7 +1,10 @@
 /** The kernel's connections, read and deleted by ctnetlink (linux/netfilter/nfnetlink_conntrack.h), whose numbers are big-endian. */
 
+import { constants } from "node:os";
+import { getSystemErrorName } from "node:util";
 import { type Attributes, attribute, NetlinkSocket } from "libbpf-ts";
 import { crashPoint } from "../crash.js";
+import { XgwError } from "../errors.js";
 import { formatAddress } from "../model/ipv4.js";
 import type { Connection, ConnectionTuple } from "../plan/admission.js";
 
@@ -44,11 +47,18 @@ export function* readConnections(zones?: ReadonlySet<number>): Generator<Tracked
   }
 }
 
-/** Deletes them; that one has gone by itself is no failure. */
+/**
+ * Deletes them; that one has gone by itself is no failure.
+ *
+ * @throws XgwError when the kernel keeps some
+ */
 export function deleteConnections(connections: Iterable<TrackedConnection>): void {
   using socket = new NetlinkSocket(netfilterProtocol);
-  socket.carryOut(messages.delete, deletions(connections));
+  const failed = socket.carryOut(messages.delete, deletions(connections));
   crashPoint("connections deleted");
+  failed.delete(constants.errno.ENOENT);
+  for (const [errno, count] of failed)
+    throw new XgwError(`the kernel did not delete ${count} connections: ${getSystemErrorName(-errno)}`);
 }
 
 function* deletions(connections: Iterable<TrackedConnection>): Generator<Buffer> {
@@ -58,16 +68,16 @@ function* deletions(connections: Iterable<TrackedConnection>): Generator<Buffer>
 function toConnection(all: Attributes): TrackedConnection {
   const zone = all.bytes(attributes.zone)?.readUInt16BE() ?? 0;
   const original = all.nested(attributes.original);
+  const tuple = all.bytes(attributes.original);
+  // A deletion that names no tuple would be one of all connections of the host.
+  if (!original || !tuple) throw new XgwError("the kernel tells of a connection without saying between whom");
   return {
     zone,
-    protocol: original?.nested(tupleAttributes.protocol)?.u8(protocolAttributes.number) ?? 0,
+    protocol: original.nested(tupleAttributes.protocol)?.u8(protocolAttributes.number) ?? 0,
     original: toTuple(original),
     reply: toTuple(all.nested(attributes.reply)),
     mark: all.bytes(attributes.mark)?.readUInt32BE() ?? 0,
-    name: Buffer.concat([
-      attribute(attributes.original | nested, all.bytes(attributes.original) ?? Buffer.alloc(0)),
-      zoneAttribute(zone),
-    ]),
+    name: Buffer.concat([attribute(attributes.original | nested, tuple), zoneAttribute(zone)]),
   };
 }
 

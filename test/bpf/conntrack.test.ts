@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { inNetNamespace } from "libbpf-ts";
+import { attribute, inNetNamespace } from "libbpf-ts";
 import { beforeEach, describe, expect, it } from "vitest";
 import { deleteConnections, readConnections, type TrackedConnection } from "../../src/kernel/conntrack.js";
 import { makeNamespace, untrack } from "./support/kernel.js";
@@ -95,6 +95,13 @@ describe("deleting", () => {
     remove([first]);
     remove([first, second]);
     expect(read()).toEqual([]);
+  });
+
+  it("says when the kernel does not", () => {
+    make([udp(1, 5)]);
+    const [connection] = read() as [TrackedConnection];
+    const unknown = { ...connection, name: attribute(1, Buffer.alloc(0)) };
+    expect(() => remove([unknown])).toThrow("the kernel did not delete 1 connections: EINVAL");
   });
 
   it("ends 20,000 connections of 4,000 zones while they are read, and nothing else", () => {
