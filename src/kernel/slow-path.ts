@@ -125,20 +125,41 @@ export function nftScript(instance: string, steps: readonly Step[]): string {
   return [
     ...rules,
     ...flowtableScript(instance, steps),
-    ...old.map((element) => deleteElement(instance, element)),
-    ...changes.map(({ element }) => addElement(instance, element)),
+    ...elementLines(instance, "delete", old, keyText),
+    ...elementLines(
+      instance,
+      "add",
+      changes.map(({ element }) => element),
+      (element) => `${keyText(element)} : ${element.value}`,
+    ),
   ].join("");
 }
 
-function addElement(instance: string, element: Element): string {
-  return `add element ${mapText(instance, element)} { ${keyText(element)} : ${element.value} }\n`;
+/** Of one map in a command: nft takes its time for each command, and quotes the whole of one that fails. */
+const elementsAtOnce = 64;
+
+function elementLines(
+  instance: string,
+  verb: "add" | "delete",
+  elements: readonly Element[],
+  text: (element: Element) => string,
+): string[] {
+  const byMap = new Map<string, string[]>();
+  for (const element of elements) {
+    const map = mapOf(element.set, element.key);
+    const texts = byMap.get(map);
+    if (texts) texts.push(text(element));
+    else byMap.set(map, [text(element)]);
+  }
+  return [...byMap].flatMap(([map, texts]) =>
+    chunks(texts).map((some) => `${verb} element ip ${tableName(instance)} ${map} { ${some.join(", ")} }\n`),
+  );
 }
 
-function deleteElement(instance: string, element: Element): string {
-  return `delete element ${mapText(instance, element)} { ${keyText(element)} }\n`;
-}
-
-const mapText = (instance: string, { set, key }: Element) => `ip ${tableName(instance)} ${mapOf(set, key)}`;
+const chunks = (texts: readonly string[]) =>
+  Array.from({ length: Math.ceil(texts.length / elementsAtOnce) }, (_, at) =>
+    texts.slice(at * elementsAtOnce, (at + 1) * elementsAtOnce),
+  );
 
 /** Also makes what is not there of the devices' shares. */
 function flowtableScript(instance: string, steps: readonly Step[]): string[] {
