@@ -77,6 +77,7 @@ put(
     `Installed-Size: ${kilobytes}`,
     `Depends: ${[...libraries, ...programs, "init-system-helpers (>= 1.54)"].join(", ")}`,
     "Recommends: systemd",
+    "Suggests: bpftool, conntrack",
     "Description: eBPF/XDP gateway for tenants with overlapping addresses",
     " One box carries the public traffic of many tenants whose private addresses",
     " overlap. The kernel decides the first packets of a connection (VRF, GRE, NAT",

@@ -12,8 +12,8 @@ const kernelFloor = [6, 12] as const;
 /** Capability numbers, linux/capability.h. */
 const capabilities = { CAP_NET_ADMIN: 12, CAP_SYS_ADMIN: 21, CAP_BPF: 39 } as const;
 
-/** One module each for VRF, GRE, conntrack, flowtable; others come with them. */
-const modules = ["vrf", "ip_gre", "nf_conntrack", "nf_flow_table", "nf_tables"] as const;
+/** Of VRF, GRE, conntrack, how it is asked, flowtables and nft; others come with them. */
+const modules = ["vrf", "ip_gre", "nf_conntrack", "nf_conntrack_netlink", "nf_flow_table", "nf_tables"] as const;
 
 /** @throws PermissionError, KernelError */
 export async function checkHost(): Promise<void> {
