@@ -10,7 +10,7 @@ import { unsettledTenants } from "./datapath/generations.js";
 import { Pins } from "./datapath/pins.js";
 import { XgwError } from "./errors.js";
 import { execute, type Plan } from "./gateway.js";
-import { buildDesired } from "./model/build.js";
+import { rebuildDesired } from "./model/build.js";
 import { changedTenants, partialChange } from "./plan/part.js";
 
 /** The config in force, and what it was made into. */
@@ -30,11 +30,10 @@ const tenantsMax = 64;
 export async function applyChange(config: Config, inForce: InForce): Promise<Plan | undefined> {
   const keys = changedTenants(config, inForce.config);
   if (!keys || keys.size > tenantsMax) return undefined;
-  const ids = new Map(inForce.desired.tenants.map(({ key, id }) => [key, id]));
   const pins = new Pins(config.instance);
-  const touched = [...keys].flatMap((key) => ids.get(key) ?? []);
+  const touched = inForce.desired.tenants.filter(({ key }) => keys.has(key)).map(({ id }) => id);
   if (unsettledTenants(pins, touched).size > 0) return undefined;
-  const desired = buildDesired(config, ids);
+  const desired = rebuildDesired(config, inForce.desired, keys);
   const { constants, context } = inForce;
   const part = partialChange(desired, inForce.desired, keys, context);
   const change: Plan = { desired, constants, context, ...part };

@@ -18,6 +18,20 @@ export function checkPublicAddresses(tenants: readonly ConfigTenant[], report: R
   checkShared(tenants, [oneToOne, forwarded], report);
 }
 
+/** Whether a tenant has nothing that somebody else could have too, but what it had before: name, key, public addresses. */
+export function claimsNothingNew(now: ConfigTenant, before: ConfigTenant): boolean {
+  const claims = ({ name, key, publicIps, portForwards, snat }: ConfigTenant) => [
+    `name ${name}`,
+    `key ${key}`,
+    ...publicIps.map(({ address }) => `one to one ${address}`),
+    ...portForwards.map(({ address, protocol, port }) => `forward ${address} ${protocol} ${port.from}-${port.to}`),
+    ...(snat ? [`share ${snat.address}`] : []),
+  ];
+  const had = new Set(claims(before));
+  const has = claims(now);
+  return new Set(has).size === has.length && has.every((claim) => had.has(claim));
+}
+
 /** A tenant's public addresses that are the gateway's own, or that lead to nowhere. */
 export function checkOwnPublicAddresses(
   tenant: ConfigTenant,

@@ -1,7 +1,7 @@
 /** What needs two places of the config to be seen: clashes, gaps, and rules that cannot mean what they say. */
 
 import { checkPolicy } from "./check-policy.js";
-import { checkOwnPublicAddresses, checkPublicAddresses } from "./check-public.js";
+import { checkOwnPublicAddresses, checkPublicAddresses, claimsNothingNew } from "./check-public.js";
 import { checkRoutes } from "./check-routes.js";
 import { checkNics, checkTenants } from "./check-unique.js";
 import { checkUplink } from "./check-uplink.js";
@@ -39,13 +39,27 @@ export function checkConfig(config: Config, options: CheckOptions): Checked {
   for (const [index, tenant] of config.tenants.entries()) {
     if (foundRight.get(tenant) === (underlayAddress ?? "")) continue;
     const before = errors.length + warnings.length;
-    const base: Path = ["tenants", index];
-    checkOwnPublicAddresses(tenant, base, underlayAddress, report);
-    checkRoutes(tenant, base, underlayAddress, report);
-    checkPolicy(tenant, base, report);
+    checkTenant(tenant, ["tenants", index], underlayAddress, report);
     if (errors.length + warnings.length === before) foundRight.set(tenant, underlayAddress ?? "");
   }
   return { errors, warnings };
+}
+
+/** What a tenant has of its own. */
+function checkTenant(tenant: ConfigTenant, base: Path, underlayAddress: string | undefined, report: Report): void {
+  checkOwnPublicAddresses(tenant, base, underlayAddress, report);
+  checkRoutes(tenant, base, underlayAddress, report);
+  checkPolicy(tenant, base, report);
+}
+
+/** Whether there is nothing to find in a tenant that takes the place of another, in a config that was right with that. */
+export function isRightInstead(tenant: ConfigTenant, of: ConfigTenant, underlayAddress: string): boolean {
+  if (!claimsNothingNew(tenant, of)) return false;
+  let found = 0;
+  const count = () => void found++;
+  checkTenant(tenant, [], underlayAddress, { error: count, warn: count, placeOf: () => "" });
+  if (found === 0) foundRight.set(tenant, underlayAddress);
+  return found === 0;
 }
 
 /**

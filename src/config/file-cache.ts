@@ -24,6 +24,9 @@ export class FileCache {
   private used = new Map<string, Kept>();
   private doubtful: Doubtful = "all";
   private readonly derived = new WeakMap<object, unknown>();
+  /** Files that are links, whether they are kept or not: of the last reading, and of this one. */
+  private links = new Set<string>();
+  private linksRead = new Set<string>();
 
   /** For the next reading: no other file than these can have changed since the last one. Without a word all may have. */
   doubt(files: Doubtful): void {
@@ -35,6 +38,24 @@ export class FileCache {
     this.files = this.used;
     this.used = new Map();
     this.doubtful = "all";
+    this.links = this.linksRead;
+    this.linksRead = new Set();
+  }
+
+  /** Ends a reading of a few files: the others stay as they are. */
+  sweepOnly(files: Iterable<string>): void {
+    for (const file of files) {
+      const kept = this.used.get(file);
+      if (kept) this.files.set(file, kept);
+      else this.files.delete(file);
+    }
+    this.used = new Map();
+    this.doubtful = "all";
+  }
+
+  /** Some change without a word. */
+  get hasLinks(): boolean {
+    return this.links.size + this.linksRead.size > 0;
   }
 
   /** A file that cannot have changed. */
@@ -52,13 +73,15 @@ export class FileCache {
     const stamp = stampOf(file);
     if (known && stamp !== undefined && known.stamp === stamp) return this.keep(file, known);
     const source = await readSource(file);
-    if (stamp !== undefined && stamp === stampOf(file))
-      this.keep(file, { stamp, source, isLink: lstatSync(file).isSymbolicLink() });
+    const isLink = lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
+    if (isLink) this.linksRead.add(file);
+    if (stamp !== undefined && stamp === stampOf(file)) this.keep(file, { stamp, source, isLink });
     return source;
   }
 
   private keep(file: string, kept: Kept): Source {
     this.used.set(file, kept);
+    if (kept.isLink) this.linksRead.add(file);
     return kept.source;
   }
 

@@ -18,10 +18,12 @@ export interface LoadedConfig {
   readonly files: readonly string[];
   /** Where more tenants may appear; need not exist. */
   readonly tenantsDir: string;
+  /** Which of the tenants are a file's of `tenantsDir`: the first, and how many. */
+  readonly placeOf: ReadonlyMap<string, { readonly first: number; readonly count: number }>;
 }
 
 /** A tenant as it stands in a file. */
-interface TenantAt {
+export interface TenantAt {
   readonly source: Source;
   /** Path of the tenant inside its source. */
   readonly base: Path;
@@ -76,7 +78,12 @@ function check({ main, beside, files, tenantsDir, errors, warnings, cache }: Rea
   const head = main && parseHead(main, errors);
   if (main && head === "otherVersion") throw new ConfigError(errors, warnings);
   const found: TenantAt[] = main ? listOf(main, ["tenants"]) : [];
-  for (const source of beside) found.push(...tenantsOf(source, errors));
+  const placeOf = new Map<string, { first: number; count: number }>();
+  for (const source of beside) {
+    const ofFile = tenantsOf(source, errors);
+    placeOf.set(source.file, { first: found.length, count: ofFile.length });
+    found.push(...ofFile);
+  }
   const tenants = found.flatMap((at) => {
     const tenant = parseTenant(at, cache, errors);
     return tenant ? [{ at, tenant }] : [];
@@ -95,11 +102,11 @@ function check({ main, beside, files, tenantsDir, errors, warnings, cache }: Rea
       tenants.map(({ at }) => at),
       finding,
     );
-  const placeOf = (path: Path) => {
+  const showPlace = (path: Path) => {
     const { file: where, line, column } = placed({ path, message: "", remedy: "" });
     return `${where}:${line}:${column}`;
   };
-  const checked = checkConfig(config, { placeOf, headIsValid: parsedHead !== undefined });
+  const checked = checkConfig(config, { placeOf: showPlace, headIsValid: parsedHead !== undefined });
   for (const finding of checked.errors) errors.push(placed(finding));
   for (const finding of checked.warnings) warnings.push(placed(finding));
   if (errors.length === 0 && tenants.length === 0) {
@@ -108,7 +115,7 @@ function check({ main, beside, files, tenantsDir, errors, warnings, cache }: Rea
     );
   }
   if (errors.length > 0) throw new ConfigError(inFileOrder(errors, files), inFileOrder(warnings, files));
-  return { config, warnings: inFileOrder(warnings, files), files, tenantsDir };
+  return { config, warnings: inFileOrder(warnings, files), files, tenantsDir, placeOf };
 }
 
 async function tryRead(file: string, cache: FileCache, errors: Problem[]): Promise<Source | undefined> {
@@ -156,8 +163,8 @@ function assemble(head: Head | undefined, tenants: ConfigTenant[]): Config {
   return { ...base, nics: base.nics ?? [{ name: base.underlay.device, xdp: "native" }], tenants };
 }
 
-/** Whether a file of that name in tenants.d is read. Hidden ones are editors' and not ours. */
-export const isTenantFile = (name: string): boolean => name.endsWith(".yaml") && !name.startsWith(".");
+/** Whether a file of that name in tenants.d is looked at. Hidden ones are editors' and not ours. */
+export const isVisibleYaml = (name: string): boolean => /^[^.].*\.ya?ml$/.test(name);
 
 /** Those of tenants.d, sorted. */
 async function tenantFiles(directory: string, errors: Problem[], warnings: Problem[]): Promise<string[]> {
@@ -172,7 +179,7 @@ async function tenantFiles(directory: string, errors: Problem[], warnings: Probl
     errors.push({ file: directory, line: 0, column: 0, path: "", message: `cannot be listed (${why})`, remedy });
     return [];
   }
-  const visible = names.filter((name) => !name.startsWith(".")).sort();
+  const visible = names.filter(isVisibleYaml).sort();
   for (const name of visible.filter((candidate) => candidate.endsWith(".yml"))) {
     const remedy = "rename it to .yaml";
     warnings.push({
@@ -184,7 +191,7 @@ async function tenantFiles(directory: string, errors: Problem[], warnings: Probl
       remedy,
     });
   }
-  return visible.filter(isTenantFile).map((name) => `${directory}/${name}`);
+  return visible.filter((name) => name.endsWith(".yaml")).map((name) => `${directory}/${name}`);
 }
 
 function listOf(source: Source, base: Path): TenantAt[] {
@@ -194,7 +201,7 @@ function listOf(source: Source, base: Path): TenantAt[] {
 }
 
 /** A file of `tenants.d`: one tenant, or a list of them. */
-function tenantsOf(source: Source, errors: Problem[]): TenantAt[] {
+export function tenantsOf(source: Source, errors: Problem[]): TenantAt[] {
   if (Array.isArray(source.value)) return listOf(source, []);
   if (isRecord(source.value) && "tenants" in source.value) {
     const remedy =
@@ -205,7 +212,11 @@ function tenantsOf(source: Source, errors: Problem[]): TenantAt[] {
   return [{ source, base: [], value: source.value }];
 }
 
-function parseTenant({ source, base, value }: TenantAt, cache: FileCache, errors: Problem[]): ConfigTenant | undefined {
+export function parseTenant(
+  { source, base, value }: TenantAt,
+  cache: FileCache,
+  errors: Problem[],
+): ConfigTenant | undefined {
   const result = cache.derive(value, () => tenantSchema.safeParse(value));
   if (result.success) return result.data;
   for (const finding of describeIssues(tenantSchema, value, result.error.issues)) {

@@ -2,7 +2,8 @@
 
 import { dirname, join } from "node:path";
 import { type Doubtful, FileCache } from "../config/file-cache.js";
-import { loadConfig } from "../config/load.js";
+import { type LoadedConfig, loadConfig } from "../config/load.js";
+import { reloadFiles } from "../config/reload.js";
 import type { Config } from "../config/schema.js";
 import { ConfigError, type Problem } from "../errors.js";
 import { watchConfig } from "./config-watch.js";
@@ -23,16 +24,22 @@ export interface ConfigSource {
   watch(changed: (why: string) => void): { close(): void };
 }
 
-/** The file, with tenants.d beside it. What has not changed is not parsed again. */
+/** The file, with tenants.d beside it. What has not changed is not parsed again, and often not even looked at. */
 export function configFile(file: string): ConfigSource {
   const cache = new FileCache();
   let doubtful: Doubtful = "all";
+  let last: LoadedConfig | undefined;
   return {
     async load(why) {
-      cache.doubt(why === configChanged ? doubtful : "all");
+      const files = why === configChanged ? doubtful : "all";
       doubtful = new Set();
+      cache.doubt(files);
+      const before = last;
+      last = undefined; // what is wrong now must be found again, whatever changes next
       try {
-        return await loadConfig(file, cache);
+        const quick = before && files !== "all" ? await reloadFiles(before, files, cache) : undefined;
+        last = quick ?? (await loadConfig(file, cache));
+        return last;
       } catch (error) {
         if (!(error instanceof ConfigError)) doubtful = "all"; // some may not have been read
         throw error;

@@ -3,7 +3,7 @@
 import { type FSWatcher, realpathSync, watch } from "node:fs";
 import { basename, dirname } from "node:path";
 import type { Doubtful } from "../config/file-cache.js";
-import { isTenantFile } from "../config/load.js";
+import { isVisibleYaml } from "../config/load.js";
 
 /** Editors write in several steps; what follows within this time is one change. */
 const quietMs = 200;
@@ -41,7 +41,7 @@ export function watchConfig(file: string, tenantsDir: string, changed: (files: D
   const onTenants = (name: string | null) => {
     if (name === null || name === basename(tenantsDir))
       doubt(undefined); // the folder itself has gone
-    else if (isTenantFile(name)) doubt(`${tenantsDir}/${name}`);
+    else if (isVisibleYaml(name)) doubt(`${tenantsDir}/${name}`);
     later();
   };
   /** The new watcher is there before the old one goes, lest something happens in between. */

@@ -33,6 +33,23 @@ export function buildDesired(config: Config, idsInUse: ReadonlyMap<number, numbe
   };
 }
 
+/**
+ * The desired state of a config that differs from the one before in these tenants only, of which some may have gone.
+ *
+ * @param changed GRE keys
+ */
+export function rebuildDesired(config: Config, before: Desired, changed: ReadonlySet<number>): Desired {
+  const now = new Map(config.tenants.filter(({ key }) => changed.has(key)).map((tenant) => [tenant.key, tenant]));
+  const tenants: DesiredTenant[] = [];
+  for (const tenant of before.tenants) {
+    const isTheSame = !changed.has(tenant.key);
+    const next = now.get(tenant.key);
+    if (isTheSame) tenants.push(tenant);
+    else if (next) tenants.push(tenantOf(next, tenant.id));
+  }
+  return { ...before, tenants };
+}
+
 /** Of tenants that still exist: those of files that have not changed are the same objects in the next config. */
 const builtBefore = new WeakMap<ConfigTenant, DesiredTenant>();
 

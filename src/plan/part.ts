@@ -1,6 +1,6 @@
 /** A change of a few tenants out of many: its steps without a look at the others. Pure. */
 
-import type { Config } from "../config/schema.js";
+import type { Config, ConfigTenant } from "../config/schema.js";
 import type { Desired } from "../model/desired.js";
 import { diff } from "./diff.js";
 import { type RenderContext, render } from "./render.js";
@@ -15,13 +15,15 @@ export function changedTenants(now: Config, was: Config): ReadonlySet<number> | 
   if (limitsSessions(now) !== limitsSessions(was)) return undefined; // other programs are needed
   const head = ({ tenants: _, ...rest }: Config) => JSON.stringify(rest);
   if (head(now) !== head(was)) return undefined;
-  const before = new Map(was.tenants.map((tenant) => [tenant.key, tenant]));
+  // Tenants of files that have not changed are the same objects, and hardly any other has changed its place.
+  const elsewhere = (mine: readonly ConfigTenant[], others: readonly ConfigTenant[]) =>
+    mine.filter((tenant, at) => tenant !== others[at]);
+  const before = new Map(elsewhere(was.tenants, now.tenants).map((tenant) => [tenant.key, tenant]));
   const changed = new Set<number>();
-  for (const tenant of now.tenants) {
+  for (const tenant of elsewhere(now.tenants, was.tenants)) {
     const old = before.get(tenant.key);
     if (!old) return undefined;
     before.delete(tenant.key);
-    // Tenants of files that have not changed are the same objects.
     if (old !== tenant && JSON.stringify(old) !== JSON.stringify(tenant)) changed.add(tenant.key);
   }
   for (const key of before.keys()) changed.add(key);

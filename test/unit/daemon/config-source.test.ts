@@ -62,6 +62,22 @@ it("a file with a mistake, until there is none", async () => {
   expect(await tenants(configChanged)).toEqual(["one 3", "two 2"]);
 });
 
+it("a file with a mistake, also when another one changes", async () => {
+  writeFileSync(path("1.yaml"), "name: [");
+  await sleep(450);
+  await expect(source.load(configChanged)).rejects.toMatchObject({ code: "XGW_CONFIG" });
+  writeFileSync(path("2.yaml"), tenant("two", 2, "limits: { newPerSecond: 5 }"));
+  await sleep(450);
+  await expect(source.load(configChanged)).rejects.toMatchObject({ code: "XGW_CONFIG" });
+});
+
+it("the names in the folder, when one comes that is hardly meant", async () => {
+  writeFileSync(path("3.yml"), tenant("three", 3));
+  await sleep(450);
+  const { warnings } = await source.load(configChanged);
+  expect(warnings.map(({ remedy }) => remedy)).toEqual(["rename it to .yaml"]);
+});
+
 it("all of them on SIGHUP, also what nobody saw", async () => {
   writeFileSync(elsewhere, tenant("two", 4));
   await sleep(450);

@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { loadConfig } from "../../../src/config/load.js";
-import { buildDesired } from "../../../src/model/build.js";
+import { buildDesired, rebuildDesired } from "../../../src/model/build.js";
 import type { DesiredTenant, PolicyCell } from "../../../src/model/desired.js";
 import { configOf, head, tenant } from "../config/fixture.js";
 
@@ -127,6 +127,14 @@ it("tenants come sorted by the ids they had, not by the config's order", async (
     ["old", 1],
     ["new", 2],
   ]);
+});
+
+it("tenants that differ, or have gone, are built into the rest as a whole build would", async () => {
+  const before = await configOf({ "xgw.yaml": head + tenant("a", 1) + tenant("b", 2) + tenant("c", 3) });
+  const now = await configOf({ "xgw.yaml": head + tenant("a", 1) + tenant("c", 3, "tunnel: gre") });
+  const built = buildDesired(before.config);
+  const ids = new Map(built.tenants.map(({ key, id }) => [key, id]));
+  expect(rebuildDesired(now.config, built, new Set([2, 3]))).toEqual(buildDesired(now.config, ids));
 });
 
 describe("a config that is built again", async () => {
