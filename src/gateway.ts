@@ -45,7 +45,7 @@ export { execute, type Plan } from "./execute.js";
  * @throws PermissionError, KernelError, ForeignError
  */
 export async function plan(config: Config): Promise<Plan> {
-  await checkHost();
+  checkHost();
   checkBpffs();
   const pins = new Pins(config.instance);
   const slowPath = await observeSlowPath(config.instance);
@@ -54,7 +54,7 @@ export async function plan(config: Config): Promise<Plan> {
   checkForeignDevices(desired, slowPath.links);
   const names = deviceNames(slowPath.links);
   checkXdp(pins, desired, names);
-  const constants = await readConstants(config, desired, sides);
+  const constants = readConstants(config, desired, sides);
   const fingerprint = fingerprintOf(constants);
   const context: RenderContext = {
     underlayMtu: sides.underlay.mtu,
@@ -92,7 +92,7 @@ async function observe(
   return {
     ...slowPath.state,
     keepsConnections: new Set(),
-    sysctls: await observeSysctls(sysctls.keys()),
+    sysctls: observeSysctls(sysctls.keys()),
     datapaths: new Set(pins.fingerprints().filter((name) => !needed.has(name) || isWhole(pins, name, programs))),
     unpinnedMaps: new Set(unpinnedMaps(pins).keys()),
     moving,
@@ -105,16 +105,15 @@ async function observe(
 }
 
 /** Seconds in the settings, milliseconds in the programs. The defaults are the kernel's, for before conntrack is loaded. */
-async function readConstants(config: Config, desired: Desired, { underlay, uplink }: Sides): Promise<Constants> {
-  const seconds = async (name: string, otherwise: number) =>
-    Number((await readSysctl(`net.netfilter.${name}`)) ?? otherwise);
+function readConstants(config: Config, desired: Desired, { underlay, uplink }: Sides): Constants {
+  const seconds = (name: string, otherwise: number) => Number(readSysctl(`net.netfilter.${name}`) ?? otherwise);
   return {
     flows: config.flows,
     underlayAddress: config.underlay.address,
     ...(underlay.tags.length > 0 ? { underlay: { ifindex: underlay.nic.ifindex, tags: underlay.tags } } : {}),
     ...(uplink ? { uplink: { ifindex: uplink.nic.ifindex, tags: uplink.tags, mac: uplink.mac } } : {}),
-    tcpTimeoutMs: 1000 * (await seconds("nf_conntrack_tcp_timeout_established", 432000)),
-    udpTimeoutMs: 1000 * (await seconds("nf_conntrack_udp_timeout_stream", 120)),
+    tcpTimeoutMs: 1000 * seconds("nf_conntrack_tcp_timeout_established", 432000),
+    udpTimeoutMs: 1000 * seconds("nf_conntrack_udp_timeout_stream", 120),
     netnsInode: namespaceInode(),
     countsSessions: countsSessions(desired),
   };
@@ -130,9 +129,9 @@ const applyAttempts = 3;
  * @returns the steps that were taken
  */
 export async function apply(config: Config): Promise<Plan> {
-  await checkHost();
+  checkHost();
   await loadModules();
-  await checkReversePathFilter();
+  checkReversePathFilter();
   return converge(config, false);
 }
 
@@ -210,7 +209,7 @@ export interface Removed {
 
 /** Removes everything of an instance and nothing else: programs first, the devices under them last. */
 export async function teardown(instance: string): Promise<Removed> {
-  await checkHost();
+  checkHost();
   checkBpffs();
   const pins = new Pins(instance);
   const { state } = await observeSlowPath(instance);

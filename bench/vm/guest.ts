@@ -46,16 +46,22 @@ function withoutLoss<T>(work: () => T): T {
     }
 }
 
+/** Of many flows a few may have found their bucket full, and go by the kernel. */
+const missesMost = 1 / 16;
+
 /** @throws when packets of this kind are not all carried as they should be. */
 function check(carrier: Carrier, injector: Injector, gateway: Gateway, traffic: Traffic): void {
   const packets = 64;
+  const misses = traffic.flows === 1 ? 0 : missesMost * packets;
   const before = gateway.carried();
   injector.send(traffic, gateway.far, packets);
   const after = gateway.carried();
   const seen = { xdp: 0, flowtable: 0, stack: 0 };
   for (const by of carriers) seen[by] = after[by] - before[by];
-  if (seen[carrier] !== packets)
-    throw new Error(`${gateway.instance}: ${packets} packets, not all by ${carrier}: ${JSON.stringify(seen)}`);
+  if (seen[carrier] < packets - misses)
+    throw new Error(
+      `${gateway.instance}: ${packets} packets of ${traffic.flows} flows, not all by ${carrier}: ${JSON.stringify(seen)}`,
+    );
 }
 
 /** To, fro, and to: after these XDP has both directions. */

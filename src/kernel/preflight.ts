@@ -1,6 +1,6 @@
 /** What must be true before anything is changed: privilege, kernel, modules. */
 
-import { access, readFile } from "node:fs/promises";
+import { existsSync, readFileSync } from "node:fs";
 import { release } from "node:os";
 import { KernelError, PermissionError } from "../errors.js";
 import { run } from "./spawn.js";
@@ -16,13 +16,13 @@ const capabilities = { CAP_NET_ADMIN: 12, CAP_SYS_ADMIN: 21, CAP_BPF: 39 } as co
 const modules = ["vrf", "ip_gre", "nf_conntrack", "nf_conntrack_netlink", "nf_flow_table", "nf_tables"] as const;
 
 /** @throws PermissionError, KernelError */
-export async function checkHost(): Promise<void> {
-  await checkCapabilities();
+export function checkHost(): void {
+  checkCapabilities();
   checkKernel(release());
 }
 
-async function checkCapabilities(): Promise<void> {
-  const status = await readFile("/proc/self/status", "utf8");
+function checkCapabilities(): void {
+  const status = readFileSync("/proc/self/status", "utf8");
   const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? "0"}`);
   const has = (bit: number) => (effective >> BigInt(bit)) & 1n;
   const missing = Object.entries(capabilities).filter(([, bit]) => !has(bit));
@@ -47,35 +47,27 @@ export function checkKernel(version: string): void {
  */
 export async function loadModules(): Promise<void> {
   await run("modprobe", ["-q", "-a", ...modules], { okCodes: [1] });
-  const probes: [string, Promise<boolean>][] = [
+  const probes: [string, boolean][] = [
     ["VRF devices (CONFIG_NET_VRF)", knows("net.vrf.strict_mode")],
     ["conntrack (CONFIG_NF_CONNTRACK)", knows("net.netfilter.nf_conntrack_max")],
     ["nft flowtables (CONFIG_NF_FLOW_TABLE)", knows("net.netfilter.nf_flowtable_tcp_timeout")],
     ["GRE (CONFIG_NET_IPGRE)", hasModule("ip_gre")],
   ];
-  const missing: string[] = [];
-  for (const [feature, present] of probes) if (!(await present)) missing.push(feature);
+  const missing = probes.flatMap(([feature, isPresent]) => (isPresent ? [] : [feature]));
   if (missing.length === 0) return;
   throw new KernelError(`Linux ${release()} lacks ${missing.join(", ")}`, {
     remedy: "boot a kernel that has them, such as Debian's linux-image-amd64 (not the cloud flavour)",
   });
 }
 
-async function knows(sysctl: string): Promise<boolean> {
-  return (await readSysctl(sysctl)) !== undefined;
-}
+const knows = (sysctl: string) => readSysctl(sysctl) !== undefined;
 
 /** One with parameters, as ip_gre is, has its folder also where it is built in. */
-async function hasModule(name: string): Promise<boolean> {
-  return access(`/sys/module/${name}`).then(
-    () => true,
-    () => false,
-  );
-}
+const hasModule = (name: string) => existsSync(`/sys/module/${name}`);
 
 /** @throws KernelError when a host-wide setting defeats what xgw sets on its own devices */
-export async function checkReversePathFilter(): Promise<void> {
-  if ((await readSysctl("net.ipv4.conf.all.rp_filter")) !== "1") return;
+export function checkReversePathFilter(): void {
+  if (readSysctl("net.ipv4.conf.all.rp_filter") !== "1") return;
   throw new KernelError("net.ipv4.conf.all.rp_filter is 1, which drops what comes out of tunnels", {
     remedy: "set it to 0 or 2 (loose): sysctl net.ipv4.conf.all.rp_filter=2",
   });

@@ -17,7 +17,7 @@ export async function addSlowPath(instance: string, steps: readonly Step[]): Pro
   await batch(deviceLines(steps));
   if (stepsOf(steps, "vrf-rule.add").length > 0) await batch(["rule add l3mdev pref 1000"]);
   for (const { name, value } of stepsOf(steps, "sysctl.set")) {
-    await writeSysctl(name, value);
+    writeSysctl(name, value);
     crashPoint(`sysctl ${name}`);
   }
   await batch([...addressLines(steps), ...neighbourLines(steps), ...routeLines(steps)]);

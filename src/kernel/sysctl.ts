@@ -1,7 +1,9 @@
-/** /proc/sys, as seen from the network namespace that xgw was started in. */
+/**
+ * /proc/sys, as seen from the network namespace that xgw was started in. Read and written synchronously: the kernel answers
+ * at once, and a detour through other threads for each of three settings a tenant takes ten times as long.
+ */
 
-import { readFileSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { readFileSync, writeFileSync } from "node:fs";
 import { KernelError } from "../errors.js";
 
 /** Device names may have dots, so the dots that separate are the ones around the device. */
@@ -11,11 +13,8 @@ function pathOf(name: string): string {
   return `/proc/sys/${parts.join("/")}`;
 }
 
-/**
- * The value, or undefined when there is no such setting (yet). Read synchronously: the kernel answers at once, and a detour
- * through other threads for each of two settings a tenant takes ten times as long.
- */
-export async function readSysctl(name: string): Promise<string | undefined> {
+/** The value, or undefined when there is no such setting (yet). */
+export function readSysctl(name: string): string | undefined {
   try {
     return readFileSync(pathOf(name), "utf8").trim();
   } catch (error) {
@@ -24,9 +23,10 @@ export async function readSysctl(name: string): Promise<string | undefined> {
   }
 }
 
-export async function writeSysctl(name: string, value: string): Promise<void> {
+/** @throws KernelError when there is no such setting */
+export function writeSysctl(name: string, value: string): void {
   try {
-    await writeFile(pathOf(name), value);
+    writeFileSync(pathOf(name), value);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
     throw new KernelError(`there is no setting ${name}`, { cause, remedy: "load the module that has it" });

@@ -169,10 +169,10 @@ export function checkForeignDevices(desired: Desired, links: readonly IpLink[]):
 }
 
 /** The settings that the desired state names, as they are now; those that do not exist yet are left out. */
-export async function observeSysctls(names: Iterable<string>): Promise<Map<string, string>> {
+export function observeSysctls(names: Iterable<string>): Map<string, string> {
   const values = new Map<string, string>();
   for (const name of names) {
-    const value = await readSysctl(name);
+    const value = readSysctl(name);
     if (value !== undefined) values.set(name, value);
   }
   return values;

@@ -330,6 +330,6 @@ it("tenant ids are read from the devices: a tunnel's key and its VRF's table", a
 });
 
 it("settings that do not exist are left out", async () => {
-  const seen = await observeSysctls(["kernel.ostype", "net.ipv4.conf.no-such-device.rp_filter"]);
+  const seen = observeSysctls(["kernel.ostype", "net.ipv4.conf.no-such-device.rp_filter"]);
   expect([...seen]).toEqual([["kernel.ostype", "Linux"]]);
 });
