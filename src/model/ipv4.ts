@@ -14,20 +14,26 @@ export const anyAddress: Range = { from: 0, to: 0xffff_ffff };
 
 /** A dotted quad as an unsigned 32-bit integer; undefined for anything else, leading zeros (octal to some) included. */
 export function parseAddress(text: string): number | undefined {
-  const parts = text.split(".");
-  if (parts.length !== 4) return undefined;
   let address = 0;
-  for (const part of parts) {
-    if (!/^(0|[1-9]\d{0,2})$/.test(part)) return undefined;
-    const octet = Number(part);
-    if (octet > 255) return undefined;
-    address = address * 256 + octet;
+  let octet = -1; // before its first digit
+  let dots = 0;
+  for (let at = 0; at < text.length; at++) {
+    const digit = text.charCodeAt(at) - 48;
+    if (digit >= 0 && digit <= 9) {
+      if (octet === 0) return undefined;
+      octet = octet < 0 ? digit : octet * 10 + digit;
+      if (octet > 255) return undefined;
+    } else if (text[at] === "." && octet >= 0) {
+      address = address * 256 + octet;
+      octet = -1;
+      dots++;
+    } else return undefined;
   }
-  return address;
+  return dots === 3 && octet >= 0 ? address * 256 + octet : undefined;
 }
 
 export function formatAddress(address: number): string {
-  return [24, 16, 8, 0].map((shift) => (address >>> shift) & 0xff).join(".");
+  return `${address >>> 24}.${(address >>> 16) & 0xff}.${(address >>> 8) & 0xff}.${address & 0xff}`;
 }
 
 /** `a.b.c.d/len`, host bits allowed; undefined for anything else. */

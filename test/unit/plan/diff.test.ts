@@ -123,6 +123,24 @@ it("a second apply has nothing to do", async () => {
   expect(described(await stepsBetween(example, example))).toEqual([]);
 });
 
+describe("two records", () => {
+  const routes = (...fields: Record<string, unknown>[]) =>
+    new Map(fields.map((route) => ["100001 10.0.0.0/8", route])) as unknown as typeof nothing.routes;
+  const stepsOfRoutes = (is: Record<string, unknown>, was: Record<string, unknown>) =>
+    diff({ ...nothing, routes: routes(is) }, { ...nothing, routes: routes(was) }).length;
+  const route = { routeTable: 100_001, to: "10.0.0.0/8", tunnel: { device: "xgre1", via: "172.168.0.7", key: 1 } };
+
+  it.each([
+    ["that say the same in another order", { to: route.to, tunnel: { ...route.tunnel }, routeTable: 100_001 }, 0],
+    ["one of which leaves out what the other has as undefined", { ...route, metric: undefined }, 0],
+    ["that differ deep within", { ...route, tunnel: { ...route.tunnel, key: 2 } }, 1],
+    ["one of which has more", { ...route, metric: 5 }, 1],
+    ["one of which has null", { ...route, tunnel: null }, 1],
+  ])("%s", (_what, other, count) => {
+    expect([stepsOfRoutes(route, other), stepsOfRoutes(other, route)]).toEqual([count, count]);
+  });
+});
+
 it("a change that died before its end is ended: the tenant's flows are decided anew", async () => {
   const wanted = await stateOf(example);
   expect(described(diff(wanted, { ...wanted, unsettled: new Set([2]) }))).toEqual([
