@@ -74,7 +74,7 @@ const phases: readonly Phase[] = [
         kernelNames,
       ),
   ],
-  ["remove routes", ({ steps }) => removeRoutes(steps)],
+  ["remove routes", ({ steps, wanted }) => removeRoutes(steps, wanted)],
   ["close generations", ({ pins, touched }) => closeGenerations(pins, touched)],
   ["give templates back", async ({ pins }) => void (await reclaimTemplates(pins))],
   ["forget counts", ({ pins, steps, wanted }) => forgetCounts(pins, leavingTenants(steps, wanted.entries.values()))],

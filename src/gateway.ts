@@ -36,6 +36,7 @@ import { diff } from "./plan/diff.js";
 import { countsSessions, type RenderContext, render } from "./plan/render.js";
 import { baseProgramNames, type ProgramName, type State, tenantIds } from "./plan/state.js";
 import type { Step } from "./plan/steps.js";
+import { sysctlsOf } from "./plan/sysctls.js";
 
 export { execute, type Plan } from "./execute.js";
 
@@ -92,7 +93,8 @@ async function observe(
   return {
     ...slowPath.state,
     keepsConnections: new Set(),
-    sysctls: observeSysctls(sysctls.keys()),
+    // Also of devices that are to go: a change that fails takes them back.
+    sysctls: observeSysctls(new Set([...sysctls.keys(), ...sysctlsOf(slowPath.state.devices).map(([name]) => name)])),
     datapaths: new Set(pins.fingerprints().filter((name) => !needed.has(name) || isWhole(pins, name, programs))),
     unpinnedMaps: new Set(unpinnedMaps(pins).keys()),
     moving,
@@ -152,15 +154,18 @@ async function converge(config: Config, isRepair: boolean): Promise<Converged> {
   for (let attempt = 1; ; attempt++) {
     const next = await plan(config);
     if (next.steps.length === 0) return { ...next, steps: taken, doneMs };
-    if (attempt > applyAttempts)
-      throw new XgwError(`after ${applyAttempts} attempts the kernel still differs: ${summary(next.steps)}`, {
-        remedy: "see what is left with `xgw plan`; something else may be changing it",
-        details: { steps: next.steps },
-      });
+    if (attempt > applyAttempts) throw stillDiffers(next.steps);
     await execute(next, pins, isRepair).catch((error) => undo(next, error));
     doneMs = performance.now();
     taken = taken.concat(next.steps); // as arguments of a call, the steps of thousands of tenants would be too many
   }
+}
+
+function stillDiffers(steps: readonly Step[]): XgwError {
+  return new XgwError(`after ${applyAttempts} attempts the kernel still differs: ${summary(steps)}`, {
+    remedy: "see what is left with `xgw plan`; something else may be changing it",
+    details: { steps },
+  });
 }
 
 function summary(steps: readonly Step[]): string {
@@ -184,11 +189,16 @@ async function undo(failed: Plan, failure: unknown): Promise<never> {
   const { desired, constants, context, observed } = failed;
   try {
     const pins = new Pins(desired.instance);
-    const slowPath = await observeSlowPath(desired.instance);
-    const begun = new Map(pins.nextMaps().map((name) => [name, "taken back"]));
-    const now = await observe(slowPath, pins, deviceNames(slowPath.links), observed, begun);
     const wanted = { ...observed, keepsConnections: failed.wanted.keepsConnections, moving: new Map() };
-    await execute({ desired, constants, context, wanted, observed: now, steps: diff(wanted, now) }, pins, false);
+    for (let attempt = 1; ; attempt++) {
+      const slowPath = await observeSlowPath(desired.instance);
+      const begun = new Map(pins.nextMaps().map((name) => [name, "taken back"]));
+      const now = await observe(slowPath, pins, deviceNames(slowPath.links), observed, begun);
+      const steps = diff(wanted, now);
+      if (steps.length === 0) break;
+      if (attempt > applyAttempts) throw stillDiffers(steps);
+      await execute({ desired, constants, context, wanted, observed: now, steps }, pins, false);
+    }
     if (observed.datapaths.size === 0) pins.removeAll();
   } catch (error) {
     const cause = toXgwError(failure);

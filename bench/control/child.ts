@@ -1,5 +1,6 @@
 // In a gateway's namespace: measures one thing in a process of its own, and prints it as a line of JSON.
-import { renameSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { loadConfig } from "../../src/config/load.js";
 import { apply, teardown } from "../../src/gateway.js";
@@ -25,8 +26,22 @@ async function measureStart(folder: string): Promise<Measured> {
 /** How often the idle daemon is looked at: what a change has left to do is over in the last of them. */
 const idleWindows = 3;
 
-/** The notifications of what the first apply did are over. */
-const settledMs = 5000;
+/** What others still do after a change (nft's monitor reads the whole table, the kernel tells of every device) is over. */
+async function untilIdle(): Promise<void> {
+  const deadline = performance.now() + idleAfterMs;
+  for (let share = 0; share < idleShare && performance.now() < deadline; ) {
+    const before = idleSeconds();
+    await sleep(idleWindowMs);
+    share = (1000 * (idleSeconds() - before)) / (idleWindowMs * cpus().length);
+  }
+}
+
+/** Of all CPUs together. */
+const idleSeconds = () => Number(readFileSync("/proc/uptime", "utf8").split(" ")[1]);
+
+const idleShare = 0.9;
+const idleWindowMs = 2000;
+const idleAfterMs = 120_000;
 
 /** The daemon, in this process: puts the config in force, is given edits, and is left alone. */
 async function measureDaemon(folder: string, tenants: number, changes: number, idleMs: number): Promise<Measured> {
@@ -59,9 +74,9 @@ async function measureDaemon(folder: string, tenants: number, changes: number, i
   const first = nextConfig();
   const running = gateway.run({ signal: stop.signal, log });
   const started = await Promise.race([first, running.then(() => Promise.reject(new Error("the daemon ended")))]);
-  await sleep(settledMs);
   const changeMs: number[] = [];
   for (let round = 0; round < changes; round++) {
+    await untilIdle();
     const tenant = Math.floor((tenants * round) / changes);
     const inForce = nextConfig();
     const compared = inStep();
@@ -73,6 +88,7 @@ async function measureDaemon(folder: string, tenants: number, changes: number, i
     await compared;
   }
   global.gc?.();
+  await untilIdle();
   const idlePercent: number[] = [];
   for (let window = 0; window < idleWindows; window++) {
     const before = process.cpuUsage();

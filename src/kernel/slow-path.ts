@@ -4,7 +4,7 @@ import { crashPoint } from "../crash.js";
 import { groupOf, instanceOf } from "../plan/owner.js";
 import { rulesScript, tableName } from "../plan/rules.js";
 import { intervalSets, mapOf, shareOfFlowtable, shareScript } from "../plan/shares.js";
-import type { Device, Element, Route } from "../plan/state.js";
+import type { Device, Element, Route, State } from "../plan/state.js";
 import { type Step, stepsOf } from "../plan/steps.js";
 import { batch } from "./ip.js";
 import { applyScript } from "./nft.js";
@@ -24,14 +24,35 @@ export async function addSlowPath(instance: string, steps: readonly Step[]): Pro
   await applyScript(nftScript(instance, steps));
 }
 
-export async function removeRoutes(steps: readonly Step[]): Promise<void> {
+/** @param staying what there is to be afterwards */
+export async function removeRoutes(
+  steps: readonly Step[],
+  staying?: Pick<State, "addresses" | "neighbours" | "routes">,
+): Promise<void> {
   await batch([
     ...stepsOf(steps, "route.delete").map(({ route }) => `route del ${routeSelector(route)}`),
     ...stepsOf(steps, "neighbour.delete").map(
       ({ neighbour: { device, endpoint } }) => `neigh del ${endpoint} dev ${device}`,
     ),
     ...stepsOf(steps, "address.delete").map(({ address }) => `addr del ${address.address} dev ${address.device}`),
+    ...(staying ? takenAlong(steps, staying) : []),
   ]);
+}
+
+/** With a device's last address, the kernel takes its routes and neighbours (fib_disable_ip, arp_ifdown). */
+function takenAlong(
+  steps: readonly Step[],
+  { addresses, neighbours, routes }: Pick<State, "addresses" | "neighbours" | "routes">,
+): string[] {
+  const emptied = new Set(stepsOf(steps, "address.delete").map(({ address }) => address.device));
+  if (emptied.size === 0) return [];
+  for (const { device } of addresses.values()) emptied.delete(device);
+  const again: Step[] = [];
+  for (const neighbour of neighbours.values())
+    if (emptied.has(neighbour.device)) again.push({ kind: "neighbour.set", neighbour });
+  for (const route of routes.values())
+    if (emptied.has(route.tunnel?.device ?? "")) again.push({ kind: "route.set", route, was: undefined });
+  return [...neighbourLines(again), ...routeLines(again)];
 }
 
 export async function removeRules(instance: string): Promise<void> {

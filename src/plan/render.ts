@@ -23,6 +23,7 @@ import {
   routeId,
   type State,
 } from "./state.js";
+import { globalSysctls, sysctlsOf } from "./sysctls.js";
 
 /** What the config cannot know. */
 export interface RenderContext {
@@ -41,9 +42,10 @@ export function render(desired: Desired, context: RenderContext): State {
   const { tenants } = desired;
   const pages = new PolicyPages();
   const mtuOf = (tenant: DesiredTenant) => context.underlayMtu - tunnelOverhead[tenant.tunnelKind];
+  const made = new Map(tenants.flatMap((tenant) => devices(desired, tenant, mtuOf(tenant))));
   return {
-    sysctls: new Map([...globalSysctls(desired), ...tenants.flatMap(tenantSysctls)]),
-    devices: new Map(tenants.flatMap((tenant) => devices(desired, tenant, mtuOf(tenant)))),
+    sysctls: new Map([...globalSysctls(desired), ...sysctlsOf(made)]),
+    devices: made,
     addresses: byId(tenants.flatMap(addresses), addressId),
     neighbours: byId(tenants.flatMap(neighbours), neighbourId),
     routes: byId(
@@ -72,24 +74,6 @@ export function render(desired: Desired, context: RenderContext): State {
     unsettled: new Set(),
     attachments: new Map(attachments(desired, context)),
   };
-}
-
-function globalSysctls(desired: Desired): [string, string][] {
-  return [
-    ["net.ipv4.ip_forward", "1"],
-    ["net.netfilter.nf_conntrack_tcp_be_liberal", "1"], // the fast path's packets are not seen by the window tracking
-    [`net.ipv4.conf.${desired.underlay.device}.rp_filter`, "0"],
-    ["net.ipv4.conf.all.send_redirects", "0"], // a device sends them when its own setting or this one says so
-  ];
-}
-
-function tenantSysctls(tenant: DesiredTenant): [string, string][] {
-  return [
-    [`net.ipv4.conf.${tenant.vrf}.rp_filter`, "0"],
-    [`net.ipv4.conf.${tenant.tunnel}.rp_filter`, "0"],
-    // What comes out of a tunnel goes back into it as a rule, and a redirect would send its sender past the gateway.
-    [`net.ipv4.conf.${tenant.tunnel}.send_redirects`, "0"],
-  ];
 }
 
 function devices(desired: Desired, tenant: DesiredTenant, mtu: number): [string, Device][] {

@@ -49,6 +49,7 @@ link set dev xgre3000 mtu 1472 up
 net.ipv4.conf.xvrf3000.rp_filter = 0
 net.ipv4.conf.xgre3000.rp_filter = 0
 net.ipv4.conf.xgre3000.send_redirects = 0
+net.ipv4.conf.xgre3000.promote_secondaries = 1
 $ ip -batch -
 addr replace 10.0.0.1/24 dev xgre3000 noprefixroute
 neigh replace 172.168.0.13 lladdr 172.168.0.13 dev xgre3000 nud permanent
@@ -102,6 +103,27 @@ addr del 10.0.0.1/24 dev xgre3000
 link del dev xgre3000
 link del dev xvrf3000
 `);
+  });
+});
+
+describe("an address that goes", async () => {
+  const steps = await stepsBetween(withThird, withThird.replace("addresses: [10.0.0.1/24]", "addresses: []"));
+  const staying = await stateOf(withThird.replace("addresses: [10.0.0.1/24]", "addresses: []"));
+
+  it("and was a tunnel's last: what the kernel takes along comes again at once", async () => {
+    expect(await ran(() => removeRoutes(steps, staying))).toBe(`$ ip -batch -
+addr del 10.0.0.1/24 dev xgre3000
+neigh replace 172.168.0.13 lladdr 172.168.0.13 dev xgre3000 nud permanent
+route replace 10.0.0.8/32 table 100003 proto 201 via 172.168.0.13 dev xgre3000 onlink
+`);
+  });
+
+  it("and leaves others on the tunnel takes nothing along", async () => {
+    const address = { device: "xgre3000", address: "10.9.9.9/24" };
+    const addresses = new Map([["another", address]]);
+    expect(await ran(() => removeRoutes(steps, { ...staying, addresses }))).toBe(
+      "$ ip -batch -\naddr del 10.0.0.1/24 dev xgre3000\n",
+    );
   });
 });
 
