@@ -9,6 +9,8 @@ import { writeConfig } from "./config.js";
 import { type ControlEffort, controlEfforts, controlMark, type Measured } from "./shape.js";
 
 const child = fileURLToPath(new URL("./child.js", import.meta.url));
+/** To have a known heap, and what `xgw run` sets for itself. */
+const flags = ["--expose-gc", "--no-flush-bytecode"];
 const passProgram = fileURLToPath(new URL("../../bpf/test-pass.bpf.o", import.meta.url));
 const modules = ["vrf", "ip_gre", "nf_conntrack", "nf_flow_table", "nf_tables", "veth"];
 
@@ -16,7 +18,7 @@ const modules = ["vrf", "ip_gre", "nf_conntrack", "nf_flow_table", "nf_tables", 
 function measure(namespace: Namespace, ...args: readonly (string | number)[]): Promise<Measured> {
   const [, ...enter] = ["nsenter", `--net=/run/netns/${namespace.name}`, "--"];
   return new Promise((resolve, reject) => {
-    const process_ = spawn("nsenter", [...enter, process.execPath, "--expose-gc", child, ...args.map(String)], {
+    const process_ = spawn("nsenter", [...enter, process.execPath, ...flags, child, ...args.map(String)], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     let output = "";

@@ -1,5 +1,6 @@
 /** The daemon as a process of its own, started by a service manager or by hand: signals and readiness. */
 
+import { setFlagsFromString } from "node:v8";
 import type { Logger } from "../log.js";
 import { askedFor, configFile } from "./config-source.js";
 import { runDaemon } from "./daemon.js";
@@ -8,6 +9,8 @@ import { startTelling } from "./telling.js";
 
 /** Runs until SIGTERM or SIGINT; SIGHUP has the config read again. */
 export async function runService(file: string, log: Logger): Promise<void> {
+  // What has not run for some garbage collections would have to be compiled again: the first edit after a quiet night.
+  setFlagsFromString("--no-flush-bytecode");
   const stop = new AbortController();
   const onStop = () => stop.abort();
   const signals = ["SIGTERM", "SIGINT"] as const;

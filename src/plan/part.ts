@@ -12,15 +12,17 @@ import type { Step } from "./steps.js";
  * differs, or a tenant is new: what a new one needs may be somebody else's, which only a look at everything tells.
  */
 export function changedTenants(now: Config, was: Config): ReadonlySet<number> | undefined {
-  if (limitsSessions(now) !== limitsSessions(was)) return undefined; // other programs are needed
   const head = ({ tenants: _, ...rest }: Config) => JSON.stringify(rest);
   if (head(now) !== head(was)) return undefined;
-  // Tenants of files that have not changed are the same objects, and hardly any other has changed its place.
-  const elsewhere = (mine: readonly ConfigTenant[], others: readonly ConfigTenant[]) =>
-    mine.filter((tenant, at) => tenant !== others[at]);
-  const before = new Map(elsewhere(was.tenants, now.tenants).map((tenant) => [tenant.key, tenant]));
+  const [others, othersBefore] = notInPlace(now.tenants, was.tenants);
+  if (
+    [...others, ...othersBefore].some(limitsSessions) &&
+    now.tenants.some(limitsSessions) !== was.tenants.some(limitsSessions)
+  )
+    return undefined; // other programs are needed
+  const before = new Map(othersBefore.map((tenant) => [tenant.key, tenant]));
   const changed = new Set<number>();
-  for (const tenant of elsewhere(now.tenants, was.tenants)) {
+  for (const tenant of others) {
     const old = before.get(tenant.key);
     if (!old) return undefined;
     before.delete(tenant.key);
@@ -30,7 +32,19 @@ export function changedTenants(now: Config, was: Config): ReadonlySet<number> | 
   return changed;
 }
 
-const limitsSessions = ({ tenants }: Config) => tenants.some(({ limits }) => limits.sessions !== undefined);
+/** Those of each that are not the other's in the same place. Tenants of files that have not changed are the same objects. */
+function notInPlace(now: readonly ConfigTenant[], was: readonly ConfigTenant[]): [ConfigTenant[], ConfigTenant[]] {
+  const [others, othersBefore]: [ConfigTenant[], ConfigTenant[]] = [[], []];
+  for (let at = 0; at < Math.max(now.length, was.length); at++) {
+    const [tenant, before] = [now[at], was[at]];
+    if (tenant === before) continue;
+    if (tenant) others.push(tenant);
+    if (before) othersBefore.push(before);
+  }
+  return [others, othersBefore];
+}
+
+const limitsSessions = ({ limits }: ConfigTenant) => limits.sessions !== undefined;
 
 export interface Part {
   readonly steps: readonly Step[];
