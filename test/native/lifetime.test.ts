@@ -41,6 +41,11 @@ test("a worker does its work, and what it left open closes with it", async () =>
   expect(bpfDescriptors(), "descriptors more than before").toBe(before);
 });
 
+test("workers that are ended in the middle of calls take nobody with them", async () => {
+  const { stdout } = await promisify(execFile)(process.execPath, [script("ended-workers.mjs"), "60"]);
+  expect(stdout).toBe("all ended\n");
+});
+
 test("a process that ends with objects and a waiting reader open ends in order", async () => {
   objectFile("basic");
   const { stderr } = await promisify(execFile)(process.execPath, [script("unclosed.mjs")]);
