@@ -43,7 +43,7 @@ const journal = async () =>
 
 /** Ports that the policy lets in, out of those asked for. */
 async function letIn(port: number): Promise<boolean> {
-  const { stdout } = await machine.run("nft", "-n", "list", "map", "ip", "xgw_gw1", "inbound");
+  const { stdout } = await machine.run("nft", "-n", "list", "map", "ip", "xgw_gw1", "inbound0");
   return new RegExp(`\\b${port}\\b`).test(stdout);
 }
 
