@@ -47,6 +47,24 @@ async function letIn(port: number): Promise<boolean> {
   return new RegExp(`\\b${port}\\b`).test(stdout);
 }
 
+/** Files that bear xgw's name, outside of what npm has installed. */
+async function named(): Promise<string[]> {
+  const places = [
+    "/etc",
+    "/usr/bin",
+    "/usr/lib",
+    "/usr/share/doc",
+    "/usr/share/man",
+    "/var/lib/systemd",
+    "/var/lib/dpkg/info",
+  ];
+  const notNpm = ["-not", "-path", "*/node_modules/*"];
+  const { stdout } = await machine.run("find", ...places, "-xdev", "-name", "*xgw*", ...notNpm);
+  return stdout.split("\n").filter((line) => line !== "");
+}
+/** Such as the set-up's list of backports. */
+const namedBefore = new Set(await named());
+
 let started = 0;
 const stages: readonly Stage[] = [
   {
@@ -152,26 +170,8 @@ const stages: readonly Stage[] = [
     async run() {
       await machine.run("rm", "-r", dropIn); // the test's own
       const purge = failed(await machine.run("dpkg", "-P", "xgw"));
-      const places = [
-        "/etc",
-        "/usr/bin",
-        "/usr/lib",
-        "/usr/share/doc",
-        "/usr/share/man",
-        "/var/lib/systemd",
-        "/var/lib/dpkg/info",
-      ];
-      const { stdout } = await machine.run(
-        "find",
-        ...places,
-        "-xdev",
-        "-name",
-        "*xgw*",
-        "-not",
-        "-path",
-        "*/node_modules/*",
-      );
-      return `${purge}${stdout.trim() === "" ? "nothing" : stdout.trim().replaceAll("\n", ", ")} on disk; ${await answered()}`;
+      const left = (await named()).filter((file) => !namedBefore.has(file));
+      return `${purge}${left.length === 0 ? "nothing" : left.join(", ")} on disk; ${await answered()}`;
     },
   },
 ];

@@ -27,6 +27,7 @@ export class Machine {
     if (!process.env.XGW_IN_VM) throw new Error("this is for the VM only");
     await mkdir(units, { recursive: true });
     for (const name of emptied) await emptyTarget(name);
+    await rm("/usr/sbin/policy-rc.d", { force: true }); // with which images of containers refuse to start and stop services
     await writeFile(`${units}/machine.target`, "[Unit]\nRequires=basic.target\nAfter=basic.target\n");
     const enter = [
       "nsenter",
@@ -37,7 +38,7 @@ export class Machine {
       "--mount",
       "--mount-proc",
     ];
-    const init = ["/lib/systemd/systemd", "--system", "--unit=machine.target", "--log-target=null"];
+    const init = ["/lib/systemd/systemd", "--system", "--unit=machine.target", "--log-target=journal"];
     // As in a container: it finds the file systems mounted, and no devices to wait for.
     const env = ["env", "-i", "container=xgw", `PATH=${process.env.PATH}`];
     const [program = "", ...args] = [...enter, ...env, ...init];
