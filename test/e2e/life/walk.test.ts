@@ -4,12 +4,12 @@ import type { WalkReport } from "../../../vm/walk.js";
 import { reportOf } from "../support/report.js";
 
 it.each([
-  ["5", "runs that are killed"],
-  ["27", "a device that goes and must come back with its settings, for ip fails half-way"],
+  ["5", "8", "runs that are killed"],
+  ["27", "4", "a device that goes and must come back with its settings, for ip fails half-way"],
 ])(
-  "after each of 8 random edits the kernel is what the config says, and after a failure what it was: seed %s, with %s",
-  async (seed) => {
-    const report = await reportOf<WalkReport>("walk", "--seed", seed, "--edits", "8");
+  "after each random edit the kernel is what the config says, and after a failure what it was: seed %s, %s edits, with %s",
+  async (seed, edits) => {
+    const report = await reportOf<WalkReport>("walk", "--seed", seed, "--edits", edits);
     expect(report.faults).toEqual([]);
     expect(Object.keys(report.failures), "what was in the way").not.toEqual([]);
   },
