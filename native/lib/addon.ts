@@ -177,6 +177,11 @@ export interface Addon {
   netlinkOpen(protocol: number): number;
   netlinkSend(fd: number, datagram: Uint8Array): number;
   netlinkReceive(fd: number, room: Uint8Array): number;
+  netlinkListen(protocol: number, groups: readonly number[], room: number, wake: () => void): number;
+  netlinkArm(handle: number): number;
+  netlinkRest(handle: number): void;
+  netlinkHear(handle: number, room: Uint8Array): number;
+  netlinkUnlisten(handle: number): number;
 
   btfDump(raw: Uint8Array, base: Bytes, ids: number[] | undefined): string | number;
   btfLoad(raw: Uint8Array): number;

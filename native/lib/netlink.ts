@@ -1,73 +1,7 @@
 /** Netlink: asks the kernel for what bpf(2) does not tell. Numbers of its own are in host byte order. */
-import { endianness } from "node:os";
 import { addon } from "./addon.js";
 import { BpfError, check } from "./error.js";
-
-const LE = endianness() === "LE";
-
-/** Attributes by type; of several of a type, the last. */
-export class Attributes {
-  readonly #byType = new Map<number, Buffer>();
-
-  constructor(bytes: Buffer) {
-    for (let at = 0; at + 4 <= bytes.length; ) {
-      const length = u16(bytes, at);
-      if (length < 4 || at + length > bytes.length) break;
-      this.#byType.set(u16(bytes, at + 2) & 0x3fff, bytes.subarray(at + 4, at + length));
-      at += (length + 3) & ~3;
-    }
-  }
-
-  /** The value of one, which is a part of the message. */
-  bytes(type: number): Buffer | undefined {
-    return this.#byType.get(type);
-  }
-
-  nested(type: number): Attributes | undefined {
-    const bytes = this.#byType.get(type);
-    return bytes === undefined ? undefined : new Attributes(bytes);
-  }
-
-  u8(type: number): number | undefined {
-    return this.#byType.get(type)?.[0];
-  }
-
-  u32(type: number): number | undefined {
-    const bytes = this.#byType.get(type);
-    return bytes === undefined || bytes.length < 4 ? undefined : u32(bytes, 0);
-  }
-
-  text(type: number): string | undefined {
-    return this.#byType.get(type)?.toString("utf8").replace(/\0.*$/s, "");
-  }
-}
-
-export function u16(bytes: Buffer, at: number): number {
-  return LE ? bytes.readUInt16LE(at) : bytes.readUInt16BE(at);
-}
-
-export function u32(bytes: Buffer, at: number): number {
-  return LE ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at);
-}
-
-export function putU32(bytes: Buffer, value: number, at: number): void {
-  if (LE) bytes.writeUInt32LE(value >>> 0, at);
-  else bytes.writeUInt32BE(value >>> 0, at);
-}
-
-/** One attribute: its length and type, the value, and what fills it up to 4 bytes. */
-export function attribute(type: number, value: Buffer): Buffer {
-  const bytes = Buffer.alloc(4 + ((value.length + 3) & ~3));
-  putU16(bytes, 4 + value.length, 0);
-  putU16(bytes, type, 2);
-  value.copy(bytes, 4);
-  return bytes;
-}
-
-function putU16(bytes: Buffer, value: number, at: number): void {
-  if (LE) bytes.writeUInt16LE(value, at);
-  else bytes.writeUInt16BE(value, at);
-}
+import { Attributes, HEADER, hostU32, messagesOf, putU16, putU32, type RawMessage } from "./netlink-message.js";
 
 export interface NetlinkRequest {
   type: number;
@@ -82,16 +16,20 @@ export interface NetlinkMessage {
   attributes: Attributes;
 }
 
-const HEADER = 16;
 const F_REQUEST = 1;
 const F_ACK = 4;
 const F_DUMP = 0x300;
+/** Something has changed while the kernel told of everything. */
+const F_DUMP_INTR = 0x10;
+const EINTR = 4;
 const ERROR = 2;
 const DONE = 3;
 /** As large as what the kernel makes of a dump at once. */
 const ROOM = 65_536;
 /** Requests of one datagram: their errors must all fit into the socket's buffer. */
 const AT_ONCE = 128;
+/** How often everything is asked for. */
+const ATTEMPTS = 20;
 
 /** A socket to one of the kernel's netlink families, in the network namespace of the thread that makes it; one dump at a time. */
 export class NetlinkSocket implements Disposable {
@@ -109,15 +47,45 @@ export class NetlinkSocket implements Disposable {
   }
 
   /**
-   * Asks for everything that the request describes. The messages are good until the next is taken.
+   * Asks for everything that the request describes. The messages are good until the next is taken. What changes meanwhile
+   * may be missing: see `collect`.
    * @param headerSize bytes of the fixed struct that each answer begins with
    * @throws BpfError
    */
-  *dump({ type, body }: NetlinkRequest, headerSize: number): Generator<NetlinkMessage> {
+  *dump(request: NetlinkRequest, headerSize: number): Generator<NetlinkMessage> {
+    yield* this.#dump(request, headerSize);
+  }
+
+  /**
+   * The same as of one moment: asks again as long as the kernel says that something has changed meanwhile, a few times.
+   * @param toItem what to keep of a message, which is good until it returns; undefined: nothing
+   * @throws BpfError EINTR when it did not come to an end
+   */
+  collect<T>(
+    request: NetlinkRequest,
+    headerSize: number,
+    toItem: (header: Buffer, attributes: Attributes) => T | undefined,
+  ): T[] {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const items: T[] = [];
+      const messages = this.#dump(request, headerSize);
+      let next = messages.next();
+      for (; !next.done; next = messages.next()) {
+        const item = toItem(next.value.header, next.value.attributes);
+        if (item !== undefined) items.push(item);
+      }
+      if (next.value.isWhole) return items;
+    }
+    throw new BpfError({ operation: "netlink dump", objectName: `${request.type}`, errno: -EINTR });
+  }
+
+  *#dump({ type, body }: NetlinkRequest, headerSize: number): Generator<NetlinkMessage, { isWhole: boolean }> {
     this.#send([{ type, body }], F_DUMP, F_DUMP);
+    let isWhole = true;
     for (;;)
       for (const message of this.#receive()) {
-        if (message.type === DONE) return;
+        if (message.flags & F_DUMP_INTR) isWhole = false;
+        if (message.type === DONE) return { isWhole };
         if (message.type === ERROR)
           throw new BpfError({ operation: "netlink dump", objectName: `${type}`, errno: message.error });
         const { type: answer, body: bytes } = message;
@@ -172,17 +140,11 @@ export class NetlinkSocket implements Disposable {
   }
 
   /** The messages of one datagram; `error` is 0 or -errno of those that say how a request ended. */
-  *#receive(): Generator<{ type: number; sequence: number; error: number; body: Buffer }> {
+  *#receive(): Generator<RawMessage & { error: number }> {
     const length = check(addon.netlinkReceive(this.#fd, this.#room), "receive by netlink");
     if (length > ROOM) throw new Error(`netlink: a datagram of ${length} bytes`);
-    for (let at = 0; at + HEADER <= length; ) {
-      const size = u32(this.#room, at);
-      if (size < HEADER) return;
-      const type = u16(this.#room, at + 4);
-      const body = this.#room.subarray(at + HEADER, Math.min(length, at + size));
-      yield { type, sequence: u32(this.#room, at + 8), error: type === ERROR ? u32(body, 0) | 0 : 0, body };
-      at += (size + 3) & ~3;
-    }
+    for (const message of messagesOf(this.#room.subarray(0, length)))
+      yield { ...message, error: message.type === ERROR ? hostU32(message.body, 0) | 0 : 0 };
   }
 }
 

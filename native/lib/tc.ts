@@ -3,7 +3,8 @@ import { addon } from "./addon.js";
 import { EEXIST, ENOENT } from "./errno.js";
 import { BpfError, check } from "./error.js";
 import { drainLog } from "./log.js";
-import { dump, putU32, u32 } from "./netlink.js";
+import { dump } from "./netlink.js";
+import { hostU32, putU32 } from "./netlink-message.js";
 import type { BpfProgram } from "./program.js";
 
 export type TcDirection = "ingress" | "egress";
@@ -109,13 +110,13 @@ function tcMessage(ifindex: number, parent: number): Buffer {
 export function listTcFilters(): TcFilterInfo[] {
   const places: { ifindex: number; parent: number; kind: string }[] = [];
   for (const { header, attributes } of dump(RTM_GETQDISC, tcMessage(0, 0))) {
-    const ifindex = u32(header, 4);
+    const ifindex = hostU32(header, 4);
     const kind = attributes.text(TCA_KIND) ?? "";
     if (kind === "clsact" || kind === "ingress") {
       places.push({ ifindex, parent: CLSACT_INGRESS, kind: "clsact/ingress" });
       if (kind === "clsact") places.push({ ifindex, parent: CLSACT_EGRESS, kind: "clsact/egress" });
     } else if (kind !== "noqueue") {
-      places.push({ ifindex, parent: u32(header, 8) || ROOT, kind });
+      places.push({ ifindex, parent: hostU32(header, 8) || ROOT, kind });
     }
   }
   return places.flatMap(({ ifindex, parent, kind }) => filtersAt(ifindex, parent, kind));
@@ -133,8 +134,8 @@ function filtersAt(ifindex: number, parent: number, kind: string): TcFilterInfo[
       kind,
       ...(name === undefined ? {} : { name }),
       ...(progId === undefined ? {} : { progId }),
-      handle: u32(header, 8),
-      priority: u32(header, 16) >>> 16,
+      handle: hostU32(header, 8),
+      priority: hostU32(header, 16) >>> 16,
     });
   }
   return filters;

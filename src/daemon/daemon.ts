@@ -64,7 +64,7 @@ export async function runDaemon(source: ConfigSource, options: DaemonOptions): P
   const reconciler = new Reconciler(source, log, emit, onInForce);
   try {
     let inForce = await reconciler.start();
-    const drift = await watchDrift(inForce.desired, pending);
+    const drift = watchDrift(inForce.desired, pending);
     const repairs = new Repairs(log, pending, emit);
     log.info({ pid: process.pid }, "running");
     await tell("READY=1");

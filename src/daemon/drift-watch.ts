@@ -5,8 +5,8 @@
 
 import { hasLostPrograms } from "../datapath/attachments.js";
 import { Pins } from "../datapath/pins.js";
-import { readNeighbours } from "../kernel/ip.js";
-import { monitorKernel } from "../kernel/monitor.js";
+import { type KernelEvent, monitorKernel } from "../kernel/monitor.js";
+import { readNeighbours } from "../kernel/rtnetlink.js";
 import { routeProtocol } from "../kernel/slow-path.js";
 import type { Desired } from "../model/desired.js";
 import { Interest } from "./interest.js";
@@ -30,18 +30,24 @@ export interface DriftWatch {
 /** How long after a comparison that took so long the next one is due, when nothing else asks for it; milliseconds. */
 export const fullCheckDelay = (tookMs: number): number => Math.max(fullCheckAfterMs, fullCheckRest * tookMs);
 
-export async function watchDrift(desired: Desired, pending: Pending): Promise<DriftWatch> {
+export function watchDrift(desired: Desired, pending: Pending): DriftWatch {
   const pins = new Pins(desired.instance);
-  const neighbours = await readNeighbours();
+  const neighbours = new Map<string, string>();
   let interest = new Interest(desired, routeProtocol, neighbours);
-  const monitor = monitorKernel(
-    (source, line) => {
-      const { check, redecide } = source === "ip" ? interest.ofIp(line) : interest.ofNft(line);
-      if (check !== undefined) pending.check(check);
-      if (redecide) pending.redecide(redecide.tenants, redecide.why);
-    },
-    () => pending.check("monitor restarted"),
-  );
+  const notice = (event: KernelEvent) => {
+    const { check, redecide } = interest.of(event);
+    if (check !== undefined) pending.check(check);
+    if (redecide) pending.redecide(redecide.tenants, redecide.why);
+  };
+  const noticeNeighbours = () => {
+    for (const { device, address, linkAddress } of readNeighbours(monitor.names))
+      notice({ of: "neighbour", device, address, linkAddress, isGone: false });
+  };
+  const monitor = monitorKernel(notice, () => {
+    pending.check("notifications lost");
+    noticeNeighbours();
+  });
+  noticeNeighbours();
   const pinWatch = watchPins(pins.folders, () => pending.check("pin"));
   const attachments = setInterval(() => {
     if (hasLostPrograms(pins)) pending.check("attachment");

@@ -1,7 +1,8 @@
 /** Which of the kernel's notifications concern the gateway, and how. Pure. */
 
+import type { KernelEvent } from "../kernel/monitor.js";
 import type { Desired } from "../model/desired.js";
-import { parseAddress, parsePrefix, prefixContains } from "../model/ipv4.js";
+import { formatPrefix, parseAddress, prefixContains } from "../model/ipv4.js";
 import { tableName } from "../plan/rules.js";
 
 export interface Notice {
@@ -39,70 +40,58 @@ export class Interest {
     this.everybody = desired.tenants.map(({ id }) => id);
     this.table = tableName(desired.instance);
     for (const { peers, id } of desired.tenants)
-      for (const peer of peers) this.peers.set(peer, [...(this.peers.get(peer) ?? []), id]);
+      for (const peer of peers) {
+        const ids = this.peers.get(peer);
+        if (ids) ids.push(id);
+        else this.peers.set(peer, [id]);
+      }
   }
 
-  /** A line of `nft monitor`. */
-  ofNft(line: string): Notice {
-    const [, what, table] = /^(?:add|delete) (\w+) ip (\S+)/.exec(line) ?? [];
-    return table === this.table ? { check: `nft ${what}` } : {};
-  }
-
-  /** A line of `ip monitor`, with label. */
-  ofIp(line: string): Notice {
-    const [, label, text = ""] = /^\[(\w+)\](.*)$/.exec(line) ?? [];
-    return this.ofLabelled(label, text);
-  }
-
-  private ofLabelled(label: string | undefined, what: string): Notice {
-    const text = what.replace(/^Deleted /, "");
-    switch (label) {
-      case "LINK":
-        return this.ofDevice("device", /^\d+: ([^:@]+)/.exec(text)?.[1]);
-      case "ADDR":
-        return / inet /.test(text) ? this.ofDevice("address", /^\d+: (\S+)/.exec(text)?.[1]) : {};
-      case "ROUTE":
-        return this.ofRoute(text);
-      case "NEIGH":
-        return this.ofNeighbour(what);
-      case "RULE":
-        return /l3mdev/.test(text) ? { check: "rule l3mdev" } : {};
-      default:
-        return {};
+  of(event: KernelEvent): Notice {
+    switch (event.of) {
+      case "device":
+        return this.ofDevice("device", event.name);
+      case "address":
+        return this.ofDevice("address", event.device);
+      case "route":
+        return this.ofRoute(event);
+      case "neighbour":
+        return this.ofNeighbour(event);
+      case "l3mdev rule":
+        return { check: "rule l3mdev" };
+      case "nft":
+        return event.table === this.table ? { check: `nft ${event.what}` } : {};
     }
   }
 
-  private ofDevice(what: string, name: string | undefined): Notice {
-    return name !== undefined && (this.nics.has(name) || this.owned.has(name)) ? { check: `${what} ${name}` } : {};
+  private ofDevice(what: string, name: string): Notice {
+    return this.nics.has(name) || this.owned.has(name) ? { check: `${what} ${name}` } : {};
   }
 
-  private ofRoute(text: string): Notice {
-    if (new RegExp(` proto ${this.routeProtocol}\\b`).test(text)) return { check: "route" };
-    if (/ table /.test(text)) return {}; // not the main table, which is not shown
-    const to = /^(?:unreachable |blackhole |prohibit )?(\S+)/.exec(text)?.[1] ?? "";
-    const prefix = parsePrefix(to === "default" ? "0.0.0.0/0" : to.includes("/") ? to : `${to}/32`);
-    if (!prefix) return {};
-    const tenants = [...this.peers].flatMap(([peer, ids]) =>
-      prefixContains(prefix, parseAddress(peer) ?? 0) ? ids : [],
-    );
-    return redecide(tenants, `underlay route ${to}`);
+  /** Ours, or of the main table, by which the tunnels' packets go. */
+  private ofRoute({ protocol, routeTable, to }: KernelEvent & { of: "route" }): Notice {
+    if (protocol === this.routeProtocol) return { check: "route" };
+    if (routeTable !== mainTable) return {};
+    const tenants = [...this.peers].flatMap(([peer, ids]) => (prefixContains(to, parseAddress(peer) ?? 0) ? ids : []));
+    return redecide(tenants, `underlay route ${formatPrefix(to)}`);
   }
 
   /** A tunnel's end itself, or a router on the way to any of them. */
-  private ofNeighbour(text: string): Notice {
-    const gone = /^Deleted \S+ dev (\S+)/.exec(text)?.[1];
-    if (gone !== undefined) return this.permanent.has(gone) ? { check: `neighbour on ${gone}` } : {};
-    const [, address = "", device = "", lladdr = ""] = /^(\S+) dev (\S+) lladdr (\S+)/.exec(text) ?? [];
+  private ofNeighbour({ device, address, linkAddress, isGone }: KernelEvent & { of: "neighbour" }): Notice {
+    if (isGone) return this.permanent.has(device) ? { check: `neighbour on ${device}` } : {};
     const tenant = this.owned.get(device);
-    if (lladdr === "" || (tenant === undefined && !this.nics.has(device))) return {};
+    if (linkAddress === undefined || (tenant === undefined && !this.nics.has(device))) return {};
     const name = `${device} ${address}`;
     const known = this.neighbours.get(name);
-    this.neighbours.set(name, lladdr);
-    if (known === undefined || known === lladdr) return {};
+    this.neighbours.set(name, linkAddress);
+    if (known === undefined || known === linkAddress) return {};
     const tenants = tenant === undefined ? (this.peers.get(address) ?? this.everybody) : [tenant];
     return redecide(tenants, `neighbour ${address} on ${device}`);
   }
 }
+
+/** RT_TABLE_MAIN (linux/rtnetlink.h). */
+const mainTable = 254;
 
 function redecide(tenants: readonly number[], why: string): Notice {
   return tenants.length === 0 ? {} : { redecide: { tenants: [...new Set(tenants)], why } };

@@ -2,7 +2,7 @@
 
 import { BpfMap, interfaceIndex, interfaceName } from "libbpf-ts";
 import { crashPoint } from "../crash.js";
-import type { IpLink } from "../kernel/ip.js";
+import type { Link } from "../kernel/rtnetlink.js";
 import { type Entry, entryId } from "../plan/state.js";
 import { type DeviceNames, decodeEntry, encodeEntry } from "./layout.js";
 import type { Pins } from "./pins.js";
@@ -21,9 +21,9 @@ const entryMaps: readonly Entry["map"][] = [
   "tenants",
 ];
 
-export function deviceNames(links: readonly IpLink[]): DeviceNames {
-  const byName = new Map(links.map((link) => [link.ifname, link.ifindex]));
-  const byIndex = new Map(links.map((link) => [link.ifindex, link.ifname]));
+export function deviceNames(links: readonly Link[]): DeviceNames {
+  const byName = new Map(links.map(({ name, ifindex }) => [name, ifindex]));
+  const byIndex = new Map(links.map(({ name, ifindex }) => [ifindex, name]));
   return {
     indexOf: (name) => (name.startsWith("#") ? Number(name.slice(1)) : (byName.get(name) ?? 0)),
     nameOf: (ifindex) => byIndex.get(ifindex) ?? `#${ifindex}`,

@@ -1,7 +1,6 @@
 /** The one place where xgw starts other programs: no shell, no inherited input, and a failure that says what was run. */
 
 import { spawn } from "node:child_process";
-import { createInterface } from "node:readline";
 import { KernelError, XgwError } from "../errors.js";
 
 export interface RunOptions {
@@ -60,24 +59,6 @@ export function run(program: string, args: readonly string[], options: RunOption
     });
     child.stdin.end(options.input ?? "");
   });
-}
-
-export interface Followed {
-  /** Ends the program. */
-  stop(): void;
-  /** When it has ended, for whatever reason. */
-  readonly ended: Promise<void>;
-}
-
-/** Runs a program that goes on, and hands over each line that it prints. */
-export function follow(program: string, args: readonly string[], onLine: (line: string) => void): Followed {
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "ignore"], env: { ...process.env, LC_ALL: "C" } });
-  createInterface({ input: child.stdout }).on("line", onLine);
-  const ended = new Promise<void>((resolve) => {
-    child.once("error", () => resolve());
-    child.once("close", () => resolve());
-  });
-  return { stop: () => void child.kill("SIGTERM"), ended };
 }
 
 function text(chunks: Buffer[]): string {

@@ -1,13 +1,22 @@
 /** What the kernel has of the slow path, in the form in which it is compared. Only what is ours is reported. */
 
 import { ForeignError } from "../errors.js";
-import { type IpLink, type IpRoute, readIpState, readLinks } from "../kernel/ip.js";
 import { formatValue, type NftTable, type NftValue, readTable } from "../kernel/nft.js";
+import {
+  hasVrfRule,
+  type KernelRoute,
+  type Link,
+  linkNames,
+  readAddresses,
+  readLinks,
+  readNeighbours,
+  readRoutes,
+} from "../kernel/rtnetlink.js";
 import { routeProtocol } from "../kernel/slow-path.js";
 import { readSysctl } from "../kernel/sysctl.js";
 import type { Desired } from "../model/desired.js";
 import { routeTableBase } from "../model/desired.js";
-import { parseAddress } from "../model/ipv4.js";
+import { formatPrefix } from "../model/ipv4.js";
 import { groupOf, instanceOf } from "../plan/owner.js";
 import { areRulesWhole, damagedRules, elementSets, rulesVersion, tableName, versionOf } from "../plan/rules.js";
 import { isShareWhole, isVerdictMap, setOfMap, shareOfFlowtable } from "../plan/shares.js";
@@ -31,83 +40,69 @@ export type SlowPathState = Pick<
 
 export interface ObservedSlowPath {
   readonly state: SlowPathState;
-  readonly links: readonly IpLink[];
+  readonly links: readonly Link[];
 }
 
 /** @throws ForeignError when something of another owner has a name or table that xgw needs */
 export async function observeSlowPath(instance: string): Promise<ObservedSlowPath> {
-  const [links, ip, table] = await Promise.all([readLinks(), readIpState(), readTable(tableName(instance))]);
+  const reading = readTable(tableName(instance)); // by a program, which works while this goes on
+  reading.catch(() => {}); // not before it is awaited
+  const links = readLinks();
+  const names = linkNames(links);
   const devices = new Map(
-    links.filter((link) => isOurs(instance, link)).map((link): [string, Device] => [link.ifname, toDevice(link)]),
+    links.filter((link) => isOurs(instance, link)).map((link): [string, Device] => [link.name, toDevice(link)]),
   );
-  const addresses: Address[] = ip.addresses
-    .filter(({ ifname }) => devices.has(ifname))
-    .flatMap(({ ifname, addr_info }) =>
-      addr_info.map(({ local, prefixlen }) => ({ device: ifname, address: `${local}/${prefixlen}` })),
-    );
+  const addresses: Address[] = readAddresses(names)
+    .filter(({ device }) => devices.has(device))
+    .map(({ device, address, prefixLength }) => ({ device, address: `${address}/${prefixLength}` }));
   const state: SlowPathState = {
     devices,
     addresses: byId(addresses, addressId),
     neighbours: byId(
-      ip.permanentNeighbours
-        .filter(({ dst, dev, lladdr }) => devices.has(dev) && lladdr === dst)
-        .map(({ dst, dev }) => ({ device: dev, endpoint: dst })),
+      readNeighbours(names)
+        .filter((one) => one.isPermanent && devices.has(one.device) && one.linkAddress === one.address)
+        .map(({ device, address }) => ({ device, endpoint: address })),
       neighbourId,
     ),
     routes: byId(
-      ip.routes.filter((route) => route.protocol === String(routeProtocol)).map((route) => toRoute(route, devices)),
+      readRoutes(names)
+        .filter(({ protocol }) => protocol === routeProtocol)
+        .map((route) => toRoute(route, devices)),
       routeId,
     ),
-    // The kernel adds it with the first VRF, and only then.
-    vrfRule: ip.rules.some(({ l3mdev }) => l3mdev !== undefined),
-    ...toNft(instance, table),
+    vrfRule: hasVrfRule(),
+    ...toNft(instance, await reading),
   };
   return { state, links };
 }
 
-function isOurs(instance: string, { ifalias, group }: IpLink): boolean {
-  return ifalias === undefined ? group === String(groupOf(instance)) : instanceOf(ifalias) === instance;
+function isOurs(instance: string, { alias, group }: Link): boolean {
+  return alias === undefined ? group === groupOf(instance) : instanceOf(alias) === instance;
 }
 
 /** A down or half-made device differs in a field, and so is set right again. */
-function toDevice(link: IpLink): Device {
-  const kind = link.linkinfo?.info_kind;
-  const data = link.linkinfo?.info_data ?? {};
-  const up = link.flags.includes("UP");
-  const owner = up ? (link.ifalias ?? "") : "";
-  if (kind === "vrf") return { kind, routeTable: data.table ?? 0, owner };
+function toDevice({ name, isUp, alias, kind, vrf, tunnel, master, mtu }: Link): Device {
+  const owner = isUp ? (alias ?? "") : "";
+  if (kind === "vrf") return { kind, routeTable: vrf?.routeTable ?? 0, owner };
   if (kind !== "gretap" && kind !== "gre")
-    throw new ForeignError(
-      `device ${link.ifname} bears xgw's alias ${link.ifalias} but is of type ${kind ?? "unknown"}`,
-      {
-        remedy: `rename it, or clear its alias: ip link set dev ${link.ifname} alias ""`,
-      },
-    );
-  return {
-    kind,
-    key: data.ikey !== undefined && data.ikey === data.okey ? (parseAddress(data.ikey) ?? -1) : -1,
-    local: data.local ?? "any",
-    vrf: link.master ?? "",
-    mtu: link.mtu,
-    owner,
-  };
+    throw new ForeignError(`device ${name} bears xgw's alias ${alias} but is of type ${kind ?? "unknown"}`, {
+      remedy: `rename it, or clear its alias: ip link set dev ${name} alias ""`,
+    });
+  const { local = "", inputKey, outputKey } = tunnel ?? {};
+  const key = inputKey === outputKey ? (inputKey ?? -1) : -1;
+  return { kind, key, local, vrf: master ?? "", mtu, owner };
 }
 
-/** RTN_UNREACHABLE (linux/rtnetlink.h): routes are read in numbers. */
-const unreachableType = "7";
+/** RTN_UNREACHABLE (linux/rtnetlink.h). */
+const unreachable = 7;
 
-function toRoute(route: IpRoute, ours: ReadonlyMap<string, Device>): Route {
-  const routeTable = Number(route.table ?? 254);
-  const to = route.dst.includes("/") || route.dst === "default" ? route.dst : `${route.dst}/32`;
-  if (route.type === unreachableType) return { routeTable, to, ...(route.metric ? { metric: route.metric } : {}) };
-  const isPlain = route.encap === undefined && route.gateway !== undefined;
-  if (isPlain && routeTable >= routeTableBase && route.dev !== undefined && !ours.has(route.dev))
-    return { routeTable, to, uplink: { device: route.dev, via: route.gateway as string } };
-  return {
-    routeTable,
-    to,
-    tunnel: { device: route.dev ?? "", via: route.encapDst ?? route.gateway ?? "", key: route.id ?? null },
-  };
+function toRoute(route: KernelRoute, ours: ReadonlyMap<string, Device>): Route {
+  const { routeTable, device = "", gateway, encap } = route;
+  const to = route.to.length === 0 ? "default" : formatPrefix(route.to);
+  if (route.type === unreachable) return { routeTable, to, ...(route.metric ? { metric: route.metric } : {}) };
+  if (!encap && gateway !== undefined && routeTable >= routeTableBase && device !== "" && !ours.has(device))
+    return { routeTable, to, uplink: { device, via: gateway } };
+  return { routeTable, to, tunnel: { device, via: encap?.remote ?? gateway ?? "", key: encap?.id ?? null } };
 }
 
 function toNft(instance: string, table: NftTable | undefined): Pick<State, "rules" | "flowtableDevices" | "elements"> {
@@ -146,21 +141,21 @@ function toElement(set: string, [key, value]: readonly [NftValue, NftValue]): El
 }
 
 /** The names and tables that the desired state needs must be free or ours. */
-export function checkForeignDevices(desired: Desired, links: readonly IpLink[]): void {
+export function checkForeignDevices(desired: Desired, links: readonly Link[]): void {
   const ours = new Set(desired.tenants.flatMap((tenant) => [tenant.vrf, tenant.tunnel]));
   const tables = new Map(desired.tenants.map((tenant) => [tenant.routeTable, tenant.name]));
   for (const link of links) {
     if (isOurs(desired.instance, link)) continue;
-    const other = instanceOf(link.ifalias ?? "");
+    const other = instanceOf(link.alias ?? "");
     const owner = other === undefined ? "somebody else" : `xgw instance ${other}`;
-    if (ours.has(link.ifname))
-      throw new ForeignError(`device ${link.ifname} (ifindex ${link.ifindex}) exists and belongs to ${owner}`, {
-        remedy: `remove or rename it, or give the tenant another key: ip link del dev ${link.ifname}`,
+    if (ours.has(link.name))
+      throw new ForeignError(`device ${link.name} (ifindex ${link.ifindex}) exists and belongs to ${owner}`, {
+        remedy: `remove or rename it, or give the tenant another key: ip link del dev ${link.name}`,
       });
-    const table = link.linkinfo?.info_kind === "vrf" ? link.linkinfo.info_data?.table : undefined;
+    const table = link.vrf?.routeTable;
     if (table !== undefined && tables.has(table))
       throw new ForeignError(
-        `VRF ${link.ifname} of ${owner} uses route table ${table}, which tenant ${tables.get(table)} needs`,
+        `VRF ${link.name} of ${owner} uses route table ${table}, which tenant ${tables.get(table)} needs`,
         {
           remedy: `move it to a route table outside ${routeTableBase} to ${routeTableBase + desired.maxTenants}`,
         },

@@ -1,39 +1,126 @@
-// The processes through which the daemon hears of changes may die.
+// What the daemon hears when somebody changes the kernel, by the kernel's own notifications.
 import { execFileSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, expect, it } from "vitest";
-import { type KernelMonitor, monitorKernel } from "../../src/kernel/monitor.js";
+import { expect, it, onTestFinished } from "vitest";
+import { type KernelEvent, monitorKernel } from "../../src/kernel/monitor.js";
+import { netNamespace, type TestNamespace } from "../native/support/kernel.js";
 
-let monitor: KernelMonitor | undefined;
-afterEach(() => monitor?.stop());
+/** Changes a namespace with two devices, v0 and v1, and waits for what is told. */
+class Scene {
+  readonly events: KernelEvent[] = [];
+  readonly namespace: TestNamespace = netNamespace();
 
-/** Process ids of the monitors that were started here. */
-function children(program: string): number[] {
-  try {
-    const output = execFileSync("pgrep", ["-P", `${process.pid}`, "-x", program], { encoding: "utf8" });
-    return output.trim().split("\n").map(Number);
-  } catch {
-    return []; // none
+  ip(...args: string[]): void {
+    execFileSync("ip", ["-n", this.namespace.name, ...args]);
+  }
+
+  nft(script: string): void {
+    execFileSync("nsenter", [`--net=${this.namespace.path}`, "nft", "-f", "-"], { input: script });
+  }
+
+  listen(): this {
+    const monitor = this.namespace.inside(() =>
+      monitorKernel(
+        (event) => this.events.push(event),
+        () => expect.fail("nothing may be lost"),
+      ),
+    );
+    onTestFinished(() => monitor.stop());
+    return this;
+  }
+
+  /** Those about something, as soon as there are any. */
+  async heard<K extends KernelEvent["of"]>(of: K): Promise<(KernelEvent & { of: K })[]> {
+    for (const deadline = performance.now() + 10_000; performance.now() < deadline; await sleep(20)) {
+      const some = this.events.filter((event) => event.of === of) as (KernelEvent & { of: K })[];
+      if (some.length > 0) return some;
+    }
+    throw new Error(`nothing about ${of} was heard, but ${JSON.stringify(this.events)}`);
   }
 }
 
-async function until<T>(see: () => T | undefined): Promise<T> {
-  for (const deadline = performance.now() + 60_000; ; await sleep(50)) {
-    const seen = see();
-    if (seen !== undefined) return seen;
-    if (performance.now() > deadline) throw new Error("not seen within a minute");
-  }
-}
+it("a device that comes is named", async () => {
+  const scene = new Scene().listen();
+  scene.ip("link", "add", "name", "veth7", "type", "veth", "peer", "name", "veth8");
+  expect((await scene.heard("device")).map(({ name }) => name)).toEqual(expect.arrayContaining(["veth7", "veth8"]));
+});
 
-it("`ip monitor` that was killed is started again, and what it may have missed is looked for", async () => {
-  let gaps = 0;
-  monitor = monitorKernel(
-    () => {},
-    () => gaps++,
-  );
-  const first = await until(() => children("ip")[0]);
-  process.kill(first, "SIGKILL");
-  const second = await until(() => children("ip").find((pid) => pid !== first));
-  await until(() => (gaps > 0 ? gaps : undefined));
-  expect([second === first, gaps]).toEqual([false, 1]);
+it("a device that goes is named", async () => {
+  const scene = new Scene().listen();
+  scene.ip("link", "del", "dev", "v0");
+  expect((await scene.heard("device")).map(({ name }) => name)).toContain("v0");
+});
+
+it("an address is told with its device, whatever its label", async () => {
+  const scene = new Scene().listen();
+  scene.ip("addr", "add", "10.1.0.1/24", "dev", "v0", "label", "v0:second");
+  expect((await scene.heard("address"))[0]).toEqual({ of: "address", device: "v0" });
+});
+
+it("a route is told with its table, its protocol and its prefix", async () => {
+  const scene = new Scene();
+  scene.ip("addr", "add", "10.1.0.1/24", "dev", "v0");
+  scene.listen();
+  scene.ip("route", "add", "192.0.2.0/24", "via", "10.1.0.2", "dev", "v0", "table", "100001", "proto", "201");
+  const to = { address: 0xc000_0200, length: 24 };
+  expect(await scene.heard("route")).toEqual([{ of: "route", protocol: 201, routeTable: 100_001, to }]);
+});
+
+it("the default route goes to everywhere", async () => {
+  const scene = new Scene();
+  scene.ip("addr", "add", "10.1.0.1/24", "dev", "v0");
+  scene.listen();
+  scene.ip("route", "add", "default", "via", "10.1.0.2");
+  expect((await scene.heard("route"))[0]).toMatchObject({ routeTable: 254, to: { address: 0, length: 0 } });
+});
+
+it("a neighbour's new address is told with its device", async () => {
+  const scene = new Scene().listen();
+  scene.ip("neigh", "replace", "10.1.0.2", "lladdr", "02:00:00:00:00:0a", "dev", "v0");
+  const expected = { device: "v0", address: "10.1.0.2", linkAddress: "02:00:00:00:00:0a", isGone: false };
+  expect(await scene.heard("neighbour")).toContainEqual({ of: "neighbour", ...expected });
+});
+
+it("a neighbour on a device that has come since is told with its name", async () => {
+  const scene = new Scene().listen();
+  scene.ip("link", "add", "name", "veth7", "type", "veth", "peer", "name", "veth8");
+  scene.ip("link", "set", "dev", "veth7", "up");
+  scene.ip("neigh", "replace", "10.1.0.2", "lladdr", "02:00:00:00:00:0a", "dev", "veth7");
+  expect((await scene.heard("neighbour"))[0]).toMatchObject({ device: "veth7" });
+});
+
+it("a neighbour that is deleted is told as gone", async () => {
+  const scene = new Scene();
+  scene.ip("neigh", "replace", "10.1.0.2", "lladdr", "02:00:00:00:00:0a", "dev", "v0");
+  scene.listen();
+  scene.ip("neigh", "del", "10.1.0.2", "dev", "v0");
+  expect((await scene.heard("neighbour")).map(({ isGone }) => isGone)).toContain(true);
+});
+
+const table = `table ip t {
+  map m { type ipv4_addr : ipv4_addr; elements = { 10.0.0.1 : 10.0.0.2 } }
+  chain c { counter; }
+}
+`;
+
+it("a new nft table is told with all that is in it", async () => {
+  const scene = new Scene().listen();
+  scene.nft(table);
+  const what = (await scene.heard("nft")).map((event) => `${event.what} of ${event.table}`);
+  expect(new Set(what)).toEqual(new Set(["table of t", "chain of t", "rule of t", "set of t", "element of t"]));
+});
+
+it("an nft element that goes is told", async () => {
+  const scene = new Scene();
+  scene.nft(table);
+  scene.listen();
+  scene.nft("delete element ip t m { 10.0.0.1 }\n");
+  expect(await scene.heard("nft")).toEqual([{ of: "nft", what: "element", table: "t" }]);
+});
+
+it("an nft table of another family is not told", async () => {
+  const scene = new Scene().listen();
+  scene.nft("add table ip6 t\n");
+  scene.nft("add table ip u\n");
+  expect(await scene.heard("nft")).toEqual([{ of: "nft", what: "table", table: "u" }]);
 });

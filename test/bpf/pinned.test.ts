@@ -231,7 +231,7 @@ describe("entries", () => {
     ]);
   });
 
-  const deviceNames = () => entries.deviceNames([{ ifindex: nic, ifname: "v0", flags: [], mtu: 1500 }]);
+  const deviceNames = () => entries.deviceNames([{ ifindex: nic, name: "v0", isUp: true, mtu: 1500, group: 0 }]);
 });
 
 describe("generations", () => {

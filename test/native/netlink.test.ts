@@ -1,4 +1,5 @@
-import { Attributes, attribute, type BpfError, NetlinkSocket } from "libbpf-ts";
+import { execFile, execFileSync } from "node:child_process";
+import { Attributes, attribute, type BpfError, hostU32, NetlinkSocket } from "libbpf-ts";
 import { describe, expect, it } from "vitest";
 import { failure, netNamespace } from "./support/kernel.js";
 
@@ -28,6 +29,39 @@ describe("a netlink socket", () => {
       return Array.from(allLinks(socket), ({ attributes }) => attributes.text(IFLA_IFNAME));
     });
     expect(names.sort()).toEqual(["lo", "v0", "v1"]);
+  });
+
+  it("keeps of a dump what it is told to keep", () => {
+    const { inside } = netNamespace();
+    const names = inside(() => {
+      using socket = new NetlinkSocket(ROUTE);
+      const request = { type: RTM_GETLINK, body: link(0) };
+      return socket.collect(request, IFINFOMSG, (header, attributes) =>
+        hostU32(header, 4) === 1 ? undefined : attributes.text(IFLA_IFNAME),
+      );
+    });
+    expect(names.sort()).toEqual(["v0", "v1"]);
+  });
+
+  it("misses nothing in a dump while devices come and go", async () => {
+    const { name, inside } = netNamespace();
+    const pairs = Array.from({ length: 100 }, (_, at) => `link add a${at} type veth peer name b${at}\n`).join("");
+    execFileSync("ip", ["-n", name, "-batch", "-"], { input: pairs });
+    const toAndFro = "link add x type veth peer name y\nlink del x\n".repeat(2000);
+    const other = execFile("ip", ["-n", name, "-batch", "-"]);
+    other.stdin?.end(toAndFro);
+    const lengths = new Set<number>();
+    for (let round = 0; round < 100; round++) {
+      const all = inside(() => {
+        using socket = new NetlinkSocket(ROUTE);
+        const request = { type: RTM_GETLINK, body: link(0) };
+        return socket.collect(request, IFINFOMSG, (_header, attributes) => attributes.text(IFLA_IFNAME));
+      });
+      lengths.add(all.filter((one) => one !== "x" && one !== "y").length);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    other.kill();
+    expect([...lengths], "devices that were there all the time").toEqual([203]);
   });
 
   it("does what it is asked to, and counts what the kernel refused", () => {

@@ -9,7 +9,11 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 /** What may use which module. A name that ends in "/" is a folder. */
 const reserved = [
   { module: "node:child_process", only: ["src/kernel/spawn.ts"], within: "src/" },
-  { module: "libbpf-ts", only: ["src/datapath/", "src/kernel/conntrack.ts"], within: "src/" },
+  {
+    module: "libbpf-ts",
+    only: ["src/datapath/", "src/kernel/conntrack.ts", "src/kernel/monitor.ts", "src/kernel/rtnetlink.ts"],
+    within: "src/",
+  },
   {
     module: "node:fs",
     only: ["src/config/file-cache.ts", "src/config/load.ts", "src/config/source.ts", "src/config/print-schema.ts"],

@@ -3,7 +3,8 @@ import { closeSync, openSync } from "node:fs";
 import { addon } from "../addon.js";
 import { ATTACH_TYPES, type AttachType, numberIn } from "../enums.js";
 import { readProgramInfo } from "../info.js";
-import { dump, u32 } from "../netlink.js";
+import { dump } from "../netlink.js";
+import { hostU32 } from "../netlink-message.js";
 import { listTcFilters } from "../tc.js";
 
 type Json = Record<string, unknown>;
@@ -32,7 +33,7 @@ export function showNet(): NetShow {
   const shown: NetShow = { xdp: [], tc: [], flow_dissector: flowDissector() };
   const names = new Map<number, string>();
   for (const { header, attributes } of dump(RTM_GETLINK, Buffer.alloc(16))) {
-    const ifindex = u32(header, 4);
+    const ifindex = hostU32(header, 4);
     const devname = attributes.text(IFLA_IFNAME) ?? "";
     names.set(ifindex, devname);
     const xdp = attributes.nested(IFLA_XDP);

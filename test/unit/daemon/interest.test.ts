@@ -1,6 +1,8 @@
-// Which notifications of the kernel make the daemon look, in the words of `ip monitor` and `nft monitor`.
+// Which notifications of the kernel make the daemon look.
 import { describe, expect, it } from "vitest";
 import { Interest, type Notice } from "../../../src/daemon/interest.js";
+import type { KernelEvent } from "../../../src/kernel/monitor.js";
+import { parsePrefix } from "../../../src/model/ipv4.js";
 import { desiredOf, exampleText, thirdTenant } from "../plan/fixture.js";
 
 const desired = await desiredOf((await exampleText()) + thirdTenant);
@@ -13,87 +15,73 @@ const neighbours = () =>
 const interest = () => new Interest(desired, 201, neighbours());
 const redecide = (tenants: number[], why: string): Notice => ({ redecide: { tenants, why } });
 
-const ipLines: readonly (readonly [what: string, line: string, notice: Notice])[] = [
-  [
-    "a tunnel that has gone",
-    "[LINK]Deleted 7: xgre1000@NONE: <BROADCAST,MULTICAST> mtu 1458 qdisc noop state DOWN",
-    { check: "device xgre1000" },
-  ],
-  ["the NIC going down", "[LINK]2: eth0@if9: <BROADCAST,MULTICAST> mtu 1500 qdisc noqueue", { check: "device eth0" }],
-  ["somebody else's device", "[LINK]9: dummy0: <BROADCAST> mtu 1500 qdisc noop state DOWN", {}],
-  [
-    "an address of a tunnel",
-    "[ADDR]Deleted 7: xgre1000    inet 10.0.0.1/24 scope global",
-    { check: "address xgre1000" },
-  ],
-  ["an IPv6 address", "[ADDR]7: xgre1000    inet6 fe80::1/64 scope link", {}],
-  [
-    "a route of ours",
-    "[ROUTE]Deleted 10.0.0.7  encap ip id 1000 src 0.0.0.0 dst 172.168.0.11 ttl 0 tos 0 key dev xgre1000 table 100001 proto 201 scope link",
-    { check: "route" },
-  ],
-  ["a route of another table", "[ROUTE]10.9.0.0/16 via 10.1.0.5 dev d0 table 77", {}],
-  [
-    "an underlay route to one tunnel's end",
-    "[ROUTE]Deleted 172.168.0.12 via 172.168.0.99 dev eth0",
-    redecide([2], "underlay route 172.168.0.12"),
-  ],
-  [
-    "an underlay route to all",
-    "[ROUTE]172.168.0.0/24 dev eth0 proto kernel",
-    redecide([1, 2, 3], "underlay route 172.168.0.0/24"),
-  ],
-  ["the default route", "[ROUTE]default via 172.168.0.99 dev eth0", redecide([1, 2, 3], "underlay route default")],
-  ["a route to nobody", "[ROUTE]192.0.2.0/24 via 172.168.0.99 dev eth0", {}],
-  ["an IPv6 route", "[ROUTE]fe80::/64 dev eth0 proto kernel metric 256 pref medium", {}],
-  [
-    "a tunnel's end with another MAC",
-    "[NEIGH]172.168.0.11 dev eth0 lladdr 02:00:00:00:00:02 REACHABLE",
-    redecide([1], "neighbour 172.168.0.11 on eth0"),
-  ],
-  ["the same MAC in another state", "[NEIGH]172.168.0.11 dev eth0 lladdr 02:00:00:00:00:01 STALE", {}],
-  [
-    "a router with another MAC",
-    "[NEIGH]172.168.0.99 dev eth0 lladdr 02:00:00:00:00:02 REACHABLE",
-    redecide([1, 2, 3], "neighbour 172.168.0.99 on eth0"),
-  ],
-  ["a new neighbour", "[NEIGH]172.168.0.55 dev eth0 lladdr 02:00:00:00:00:02 REACHABLE", {}],
-  [
-    "a neighbour inside a tunnel",
-    "[NEIGH]10.0.0.7 dev xgre2000 lladdr 02:00:00:00:00:02 PERMANENT",
-    redecide([2], "neighbour 10.0.0.7 on xgre2000"),
-  ],
-  ["a neighbour that fails", "[NEIGH]172.168.0.11 dev eth0 FAILED", {}],
-  [
-    "a neighbour of ours that is deleted",
-    "[NEIGH]Deleted 172.168.0.13 dev xgre3000 FAILED",
-    { check: "neighbour on xgre3000" },
-  ],
-  ["a neighbour that is forgotten", "[NEIGH]Deleted 10.0.0.7 dev xgre2000 FAILED", {}],
-  ["the rule of the VRFs", "[RULE]Deleted 1000:\tfrom all lookup [l3mdev-table]", { check: "rule l3mdev" }],
-  ["another rule", "[RULE]1234:\tfrom 9.9.9.9 lookup main", {}],
-];
+const device = (name: string): KernelEvent => ({ of: "device", name });
 
-describe("ip monitor", () => {
-  for (const [what, line, notice] of ipLines) it(what, () => expect(interest().ofIp(line)).toEqual(notice));
+function route(to: string, by: { protocol?: number; routeTable?: number } = {}): KernelEvent {
+  const prefix = parsePrefix(to);
+  if (!prefix) throw new Error(`${to} is no prefix`);
+  return { of: "route", protocol: 3, routeTable: 254, to: prefix, ...by };
+}
 
-  it("a MAC that comes back after the neighbour was forgotten is compared with the last one known", () => {
-    const one = interest();
-    one.ofIp("[NEIGH]Deleted 172.168.0.11 dev eth0 FAILED");
-    expect(one.ofIp("[NEIGH]172.168.0.11 dev eth0 lladdr 02:00:00:00:00:03 REACHABLE").redecide?.tenants).toEqual([1]);
-  });
+function neighbour(on: string, address: string, linkAddress?: string): KernelEvent {
+  return { of: "neighbour", device: on, address, linkAddress, isGone: false };
+}
+
+const forgotten = (on: string, address: string): KernelEvent => ({
+  of: "neighbour",
+  device: on,
+  address,
+  linkAddress: undefined,
+  isGone: true,
 });
 
-describe("nft monitor", () => {
-  const lines: readonly (readonly [line: string, notice: Notice])[] = [
-    ["delete element ip xgw_gw1 dnat_to { 1 . 2.2.2.11 : 10.0.0.7 }", { check: "nft element" }],
-    ["delete table ip xgw_gw1", { check: "nft table" }],
-    ["add rule ip xgw_gw1 forward accept", { check: "nft rule" }],
-    ["delete table ip xgw_gw11", {}],
-    ["delete table inet xgw_gw1", {}],
-    ["# new generation 4 by process 9635 (nft)", {}],
-  ];
-  for (const [line, notice] of lines) it(line, () => expect(interest().ofNft(line)).toEqual(notice));
+const nft = (what: string, table: string): KernelEvent => ({ of: "nft", what, table });
+
+const told: readonly (readonly [what: string, event: KernelEvent, notice: Notice])[] = [
+  ["a tunnel", device("xgre1000"), { check: "device xgre1000" }],
+  ["the NIC", device("eth0"), { check: "device eth0" }],
+  ["somebody else's device", device("dummy0"), {}],
+  ["an address of a tunnel", { of: "address", device: "xgre1000" }, { check: "address xgre1000" }],
+  ["a route of ours", route("10.0.0.7/32", { protocol: 201, routeTable: 100001 }), { check: "route" }],
+  ["a route of another table", route("10.9.0.0/16", { routeTable: 77 }), {}],
+  ["an underlay route to one tunnel's end", route("172.168.0.12/32"), redecide([2], "underlay route 172.168.0.12/32")],
+  ["an underlay route to all", route("172.168.0.0/24"), redecide([1, 2, 3], "underlay route 172.168.0.0/24")],
+  ["the default route", route("0.0.0.0/0"), redecide([1, 2, 3], "underlay route 0.0.0.0/0")],
+  ["a route to nobody", route("192.0.2.0/24"), {}],
+  [
+    "a tunnel's end with another MAC",
+    neighbour("eth0", "172.168.0.11", "02:00:00:00:00:02"),
+    redecide([1], "neighbour 172.168.0.11 on eth0"),
+  ],
+  ["the same MAC in another state", neighbour("eth0", "172.168.0.11", "02:00:00:00:00:01"), {}],
+  [
+    "a router with another MAC",
+    neighbour("eth0", "172.168.0.99", "02:00:00:00:00:02"),
+    redecide([1, 2, 3], "neighbour 172.168.0.99 on eth0"),
+  ],
+  ["a new neighbour", neighbour("eth0", "172.168.0.55", "02:00:00:00:00:02"), {}],
+  [
+    "a neighbour inside a tunnel",
+    neighbour("xgre2000", "10.0.0.7", "02:00:00:00:00:02"),
+    redecide([2], "neighbour 10.0.0.7 on xgre2000"),
+  ],
+  ["a neighbour that fails", neighbour("eth0", "172.168.0.11"), {}],
+  ["a neighbour of ours that is deleted", forgotten("xgre3000", "172.168.0.13"), { check: "neighbour on xgre3000" }],
+  ["a neighbour that is forgotten", forgotten("xgre2000", "10.0.0.7"), {}],
+  ["the rule of the VRFs", { of: "l3mdev rule" }, { check: "rule l3mdev" }],
+  ["an element of the table", nft("element", "xgw_gw1"), { check: "nft element" }],
+  ["the table itself", nft("table", "xgw_gw1"), { check: "nft table" }],
+  ["a table with a longer name", nft("table", "xgw_gw11"), {}],
+];
+
+describe("the kernel tells of", () => {
+  for (const [what, event, notice] of told) it(what, () => expect(interest().of(event)).toEqual(notice));
+
+  it("a MAC that comes back after the neighbour was forgotten: it is compared with the last one known", () => {
+    const one = interest();
+    one.of(forgotten("eth0", "172.168.0.11"));
+    expect(one.of(neighbour("eth0", "172.168.0.11", "02:00:00:00:00:03")).redecide?.tenants).toEqual([1]);
+  });
 });
 
 describe("with an uplink", () => {
@@ -102,12 +90,11 @@ describe("with an uplink", () => {
   const watching = () => new Interest({ ...desired, uplink }, 201, new Map(known));
 
   it("its device is looked at", () => {
-    const line = "[LINK]4: eth1.100@eth1: <BROADCAST,MULTICAST> mtu 1500 qdisc noqueue state DOWN";
-    expect(watching().ofIp(line)).toEqual({ check: "device eth1.100" });
+    expect(watching().of(device("eth1.100"))).toEqual({ check: "device eth1.100" });
   });
 
   it("a gateway with another MAC address makes everybody's flows anew", () => {
-    const line = "[NEIGH]203.0.113.1 dev eth1.100 lladdr 02:00:00:00:00:02 REACHABLE";
-    expect(watching().ofIp(line)).toEqual(redecide([1, 2, 3], "neighbour 203.0.113.1 on eth1.100"));
+    const moved = neighbour("eth1.100", "203.0.113.1", "02:00:00:00:00:02");
+    expect(watching().of(moved)).toEqual(redecide([1, 2, 3], "neighbour 203.0.113.1 on eth1.100"));
   });
 });

@@ -2,8 +2,8 @@ import { expect, it } from "vitest";
 import { deviceNames } from "../../../src/datapath/entries.js";
 
 const names = deviceNames([
-  { ifindex: 1, ifname: "lo", flags: [], mtu: 65536 },
-  { ifindex: 7, ifname: "eth0.100", flags: [], mtu: 1500 },
+  { ifindex: 1, name: "lo", isUp: true, mtu: 65536, group: 0 },
+  { ifindex: 7, name: "eth0.100", isUp: true, mtu: 1500, group: 0 },
 ]);
 
 it("a device's number is found by its name, and the other way round", () => {

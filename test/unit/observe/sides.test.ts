@@ -1,6 +1,6 @@
-// Which NIC and which VLAN tags a side has, as `ip -d -j link` tells it; what cannot be served is refused.
+// Which NIC and which VLAN tags a side has; what cannot be served is refused.
 import { describe, expect, it } from "vitest";
-import type { IpLink } from "../../../src/kernel/ip.js";
+import type { Link } from "../../../src/kernel/rtnetlink.js";
 import type { Desired } from "../../../src/model/desired.js";
 import { observeSides } from "../../../src/observe/sides.js";
 import { desiredOf, exampleText } from "../plan/fixture.js";
@@ -16,23 +16,20 @@ function desired(underlay: string, uplink: string | undefined, ...nics: string[]
   };
 }
 
-const nic = (ifname: string, ifindex: number, mtu = 1500): IpLink => ({
+const nic = (name: string, ifindex: number, mtu = 1500): Link => ({
   ifindex,
-  ifname,
-  flags: ["UP"],
+  name,
+  isUp: true,
   mtu,
-  address: `02:00:00:00:00:0${ifindex}`,
+  group: 0,
+  mac: `02:00:00:00:00:0${ifindex}`,
 });
 
-const vlan = (
-  ifname: string,
-  link: string,
-  id: number,
-  info: Partial<NonNullable<NonNullable<IpLink["linkinfo"]>["info_data"]>> = {},
-): IpLink => ({
-  ...nic(ifname, 9),
-  link,
-  linkinfo: { info_kind: "vlan", info_data: { protocol: "802.1Q", id, ...info } },
+const vlan = (name: string, below: string, id: number, info: Partial<NonNullable<Link["vlan"]>> = {}): Link => ({
+  ...nic(name, 9),
+  below,
+  kind: "vlan",
+  vlan: { type: 0x8100, id, mapsPriorities: false, ...info },
 });
 
 const refusal = (message: string, remedy?: string) =>
@@ -55,7 +52,7 @@ it("a VLAN device has the NIC below it, and a tag", () => {
 });
 
 it("a VLAN over a VLAN has two tags, the outermost first", () => {
-  const links = [nic("eth0", 2, 1504), vlan("s", "eth0", 20, { protocol: "802.1ad" }), vlan("c", "s", 30)];
+  const links = [nic("eth0", 2, 1504), vlan("s", "eth0", 20, { type: 0x88a8 }), vlan("c", "s", 30)];
   expect(observeSides(desired("c", undefined, "eth0"), links).underlay).toMatchObject({
     tags: [0x88a8_0014, 0x8100_001e],
     mtu: 1500,
@@ -100,14 +97,14 @@ describe("is refused:", () => {
   });
 
   it("a VLAN device that sets priorities", () => {
-    const links = [nic("eth0", 2), vlan("a", "eth0", 1, { egress_qos: [{ from: 1, to: 1 }] })];
+    const links = [nic("eth0", 2), vlan("a", "eth0", 1, { mapsPriorities: true })];
     expect(() => observeSides(desired("a", undefined, "eth0"), links)).toThrow(
       refusal("the VLAN device a maps packets to VLAN priorities, which XDP cannot repeat"),
     );
   });
 
   it("an uplink device that is down", () => {
-    const links = [nic("eth0", 2), { ...nic("eth1", 3), flags: [] }];
+    const links = [nic("eth0", 2), { ...nic("eth1", 3), isUp: false }];
     expect(() => observeSides(desired("eth0", "eth1", "eth0", "eth1"), links)).toThrow(
       refusal("the uplink device eth1 is down", "set it up: ip link set dev eth1 up"),
     );

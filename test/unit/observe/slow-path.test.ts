@@ -1,55 +1,73 @@
-// What iproute2 and nft say becomes the state that it was made from; what is not ours is left out or refused.
+// What netlink and nft say becomes the state that it was made from; what is not ours is left out or refused.
 import { readFileSync } from "node:fs";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import type { IpLink } from "../../../src/kernel/ip.js";
+import type { InterfaceAddress, KernelRoute, Link, Neighbour } from "../../../src/kernel/rtnetlink.js";
 import { checkForeignDevices, idsInUse, observeSlowPath, observeSysctls } from "../../../src/observe/slow-path.js";
 import { groupOf } from "../../../src/plan/owner.js";
 import { damagedRules, rulesScript, rulesVersion } from "../../../src/plan/rules.js";
 import { shareScript } from "../../../src/plan/shares.js";
 import { desiredOf, exampleText } from "../plan/fixture.js";
 
-/** Answers by command line; what is missing answers with nothing. */
-const answers = vi.hoisted(() => new Map<string, { code: number; stdout: string; stderr: string }>());
+interface Told {
+  links: Link[];
+  addresses: InterfaceAddress[];
+  neighbours: Neighbour[];
+  routes: KernelRoute[];
+  vrfRule: boolean;
+  /** What `nft` prints. */
+  table: { code: number; stdout: string; stderr: string };
+}
 
-vi.mock("../../../src/kernel/spawn.js", () => ({
-  run: async (program: string, args: readonly string[]) =>
-    answers.get([program, ...args].join(" ")) ?? { code: 0, stdout: "", stderr: "" },
+/** What the kernel tells. */
+const told = vi.hoisted(() => ({}) as Told);
+
+vi.mock("../../../src/kernel/spawn.js", () => ({ run: async () => told.table }));
+vi.mock("../../../src/kernel/rtnetlink.js", () => ({
+  readLinks: () => told.links,
+  linkNames: () => new Map(),
+  readAddresses: () => told.addresses,
+  readNeighbours: () => told.neighbours,
+  readRoutes: () => told.routes,
+  hasVrfRule: () => told.vrfRule,
 }));
 
-const linkCommand = "ip -j -d link show";
-const ipCommand = "ip -N -j -4 -batch -";
-const tableCommand = "nft -n -j list table ip xgw_gw1";
-const answer = (command: string, value: unknown) =>
-  answers.set(command, { code: 0, stdout: typeof value === "string" ? value : JSON.stringify(value), stderr: "" });
-/** What ip prints for IPv4, each on a line of its own. */
-const answerIp = ({ addresses = "[]", routes = "[]", neighbours = "[]", rules = "[]" }) =>
-  answer(ipCommand, `${[addresses, routes, neighbours, rules].join("\n")}\n`);
+const answerTable = (value: unknown) => {
+  told.table = { code: 0, stdout: typeof value === "string" ? value : JSON.stringify(value), stderr: "" };
+};
 const noTable = { code: 1, stdout: "", stderr: "Error: No such file or directory" };
 
-const vrf: IpLink = {
+const vrf: Link = {
   ifindex: 5,
-  ifname: "xvrf1000",
-  flags: ["UP"],
+  name: "xvrf1000",
+  isUp: true,
   mtu: 65575,
-  ifalias: "xgw/gw1/user1",
-  linkinfo: { info_kind: "vrf", info_data: { table: 100_001 } },
+  group: 0,
+  alias: "xgw/gw1/user1",
+  kind: "vrf",
+  vrf: { routeTable: 100_001 },
 };
-const tunnel: IpLink = {
+const tunnel: Link = {
   ifindex: 6,
-  ifname: "xgre1000",
-  flags: ["UP"],
+  name: "xgre1000",
+  isUp: true,
   mtu: 1458,
+  group: 0,
   master: "xvrf1000",
-  ifalias: "xgw/gw1/user1",
-  linkinfo: { info_kind: "gretap", info_data: { local: "172.168.0.1", ikey: "0.0.3.232", okey: "0.0.3.232" } },
+  alias: "xgw/gw1/user1",
+  kind: "gretap",
+  tunnel: { local: "172.168.0.1", inputKey: 1000, outputKey: 1000 },
 };
-const eth0: IpLink = { ifindex: 2, ifname: "eth0", flags: ["UP"], mtu: 1500 };
+const eth0: Link = { ifindex: 2, name: "eth0", isUp: true, mtu: 1500, group: 0 };
 
 beforeEach(() => {
-  answers.clear();
-  answer(linkCommand, [eth0, vrf, tunnel]);
-  answers.set(tableCommand, noTable);
-  answerIp({});
+  Object.assign(told, {
+    links: [eth0, vrf, tunnel],
+    addresses: [],
+    neighbours: [],
+    routes: [],
+    vrfRule: false,
+    table: noTable,
+  });
 });
 
 const observe = async () => (await observeSlowPath("gw1")).state;
@@ -66,108 +84,97 @@ describe("devices", () => {
   });
 
   it("of another instance are not ours", async () => {
-    answer(linkCommand, [
-      { ...vrf, ifalias: "xgw/gw10/user1" },
-      { ...tunnel, ifalias: "xgw/gw/user1" },
-    ]);
+    told.links = [
+      { ...vrf, alias: "xgw/gw10/user1" },
+      { ...tunnel, alias: "xgw/gw/user1" },
+    ];
     expect([...(await observe()).devices]).toEqual([]);
   });
 
   it("that a run which was killed has just made are ours by their group, and to be set up", async () => {
-    const { ifalias: _, ...made } = vrf;
-    answer(linkCommand, [{ ...made, flags: [], group: String(groupOf("gw1")) }]);
+    told.links = [{ ...vrf, alias: undefined, isUp: false, group: groupOf("gw1") }];
     expect([...(await observe()).devices]).toEqual([["xvrf1000", { kind: "vrf", routeTable: 100_001, owner: "" }]]);
   });
 
   it("without an alias, and of no group or another instance's, are not ours", async () => {
-    const { ifalias: _, ...made } = vrf;
-    answer(linkCommand, [
-      { ...made, group: "default" },
-      { ...made, ifname: "xvrf2000", group: String(groupOf("gw2")) },
-    ]);
+    told.links = [
+      { ...vrf, alias: undefined },
+      { ...vrf, alias: undefined, name: "xvrf2000", group: groupOf("gw2") },
+    ];
     expect([...(await observe()).devices]).toEqual([]);
   });
 
-  const changed = async (change: Partial<IpLink>) => {
-    answer(linkCommand, [{ ...tunnel, ...change }]);
+  const changed = async (change: Partial<Link>) => {
+    told.links = [{ ...tunnel, ...change }];
     return (await observe()).devices.get("xgre1000");
   };
-  const data = (info_data: object) => ({ linkinfo: { info_kind: "gretap", info_data } });
+  const keys = (inputKey?: number, outputKey?: number) => ({ tunnel: { local: "1.1.1.1", inputKey, outputKey } });
 
   it("that are down differ from what is wanted, and so are set up again", async () => {
-    expect(await changed({ flags: [] })).toMatchObject({ owner: "" });
+    expect(await changed({ isUp: false })).toMatchObject({ owner: "" });
   });
 
   it("with two keys have none of them", async () => {
-    expect(await changed(data({ local: "1.1.1.1", ikey: "0.0.0.1", okey: "0.0.0.2" }))).toMatchObject({ key: -1 });
+    expect(await changed(keys(1, 2))).toMatchObject({ key: -1 });
   });
 
   it("without a key have none", async () => {
-    expect(await changed(data({ local: "1.1.1.1" }))).toMatchObject({ key: -1 });
+    expect(await changed(keys())).toMatchObject({ key: -1 });
   });
 
   it("with the largest key have it", async () => {
-    const key = "255.255.255.255";
-    expect(await changed(data({ local: "1.1.1.1", ikey: key, okey: key }))).toMatchObject({ key: 4_294_967_295 });
+    expect(await changed(keys(4_294_967_295, 4_294_967_295))).toMatchObject({ key: 4_294_967_295 });
   });
 
   it("outside their VRF differ from what is wanted", async () => {
-    const { master: _, ...loose } = tunnel;
-    answer(linkCommand, [loose]);
-    expect((await observe()).devices.get("xgre1000")).toMatchObject({ vrf: "" });
+    expect(await changed({ master: undefined })).toMatchObject({ vrf: "" });
   });
 
   it("of a kind that xgw never makes are not touched, whatever their alias", async () => {
-    answer(linkCommand, [{ ...tunnel, linkinfo: { info_kind: "bridge" } }]);
+    told.links = [{ ...tunnel, kind: "bridge" }];
     await expect(observe()).rejects.toMatchObject({ code: "XGW_FOREIGN", exitCode: 5 });
   });
 });
 
 it("addresses are those of our devices", async () => {
-  const addresses = [
-    { ifname: "eth0", addr_info: [{ family: "inet", local: "172.168.0.1", prefixlen: 24 }] },
-    { ifname: "xgre1000", addr_info: [{ family: "inet", local: "10.0.0.1", prefixlen: 24 }] },
+  told.addresses = [
+    { device: "eth0", address: "172.168.0.1", prefixLength: 24 },
+    { device: "xgre1000", address: "10.0.0.1", prefixLength: 24 },
   ];
-  answerIp({ addresses: JSON.stringify(addresses) });
   expect([...(await observe()).addresses.values()]).toEqual([{ device: "xgre1000", address: "10.0.0.1/24" }]);
 });
 
-it("neighbours are those of our devices whose link-layer address is their own", async () => {
-  const neighbours = [
-    { dst: "172.168.0.11", dev: "xgre1000", lladdr: "172.168.0.11", state: ["PERMANENT"] },
-    { dst: "172.168.0.12", dev: "xgre1000", lladdr: "172.168.0.11", state: ["PERMANENT"] },
-    { dst: "172.168.0.11", dev: "eth0", lladdr: "02:00:00:00:11:11", state: ["PERMANENT"] },
+it("neighbours are the permanent ones of our devices whose link-layer address is their own", async () => {
+  const [device, isPermanent] = ["xgre1000", true];
+  told.neighbours = [
+    { device, address: "172.168.0.11", linkAddress: "172.168.0.11", isPermanent },
+    { device, address: "172.168.0.12", linkAddress: "172.168.0.11", isPermanent },
+    { device, address: "172.168.0.13", linkAddress: "172.168.0.13", isPermanent: false },
+    { device: "eth0", address: "172.168.0.11", linkAddress: "02:00:00:00:11:11", isPermanent },
   ];
-  answerIp({ neighbours: JSON.stringify(neighbours) });
   expect([...(await observe()).neighbours.values()]).toEqual([{ device: "xgre1000", endpoint: "172.168.0.11" }]);
 });
 
-it.each([
-  ["is missing", "[]", false],
-  ["is not among others", '[{"priority":0,"src":"all","table":"255"}]', false],
-  ["is there", '[{"priority":0,"src":"all","table":"255"},{"priority":1000,"src":"all","l3mdev":null}]', true],
-])("the rule of VRFs %s", async (_what, rules, isThere) => {
-  answerIp({ rules });
+it.each([true, false])("the rule of VRFs is there: %s", async (isThere) => {
+  told.vrfRule = isThere;
   expect((await observe()).vrfRule).toBe(isThere);
-});
-
-it("an answer that is missing is not taken for nothing", async () => {
-  answer(ipCommand, "[]\n[]\n[]\n");
-  await expect(observe()).rejects.toThrow("ip gave fewer answers than there were questions");
 });
 
 describe("routes", () => {
   it("that bear our protocol number are ours", async () => {
-    answerIp({
-      routes:
-        '[{"type":"7","dst":"default","table":"100001","protocol":"201","flags":[]},' +
-        '{"dst":"10.0.0.7","encap":"ip","id":1000,"src":"0.0.0.0","dst":"172.168.0.11","ttl":0,"tos":0,"key":true,' +
-        '"dev":"xgre1000","table":"100001","protocol":"201","scope":"253","flags":[]},' +
-        '{"dst":"default","gateway":"203.0.113.1","dev":"eth1","table":"100002","protocol":"201","flags":["onlink"]},' +
-        '{"type":"7","dst":"default","dev":"lo","table":"100001","protocol":"201","metric":4294967295,"flags":[]},' +
-        '{"dst":"10.1.0.0/16","dev":"eth0","protocol":"201","flags":[]},' +
-        '{"dst":"default","gateway":"172.168.0.254","dev":"eth0","protocol":"3","flags":[]}]',
-    });
+    const everywhere = { address: 0, length: 0 };
+    const host = { address: 0x0a00_0007, length: 32 };
+    const [unicast, unreachable] = [1, 7];
+    const ours = { protocol: 201, type: unicast, to: everywhere, routeTable: 100_001 };
+    const encap = { id: 1000, remote: "172.168.0.11" };
+    told.routes = [
+      { ...ours, type: unreachable },
+      { ...ours, to: host, device: "xgre1000", encap },
+      { ...ours, routeTable: 100_002, gateway: "203.0.113.1", device: "eth1" },
+      { ...ours, type: unreachable, device: "lo", metric: 4_294_967_295 },
+      { ...ours, routeTable: 254, to: { address: 0x0a01_0000, length: 16 }, device: "eth0" },
+      { ...ours, routeTable: 254, gateway: "172.168.0.254", device: "eth0", protocol: 3 },
+    ];
     expect([...(await observe()).routes.values()]).toEqual([
       { routeTable: 100_001, to: "default" },
       { routeTable: 100_001, to: "10.0.0.7/32", tunnel: { device: "xgre1000", key: 1000, via: "172.168.0.11" } },
@@ -186,12 +193,12 @@ describe("the nft table", () => {
   });
 
   it("says the version of its rules", async () => {
-    answer(tableCommand, printed);
+    answerTable(printed);
     expect((await observe()).rules).toBe("0123456789ab");
   });
 
   it("gives the elements of tenants, and not the counters", async () => {
-    answer(tableCommand, printed);
+    answerTable(printed);
     expect([...(await observe()).elements.keys()].sort()).toEqual([
       "dnat_to 1 . 2.2.2.11",
       "forward_to 1 . 2.2.2.13 . 6 . 80",
@@ -237,7 +244,7 @@ describe("the nft table", () => {
   }
 
   it("of ours has its rules, elements by the set that the maps of shares are part of, and devices of flowtables", async () => {
-    answer(tableCommand, ours({}));
+    answerTable(ours({}));
     expect(await observe()).toMatchObject({
       rules: rulesVersion,
       elements: new Map([
@@ -257,7 +264,7 @@ describe("the nft table", () => {
     "admit_inbound",
     "admit_outbound",
   ])("that lacks a rule of %s has damaged rules", async (rule) => {
-    answer(tableCommand, ours({ rule }));
+    answerTable(ours({ rule }));
     expect((await observe()).rules).toBe(damagedRules);
   });
 
@@ -268,12 +275,12 @@ describe("the nft table", () => {
     { jump: "inbound_shares" },
     { jump: "outbound_shares" },
   ])("whose zones are not led to their part of the share has none of its devices: without $rule$jump", async (lost) => {
-    answer(tableCommand, ours(lost));
+    answerTable(ours(lost));
     expect(await observe()).toMatchObject({ rules: rulesVersion, flowtableDevices: new Map() });
   });
 
   it("that xgw has not made is somebody else's", async () => {
-    answer(tableCommand, { nftables: [{ table: { family: "ip", name: "xgw_gw1" } }, { chain: { name: "input" } }] });
+    answerTable({ nftables: [{ table: { family: "ip", name: "xgw_gw1" } }, { chain: { name: "input" } }] });
     await expect(observe()).rejects.toMatchObject({
       code: "XGW_FOREIGN",
       exitCode: 5,
@@ -284,11 +291,12 @@ describe("the nft table", () => {
 
 describe("what is in the way", async () => {
   const desired = await desiredOf(await exampleText());
-  const plain = (ifname: string, extra: Partial<IpLink> = {}): IpLink => ({
+  const plain = (name: string, extra: Partial<Link> = {}): Link => ({
     ifindex: 9,
-    ifname,
-    flags: [],
+    name,
+    isUp: false,
     mtu: 1500,
+    group: 0,
     ...extra,
   });
 
@@ -304,13 +312,13 @@ describe("what is in the way", async () => {
   });
 
   it("is a device of another instance under a name of ours", () => {
-    expect(() => checkForeignDevices(desired, [plain("xvrf1000", { ifalias: "xgw/other/user1" })])).toThrow(
+    expect(() => checkForeignDevices(desired, [plain("xvrf1000", { alias: "xgw/other/user1" })])).toThrow(
       expect.objectContaining({ message: "device xvrf1000 (ifindex 9) exists and belongs to xgw instance other" }),
     );
   });
 
   it("is a VRF that has one of our route tables", () => {
-    const mine = plain("mine", { linkinfo: { info_kind: "vrf", info_data: { table: 100_002 } } });
+    const mine = plain("mine", { kind: "vrf", vrf: { routeTable: 100_002 } });
     expect(() => checkForeignDevices(desired, [mine])).toThrow(
       expect.objectContaining({
         exitCode: 5,
@@ -320,7 +328,7 @@ describe("what is in the way", async () => {
   });
 
   it("is not a VRF with another table", () => {
-    const mine = plain("mine", { linkinfo: { info_kind: "vrf", info_data: { table: 10 } } });
+    const mine = plain("mine", { kind: "vrf", vrf: { routeTable: 10 } });
     expect(() => checkForeignDevices(desired, [mine])).not.toThrow();
   });
 });

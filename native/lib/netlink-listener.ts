@@ -1,0 +1,95 @@
+/** Netlink's multicast groups: what the kernel tells without being asked. */
+import { addon } from "./addon.js";
+import { BpfError, check } from "./error.js";
+import { messagesOf } from "./netlink-message.js";
+
+/** Something has happened. */
+export interface NetlinkNotification {
+  /** As of the family, such as RTM_NEWLINK. */
+  type: number;
+  /** A fixed struct and attributes; good until the call that is told of it returns. */
+  body: Buffer;
+}
+
+export interface NetlinkListenerOptions {
+  /** As of linux/netlink.h: 0 for rtnetlink, 12 for netfilter. */
+  protocol: number;
+  /** Numbers of the multicast groups, such as RTNLGRP_LINK. */
+  groups: readonly number[];
+  /** Bytes of notifications that the kernel keeps while nobody listens; 8 MiB if not given. */
+  bufferSize?: number;
+  onMessage: (notification: NetlinkNotification) => void;
+  /** More has happened than the buffer could take: some of it is not told. */
+  onLost: () => void;
+}
+
+/** As large as what the kernel tells at once. */
+const ROOM = 65_536;
+/** Datagrams read before other events have their turn. */
+const AT_ONCE = 64;
+const EAGAIN = 11;
+const ENOBUFS = 105;
+
+/**
+ * Hears what the kernel tells to multicast groups, in the network namespace of the thread that makes it, until it is closed.
+ * Nothing is polled: a thread sleeps until there is something. Keeps the event loop alive.
+ */
+export class NetlinkListener implements Disposable {
+  readonly #options: NetlinkListenerOptions;
+  readonly #room = Buffer.allocUnsafe(ROOM);
+  #handle: number;
+
+  /** @throws BpfError, such as EPROTONOSUPPORT or ENOENT: there is no such protocol or group */
+  constructor(options: NetlinkListenerOptions) {
+    this.#options = options;
+    const { protocol, groups, bufferSize = 8 * 2 ** 20 } = options;
+    const handle = addon.netlinkListen(protocol, groups, bufferSize, () => this.#woken());
+    this.#handle = check(handle, "listen to netlink", `protocol ${protocol}, groups ${groups.join(", ")}`);
+    this.#wait();
+  }
+
+  /** Nothing is told any more. Does nothing the second time. */
+  close(): void {
+    if (this.#handle === 0) return;
+    addon.netlinkUnlisten(this.#handle);
+    this.#handle = 0;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #wait(): void {
+    if (this.#handle !== 0) check(addon.netlinkArm(this.#handle), "wait for netlink");
+  }
+
+  #woken(): void {
+    if (this.#handle === 0) return;
+    addon.netlinkRest(this.#handle);
+    try {
+      for (let datagrams = 0; datagrams < AT_ONCE && this.#hear(); datagrams++);
+    } catch (error) {
+      // Node swallows what a thread-safe function's callback throws (DEP0168).
+      setImmediate(() => {
+        throw error;
+      });
+    } finally {
+      this.#wait();
+    }
+  }
+
+  /** @returns whether there was something; who is told may close this */
+  #hear(): boolean {
+    if (this.#handle === 0) return false;
+    const length = addon.netlinkHear(this.#handle, this.#room);
+    if (length === -EAGAIN) return false;
+    if (length === -ENOBUFS || length > ROOM) {
+      this.#options.onLost();
+      return true;
+    }
+    if (length < 0) throw new BpfError({ operation: "receive by netlink", errno: length });
+    for (const { type, body } of messagesOf(this.#room.subarray(0, length)))
+      if (this.#handle !== 0) this.#options.onMessage({ type, body });
+    return true;
+  }
+}

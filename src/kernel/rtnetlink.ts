@@ -1,0 +1,262 @@
+/** Devices, addresses, routes, neighbours and rules as rtnetlink tells of them (linux/rtnetlink.h), IPv4 only. */
+
+import { type Attributes, attribute, hostU16, hostU32, NetlinkSocket } from "libbpf-ts";
+import { formatAddress, type Prefix } from "../model/ipv4.js";
+
+/** Of each kind of message, the types of the new, the gone and the request for all, and the size of the fixed struct. */
+export const messages = {
+  link: { added: 16, gone: 17, get: 18, headerSize: 16 },
+  address: { added: 20, gone: 21, get: 22, headerSize: 8 },
+  route: { added: 24, gone: 25, get: 26, headerSize: 12 },
+  neighbour: { added: 28, gone: 29, get: 30, headerSize: 12 },
+  rule: { added: 32, gone: 33, get: 34, headerSize: 12 },
+} as const;
+
+export const rtnetlink = 0;
+const AF_INET = 2;
+
+/** Types of attributes: IFLA_*, IFLA_INFO_*, IFLA_VRF_*, IFLA_GRE_*, IFLA_VLAN_*, IFA_*, RTA_*, LWTUNNEL_IP_*, NDA_*, FRA_*. */
+const ofLink = {
+  mac: 1,
+  name: 3,
+  mtu: 4,
+  below: 5,
+  master: 10,
+  info: 18,
+  alias: 20,
+  group: 27,
+  mask: 29,
+  elsewhere: 37,
+};
+const ofInfo = { kind: 1, data: 2 };
+const ofVrf = { table: 1 };
+const ofGre = { inputFlags: 2, outputFlags: 3, inputKey: 4, outputKey: 5, local: 6 };
+const ofVlan = { id: 1, egressPriorities: 3, type: 5 };
+const ofAddress = { local: 2 };
+const ofRoute = { to: 1, device: 4, gateway: 5, metric: 6, table: 15, encapType: 21, encap: 22 };
+const ofEncap = { id: 1, remote: 2 };
+const ofNeighbour = { address: 1, linkAddress: 2 };
+const ofRule = { l3mdev: 19 };
+
+/** RTEXT_FILTER_SKIP_STATS. */
+const withoutStatistics = 8;
+/** GRE_KEY (linux/if_tunnel.h), as it is in the flags. */
+const hasKey = 0x2000;
+const IFF_UP = 1;
+const LWTUNNEL_ENCAP_IP = 2;
+const NUD_PERMANENT = 0x80;
+
+export interface Link {
+  readonly ifindex: number;
+  readonly name: string;
+  readonly isUp: boolean;
+  /** Bytes. */
+  readonly mtu: number;
+  /** Name of the device that it is a port of, such as a VRF. */
+  readonly master?: string | undefined;
+  /** Name of the device that it lies over, such as a VLAN's NIC, in this network namespace. */
+  readonly below?: string | undefined;
+  /** Link-layer address, with colons. */
+  readonly mac?: string | undefined;
+  readonly alias?: string | undefined;
+  /** 0 for the default one. */
+  readonly group: number;
+  /** Such as `vrf`; undefined for a real NIC. */
+  readonly kind?: string | undefined;
+  readonly vrf?: { readonly routeTable: number } | undefined;
+  /** Of the kinds `gre` and `gretap`. */
+  readonly tunnel?: Tunnel | undefined;
+  readonly vlan?: Vlan | undefined;
+}
+
+interface Tunnel {
+  readonly local: string;
+  /** Undefined where packets bear none. */
+  readonly inputKey?: number | undefined;
+  readonly outputKey?: number | undefined;
+}
+
+interface Vlan {
+  readonly id: number;
+  /** EtherType: 0x8100 for 802.1Q. */
+  readonly type: number;
+  /** Of packets that leave. */
+  readonly mapsPriorities: boolean;
+}
+
+export interface InterfaceAddress {
+  readonly device: string;
+  readonly address: string;
+  readonly prefixLength: number;
+}
+
+export interface KernelRoute {
+  readonly to: Prefix;
+  readonly routeTable: number;
+  /** Who made it: RTPROT_*. */
+  readonly protocol: number;
+  /** RTN_*: 1 for one to a host or network, 7 for unreachable. */
+  readonly type: number;
+  readonly metric?: number | undefined;
+  readonly device?: string | undefined;
+  readonly gateway?: string | undefined;
+  /** A lightweight tunnel of IP. */
+  readonly encap?: { readonly id: number; readonly remote: string } | undefined;
+}
+
+export interface Neighbour {
+  readonly device: string;
+  readonly address: string;
+  /** With dots on a tunnel of IP, with colons elsewhere; undefined while nobody knows it. */
+  readonly linkAddress?: string | undefined;
+  readonly isPermanent: boolean;
+}
+
+/** Names of devices by ifindex. */
+export type LinkNames = ReadonlyMap<number, string>;
+
+/** With the ifindexes that its names stand for. */
+type IndexedLink = Link & { readonly masterIndex: number | undefined; readonly belowIndex: number | undefined };
+
+export function readLinks(): Link[] {
+  const links = readAll(
+    "link",
+    toLink,
+    attribute(ofLink.mask, Buffer.from(new Uint32Array([withoutStatistics]).buffer)),
+  );
+  const names = linkNames(links);
+  const named = (ifindex: number | undefined) => (ifindex === undefined ? undefined : names.get(ifindex));
+  return links.map(({ masterIndex, belowIndex, ...link }) => ({
+    ...link,
+    master: named(masterIndex),
+    below: named(belowIndex),
+  }));
+}
+
+export function linkNames(links: readonly Link[]): Map<number, string> {
+  return new Map(links.map(({ ifindex, name }) => [ifindex, name]));
+}
+
+export function readAddresses(names: LinkNames): InterfaceAddress[] {
+  return readAll("address", (header, attributes) => toAddress(header, attributes, names));
+}
+
+/** Of all tables. */
+export function readRoutes(names: LinkNames): KernelRoute[] {
+  return readAll("route", (header, attributes) => toRoute(header, attributes, names));
+}
+
+export function readNeighbours(names: LinkNames): Neighbour[] {
+  return readAll("neighbour", (header, attributes) => toNeighbour(header, attributes, names));
+}
+
+/** Whether packets of a VRF look their routes up in its table: the kernel adds the rule with the first VRF, and only then. */
+export const hasVrfRule = (): boolean => readAll("rule", toRule).includes("l3mdev");
+
+function readAll<T>(
+  kind: keyof typeof messages,
+  toItem: (header: Buffer, attributes: Attributes) => T | undefined,
+  ...asked: readonly Buffer[]
+): T[] {
+  using socket = new NetlinkSocket(rtnetlink);
+  const { get, headerSize } = messages[kind];
+  const header = Buffer.alloc(headerSize);
+  header.writeUInt8(kind === "link" ? 0 : AF_INET, 0);
+  return socket.collect({ type: get, body: Buffer.concat([header, ...asked]) }, headerSize, toItem);
+}
+
+/** `struct ifinfomsg`: at 4 the ifindex, at 8 the flags. */
+export function toLink(header: Buffer, attributes: Attributes): IndexedLink | undefined {
+  const name = attributes.text(ofLink.name);
+  if (name === undefined) return undefined;
+  const info = attributes.nested(ofLink.info);
+  const kind = info?.text(ofInfo.kind);
+  const data = info?.nested(ofInfo.data);
+  return {
+    ifindex: hostU32(header, 4),
+    name,
+    isUp: (hostU32(header, 8) & IFF_UP) !== 0,
+    mtu: attributes.u32(ofLink.mtu) ?? 0,
+    masterIndex: attributes.u32(ofLink.master),
+    belowIndex: attributes.bytes(ofLink.elsewhere) === undefined ? attributes.u32(ofLink.below) : undefined,
+    mac: withColons(attributes.bytes(ofLink.mac)),
+    alias: attributes.text(ofLink.alias),
+    group: attributes.u32(ofLink.group) ?? 0,
+    kind,
+    ...(data && kindsOfLinks[kind ?? ""]?.(data)),
+  };
+}
+
+const kindsOfLinks: Readonly<Record<string, (data: Attributes) => Pick<Link, "vrf" | "tunnel" | "vlan">>> = {
+  vrf: (data) => ({ vrf: { routeTable: data.u32(ofVrf.table) ?? 0 } }),
+  gre: (data) => ({ tunnel: toTunnel(data) }),
+  gretap: (data) => ({ tunnel: toTunnel(data) }),
+  vlan: (data) => ({
+    vlan: {
+      id: data.u16(ofVlan.id) ?? 0,
+      type: data.bytes(ofVlan.type)?.readUInt16BE() ?? 0,
+      mapsPriorities: (data.bytes(ofVlan.egressPriorities)?.length ?? 0) > 0,
+    },
+  }),
+};
+
+function toTunnel(data: Attributes): Tunnel {
+  const key = (flags: number, key: number) =>
+    (data.bytes(flags)?.readUInt16BE() ?? 0) & hasKey ? data.bytes(key)?.readUInt32BE() : undefined;
+  return {
+    local: address(data.bytes(ofGre.local)) ?? "0.0.0.0",
+    inputKey: key(ofGre.inputFlags, ofGre.inputKey),
+    outputKey: key(ofGre.outputFlags, ofGre.outputKey),
+  };
+}
+
+/** `struct ifaddrmsg`: at 1 the length of the prefix, at 4 the ifindex. */
+export function toAddress(header: Buffer, attributes: Attributes, names: LinkNames): InterfaceAddress | undefined {
+  const local = address(attributes.bytes(ofAddress.local));
+  if (local === undefined) return undefined;
+  return { device: nameOf(names, hostU32(header, 4)), address: local, prefixLength: header.readUInt8(1) };
+}
+
+/** `struct rtmsg`: at 1 the length of the prefix, at 4 the table if it is below 256, at 5 the protocol, at 7 the type. */
+export function toRoute(header: Buffer, attributes: Attributes, names: LinkNames): KernelRoute {
+  const device = attributes.u32(ofRoute.device);
+  return {
+    to: { address: attributes.bytes(ofRoute.to)?.readUInt32BE() ?? 0, length: header.readUInt8(1) },
+    routeTable: attributes.u32(ofRoute.table) ?? header.readUInt8(4),
+    protocol: header.readUInt8(5),
+    type: header.readUInt8(7),
+    metric: attributes.u32(ofRoute.metric),
+    device: device === undefined ? undefined : nameOf(names, device),
+    gateway: address(attributes.bytes(ofRoute.gateway)),
+    encap: attributes.u16(ofRoute.encapType) === LWTUNNEL_ENCAP_IP ? toEncap(attributes) : undefined,
+  };
+}
+
+function toEncap(attributes: Attributes): KernelRoute["encap"] {
+  const encap = attributes.nested(ofRoute.encap);
+  const id = encap?.bytes(ofEncap.id)?.readBigUInt64BE() ?? 0n;
+  return { id: Number(id), remote: address(encap?.bytes(ofEncap.remote)) ?? "0.0.0.0" };
+}
+
+/** `struct ndmsg`: at 0 the family (bridges tell of what they learned by the same messages), at 4 the ifindex, at 8 the state. */
+export function toNeighbour(header: Buffer, attributes: Attributes, names: LinkNames): Neighbour | undefined {
+  const to = address(attributes.bytes(ofNeighbour.address));
+  if (header.readUInt8(0) !== AF_INET || to === undefined) return undefined;
+  const bytes = attributes.bytes(ofNeighbour.linkAddress);
+  return {
+    device: nameOf(names, hostU32(header, 4)),
+    address: to,
+    linkAddress: address(bytes) ?? withColons(bytes),
+    isPermanent: (hostU16(header, 8) & NUD_PERMANENT) !== 0,
+  };
+}
+
+export const toRule = (_header: Buffer, attributes: Attributes): "l3mdev" | undefined =>
+  attributes.bytes(ofRule.l3mdev) === undefined ? undefined : "l3mdev";
+
+/** One that has come since the names were read has none yet. */
+const nameOf = (names: LinkNames, ifindex: number) => names.get(ifindex) ?? `#${ifindex}`;
+
+const address = (bytes: Buffer | undefined) => (bytes?.length === 4 ? formatAddress(bytes.readUInt32BE()) : undefined);
+
+const withColons = (bytes: Buffer | undefined) => bytes?.toString("hex").replace(/..(?!$)/g, "$&:");
