@@ -1,7 +1,7 @@
 /** This version's programs as files: opened with the constants and sizes that they are to be loaded with. */
 
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { BpfObject } from "libbpf-ts";
 import { XgwError } from "../errors.js";
@@ -55,8 +55,21 @@ export function fingerprintOf(constants: Constants): string {
     .update(JSON.stringify([underlayAddress, underlay, uplink]))
     .digest("hex");
   const hash = createHash("sha256").update(JSON.stringify(constants));
-  for (const { file } of objectsFor(constants)) hash.update(readFileSync(objectPath(file)));
+  for (const { file } of objectsFor(constants)) hash.update(digestOf(objectPath(file)));
   return sides.slice(0, sidesDigits) + hash.digest("hex").slice(0, 12 - sidesDigits);
+}
+
+const digests = new Map<string, { readonly version: string; readonly digest: Buffer }>();
+
+/** Of a file's content, which is read again when it is another file or was written since. */
+function digestOf(path: string): Buffer {
+  const { ino, size, mtimeMs } = statSync(path);
+  const version = `${ino} ${size} ${mtimeMs}`;
+  const known = digests.get(path);
+  if (known?.version === version) return known.digest;
+  const digest = createHash("sha256").update(readFileSync(path)).digest();
+  digests.set(path, { version, digest });
+  return digest;
 }
 
 /** The caller closes it. */

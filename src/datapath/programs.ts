@@ -74,8 +74,11 @@ export function isWhole(pins: Pins, fingerprint: string, programs: readonly Prog
   const pinned = new Set(pins.programs(fingerprint));
   if (!programs.every((name) => pinned.has(name))) return false;
   const unpinned = unpinnedMaps(pins);
-  return mapNames.every((name) => pins.hasMap(name) || unpinned.has(name));
+  const maps = pinnedMaps(pins);
+  return mapNames.every((name) => maps.has(name) || unpinned.has(name));
 }
+
+const pinnedMaps = (pins: Pins) => new Set([...pins.maps(), ...pins.nextMaps()]);
 
 /**
  * Maps that programs of ours use and that have no pin, by name: somebody has taken it away.
@@ -83,7 +86,8 @@ export function isWhole(pins: Pins, fingerprint: string, programs: readonly Prog
  * @returns name to id
  */
 export function unpinnedMaps(pins: Pins, names: readonly string[] = mapNames): Map<string, number> {
-  const missing = names.filter((name) => !pins.hasMap(name));
+  const pinned = pinnedMaps(pins);
+  const missing = names.filter((name) => !pinned.has(name));
   const found = new Map<string, number>();
   if (missing.length === 0) return found;
   const ids = new Set(attachedPrograms(pins).flatMap(({ mapIds }) => mapIds));
