@@ -49,7 +49,7 @@ export async function plan(config: Config): Promise<Plan> {
   checkHost();
   checkBpffs();
   const pins = new Pins(config.instance);
-  const slowPath = await observeSlowPath(config.instance);
+  const slowPath = observeSlowPath(config.instance);
   const desired = buildDesired(config, idsInUse(slowPath.state.devices));
   const sides = observeSides(desired, slowPath.links);
   checkForeignDevices(desired, slowPath.links);
@@ -191,7 +191,7 @@ async function undo(failed: Plan, failure: unknown): Promise<never> {
     const pins = new Pins(desired.instance);
     const wanted = { ...observed, keepsConnections: failed.wanted.keepsConnections, moving: new Map() };
     for (let attempt = 1; ; attempt++) {
-      const slowPath = await observeSlowPath(desired.instance);
+      const slowPath = observeSlowPath(desired.instance);
       const begun = new Map(pins.nextMaps().map((name) => [name, "taken back"]));
       const now = await observe(slowPath, pins, deviceNames(slowPath.links), observed, begun);
       const steps = diff(wanted, now);
@@ -222,7 +222,7 @@ export async function teardown(instance: string): Promise<Removed> {
   checkHost();
   checkBpffs();
   const pins = new Pins(instance);
-  const { state } = await observeSlowPath(instance);
+  const { state } = observeSlowPath(instance);
   const attachments = pins.links();
   for (const name of attachments) detach(pins, name);
   pins.removeAll();

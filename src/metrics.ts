@@ -82,7 +82,7 @@ async function addTenants(registry: Registry, { instance, tenants }: Desired): P
       bytes.inc({ tenant: names.get(id) ?? "", reason }, count.bytes);
     }
   const denied = counter("xgw_denied_packets_total", "Packets that the policy refused.", ["tenant", "direction"]);
-  for (const [id, refusals] of (await readNftCounters(instance)).denied)
+  for (const [id, refusals] of readNftCounters(instance).denied)
     for (const refusal of refusals)
       denied.inc({ tenant: names.get(id) ?? "", direction: refusal.direction }, refusal.packets);
   const flows = gauge("xgw_flows", "Flows in the flow table, those of an older generation included.");

@@ -76,7 +76,7 @@ export async function readCounted(config: Config, desired: Desired): Promise<Cou
   const forwardedByRule = readForwarded(pins, ids);
   const byKey = new Map(config.tenants.map((tenant) => [tenant.key, tenant]));
   const flows = countFlows(pins);
-  const nft = await readNftCounters(config.instance);
+  const nft = readNftCounters(config.instance);
   const denials = readDenials(pins);
   const sessions = readSessions(pins);
   return {

@@ -19,6 +19,16 @@ export class Attributes {
     }
   }
 
+  /** The values of all, in the order in which they come: of a list, whose attributes are of one type. */
+  *values(): Generator<Buffer> {
+    for (let at = 0; at + 4 <= this.#bytes.length; ) {
+      const length = hostU16(this.#bytes, at);
+      if (length < 4 || at + length > this.#bytes.length) return;
+      yield this.#bytes.subarray(at + 4, at + length);
+      at += (length + 3) & ~3;
+    }
+  }
+
   /** The value of one, which is a part of the message. */
   bytes(type: number): Buffer | undefined {
     const place = this.#places.get(type);

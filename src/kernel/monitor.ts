@@ -2,6 +2,7 @@
 
 import { Attributes, NetlinkListener } from "libbpf-ts";
 import type { Prefix } from "../model/ipv4.js";
+import { netfilter, nfgenmsg, nftSubsystem, ofTable } from "./nftables.js";
 import {
   linkNames,
   messages,
@@ -64,7 +65,7 @@ export function monitorKernel(onEvent: (event: KernelEvent) => void, onGap: () =
     });
   const listeners = [
     listen(rtnetlink, routeGroups, (type, body) => toRouteEvent(type, body, names)),
-    listen(netfilterProtocol, [nftGroup], toNftEvent),
+    listen(netfilter, [nftGroup], toNftEvent),
   ];
   learnNames();
   return {
@@ -119,11 +120,9 @@ function toRouteEvent(type: number, body: Buffer, names: Map<number, string>): K
   }
 }
 
-const netfilterProtocol = 12;
 /** NFNLGRP_NFTABLES (linux/netfilter/nfnetlink.h). */
 const nftGroup = 7;
-/** NFNL_SUBSYS_NFTABLES in the upper byte of a message's type; in the lower, enum nf_tables_msg_types. */
-const nftSubsystem = 10;
+/** By enum nf_tables_msg_types, what is new or gone. */
 const nftThings: Readonly<Record<number, string>> = {
   0: "table",
   2: "table",
@@ -140,15 +139,9 @@ const nftThings: Readonly<Record<number, string>> = {
   22: "flowtable",
   24: "flowtable",
 };
-/** Size of `struct nfgenmsg`; the first byte is the family. */
-const nfgenmsg = 4;
-const ipv4 = 2;
-/** The first attribute of every kind of thing (NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, ...). */
-const tableAttribute = 1;
-
 function toNftEvent(type: number, body: Buffer): KernelEvent | undefined {
   const what = type >> 8 === nftSubsystem ? nftThings[type & 0xff] : undefined;
-  if (what === undefined || body[0] !== ipv4) return undefined;
-  const table = new Attributes(body.subarray(nfgenmsg)).text(tableAttribute);
+  if (what === undefined || body[0] !== nfgenmsg[0]) return undefined;
+  const table = new Attributes(body.subarray(nfgenmsg.length)).text(ofTable);
   return table === undefined ? undefined : { of: "nft", what, table };
 }

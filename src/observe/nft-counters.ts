@@ -1,31 +1,25 @@
 /** What the nft rules have counted, by tenant. */
 
 import type { Denial } from "../datapath/counters.js";
-import { formatValue, type NftValue, readSet } from "../kernel/nft.js";
-import { counterSets, ruleOfMark, tableName } from "../plan/rules.js";
+import { readSet } from "../kernel/nftables.js";
+import { counterSets, ruleOfMark, type SetTypes, tableName, typesOfSet } from "../plan/rules.js";
 
 export interface NftCounters {
   /** Tenant id -> packets that were refused. */
   readonly denied: ReadonlyMap<number, readonly Denial[]>;
 }
 
-export async function readNftCounters(instance: string): Promise<NftCounters> {
+export function readNftCounters(instance: string): NftCounters {
   const table = tableName(instance);
   const denied = new Map<number, Denial[]>();
   for (const [set, direction] of [
     [counterSets.deniedInbound, "inbound"],
     [counterSets.deniedOutbound, "outbound"],
   ] as const)
-    for (const element of (await readSet(table, set))?.elem ?? []) {
-      const { key, packets, bytes } = counted(element as NftValue);
+    for (const { key, counter } of readSet(table, set, typesOfSet(set) as SetTypes) ?? []) {
       const [zone = 0, mark = 0] = key.split(" . ").map(Number);
-      const rule = ruleOfMark(mark)?.rule;
-      denied.set(zone, [...(denied.get(zone) ?? []), { direction, rule, packets, bytes }]);
+      const { packets = 0, bytes = 0 } = counter ?? {};
+      denied.set(zone, [...(denied.get(zone) ?? []), { direction, rule: ruleOfMark(mark)?.rule, packets, bytes }]);
     }
   return { denied };
-}
-
-function counted(element: NftValue): { key: string; packets: number; bytes: number } {
-  const counter = typeof element === "object" && "elem" in element ? element.elem.counter : undefined;
-  return { key: formatValue(element), packets: counter?.packets ?? 0, bytes: counter?.bytes ?? 0 };
 }

@@ -1,7 +1,7 @@
 /** What the kernel has of the slow path, in the form in which it is compared. Only what is ours is reported. */
 
 import { ForeignError } from "../errors.js";
-import { formatValue, type NftTable, type NftValue, readTable } from "../kernel/nft.js";
+import { type NftTable, readTable } from "../kernel/nftables.js";
 import {
   hasVrfRule,
   type KernelRoute,
@@ -18,7 +18,15 @@ import type { Desired } from "../model/desired.js";
 import { routeTableBase } from "../model/desired.js";
 import { formatPrefix } from "../model/ipv4.js";
 import { groupOf, instanceOf } from "../plan/owner.js";
-import { areRulesWhole, damagedRules, elementSets, rulesVersion, tableName, versionOf } from "../plan/rules.js";
+import {
+  areRulesWhole,
+  damagedRules,
+  elementSets,
+  rulesVersion,
+  tableName,
+  typesOfSet,
+  versionOf,
+} from "../plan/rules.js";
 import { isShareWhole, isVerdictMap, setOfMap, shareOfFlowtable } from "../plan/shares.js";
 import {
   type Address,
@@ -44,9 +52,7 @@ export interface ObservedSlowPath {
 }
 
 /** @throws ForeignError when something of another owner has a name or table that xgw needs */
-export async function observeSlowPath(instance: string): Promise<ObservedSlowPath> {
-  const reading = readTable(tableName(instance)); // by a program, which works while this goes on
-  reading.catch(() => {}); // not before it is awaited
+export function observeSlowPath(instance: string): ObservedSlowPath {
   const links = readLinks();
   const names = linkNames(links);
   const devices = new Map(
@@ -71,7 +77,7 @@ export async function observeSlowPath(instance: string): Promise<ObservedSlowPat
       routeId,
     ),
     vrfRule: hasVrfRule(),
-    ...toNft(instance, await reading),
+    ...toNft(instance, readTable(tableName(instance), typesOfSet)),
   };
   return { state, links };
 }
@@ -114,12 +120,10 @@ function toNft(instance: string, table: NftTable | undefined): Pick<State, "rule
     });
   const elements: Element[] = [];
   const jumps = new Map<string, Map<string, string>>();
-  for (const { name, elem = [] } of table.sets) {
+  for (const [name, inSet] of table.sets) {
     const set = setOfMap(name);
-    const pairs = elem as readonly [NftValue, NftValue][];
-    if (isElementSet(set)) for (const pair of pairs) elements.push(toElement(set, pair));
-    else if (isVerdictMap(name))
-      jumps.set(name, new Map(pairs.map(([key, to]) => [formatValue(key), formatValue(to)])));
+    if (isElementSet(set)) for (const { key, value } of inSet) elements.push({ set, key, value });
+    else if (isVerdictMap(name)) jumps.set(name, new Map(inSet.map(({ key, value }) => [key, value])));
   }
   const whole = new Set(
     [...new Set(table.flowtableDevices.values())].filter((flowtable) =>
@@ -135,10 +139,6 @@ function toNft(instance: string, table: NftTable | undefined): Pick<State, "rule
 }
 
 const isElementSet = (name: string) => (elementSets as readonly string[]).includes(name);
-
-function toElement(set: string, [key, value]: readonly [NftValue, NftValue]): Element {
-  return { set, key: formatValue(key), value: formatValue(value) };
-}
 
 /** The names and tables that the desired state needs must be free or ours. */
 export function checkForeignDevices(desired: Desired, links: readonly Link[]): void {

@@ -10,7 +10,7 @@
 
 import { createHash } from "node:crypto";
 import type { PolicyCell } from "../model/desired.js";
-import { shareScript, toShare, verdictMaps } from "./shares.js";
+import { setOfMap, shareScript, shareTypes, toShare, verdictMaps } from "./shares.js";
 
 export const outboundMark = 0x1_0000;
 export const deniedMark = 0x8000_0000;
@@ -145,6 +145,28 @@ ${verdictMaps}
 		drop
 	}
 `;
+
+/** What the keys and values of a set are made of, each in nft's words. */
+export interface SetTypes {
+  readonly key: readonly string[];
+  /** Empty for a set that is no map. */
+  readonly value: readonly string[];
+}
+
+const setTypes: ReadonlyMap<string, SetTypes> = new Map(
+  [
+    ...shareTypes,
+    ...[...body.matchAll(/^\t(?:map|set) (\w+) \{ typeof ([^;]+);/gm)].map(
+      ([, name = "", types = ""]) => [name, types] as const,
+    ),
+  ].map(([name, types]) => {
+    const [key = "", value] = types.split(" : ");
+    return [name, { key: key.split(" . "), value: value?.split(" . ") ?? [] }];
+  }),
+);
+
+/** @param name of a set or map of the table, which may be a share's */
+export const typesOfSet = (name: string): SetTypes | undefined => setTypes.get(setOfMap(name));
 
 /** Changes whenever the rules do, those of a share included. */
 export const rulesVersion = createHash("sha256")

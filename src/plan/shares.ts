@@ -28,11 +28,15 @@ interface Part {
   readonly declare: (name: string, devices: readonly string[]) => string;
   /** The one rule that uses it. */
   readonly rule: (name: string) => string;
+  /** Of a map: what its keys and values are made of, as nft writes it. */
+  readonly types?: string;
 }
 
-const intervalMap = (keyAndValue: string): Part["declare"] => {
-  return (name) => `map TABLE ${name} { typeof ${keyAndValue}; flags interval; }`;
-};
+const intervalMap = (types: string, rule: Part["rule"]): Part => ({
+  declare: (name) => `map TABLE ${name} { typeof ${types}; flags interval; }`,
+  rule,
+  types,
+});
 
 /** By the name of the objects, less the share's number. */
 const parts: Readonly<Record<string, Part>> = {
@@ -41,23 +45,25 @@ const parts: Readonly<Record<string, Part>> = {
       `flowtable TABLE ${name} { hook ingress priority filter; devices = { ${devices.join(", ")} }; }`,
     rule: (name) => `flow add @${name}`,
   },
-  forward_range: {
-    declare: intervalMap("ct zone . ip daddr . ip protocol . th dport : ip daddr"),
-    rule: (name) => `dnat ip to ct zone . ip daddr . ip protocol . th dport map @${name}`,
-  },
-  shared_to: {
-    declare: intervalMap("ct zone . ip saddr : ip saddr"),
-    rule: (name) => `snat ip to ct zone . ip saddr map @${name}`,
-  },
-  inbound: {
-    declare: intervalMap("ct zone . ip protocol . ip saddr . th dport : ct mark"),
-    rule: (name) => `ct mark set ct zone . ip protocol . ip saddr . th dport map @${name}`,
-  },
-  outbound: {
-    declare: intervalMap("ct zone . ip protocol . ip daddr . th dport : ct mark"),
-    rule: (name) => `ct mark set ct zone . ip protocol . ip daddr . th dport map @${name}`,
-  },
+  forward_range: intervalMap(
+    "ct zone . ip daddr . ip protocol . th dport : ip daddr",
+    (name) => `dnat ip to ct zone . ip daddr . ip protocol . th dport map @${name}`,
+  ),
+  shared_to: intervalMap("ct zone . ip saddr : ip saddr", (name) => `snat ip to ct zone . ip saddr map @${name}`),
+  inbound: intervalMap(
+    "ct zone . ip protocol . ip saddr . th dport : ct mark",
+    (name) => `ct mark set ct zone . ip protocol . ip saddr . th dport map @${name}`,
+  ),
+  outbound: intervalMap(
+    "ct zone . ip protocol . ip daddr . th dport : ct mark",
+    (name) => `ct mark set ct zone . ip protocol . ip daddr . th dport map @${name}`,
+  ),
 };
+
+/** Of the maps of shares, by the set that they are part of. */
+export const shareTypes: ReadonlyMap<string, string> = new Map(
+  Object.entries(parts).flatMap(([name, { types }]) => (types === undefined ? [] : [[name, types] as const])),
+);
 
 const partNames = Object.keys(parts);
 

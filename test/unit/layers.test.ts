@@ -11,7 +11,13 @@ const reserved = [
   { module: "node:child_process", only: ["src/kernel/spawn.ts"], within: "src/" },
   {
     module: "libbpf-ts",
-    only: ["src/datapath/", "src/kernel/conntrack.ts", "src/kernel/monitor.ts", "src/kernel/rtnetlink.ts"],
+    only: [
+      "src/datapath/",
+      "src/kernel/conntrack.ts",
+      "src/kernel/monitor.ts",
+      "src/kernel/nftables.ts",
+      "src/kernel/rtnetlink.ts",
+    ],
     within: "src/",
   },
   {

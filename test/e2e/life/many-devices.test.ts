@@ -3,9 +3,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { inNetNamespace } from "libbpf-ts";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { parseTable } from "../../../src/kernel/nft.js";
+import { readTable } from "../../../src/kernel/nftables.js";
 import { nftScript } from "../../../src/kernel/slow-path.js";
+import { typesOfSet } from "../../../src/plan/rules.js";
 import { flowtableOf } from "../../../src/plan/shares.js";
 import type { Step } from "../../../src/plan/steps.js";
 import { Namespace, tryRun } from "../../../vm/lab/netns.js";
@@ -34,6 +36,6 @@ it(`the flowtables of ${devices.length} devices are made in one transaction, and
   ];
   writeFileSync(join(folder, "rules"), nftScript("gw1", steps));
   await gateway.run("nft", "-f", join(folder, "rules"));
-  const { flowtableDevices } = parseTable(await gateway.run("nft", "-n", "-j", "list", "table", "ip", "xgw_gw1"));
-  expect(flowtableDevices).toEqual(new Map(devices.map((device, zone) => [device, flowtableOf(zone)])));
+  const table = inNetNamespace(`/run/netns/${gateway.name}`, () => readTable("xgw_gw1", typesOfSet));
+  expect(table?.flowtableDevices).toEqual(new Map(devices.map((device, zone) => [device, flowtableOf(zone)])));
 });

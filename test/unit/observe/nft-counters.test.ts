@@ -1,37 +1,28 @@
 import { describe, expect, it, vi } from "vitest";
+import type { NftElement } from "../../../src/kernel/nftables.js";
 import { readNftCounters } from "../../../src/observe/nft-counters.js";
 
-/** What nft prints of each set; nothing of a set that is not there. */
-const printed = vi.hoisted(() => new Map<string, string>());
+/** What is in each set; nothing of a set that is not there. */
+const sets = vi.hoisted(() => new Map<string, readonly NftElement[]>());
 
-vi.mock("../../../src/kernel/spawn.js", () => ({
-  run: async (_program: string, args: readonly string[]) => {
-    const stdout = printed.get(args.join(" "));
-    return stdout === undefined
-      ? { code: 1, stdout: "", stderr: "Error: No such file or directory" }
-      : { code: 0, stdout, stderr: "" };
-  },
-}));
+vi.mock("../../../src/kernel/nftables.js", () => ({ readSet: (_table: string, set: string) => sets.get(set) }));
 
-/** An element of a counted set as nft 1.0.6 prints it. */
-const counted = (val: unknown, packets: number) => ({ elem: { val, counter: { packets, bytes: packets * 100 } } });
-const table = (...sets: { name: string; elem: object[] }[]) => {
-  for (const set of sets)
-    printed.set(`-n -j list set ip xgw_gw1 ${set.name}`, JSON.stringify({ nftables: [{ metainfo: {} }, { set }] }));
-};
+const counted = (key: string, packets: number): NftElement => ({
+  key,
+  value: "",
+  counter: { packets, bytes: packets * 100 },
+});
 
 describe("what nft has counted", () => {
-  it("is nothing before there is a table", async () => {
-    printed.clear();
-    expect(await readNftCounters("gw1")).toEqual({ denied: new Map() });
+  it("is nothing before there is a table", () => {
+    sets.clear();
+    expect(readNftCounters("gw1")).toEqual({ denied: new Map() });
   });
 
-  it("is denied packets by tenant, direction and rule", async () => {
-    table(
-      { name: "denied_inbound", elem: [counted({ concat: [1, 0] }, 2), counted({ concat: [2, 0x8000_0003] }, 3)] },
-      { name: "denied_outbound", elem: [counted({ concat: [1, 0x8001_0001] }, 4)] },
-    );
-    expect((await readNftCounters("gw1")).denied).toEqual(
+  it("is denied packets by tenant, direction and rule", () => {
+    sets.set("denied_inbound", [counted("1 . 0", 2), counted(`2 . ${0x8000_0003}`, 3)]);
+    sets.set("denied_outbound", [counted(`1 . ${0x8001_0001}`, 4)]);
+    expect(readNftCounters("gw1").denied).toEqual(
       new Map([
         [
           1,

@@ -1,0 +1,229 @@
+/**
+ * A table of the family `ip`, read by netlink (linux/netfilter/nf_tables.h): numbers of netfilter are big-endian, and what is
+ * in sets is as the packets or the kernel have it.
+ */
+
+import { Attributes, attribute, BpfError, hostU16, hostU32, NetlinkSocket } from "libbpf-ts";
+import { XgwError } from "../errors.js";
+import { formatAddress } from "../model/ipv4.js";
+import type { SetTypes } from "../plan/rules.js";
+
+export interface NftElement {
+  /** Parts with ` . ` between them; a range is `from-to`. */
+  readonly key: string;
+  /** Of a map; of one of verdicts, the chain to jump to. */
+  readonly value: string;
+  readonly counter?: { readonly packets: number; readonly bytes: number };
+}
+
+export interface NftTable {
+  /** Number of rules by chain. */
+  readonly chains: ReadonlyMap<string, number>;
+  /** Elements by the set or map that they are in, of those whose types are known. */
+  readonly sets: ReadonlyMap<string, readonly NftElement[]>;
+  /** Name of the flowtable by device. */
+  readonly flowtableDevices: ReadonlyMap<string, string>;
+}
+
+export const netfilter = 12;
+/** NFNL_SUBSYS_NFTABLES, the upper byte of a message's type; in the lower, enum nf_tables_msg_types. */
+export const nftSubsystem = 10;
+const asks = { tables: 1, chains: 4, rules: 7, sets: 10, elements: 13, flowtables: 23 } as const;
+/** `struct nfgenmsg`: at 0 the family, at 2 the generation's last 16 bits. */
+export const nfgenmsg = Buffer.from([2, 0, 0, 0]);
+
+/** In every kind of message the first attribute is the table (NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, ...). */
+export const ofTable = 1;
+/** The second is the name of a set or flowtable; NFTA_CHAIN_NAME is the third. */
+const named = 2;
+const ofChain = { name: 3 } as const;
+const ofRule = { chain: 2 } as const;
+const ofSet = { flags: 3 } as const;
+/** NFTA_SET_ELEM_LIST_*, NFTA_SET_ELEM_*, NFTA_DATA_*, NFTA_VERDICT_*, NFTA_EXPR_*, NFTA_COUNTER_*. */
+const ofElements = { set: 2, elements: 3 } as const;
+const ofElement = { key: 1, data: 2, expression: 7, keyEnd: 10 } as const;
+const ofData = { value: 1, verdict: 2 } as const;
+const ofVerdict = { chain: 2 } as const;
+const ofExpression = { name: 1, data: 2 } as const;
+const ofCounter = { bytes: 1, packets: 2 } as const;
+/** NFTA_FLOWTABLE_HOOK, and within it NFTA_FLOWTABLE_HOOK_DEVS. */
+const ofFlowtable = { hook: 3 } as const;
+const ofHook = { devices: 3 } as const;
+
+/**
+ * The table of that name as of one moment; undefined when there is none.
+ *
+ * @param typesOf of sets by name; others are not looked into
+ */
+export function readTable(name: string, typesOf: (set: string) => SetTypes | undefined): NftTable | undefined {
+  return reading((reader) => {
+    const tables = reader.all(asks.tables, [], (attributes) => attributes.text(ofTable));
+    if (!tables.includes(name)) return undefined;
+    const table = text(ofTable, name);
+    const chains = new Map<string, number>();
+    reader.all(asks.chains, [], (attributes) => {
+      if (attributes.text(ofTable) === name) chains.set(attributes.text(ofChain.name) ?? "", 0);
+    });
+    reader.all(asks.rules, [table], (attributes) => {
+      const chain = attributes.text(ofRule.chain) ?? "";
+      chains.set(chain, (chains.get(chain) ?? 0) + 1);
+    });
+    const sets = new Map<string, readonly NftElement[]>();
+    for (const set of reader.all(asks.sets, [table], toSet)) {
+      const types = typesOf(set.name);
+      if (types) sets.set(set.name, readElements(reader, name, set, types));
+    }
+    const flowtableDevices = new Map<string, string>();
+    reader.all(asks.flowtables, [table], (attributes) => {
+      const devices = attributes.nested(ofFlowtable.hook)?.nested(ofHook.devices);
+      for (const device of devices?.values() ?? [])
+        flowtableDevices.set(untilZero(device), attributes.text(named) ?? "");
+    });
+    return { chains, sets, flowtableDevices };
+  });
+}
+
+/** A set of the table, with no look at its others, which may be large; undefined when there is none. */
+export function readSet(table: string, name: string, types: SetTypes): readonly NftElement[] | undefined {
+  return reading((reader) => {
+    const sets = reader.all(asks.sets, [], (attributes) =>
+      attributes.text(ofTable) === table ? toSet(attributes) : undefined,
+    );
+    const set = sets.find((one) => one.name === name);
+    return set && readElements(reader, table, set, types);
+  });
+}
+
+interface NftSet {
+  readonly name: string;
+  readonly hasIntervals: boolean;
+}
+
+/** NFT_SET_INTERVAL. */
+const intervalFlag = 4;
+
+function toSet(attributes: Attributes): NftSet {
+  const flags = attributes.bytes(ofSet.flags)?.readUInt32BE() ?? 0;
+  return { name: attributes.text(named) ?? "", hasIntervals: (flags & intervalFlag) !== 0 };
+}
+
+/** How often a table that changes meanwhile is read. */
+const attempts = 20;
+
+/** @throws XgwError when the tables change all the time */
+function reading<T>(read: (reader: Reader) => T): T {
+  using socket = new NetlinkSocket(netfilter);
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    const reader = new Reader(socket);
+    try {
+      const result = read(reader);
+      if (reader.isOfOneMoment) return result;
+    } catch (error) {
+      if (!(error instanceof BpfError && error.code === "ENOENT")) throw error; // a set that was there a moment ago
+    }
+  }
+  throw new XgwError("the nft tables change all the time, so that they cannot be read", {
+    remedy: "see what changes them: nft monitor",
+  });
+}
+
+class Reader {
+  private readonly generations = new Set<number>();
+
+  constructor(private readonly socket: NetlinkSocket) {}
+
+  get isOfOneMoment(): boolean {
+    return this.generations.size <= 1;
+  }
+
+  all<T>(ask: number, of: readonly Buffer[], toItem: (attributes: Attributes) => T | undefined): T[] {
+    const request = { type: (nftSubsystem << 8) | ask, body: Buffer.concat([nfgenmsg, ...of]) };
+    return this.socket.collect(request, nfgenmsg.length, (header, attributes) => {
+      this.generations.add(header.readUInt16BE(2));
+      return toItem(attributes);
+    });
+  }
+}
+
+function readElements(reader: Reader, table: string, set: NftSet, types: SetTypes): NftElement[] {
+  const elements: NftElement[] = [];
+  reader.all(asks.elements, [text(ofTable, table), text(ofElements.set, set.name)], (attributes) => {
+    for (const bytes of attributes.nested(ofElements.elements)?.values() ?? []) {
+      const element = toElement(new Attributes(bytes), types, set.hasIntervals);
+      if (element) elements.push(element);
+    }
+  });
+  return elements;
+}
+
+/** Undefined where the set is of other types than one of that name should be. */
+function toElement(attributes: Attributes, types: SetTypes, hasIntervals: boolean): NftElement | undefined {
+  const from = attributes.nested(ofElement.key)?.bytes(ofData.value);
+  const to = attributes.nested(ofElement.keyEnd)?.bytes(ofData.value) ?? from;
+  const key = from && to && format(types.key, from, to, hasIntervals ? ordered : fields);
+  const value = toValue(attributes.nested(ofElement.data), types.value);
+  if (key === undefined || value === undefined) return undefined;
+  const counter = toCounter(attributes.nested(ofElement.expression));
+  return counter ? { key, value, counter } : { key, value };
+}
+
+function toValue(data: Attributes | undefined, types: readonly string[]): string | undefined {
+  if (types.length === 0) return "";
+  if (types[0] === "verdict") return data?.nested(ofData.verdict)?.text(ofVerdict.chain) ?? "";
+  const bytes = data?.bytes(ofData.value);
+  return bytes && format(types, bytes, bytes, fields);
+}
+
+function toCounter(expression: Attributes | undefined): NftElement["counter"] {
+  if (expression?.text(ofExpression.name) !== "counter") return undefined;
+  const data = expression.nested(ofExpression.data);
+  const count = (type: number) => Number(data?.bytes(type)?.readBigUInt64BE() ?? 0n);
+  return { packets: count(ofCounter.packets), bytes: count(ofCounter.bytes) };
+}
+
+interface Field {
+  /** Bytes. */
+  readonly size: number;
+  readonly read: (bytes: Buffer, at: number) => string;
+}
+
+const address: Field = { size: 4, read: (bytes, at) => formatAddress(bytes.readUInt32BE(at)) };
+const networkU16: Field = { size: 2, read: (bytes, at) => String(bytes.readUInt16BE(at)) };
+
+/** By the words with which nft names them. */
+const fields: Readonly<Record<string, Field>> = {
+  "ct zone": { size: 2, read: (bytes, at) => String(hostU16(bytes, at)) },
+  "ct mark": { size: 4, read: (bytes, at) => String(hostU32(bytes, at)) },
+  "ip saddr": address,
+  "ip daddr": address,
+  "ip protocol": { size: 1, read: (bytes, at) => String(bytes.readUInt8(at)) },
+  "th dport": networkU16,
+  "tcp option maxseg size": networkU16,
+  iifname: { size: 16, read: (bytes, at) => untilZero(bytes.subarray(at, at + 16)) },
+};
+
+/** In keys of intervals, which the kernel compares byte by byte. */
+const ordered: Readonly<Record<string, Field>> = { ...fields, "ct zone": networkU16 };
+
+/** Parts of a concatenation begin at multiples of 4 bytes, and the last one is filled up. */
+function format(types: readonly string[], from: Buffer, to: Buffer, known: typeof fields): string | undefined {
+  const parts: string[] = [];
+  let at = 0;
+  for (const type of types) {
+    const field = known[type];
+    if (!field || at + field.size > from.length || at + field.size > to.length) return undefined;
+    parts.push(formatRange(field.read(from, at), field.read(to, at)));
+    at += types.length === 1 ? field.size : (field.size + 3) & ~3;
+  }
+  return at === from.length ? parts.join(" . ") : undefined;
+}
+
+/** `a-b`, or `a` when both are the same. */
+const formatRange = (from: string, to: string) => (from === to ? from : `${from}-${to}`);
+
+function untilZero(bytes: Buffer): string {
+  const end = bytes.indexOf(0);
+  return bytes.toString("utf8", 0, end < 0 ? bytes.length : end);
+}
+
+const text = (type: number, value: string) => attribute(type, Buffer.from(`${value}\0`));

@@ -1,0 +1,136 @@
+// The nft table as a real kernel tells of it, against what made it.
+import { execFileSync } from "node:child_process";
+import { inNetNamespace } from "libbpf-ts";
+import { beforeEach, describe, expect, it } from "vitest";
+import { type NftElement, type NftTable, readTable } from "../../src/kernel/nftables.js";
+import { typesOfSet } from "../../src/plan/rules.js";
+import { makeNamespace } from "./support/kernel.js";
+
+const { name, path, exec } = makeNamespace();
+beforeEach(() => void exec("nft", "flush ruleset"));
+
+/** Of the table `ip t` with this in it. */
+function told(body: string, elements = ""): NftTable | undefined {
+  const input = `table ip t {\n${body}\n}\n${elements}\n`;
+  execFileSync("ip", ["netns", "exec", name, "nft", "-f", "-"], { input, stdio: ["pipe", "pipe", "pipe"] });
+  return inNetNamespace(path, () => readTable("t", typesOfSet) ?? ("none" as never));
+}
+
+const inSet = (set: string, declaration: string, elements: string) =>
+  told(declaration, `add element ip t ${set} { ${elements} }`)?.sets.get(set);
+
+const sorted = (elements: readonly NftElement[] | undefined) =>
+  (elements ?? []).map(({ key, value }) => `${key} : ${value}`).sort();
+
+it("there is none where there is none", () => {
+  exec("nft", "add table ip other");
+  expect(inNetNamespace(path, () => readTable("t", typesOfSet) ?? "none")).toBe("none");
+});
+
+it("one of another family is another one", () => {
+  exec("nft", "add table inet t");
+  expect(inNetNamespace(path, () => readTable("t", typesOfSet) ?? "none")).toBe("none");
+});
+
+it("an empty one is there", () => {
+  expect(told("")).toEqual({ chains: new Map(), sets: new Map(), flowtableDevices: new Map() });
+});
+
+it("chains have the number of their rules, and those of other tables do not count", () => {
+  exec("nft", "add table ip other");
+  exec("nft", "add chain ip other c");
+  exec("nft", "add rule ip other c accept");
+  const table = told("chain none {\n}\nchain c {\naccept\ndrop\n}");
+  expect(table?.chains).toEqual(
+    new Map([
+      ["none", 0],
+      ["c", 2],
+    ]),
+  );
+});
+
+describe("elements", () => {
+  it("of a device's name", () => {
+    expect(inSet("zones", "map zones { typeof iifname : ct zone; }", "xgre1000 : 1, xgre2000 : 4000")).toEqual(
+      expect.arrayContaining([
+        { key: "xgre1000", value: "1" },
+        { key: "xgre2000", value: "4000" },
+      ]),
+    );
+  });
+
+  it("of concatenated keys, and of a value", () => {
+    const map = "map dnat_to { typeof ct zone . ip daddr : ip daddr; }";
+    expect(inSet("dnat_to", map, "1 . 2.2.2.11 : 10.0.0.7")).toEqual([{ key: "1 . 2.2.2.11", value: "10.0.0.7" }]);
+  });
+
+  it("of concatenated values", () => {
+    const map = "map forward_to { typeof ct zone . ip daddr . ip protocol . th dport : ip daddr . th dport; }";
+    expect(inSet("forward_to", map, "1 . 2.2.2.13 . 6 . 80 : 10.0.0.8 . 8080")).toEqual([
+      { key: "1 . 2.2.2.13 . 6 . 80", value: "10.0.0.8 . 8080" },
+    ]);
+  });
+
+  it("of a value that packets have in network byte order", () => {
+    const map = "map segment { typeof ct zone : tcp option maxseg size; }";
+    expect(inSet("segment", map, "7 : 1418")).toEqual([{ key: "7", value: "1418" }]);
+  });
+
+  it("of ranges, with prefixes as ranges, and of marks above 2^31", () => {
+    const map = "map inbound0 { typeof ct zone . ip protocol . ip saddr . th dport : ct mark; flags interval; }";
+    const elements =
+      "1 . 1 . 10.0.0.1-10.0.0.3 . 0-65535 : 3, 1 . 17 . 10.0.0.0/8 . 1-1023 : 2147483650, " +
+      "1 . 6 . 0.0.0.0/0 . 22-22 : 1, 2 . 0-255 . 1.2.3.4 . 0-65535 : 4";
+    expect(sorted(inSet("inbound0", map, elements))).toEqual([
+      "1 . 1 . 10.0.0.1-10.0.0.3 . 0-65535 : 3",
+      "1 . 17 . 10.0.0.0-10.255.255.255 . 1-1023 : 2147483650",
+      "1 . 6 . 0.0.0.0-255.255.255.255 . 22 : 1",
+      "2 . 0-255 . 1.2.3.4 . 0-65535 : 4",
+    ]);
+  });
+
+  it("of verdicts have the chain", () => {
+    const map = "chain to_inbound0 {\n}\nmap inbound_shares { typeof ct zone : verdict; }";
+    expect(inSet("inbound_shares", map, "128 : jump to_inbound0")).toEqual([{ key: "128", value: "to_inbound0" }]);
+  });
+
+  it("that are counted have their counts", () => {
+    const set = "set denied_inbound { typeof ct zone . ct mark; size 100; flags dynamic; counter; }";
+    const counted = inSet("denied_inbound", set, "1 . 0x80000003 counter packets 5 bytes 300");
+    expect(counted).toEqual([{ key: "1 . 2147483651", value: "", counter: { packets: 5, bytes: 300 } }]);
+  });
+
+  it("of which there are more than fit into one message are all read", () => {
+    const map = "map dnat_to { typeof ct zone . ip daddr : ip daddr; }";
+    const many = Array.from({ length: 5000 }, (_, at) => `${at} . 2.2.2.11 : 10.0.0.7`).join(", ");
+    expect(inSet("dnat_to", map, many)?.length).toBe(5000);
+  });
+
+  it("of a set that xgw does not have are not looked at", () => {
+    expect(inSet("mine", "set mine { type ipv4_addr; }", "1.1.1.1")).toBeUndefined();
+  });
+
+  it("of other types than a set of that name should have are left out", () => {
+    expect(inSet("dnat_to", "map dnat_to { typeof ip daddr : ip daddr; }", "1.1.1.1 : 2.2.2.2")).toEqual([]);
+  });
+});
+
+it("a table that changes all the time is read as of one moment", async () => {
+  told("map dnat_to { typeof ct zone . ip daddr : ip daddr; }\nmap snat_to { typeof ct zone . ip saddr : ip saddr; }");
+  // Both maps have the same number of elements at any moment.
+  const grow = Array.from({ length: 300 }, (_, at) => {
+    const element = `${at + 1} . 10.0.0.7 : 2.2.2.11`;
+    return `printf 'add element ip t dnat_to { ${element} }\\nadd element ip t snat_to { ${element} }\\n' | nft -f -`;
+  }).join("\n");
+  const { spawn } = await import("node:child_process");
+  const growing = spawn("ip", ["netns", "exec", name, "sh", "-c", grow], { stdio: "ignore" });
+  const ended = new Promise((resolve) => growing.on("close", resolve));
+  const sizes: [number | undefined, number | undefined][] = [];
+  while (growing.exitCode === null) {
+    const { sets } = inNetNamespace(path, () => readTable("t", typesOfSet)) as NftTable;
+    sizes.push([sets.get("dnat_to")?.length, sets.get("snat_to")?.length]);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  await ended;
+  expect(sizes.filter(([one, other]) => one !== other)).toEqual([]);
+});
