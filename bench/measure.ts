@@ -41,7 +41,7 @@ export interface Effort {
 
 export const efforts = {
   quick: { rounds: 11, packets: 65_536, runs: 2, bindingRounds: 1 },
-  full: { rounds: 15, packets: 262_144, runs: 4, bindingRounds: 5 },
+  full: { rounds: 11, packets: 262_144, runs: 4, bindingRounds: 5 },
 } satisfies Record<string, Effort>;
 
 function check(generator: Generator, test: Case): void {

@@ -30,7 +30,7 @@ export interface GuestEffort {
 export const guestEfforts: Record<"quick" | "full", GuestEffort> = {
   quick: { rounds: 7, packets: 2048, connections: 64, births: 3, tenants: [1], open: [1, 1024] },
   full: {
-    rounds: 15,
+    rounds: 11,
     packets: 4096,
     connections: 256,
     births: 25,

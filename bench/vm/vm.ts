@@ -7,7 +7,7 @@ import { figureNames, figuresOf, gatesOf } from "./figures.js";
 import { type GuestResults, guestEfforts, openAt, resultMark, sizes, tenantsAt } from "./shape.js";
 
 const guest = fileURLToPath(new URL("./guest.js", import.meta.url));
-const timeoutMs = { quick: 900_000, full: 1_080_000 };
+const timeoutMs = { quick: 900_000, full: 1_320_000 };
 /** The CPU of the guest that the measurement is held to. */
 const guestCpu = "1";
 

@@ -46,13 +46,16 @@ async function carryOut(order: Order): Promise<Done> {
   return { steps: [...attachments, ...devices, ...(table ? ["table"] : [])], points: crashPoints() };
 }
 
+/** One order after the other. */
+let turn: Promise<unknown> = Promise.resolve();
+
 createInterface({ input: process.stdin })
   .on("line", (line) => {
     const order = JSON.parse(line) as Order;
     const answer = (body: object) => process.stdout.write(`${JSON.stringify({ id: order.id, ...body })}\n`);
-    carryOut(order).then(answer, (error: Error) =>
-      answer({ error: error.message, remedy: (error as { remedy?: string }).remedy }),
-    );
+    turn = turn
+      .then(() => carryOut(order))
+      .then(answer, (error: Error) => answer({ error: error.message, remedy: (error as { remedy?: string }).remedy }));
   })
   .on("close", () => process.exit(0));
 process.stdout.write(`${JSON.stringify({ id: 0 })}\n`);

@@ -1,4 +1,7 @@
-/** Workers of one version in the gateway's namespace: one at work, the next one started already. */
+/**
+ * Workers of one version in the gateway's namespace: one at work, the next one started already, and asked for a plan, so
+ * that its code is compiled by the time it is needed.
+ */
 
 import type { ChildProcess } from "node:child_process";
 import { built } from "../root.js";
@@ -62,6 +65,7 @@ export class Workers {
     if (result === "killed") {
       this.current = this.spare;
       this.spare = this.start();
+      this.spare.carryOut({ do: "plan", configFile: work.configFile }).catch(() => {}); // somebody else is at work
     }
     return result;
   }
