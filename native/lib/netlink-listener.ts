@@ -1,6 +1,6 @@
 /** Netlink's multicast groups: what the kernel tells without being asked. */
 import { addon } from "./addon.js";
-import { BpfError, check } from "./error.js";
+import { check } from "./error.js";
 import { messagesOf } from "./netlink-message.js";
 
 /** Something has happened. */
@@ -19,16 +19,18 @@ export interface NetlinkListenerOptions {
   /** Bytes of notifications that the kernel keeps while nobody listens; 8 MiB if not given. */
   bufferSize?: number;
   onMessage: (notification: NetlinkNotification) => void;
-  /** More has happened than the buffer could take: some of it is not told. */
+  /**
+   * More has happened than the buffer could take, or the kernel could not tell it: some of it is not told. Comes when what
+   * is told has come to its end, for until then the kernel goes on dropping.
+   */
   onLost: () => void;
 }
 
-/** As large as what the kernel tells at once. */
-const ROOM = 65_536;
+/** As large as what the kernel tells at once; for all listeners of the thread, whose turns do not overlap. */
+const room = Buffer.allocUnsafe(65_536);
 /** Datagrams read before other events have their turn. */
 const AT_ONCE = 64;
 const EAGAIN = 11;
-const ENOBUFS = 105;
 
 /**
  * Hears what the kernel tells to multicast groups, in the network namespace of the thread that makes it, until it is closed.
@@ -36,10 +38,10 @@ const ENOBUFS = 105;
  */
 export class NetlinkListener implements Disposable {
   readonly #options: NetlinkListenerOptions;
-  readonly #room = Buffer.allocUnsafe(ROOM);
   #handle: number;
+  #hasLost = false;
 
-  /** @throws BpfError, such as EPROTONOSUPPORT or ENOENT: there is no such protocol or group */
+  /** @throws BpfError, such as EPROTONOSUPPORT or EINVAL: there is no such protocol or group */
   constructor(options: NetlinkListenerOptions) {
     this.#options = options;
     const { protocol, groups, bufferSize = 8 * 2 ** 20 } = options;
@@ -66,30 +68,38 @@ export class NetlinkListener implements Disposable {
   #woken(): void {
     if (this.#handle === 0) return;
     addon.netlinkRest(this.#handle);
-    try {
+    passOn(() => {
       for (let datagrams = 0; datagrams < AT_ONCE && this.#hear(); datagrams++);
-    } catch (error) {
-      // Node swallows what a thread-safe function's callback throws (DEP0168).
-      setImmediate(() => {
-        throw error;
-      });
-    } finally {
-      this.#wait();
-    }
+    });
+    passOn(() => this.#wait());
   }
 
   /** @returns whether there was something; who is told may close this */
   #hear(): boolean {
     if (this.#handle === 0) return false;
-    const length = addon.netlinkHear(this.#handle, this.#room);
-    if (length === -EAGAIN) return false;
-    if (length === -ENOBUFS || length > ROOM) {
-      this.#options.onLost();
-      return true;
+    const length = addon.netlinkHear(this.#handle, room);
+    if (length === -EAGAIN) {
+      const hasLost = this.#hasLost;
+      this.#hasLost = false;
+      if (hasLost) this.#options.onLost();
+      return false;
     }
-    if (length < 0) throw new BpfError({ operation: "receive by netlink", errno: length });
-    for (const { type, body } of messagesOf(this.#room.subarray(0, length)))
-      if (this.#handle !== 0) this.#options.onMessage({ type, body });
+    if (length < 0 || length > room.length)
+      this.#hasLost = true; // such as ENOBUFS, once
+    else
+      for (const { type, body } of messagesOf(room.subarray(0, length)))
+        if (this.#handle !== 0) this.#options.onMessage({ type, body });
     return true;
+  }
+}
+
+/** Node swallows what the callback of a thread-safe function throws (DEP0168). */
+function passOn(act: () => void): void {
+  try {
+    act();
+  } catch (error) {
+    setImmediate(() => {
+      throw error;
+    });
   }
 }

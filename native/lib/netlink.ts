@@ -57,7 +57,7 @@ export class NetlinkSocket implements Disposable {
   }
 
   /**
-   * The same as of one moment: asks again as long as the kernel says that something has changed meanwhile, a few times.
+   * The same as of one moment, where the kernel tells that something has changed meanwhile: asks again then, a few times.
    * @param toItem what to keep of a message, which is good until it returns; undefined: nothing
    * @throws BpfError EINTR when it did not come to an end
    */
@@ -85,8 +85,8 @@ export class NetlinkSocket implements Disposable {
     for (;;)
       for (const message of this.#receive()) {
         if (message.flags & F_DUMP_INTR) isWhole = false;
-        if (message.type === DONE) return { isWhole };
-        if (message.type === ERROR)
+        if (message.type === DONE && message.error >= 0) return { isWhole };
+        if (message.type === DONE || message.type === ERROR)
           throw new BpfError({ operation: "netlink dump", objectName: `${type}`, errno: message.error });
         const { type: answer, body: bytes } = message;
         const attributes = new Attributes(bytes.subarray(headerSize));
@@ -139,14 +139,16 @@ export class NetlinkSocket implements Disposable {
     return this.#sequence;
   }
 
-  /** The messages of one datagram; `error` is 0 or -errno of those that say how a request ended. */
+  /** The messages of one datagram; `error` is -errno of those that say that a request or a dump has failed. */
   *#receive(): Generator<RawMessage & { error: number }> {
     const length = check(addon.netlinkReceive(this.#fd, this.#room), "receive by netlink");
     if (length > ROOM) throw new Error(`netlink: a datagram of ${length} bytes`);
     for (const message of messagesOf(this.#room.subarray(0, length)))
-      yield { ...message, error: message.type === ERROR ? hostU32(message.body, 0) | 0 : 0 };
+      yield { ...message, error: endsSomething(message) ? hostU32(message.body, 0) | 0 : 0 };
   }
 }
+
+const endsSomething = ({ type, body }: RawMessage) => (type === ERROR || type === DONE) && body.length >= 4;
 
 const ROUTE = 0;
 

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <system_error>
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -37,10 +38,15 @@ int Waiter::start(Napi::Env env, int fd, Napi::Function wake, const char *name)
 		return -errno;
 	wake_ = Napi::ThreadSafeFunction::New(env, wake, name, 0, 1);
 	wake_.Unref(env);
+	try {
+		thread_ = std::thread([this] { wait(); });
+	} catch (const std::system_error &error) {
+		wake_.Release();
+		return -error.code().value();
+	}
 	// Hooks run last in, first out: the thread stops while the function that it calls still exists.
 	env_ = env;
 	napi_add_env_cleanup_hook(env, onEnvironmentEnd, this);
-	thread_ = std::thread([this] { wait(); });
 	return 0;
 }
 

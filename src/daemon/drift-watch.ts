@@ -6,7 +6,6 @@
 import { hasLostPrograms } from "../datapath/attachments.js";
 import { Pins } from "../datapath/pins.js";
 import { type KernelEvent, monitorKernel } from "../kernel/monitor.js";
-import { readNeighbours } from "../kernel/rtnetlink.js";
 import { routeProtocol } from "../kernel/slow-path.js";
 import type { Desired } from "../model/desired.js";
 import { Interest } from "./interest.js";
@@ -39,16 +38,8 @@ export function watchDrift(desired: Desired, pending: Pending): DriftWatch {
     if (check !== undefined) pending.check(check);
     if (redecide) pending.redecide(redecide.tenants, redecide.why);
   };
-  const noticeNeighbours = () => {
-    for (const { device, address, linkAddress } of readNeighbours(monitor.names))
-      notice({ of: "neighbour", device, address, linkAddress, isGone: false });
-  };
-  const monitor = monitorKernel(notice, () => {
-    pending.check("notifications lost");
-    noticeNeighbours();
-  });
-  noticeNeighbours();
   const pinWatch = watchPins(pins.folders, () => pending.check("pin"));
+  const monitor = monitorKernel(notice, () => pending.check("notifications lost"));
   const attachments = setInterval(() => {
     if (hasLostPrograms(pins)) pending.check("attachment");
   }, attachmentsEveryMs);

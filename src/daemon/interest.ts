@@ -17,7 +17,7 @@ export class Interest {
   private readonly nics: ReadonlySet<string>;
   private readonly owned: ReadonlyMap<string, number>;
   private readonly peers = new Map<string, number[]>();
-  /** Tunnels whose neighbours are ours: see `Neighbour`. */
+  /** Tunnels whose neighbours are ours: see `Neighbour` of the plan. */
   private readonly permanent: ReadonlySet<string>;
   private readonly everybody: readonly number[];
   private readonly table: string;
@@ -79,12 +79,13 @@ export class Interest {
   /** A tunnel's end itself, or a router on the way to any of them. */
   private ofNeighbour({ device, address, linkAddress, isGone }: KernelEvent & { of: "neighbour" }): Notice {
     if (isGone) return this.permanent.has(device) ? { check: `neighbour on ${device}` } : {};
-    const tenant = this.owned.get(device);
-    if (linkAddress === undefined || (tenant === undefined && !this.nics.has(device))) return {};
+    if (linkAddress === undefined) return {};
     const name = `${device} ${address}`;
     const known = this.neighbours.get(name);
-    this.neighbours.set(name, linkAddress);
+    this.neighbours.set(name, linkAddress); // also on a device that only a later config has
     if (known === undefined || known === linkAddress) return {};
+    const tenant = this.owned.get(device);
+    if (tenant === undefined && !this.nics.has(device)) return {};
     const tenants = tenant === undefined ? (this.peers.get(address) ?? this.everybody) : [tenant];
     return redecide(tenants, `neighbour ${address} on ${device}`);
   }

@@ -6,7 +6,7 @@ import { askedFor } from "./config-source.js";
 /** A change comes in several notifications; what follows within this time is of the same. */
 const quietMs = 100;
 
-/** The kernel's notifications of what the daemon itself did come within this time after it, through another program. */
+/** The kernel's notifications of what the daemon itself did come within this time after it. */
 const echoMs = 500;
 /** The comparison that an own change leads to may wait for the changes that follow it, but not long. */
 const afterOwnMs = 1000;

@@ -63,8 +63,8 @@ const digests = new Map<string, { readonly version: string; readonly digest: Buf
 
 /** Of a file's content, which is read again when it is another file or was written since. */
 function digestOf(path: string): Buffer {
-  const { ino, size, mtimeMs } = statSync(path);
-  const version = `${ino} ${size} ${mtimeMs}`;
+  const { ino, size, mtimeMs, ctimeMs } = statSync(path);
+  const version = `${ino} ${size} ${mtimeMs} ${ctimeMs}`; // packages may bear the same mtime each
   const known = digests.get(path);
   if (known?.version === version) return known.digest;
   const digest = createHash("sha256").update(readFileSync(path)).digest();

@@ -7,12 +7,10 @@ import { crashPoint } from "../crash.js";
 import { XgwError } from "../errors.js";
 import { formatAddress } from "../model/ipv4.js";
 import type { Connection, ConnectionTuple } from "../plan/admission.js";
+import { netfilter, ofIpv4 } from "./netfilter.js";
 
-const netfilterProtocol = 12;
 /** NFNL_SUBSYS_CTNETLINK in the upper byte, IPCTNL_MSG_CT_GET and IPCTNL_MSG_CT_DELETE in the lower. */
 const messages = { get: 0x101, delete: 0x102 } as const;
-/** `struct nfgenmsg`, which every message begins with: of IPv4. */
-const ipv4 = Buffer.from([2, 0, 0, 0]);
 
 /** Enum ctattr_type, and within a tuple ctattr_tuple, ctattr_ip and ctattr_l4proto. */
 const attributes = { original: 1, reply: 2, mark: 8, zone: 18 } as const;
@@ -36,11 +34,11 @@ export interface TrackedConnection extends Connection {
  * @param zones theirs; all when not given
  */
 export function* readConnections(zones?: ReadonlySet<number>): Generator<TrackedConnection> {
-  using socket = new NetlinkSocket(netfilterProtocol);
+  using socket = new NetlinkSocket(netfilter);
   const walks = zones && zones.size <= walksMax ? [...zones] : [undefined];
   for (const zone of walks) {
-    const body = zone === undefined ? ipv4 : Buffer.concat([ipv4, zoneAttribute(zone)]);
-    for (const message of socket.dump({ type: messages.get, body }, ipv4.length)) {
+    const body = zone === undefined ? ofIpv4 : Buffer.concat([ofIpv4, zoneAttribute(zone)]);
+    for (const message of socket.dump({ type: messages.get, body }, ofIpv4.length)) {
       const connection = toConnection(message.attributes);
       if (zones?.has(connection.zone) ?? true) yield connection;
     }
@@ -53,7 +51,7 @@ export function* readConnections(zones?: ReadonlySet<number>): Generator<Tracked
  * @throws XgwError when the kernel keeps some
  */
 export function deleteConnections(connections: Iterable<TrackedConnection>): void {
-  using socket = new NetlinkSocket(netfilterProtocol);
+  using socket = new NetlinkSocket(netfilter);
   const failed = socket.carryOut(messages.delete, deletions(connections));
   crashPoint("connections deleted");
   failed.delete(constants.errno.ENOENT);
@@ -62,7 +60,7 @@ export function deleteConnections(connections: Iterable<TrackedConnection>): voi
 }
 
 function* deletions(connections: Iterable<TrackedConnection>): Generator<Buffer> {
-  for (const { name } of connections) yield Buffer.concat([ipv4, name]);
+  for (const { name } of connections) yield Buffer.concat([ofIpv4, name]);
 }
 
 function toConnection(all: Attributes): TrackedConnection {

@@ -2,18 +2,21 @@
 
 import { Attributes, NetlinkListener } from "libbpf-ts";
 import type { Prefix } from "../model/ipv4.js";
-import { netfilter, nfgenmsg, nftSubsystem, ofTable } from "./nftables.js";
+import { netfilter, ofIpv4 } from "./netfilter.js";
+import { nftSubsystem, ofTable } from "./nftables.js";
 import {
+  isVrfRule,
+  type Link,
   linkNames,
   messages,
   type Neighbour,
   readLinks,
+  readNeighbours,
   rtnetlink,
   toAddress,
   toLink,
   toNeighbour,
   toRoute,
-  toRule,
 } from "./rtnetlink.js";
 
 /** What something has happened to. */
@@ -25,59 +28,76 @@ export type KernelEvent =
   | { readonly of: "l3mdev rule" }
   | { readonly of: "nft"; readonly what: string; readonly table: string };
 
-export interface NeighbourEvent extends Pick<Neighbour, "device" | "address" | "linkAddress"> {
+interface NeighbourEvent extends Pick<Neighbour, "device" | "address" | "linkAddress"> {
   readonly of: "neighbour";
   readonly isGone: boolean;
 }
 
 export interface KernelMonitor {
-  /** Names of devices by ifindex, as of the last notification; those that have gone are still there. */
-  readonly names: ReadonlyMap<number, string>;
   stop(): void;
 }
 
+/** After a gap, when what there is could not be read. */
+const retryMs = 1000;
+
 /**
- * Listens until stopped.
+ * Listens until stopped. Tells at once of the neighbours that there are.
  *
  * @param onGap called when more happened than netlink's buffer takes: some of it was not seen
+ * @throws BpfError
  */
 export function monitorKernel(onEvent: (event: KernelEvent) => void, onGap: () => void): KernelMonitor {
   const names = new Map<number, string>();
-  const learnNames = () => {
-    for (const [ifindex, name] of linkNames(readLinks())) names.set(ifindex, name);
+  const learn = () => {
+    const links = readLinks();
+    names.clear();
+    for (const [ifindex, name] of linkNames(links)) names.set(ifindex, name);
+    for (const neighbour of readNeighbours(names)) onEvent(toNeighbourEvent(neighbour, false));
   };
-  const listen = (
-    protocol: number,
-    groups: readonly number[],
-    toEvent: (type: number, body: Buffer) => KernelEvent | undefined,
-  ) =>
-    new NetlinkListener({
-      protocol,
-      groups,
-      onMessage: ({ type, body }) => {
-        const event = toEvent(type, body);
-        if (event) onEvent(event);
-      },
-      onLost: () => {
-        learnNames();
-        onGap();
-      },
-    });
-  const listeners = [
-    listen(rtnetlink, routeGroups, (type, body) => toRouteEvent(type, body, names)),
-    listen(netfilter, [nftGroup], toNftEvent),
-  ];
-  learnNames();
-  return {
-    names,
-    stop() {
-      for (const listener of listeners) listener.close();
-    },
+  let retry: NodeJS.Timeout | undefined;
+  const learnAgain = () => {
+    clearTimeout(retry);
+    try {
+      learn();
+    } catch {
+      retry = setTimeout(learnAgain, retryMs); // devices come and go
+    }
   };
+  const listeners: NetlinkListener[] = [];
+  const stop = () => {
+    clearTimeout(retry);
+    for (const listener of listeners) listener.close();
+  };
+  try {
+    listeners.push(
+      new NetlinkListener({
+        protocol: rtnetlink,
+        groups: routeGroups,
+        onMessage: ({ type, body }) => toRouteEvents(type, body, names).forEach(onEvent),
+        onLost: () => {
+          onGap();
+          learnAgain();
+        },
+      }),
+      new NetlinkListener({
+        protocol: netfilter,
+        groups: [nftGroup],
+        onMessage: ({ type, body }) => toNftEvents(type, body).forEach(onEvent),
+        onLost: onGap,
+      }),
+    );
+    learn();
+  } catch (error) {
+    stop();
+    throw error;
+  }
+  return { stop };
 }
 
 /** RTNLGRP_LINK, _NEIGH, _IPV4_IFADDR, _IPV4_ROUTE and _IPV4_RULE. */
 const routeGroups: readonly number[] = [1, 3, 5, 7, 8];
+/** NFNLGRP_NFTABLES (linux/netfilter/nfnetlink.h). */
+const nftGroup = 7;
 
 type Kind = keyof typeof messages;
 
@@ -88,40 +108,46 @@ for (const of of Object.keys(messages) as Kind[]) {
 }
 
 /** @param names of devices by ifindex, kept up to date by this */
-function toRouteEvent(type: number, body: Buffer, names: Map<number, string>): KernelEvent | undefined {
+function toRouteEvents(type: number, body: Buffer, names: Map<number, string>): KernelEvent[] {
   const kind = kinds.get(type);
-  if (!kind) return undefined;
+  if (!kind) return [];
   const { headerSize } = messages[kind.of];
   const header = body.subarray(0, headerSize);
   const attributes = new Attributes(body.subarray(headerSize));
-  const { isGone } = kind;
   switch (kind.of) {
-    case "link": {
-      const link = toLink(header, attributes);
-      if (link && !isGone) names.set(link.ifindex, link.name);
-      return link && { of: "device", name: link.name };
-    }
+    case "link":
+      return toDeviceEvents(toLink(header, attributes), kind.isGone, names);
     case "address": {
       const address = toAddress(header, attributes, names);
-      return address && { of: "address", device: address.device };
+      return address ? [{ of: "address", device: address.device }] : [];
     }
     case "route": {
       const { protocol, routeTable, to } = toRoute(header, attributes, names);
-      return { of: "route", protocol, routeTable, to };
+      return [{ of: "route", protocol, routeTable, to }];
     }
     case "neighbour": {
       const neighbour = toNeighbour(header, attributes, names);
-      if (!neighbour) return undefined;
-      const { device, address, linkAddress } = neighbour;
-      return { of: "neighbour", device, address, linkAddress, isGone };
+      return neighbour ? [toNeighbourEvent(neighbour, kind.isGone)] : [];
     }
     case "rule":
-      return toRule(header, attributes) && { of: "l3mdev rule" };
+      return isVrfRule(attributes) ? [{ of: "l3mdev rule" }] : [];
   }
 }
 
-/** NFNLGRP_NFTABLES (linux/netfilter/nfnetlink.h). */
-const nftGroup = 7;
+/** One that gets another name is told of under both. */
+function toDeviceEvents(link: Link | undefined, isGone: boolean, names: Map<number, string>): KernelEvent[] {
+  if (!link) return [];
+  const { ifindex, name } = link;
+  const before = names.get(ifindex) ?? name;
+  if (isGone) names.delete(ifindex);
+  else names.set(ifindex, name);
+  return [...new Set([before, name])].map((each) => ({ of: "device", name: each }));
+}
+
+function toNeighbourEvent({ device, address, linkAddress }: Neighbour, isGone: boolean): NeighbourEvent {
+  return { of: "neighbour", device, address, linkAddress, isGone };
+}
+
 /** By enum nf_tables_msg_types, what is new or gone. */
 const nftThings: Readonly<Record<number, string>> = {
   0: "table",
@@ -139,9 +165,9 @@ const nftThings: Readonly<Record<number, string>> = {
   22: "flowtable",
   24: "flowtable",
 };
-function toNftEvent(type: number, body: Buffer): KernelEvent | undefined {
+function toNftEvents(type: number, body: Buffer): KernelEvent[] {
   const what = type >> 8 === nftSubsystem ? nftThings[type & 0xff] : undefined;
-  if (what === undefined || body[0] !== nfgenmsg[0]) return undefined;
-  const table = new Attributes(body.subarray(nfgenmsg.length)).text(ofTable);
-  return table === undefined ? undefined : { of: "nft", what, table };
+  if (what === undefined || body[0] !== ofIpv4[0]) return [];
+  const table = new Attributes(body.subarray(ofIpv4.length)).text(ofTable);
+  return table === undefined ? [] : [{ of: "nft", what, table }];
 }

@@ -1,20 +1,24 @@
 /**
- * A table of the family `ip`, read by netlink (linux/netfilter/nf_tables.h): numbers of netfilter are big-endian, and what is
- * in sets is as the packets or the kernel have it.
+ * A table of the family `ip`, read by netlink (linux/netfilter/nf_tables.h). What is in sets is as the packets or the kernel
+ * have it.
  */
 
 import { Attributes, attribute, BpfError, hostU16, hostU32, NetlinkSocket } from "libbpf-ts";
 import { XgwError } from "../errors.js";
 import { formatAddress } from "../model/ipv4.js";
 import type { SetTypes } from "../plan/rules.js";
+import { netfilter, ofIpv4 } from "./netfilter.js";
 
 export interface NftElement {
-  /** Parts with ` . ` between them; a range is `from-to`. */
+  /** Parts with ` . ` between them; a range is `from-to`. See `unknown`. */
   readonly key: string;
   /** Of a map; of one of verdicts, the chain to jump to. */
   readonly value: string;
   readonly counter?: { readonly packets: number; readonly bytes: number };
 }
+
+/** The key or value of an element that is none of the set's types: such as one for all keys, which nft writes like this. */
+export const unknown = "*";
 
 export interface NftTable {
   /** Number of rules by chain. */
@@ -25,17 +29,14 @@ export interface NftTable {
   readonly flowtableDevices: ReadonlyMap<string, string>;
 }
 
-export const netfilter = 12;
 /** NFNL_SUBSYS_NFTABLES, the upper byte of a message's type; in the lower, enum nf_tables_msg_types. */
 export const nftSubsystem = 10;
 const asks = { tables: 1, chains: 4, rules: 7, sets: 10, elements: 13, flowtables: 23 } as const;
-/** `struct nfgenmsg`: at 0 the family, at 2 the generation's last 16 bits. */
-export const nfgenmsg = Buffer.from([2, 0, 0, 0]);
 
 /** In every kind of message the first attribute is the table (NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, ...). */
 export const ofTable = 1;
-/** The second is the name of a set or flowtable; NFTA_CHAIN_NAME is the third. */
-const named = 2;
+/** NFTA_SET_NAME, NFTA_FLOWTABLE_NAME. */
+const ofNamed = { name: 2 } as const;
 const ofChain = { name: 3 } as const;
 const ofRule = { chain: 2 } as const;
 const ofSet = { flags: 3 } as const;
@@ -57,30 +58,32 @@ const ofHook = { devices: 3 } as const;
  */
 export function readTable(name: string, typesOf: (set: string) => SetTypes | undefined): NftTable | undefined {
   return reading((reader) => {
-    const tables = reader.all(asks.tables, [], (attributes) => attributes.text(ofTable));
-    if (!tables.includes(name)) return undefined;
+    const isThere = () => reader.all(asks.tables, [], (attributes) => attributes.text(ofTable)).includes(name);
+    if (!isThere()) return undefined;
     const table = text(ofTable, name);
-    const chains = new Map<string, number>();
-    reader.all(asks.chains, [], (attributes) => {
-      if (attributes.text(ofTable) === name) chains.set(attributes.text(ofChain.name) ?? "", 0);
-    });
-    reader.all(asks.rules, [table], (attributes) => {
-      const chain = attributes.text(ofRule.chain) ?? "";
+    const chains = new Map(
+      reader
+        .all(asks.chains, [], (one) => (one.text(ofTable) === name ? one.text(ofChain.name) : undefined))
+        .map((chain) => [chain, 0]),
+    );
+    for (const chain of reader.all(asks.rules, [table], (attributes) => attributes.text(ofRule.chain)))
       chains.set(chain, (chains.get(chain) ?? 0) + 1);
-    });
     const sets = new Map<string, readonly NftElement[]>();
     for (const set of reader.all(asks.sets, [table], toSet)) {
       const types = typesOf(set.name);
       if (types) sets.set(set.name, readElements(reader, name, set, types));
     }
-    const flowtableDevices = new Map<string, string>();
-    reader.all(asks.flowtables, [table], (attributes) => {
-      const devices = attributes.nested(ofFlowtable.hook)?.nested(ofHook.devices);
-      for (const device of devices?.values() ?? [])
-        flowtableDevices.set(untilZero(device), attributes.text(named) ?? "");
-    });
+    const flowtableDevices = new Map(reader.all(asks.flowtables, [table], toFlowtable).flat());
+    if (!isThere()) reader.hasChanged = true;
     return { chains, sets, flowtableDevices };
   });
+}
+
+/** Its name by device. */
+function toFlowtable(attributes: Attributes): [device: string, flowtable: string][] {
+  const flowtable = attributes.text(ofNamed.name) ?? "";
+  const devices = attributes.nested(ofFlowtable.hook)?.nested(ofHook.devices);
+  return Array.from(devices?.values() ?? [], (device) => [untilZero(device), flowtable]);
 }
 
 /** A set of the table, with no look at its others, which may be large; undefined when there is none. */
@@ -104,7 +107,7 @@ const intervalFlag = 4;
 
 function toSet(attributes: Attributes): NftSet {
   const flags = attributes.bytes(ofSet.flags)?.readUInt32BE() ?? 0;
-  return { name: attributes.text(named) ?? "", hasIntervals: (flags & intervalFlag) !== 0 };
+  return { name: attributes.text(ofNamed.name) ?? "", hasIntervals: (flags & intervalFlag) !== 0 };
 }
 
 /** How often a table that changes meanwhile is read. */
@@ -117,9 +120,10 @@ function reading<T>(read: (reader: Reader) => T): T {
     const reader = new Reader(socket);
     try {
       const result = read(reader);
-      if (reader.isOfOneMoment) return result;
+      if (!reader.hasChanged) return result;
     } catch (error) {
-      if (!(error instanceof BpfError && error.code === "ENOENT")) throw error; // a set that was there a moment ago
+      // A set that was there a moment ago; a dump that something has always come between.
+      if (!(error instanceof BpfError && ["ENOENT", "EINTR"].includes(error.code))) throw error;
     }
   }
   throw new XgwError("the nft tables change all the time, so that they cannot be read", {
@@ -128,50 +132,47 @@ function reading<T>(read: (reader: Reader) => T): T {
 }
 
 class Reader {
-  private readonly generations = new Set<number>();
+  private generation: number | undefined;
+  hasChanged = false;
 
   constructor(private readonly socket: NetlinkSocket) {}
 
-  get isOfOneMoment(): boolean {
-    return this.generations.size <= 1;
-  }
-
   all<T>(ask: number, of: readonly Buffer[], toItem: (attributes: Attributes) => T | undefined): T[] {
-    const request = { type: (nftSubsystem << 8) | ask, body: Buffer.concat([nfgenmsg, ...of]) };
-    return this.socket.collect(request, nfgenmsg.length, (header, attributes) => {
-      this.generations.add(header.readUInt16BE(2));
-      return toItem(attributes);
-    });
+    const request = { type: (nftSubsystem << 8) | ask, body: Buffer.concat([ofIpv4, ...of]) };
+    const told = this.socket.collect(request, ofIpv4.length, (header, attributes) => ({
+      generation: header.readUInt16BE(2), // of all tables: its last 16 bits
+      item: toItem(attributes),
+    }));
+    for (const { generation } of told) {
+      this.generation ??= generation;
+      if (generation !== this.generation) this.hasChanged = true;
+    }
+    return told.flatMap(({ item }) => (item === undefined ? [] : [item]));
   }
 }
 
 function readElements(reader: Reader, table: string, set: NftSet, types: SetTypes): NftElement[] {
-  const elements: NftElement[] = [];
-  reader.all(asks.elements, [text(ofTable, table), text(ofElements.set, set.name)], (attributes) => {
-    for (const bytes of attributes.nested(ofElements.elements)?.values() ?? []) {
-      const element = toElement(new Attributes(bytes), types, set.hasIntervals);
-      if (element) elements.push(element);
-    }
-  });
-  return elements;
+  const toElements = (attributes: Attributes) =>
+    Array.from(attributes.nested(ofElements.elements)?.values() ?? [], (bytes) =>
+      toElement(new Attributes(bytes), types, set.hasIntervals),
+    );
+  return reader.all(asks.elements, [text(ofTable, table), text(ofElements.set, set.name)], toElements).flat();
 }
 
-/** Undefined where the set is of other types than one of that name should be. */
-function toElement(attributes: Attributes, types: SetTypes, hasIntervals: boolean): NftElement | undefined {
+function toElement(attributes: Attributes, types: SetTypes, hasIntervals: boolean): NftElement {
   const from = attributes.nested(ofElement.key)?.bytes(ofData.value);
   const to = attributes.nested(ofElement.keyEnd)?.bytes(ofData.value) ?? from;
-  const key = from && to && format(types.key, from, to, hasIntervals ? ordered : fields);
+  const key = (from && to && format(types.key, from, to, hasIntervals ? ordered : fields)) ?? unknown;
   const value = toValue(attributes.nested(ofElement.data), types.value);
-  if (key === undefined || value === undefined) return undefined;
   const counter = toCounter(attributes.nested(ofElement.expression));
   return counter ? { key, value, counter } : { key, value };
 }
 
-function toValue(data: Attributes | undefined, types: readonly string[]): string | undefined {
+function toValue(data: Attributes | undefined, types: readonly string[]): string {
   if (types.length === 0) return "";
-  if (types[0] === "verdict") return data?.nested(ofData.verdict)?.text(ofVerdict.chain) ?? "";
+  if (types[0] === "verdict") return data?.nested(ofData.verdict)?.text(ofVerdict.chain) ?? unknown;
   const bytes = data?.bytes(ofData.value);
-  return bytes && format(types, bytes, bytes, fields);
+  return (bytes && format(types, bytes, bytes, fields)) ?? unknown;
 }
 
 function toCounter(expression: Attributes | undefined): NftElement["counter"] {

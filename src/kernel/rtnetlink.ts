@@ -113,7 +113,7 @@ export interface Neighbour {
 }
 
 /** Names of devices by ifindex. */
-export type LinkNames = ReadonlyMap<number, string>;
+type LinkNames = ReadonlyMap<number, string>;
 
 /** With the ifindexes that its names stand for. */
 type IndexedLink = Link & { readonly masterIndex: number | undefined; readonly belowIndex: number | undefined };
@@ -141,9 +141,11 @@ export function readAddresses(names: LinkNames): InterfaceAddress[] {
   return readAll("address", (header, attributes) => toAddress(header, attributes, names));
 }
 
-/** Of all tables. */
-export function readRoutes(names: LinkNames): KernelRoute[] {
-  return readAll("route", (header, attributes) => toRoute(header, attributes, names));
+/** Of all tables, those that bear a protocol: the others may be as many as the Internet has. */
+export function readRoutes(names: LinkNames, protocol: number): KernelRoute[] {
+  return readAll("route", (header, attributes) =>
+    header.readUInt8(5) === protocol ? toRoute(header, attributes, names) : undefined,
+  );
 }
 
 export function readNeighbours(names: LinkNames): Neighbour[] {
@@ -151,7 +153,7 @@ export function readNeighbours(names: LinkNames): Neighbour[] {
 }
 
 /** Whether packets of a VRF look their routes up in its table: the kernel adds the rule with the first VRF, and only then. */
-export const hasVrfRule = (): boolean => readAll("rule", toRule).includes("l3mdev");
+export const hasVrfRule = (): boolean => readAll("rule", (_header, attributes) => isVrfRule(attributes)).includes(true);
 
 function readAll<T>(
   kind: keyof typeof messages,
@@ -251,8 +253,7 @@ export function toNeighbour(header: Buffer, attributes: Attributes, names: LinkN
   };
 }
 
-export const toRule = (_header: Buffer, attributes: Attributes): "l3mdev" | undefined =>
-  attributes.bytes(ofRule.l3mdev) === undefined ? undefined : "l3mdev";
+export const isVrfRule = (attributes: Attributes): boolean => attributes.bytes(ofRule.l3mdev) !== undefined;
 
 /** One that has come since the names were read has none yet. */
 const nameOf = (names: LinkNames, ifindex: number) => names.get(ifindex) ?? `#${ifindex}`;

@@ -1,7 +1,7 @@
 /** What the kernel has of the slow path, in the form in which it is compared. Only what is ours is reported. */
 
 import { ForeignError } from "../errors.js";
-import { type NftTable, readTable } from "../kernel/nftables.js";
+import { type NftTable, readTable, unknown } from "../kernel/nftables.js";
 import {
   hasVrfRule,
   type KernelRoute,
@@ -71,13 +71,11 @@ export function observeSlowPath(instance: string): ObservedSlowPath {
       neighbourId,
     ),
     routes: byId(
-      readRoutes(names)
-        .filter(({ protocol }) => protocol === routeProtocol)
-        .map((route) => toRoute(route, devices)),
+      readRoutes(names, routeProtocol).map((route) => toRoute(route, devices)),
       routeId,
     ),
     vrfRule: hasVrfRule(),
-    ...toNft(instance, readTable(tableName(instance), typesOfSet)),
+    ...toNft(instance, readTable(tableName(instance), typesOfCompared)),
   };
   return { state, links };
 }
@@ -120,10 +118,12 @@ function toNft(instance: string, table: NftTable | undefined): Pick<State, "rule
     });
   const elements: Element[] = [];
   const jumps = new Map<string, Map<string, string>>();
+  let hasForeign = false;
   for (const [name, inSet] of table.sets) {
     const set = setOfMap(name);
+    hasForeign ||= inSet.some(({ key }) => key === unknown);
     if (isElementSet(set)) for (const { key, value } of inSet) elements.push({ set, key, value });
-    else if (isVerdictMap(name)) jumps.set(name, new Map(inSet.map(({ key, value }) => [key, value])));
+    else jumps.set(name, new Map(inSet.map(({ key, value }) => [key, value])));
   }
   const whole = new Set(
     [...new Set(table.flowtableDevices.values())].filter((flowtable) =>
@@ -131,12 +131,16 @@ function toNft(instance: string, table: NftTable | undefined): Pick<State, "rule
     ),
   );
   return {
-    rules: version === rulesVersion && !areRulesWhole(table.chains) ? damagedRules : version,
+    rules: version === rulesVersion && (hasForeign || !areRulesWhole(table.chains)) ? damagedRules : version,
     // What is not led to it is not in it.
     flowtableDevices: new Map([...table.flowtableDevices].filter(([, flowtable]) => whole.has(flowtable))),
     elements: byId(elements, elementId),
   };
 }
+
+/** Of the sets that are compared; the others may be large. */
+const typesOfCompared = (name: string) =>
+  isElementSet(setOfMap(name)) || isVerdictMap(name) ? typesOfSet(name) : undefined;
 
 const isElementSet = (name: string) => (elementSets as readonly string[]).includes(name);
 

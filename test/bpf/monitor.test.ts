@@ -30,9 +30,12 @@ class Scene {
   }
 
   /** Those about something, as soon as there are any. */
-  async heard<K extends KernelEvent["of"]>(of: K): Promise<(KernelEvent & { of: K })[]> {
+  async heard<K extends KernelEvent["of"]>(
+    of: K,
+    isMeant: (event: KernelEvent & { of: K }) => boolean = () => true,
+  ): Promise<(KernelEvent & { of: K })[]> {
     for (const deadline = performance.now() + 10_000; performance.now() < deadline; await sleep(20)) {
-      const some = this.events.filter((event) => event.of === of) as (KernelEvent & { of: K })[];
+      const some = (this.events.filter((event) => event.of === of) as (KernelEvent & { of: K })[]).filter(isMeant);
       if (some.length > 0) return some;
     }
     throw new Error(`nothing about ${of} was heard, but ${JSON.stringify(this.events)}`);
@@ -49,6 +52,22 @@ it("a device that goes is named", async () => {
   const scene = new Scene().listen();
   scene.ip("link", "del", "dev", "v0");
   expect((await scene.heard("device")).map(({ name }) => name)).toContain("v0");
+});
+
+it("a device that gets another name is told under both", async () => {
+  const scene = new Scene().listen();
+  scene.ip("link", "set", "dev", "v0", "name", "other");
+  await scene.heard("device");
+  await sleep(100);
+  expect((await scene.heard("device")).map(({ name }) => name)).toEqual(expect.arrayContaining(["v0", "other"]));
+});
+
+it("neighbours that there are already are told of at once", async () => {
+  const scene = new Scene();
+  scene.ip("neigh", "replace", "10.1.0.2", "lladdr", "02:00:00:00:00:0a", "dev", "v0");
+  scene.listen();
+  const expected = { device: "v0", address: "10.1.0.2", linkAddress: "02:00:00:00:00:0a", isGone: false };
+  expect(scene.events).toEqual([{ of: "neighbour", ...expected }]);
 });
 
 it("an address is told with its device, whatever its label", async () => {
@@ -94,7 +113,7 @@ it("a neighbour that is deleted is told as gone", async () => {
   scene.ip("neigh", "replace", "10.1.0.2", "lladdr", "02:00:00:00:00:0a", "dev", "v0");
   scene.listen();
   scene.ip("neigh", "del", "10.1.0.2", "dev", "v0");
-  expect((await scene.heard("neighbour")).map(({ isGone }) => isGone)).toContain(true);
+  expect((await scene.heard("neighbour", ({ isGone }) => isGone))[0]).toMatchObject({ address: "10.1.0.2" });
 });
 
 const table = `table ip t {

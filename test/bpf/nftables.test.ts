@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { inNetNamespace } from "libbpf-ts";
 import { beforeEach, describe, expect, it } from "vitest";
-import { type NftElement, type NftTable, readTable } from "../../src/kernel/nftables.js";
+import { type NftElement, type NftTable, readTable, unknown } from "../../src/kernel/nftables.js";
 import { typesOfSet } from "../../src/plan/rules.js";
 import { makeNamespace } from "./support/kernel.js";
 
@@ -110,8 +110,14 @@ describe("elements", () => {
     expect(inSet("mine", "set mine { type ipv4_addr; }", "1.1.1.1")).toBeUndefined();
   });
 
-  it("of other types than a set of that name should have are left out", () => {
-    expect(inSet("dnat_to", "map dnat_to { typeof ip daddr : ip daddr; }", "1.1.1.1 : 2.2.2.2")).toEqual([]);
+  it("of other types than a set of that name should have are unknown", () => {
+    const map = "map dnat_to { typeof ip daddr : ip daddr; }";
+    expect(inSet("dnat_to", map, "1.1.1.1 : 2.2.2.2")).toEqual([{ key: unknown, value: "2.2.2.2" }]);
+  });
+
+  it("for all keys are none that xgw makes", () => {
+    const map = "map dnat_to { typeof ct zone . ip daddr : ip daddr; }";
+    expect(inSet("dnat_to", map, "* : 2.2.2.2")).toEqual([{ key: unknown, value: "2.2.2.2" }]);
   });
 });
 

@@ -15,7 +15,7 @@ function scene(...commands: string[]) {
       ifindex,
       links: new Map(links.map((link) => [link.name, link])),
       addresses: readAddresses(names),
-      routes: readRoutes(names),
+      routes: readRoutes(names, 201),
       neighbours: readNeighbours(names),
     };
   });
@@ -54,9 +54,9 @@ it("an address has its device and prefix, and not its label", () => {
   expect(ofV0).toEqual([{ device: "v0", address: "10.1.0.1", prefixLength: 24 }]);
 });
 
-describe("a route", () => {
+describe("a route that bears the protocol", () => {
   const ours = (...commands: string[]) =>
-    scene("addr add 10.1.0.1/24 dev v0", ...commands).routes.filter(({ protocol }) => protocol === 201);
+    scene("addr add 10.1.0.1/24 dev v0", "route add 198.51.100.0/24 via 10.1.0.2", ...commands).routes;
 
   it("to a network has its gateway, table and device", () => {
     expect(ours("route add 192.0.2.0/24 via 10.1.0.2 table 100001 proto 201 metric 5")).toEqual([

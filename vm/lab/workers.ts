@@ -1,6 +1,6 @@
 /**
- * Workers of one version in the gateway's namespace: one at work, the next one started already, and asked for a plan, so
- * that its code is compiled by the time it is needed.
+ * Workers of one version in the gateway's namespace: one at work, the next one started already, and asked for a plan when
+ * it follows one that died, so that its code is compiled by the time it is needed.
  */
 
 import type { ChildProcess } from "node:child_process";

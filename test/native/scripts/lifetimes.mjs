@@ -1,6 +1,15 @@
 // Opens and closes everything, many times over, and prints as JSON how descriptors and memory grew. Needs node --expose-gc.
 import { readdirSync, readFileSync } from "node:fs";
-import { BpfLink, BpfMap, BpfObject, BpfProgram, inNetNamespace, interfaceIndex, RingBuffer } from "libbpf-ts";
+import {
+  BpfLink,
+  BpfMap,
+  BpfObject,
+  BpfProgram,
+  inNetNamespace,
+  interfaceIndex,
+  NetlinkListener,
+  RingBuffer,
+} from "libbpf-ts";
 
 const [objectPath, netns, pins, cyclesText] = process.argv.slice(2);
 const cycles = Number(cyclesText);
@@ -43,6 +52,7 @@ function loaded(object, attached) {
   const ring = new RingBuffer(object.map("events"));
   ring.take();
   ring.close();
+  new NetlinkListener({ protocol: 0, groups: [1], onMessage: () => {}, onLost: () => {} }).close();
   if (!attached) return;
   const link = inNetNamespace(netns, () => object.program("count").attachXdp({ ifindex }));
   link.pin(`${pins}/link`);

@@ -84,6 +84,13 @@ describe("the kernel tells of", () => {
   });
 });
 
+it("a MAC on a NIC that the config has only later is compared with the one before", () => {
+  const known = new Map<string, string>();
+  new Interest(desired, 201, known).of(neighbour("eth9", "172.168.0.99", "02:00:00:00:00:01"));
+  const later = new Interest({ ...desired, nics: [{ name: "eth9", xdp: "native" }] }, 201, known);
+  expect(later.of(neighbour("eth9", "172.168.0.99", "02:00:00:00:00:02")).redecide?.tenants).toEqual([1, 2, 3]);
+});
+
 describe("with an uplink", () => {
   const uplink = { device: "eth1.100", gateway: "203.0.113.1" };
   const known = new Map([["eth1.100 203.0.113.1", "02:00:00:00:00:01"]]);

@@ -20,13 +20,14 @@ interface Told {
 /** What the kernel tells. */
 const told = vi.hoisted(() => ({}) as Told);
 
-vi.mock("../../../src/kernel/nftables.js", () => ({ readTable: () => told.table }));
+const unknown = "*";
+vi.mock("../../../src/kernel/nftables.js", () => ({ readTable: () => told.table, unknown: "*" }));
 vi.mock("../../../src/kernel/rtnetlink.js", () => ({
   readLinks: () => told.links,
   linkNames: () => new Map(),
   readAddresses: () => told.addresses,
   readNeighbours: () => told.neighbours,
-  readRoutes: () => told.routes,
+  readRoutes: (_names: unknown, protocol: number) => told.routes.filter((route) => route.protocol === protocol),
   hasVrfRule: () => told.vrfRule,
 }));
 
@@ -262,6 +263,12 @@ describe("the nft table", () => {
   ])("whose zones are not led to their part of the share has none of its devices: without $rule$jump", (lost) => {
     told.table = ours(lost);
     expect(observe()).toMatchObject({ rules: rulesVersion, flowtableDevices: new Map() });
+  });
+
+  it("with an element that none of its sets can have from xgw has damaged rules", () => {
+    const { sets, ...rest } = ours({});
+    told.table = { ...rest, sets: new Map([...sets, ["dnat_to", [{ key: unknown, value: "10.0.0.7" }]]]) };
+    expect(observe().rules).toBe(damagedRules);
   });
 
   it("that xgw has not made is somebody else's", () => {

@@ -1,0 +1,7 @@
+/** What all of netfilter's netlink messages have in common (linux/netfilter/nfnetlink.h): numbers in them are big-endian. */
+
+/** NETLINK_NETFILTER. */
+export const netfilter = 12;
+
+/** `struct nfgenmsg`, which every message begins with, of the family IPv4; in answers, at 2 is a number of the subsystem's. */
+export const ofIpv4 = Buffer.from([2, 0, 0, 0]);
