@@ -13,7 +13,7 @@ import { readNftCounters } from "./observe/nft-counters.js";
 export async function readMetrics(desired: Desired, daemon: DaemonReport): Promise<string> {
   const registry = new Registry();
   addDaemon(registry, daemon);
-  await addTenants(registry, desired);
+  addTenants(registry, desired);
   return registry.metrics();
 }
 
@@ -57,7 +57,7 @@ function addDaemon(registry: Registry, { config, startedAt, ...daemon }: DaemonR
   for (const [kind, count] of Object.entries(daemon.repairs)) repairs.inc({ kind }, count);
 }
 
-async function addTenants(registry: Registry, { instance, tenants }: Desired): Promise<void> {
+function addTenants(registry: Registry, { instance, tenants }: Desired): void {
   const registers = [registry];
   const pins = new Pins(instance);
   const ids = tenants.map(({ id }) => id);

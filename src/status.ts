@@ -62,14 +62,14 @@ export interface Status {
 
 export async function readStatus(config: Config): Promise<Status> {
   const { desired, steps } = await plan(config);
-  return { inStep: steps.length === 0, pending: steps.map(describeStep), ...(await readCounted(config, desired)) };
+  return { inStep: steps.length === 0, pending: steps.map(describeStep), ...readCounted(config, desired) };
 }
 
 /** What has been counted, without a look at what else there is in the kernel. */
 export type Counted = Omit<Status, "inStep" | "pending">;
 
 /** @param desired what the config was made into, and is in force */
-export async function readCounted(config: Config, desired: Desired): Promise<Counted> {
+export function readCounted(config: Config, desired: Desired): Counted {
   const pins = new Pins(config.instance);
   const ids = desired.tenants.map((tenant) => tenant.id);
   const counts = readReasons(pins, [0, ...ids]);

@@ -178,10 +178,7 @@ export interface Addon {
   netlinkSend(fd: number, datagram: Uint8Array): number;
   netlinkReceive(fd: number, room: Uint8Array): number;
   netlinkListen(protocol: number, groups: readonly number[], room: number, wake: () => void): number;
-  netlinkArm(handle: number): number;
-  netlinkRest(handle: number): void;
   netlinkHear(handle: number, room: Uint8Array): number;
-  netlinkUnlisten(handle: number): number;
 
   btfDump(raw: Uint8Array, base: Bytes, ids: number[] | undefined): string | number;
   btfLoad(raw: Uint8Array): number;
@@ -198,10 +195,12 @@ export interface Addon {
   typeName(kind: "map" | "prog" | "link" | "attach", value: number): string | undefined;
 
   ringOpen(mapFd: number, wake: () => void): number;
-  ringArm(handle: number): number;
-  ringRest(handle: number): void;
   ringConsume(handle: number, limit: number): Buffer[] | number;
-  ringClose(handle: number): number;
+
+  /** Of ringOpen and netlinkListen. */
+  readerArm(handle: number): number;
+  readerRest(handle: number): void;
+  readerClose(handle: number): void;
 
   possibleCpus(): number;
   errorText(errno: number): string;

@@ -8,6 +8,7 @@ export { type Codec, type CodecValue, codecOf } from "./btf/codec.js";
 export { type BtfInfo, btfById, listBtf } from "./btf/kernel.js";
 export { type ByteOrder, type FieldLayout, type Layout, type LayoutOptions, layoutOf } from "./btf/layout.js";
 export type { BtfKind, BtfMember, BtfType, BtfTypeOf } from "./btf/types.js";
+export { cText } from "./c-text.js";
 export { possibleCpus } from "./cpus.js";
 export { type AttachType, type LinkType, MapFlag, type MapType, type ProgramType } from "./enums.js";
 export { BpfError, type BpfErrorDetails } from "./error.js";

@@ -1,6 +1,8 @@
 /** Decodes the kernel's bpf_*_info structs (host byte order, offsets fixed by the kernel's ABI). */
+
 import { endianness } from "node:os";
 import { addon } from "./addon.js";
+import { cText } from "./c-text.js";
 import {
   ATTACH_TYPES,
   type AttachType,
@@ -45,9 +47,7 @@ export class InfoView {
   }
 
   text(offset: number, length: number): string {
-    const raw = this.bytes.subarray(offset, offset + length);
-    const end = raw.indexOf(0);
-    return raw.toString("utf8", 0, end < 0 ? length : end);
+    return cText(this.bytes.subarray(offset, offset + length));
   }
 }
 
@@ -322,6 +322,5 @@ function readText(fd: number, label: string, pointer: number, length: number): s
   const view = new InfoView();
   view.setU32(length, text.length);
   readInfo(fd, label, view, [[pointer, text]]);
-  const end = text.indexOf(0);
-  return text.toString("utf8", 0, end < 0 ? text.length : end);
+  return cText(text);
 }

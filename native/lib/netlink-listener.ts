@@ -1,5 +1,6 @@
 /** Netlink's multicast groups: what the kernel tells without being asked. */
 import { addon } from "./addon.js";
+import { EAGAIN } from "./errno.js";
 import { check } from "./error.js";
 import { messagesOf } from "./netlink-message.js";
 
@@ -30,7 +31,6 @@ export interface NetlinkListenerOptions {
 const room = Buffer.allocUnsafe(65_536);
 /** Datagrams read before other events have their turn. */
 const AT_ONCE = 64;
-const EAGAIN = 11;
 
 /**
  * Hears what the kernel tells to multicast groups, in the network namespace of the thread that makes it, until it is closed.
@@ -53,7 +53,7 @@ export class NetlinkListener implements Disposable {
   /** Nothing is told any more. Does nothing the second time. */
   close(): void {
     if (this.#handle === 0) return;
-    addon.netlinkUnlisten(this.#handle);
+    addon.readerClose(this.#handle);
     this.#handle = 0;
   }
 
@@ -62,12 +62,12 @@ export class NetlinkListener implements Disposable {
   }
 
   #wait(): void {
-    if (this.#handle !== 0) check(addon.netlinkArm(this.#handle), "wait for netlink");
+    if (this.#handle !== 0) check(addon.readerArm(this.#handle), "wait for netlink");
   }
 
   #woken(): void {
     if (this.#handle === 0) return;
-    addon.netlinkRest(this.#handle);
+    addon.readerRest(this.#handle);
     passOn(() => {
       for (let datagrams = 0; datagrams < AT_ONCE && this.#hear(); datagrams++);
     });

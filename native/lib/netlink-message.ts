@@ -1,5 +1,6 @@
 /** What netlink's datagrams are made of. Numbers are in host byte order. */
 import { endianness } from "node:os";
+import { cText } from "./c-text.js";
 
 const LE = endianness() === "LE";
 
@@ -58,9 +59,7 @@ export class Attributes {
 
   text(type: number): string | undefined {
     const bytes = this.bytes(type);
-    if (bytes === undefined) return undefined;
-    const end = bytes.indexOf(0);
-    return bytes.toString("utf8", 0, end < 0 ? bytes.length : end);
+    return bytes === undefined ? undefined : cText(bytes);
   }
 }
 

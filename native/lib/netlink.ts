@@ -1,5 +1,6 @@
 /** Netlink: asks the kernel for what bpf(2) does not tell. Numbers of its own are in host byte order. */
 import { addon } from "./addon.js";
+import { EINTR } from "./errno.js";
 import { BpfError, check } from "./error.js";
 import { Attributes, HEADER, hostU32, messagesOf, putU16, putU32, type RawMessage } from "./netlink-message.js";
 
@@ -21,7 +22,6 @@ const F_ACK = 4;
 const F_DUMP = 0x300;
 /** Something has changed while the kernel told of everything. */
 const F_DUMP_INTR = 0x10;
-const EINTR = 4;
 const ERROR = 2;
 const DONE = 3;
 /** As large as what the kernel makes of a dump at once. */
@@ -34,11 +34,13 @@ const ATTEMPTS = 20;
 /** A socket to one of the kernel's netlink families, in the network namespace of the thread that makes it; one dump at a time. */
 export class NetlinkSocket implements Disposable {
   readonly #fd: number;
+  readonly #protocol: number;
   readonly #room = Buffer.allocUnsafe(ROOM);
   #sequence = 0;
 
   /** @param protocol as of linux/netlink.h: 0 for rtnetlink, 12 for netfilter */
   constructor(protocol: number) {
+    this.#protocol = protocol;
     this.#fd = check(addon.netlinkOpen(protocol), "open netlink socket of", `protocol ${protocol}`);
   }
 
@@ -76,7 +78,7 @@ export class NetlinkSocket implements Disposable {
       }
       if (next.value.isWhole) return items;
     }
-    throw new BpfError({ operation: "netlink dump", objectName: `${request.type}`, errno: -EINTR });
+    throw this.#dumpError(request.type, -EINTR);
   }
 
   *#dump({ type, body }: NetlinkRequest, headerSize: number): Generator<NetlinkMessage, { isWhole: boolean }> {
@@ -86,12 +88,15 @@ export class NetlinkSocket implements Disposable {
       for (const message of this.#receive()) {
         if (message.flags & F_DUMP_INTR) isWhole = false;
         if (message.type === DONE && message.error >= 0) return { isWhole };
-        if (message.type === DONE || message.type === ERROR)
-          throw new BpfError({ operation: "netlink dump", objectName: `${type}`, errno: message.error });
+        if (message.type === DONE || message.type === ERROR) throw this.#dumpError(type, message.error);
         const { type: answer, body: bytes } = message;
         const attributes = new Attributes(bytes.subarray(headerSize));
         yield { type: answer, header: bytes.subarray(0, headerSize), attributes };
       }
+  }
+
+  #dumpError(type: number, errno: number): BpfError {
+    return new BpfError({ operation: "netlink dump", objectName: `${type} of protocol ${this.#protocol}`, errno });
   }
 
   /**

@@ -71,7 +71,7 @@ export class RingBuffer implements AsyncIterableIterator<Buffer, undefined>, Dis
   /** Ends the reader: who waits gets "done". Does nothing the second time. */
   close(): void {
     if (this.#handle === 0) return;
-    addon.ringClose(this.#handle);
+    addon.readerClose(this.#handle);
     this.#handle = 0;
     this.#records = [];
     this.#next = 0;
@@ -113,12 +113,12 @@ export class RingBuffer implements AsyncIterableIterator<Buffer, undefined>, Dis
   #data(): Promise<void> {
     return new Promise((resolve) => {
       this.#wake = resolve;
-      check(addon.ringArm(this.#handle), "wait for ring buffer", this.#name);
+      check(addon.readerArm(this.#handle), "wait for ring buffer", this.#name);
     });
   }
 
   #woken(): void {
-    if (this.#handle !== 0) addon.ringRest(this.#handle);
+    if (this.#handle !== 0) addon.readerRest(this.#handle);
     const wake = this.#wake;
     this.#wake = undefined;
     wake?.();

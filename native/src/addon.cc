@@ -128,6 +128,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports)
 	initNetlink(env, exports);
 	initBtf(env, exports);
 	initProbe(env, exports);
+	initReader(env, exports);
 	initRingBuffer(env, exports);
 	initSystem(env, exports);
 	return exports;

@@ -136,6 +136,7 @@ void initTc(Napi::Env env, Napi::Object exports);
 void initNetlink(Napi::Env env, Napi::Object exports);
 void initBtf(Napi::Env env, Napi::Object exports);
 void initProbe(Napi::Env env, Napi::Object exports);
+void initReader(Napi::Env env, Napi::Object exports);
 void initRingBuffer(Napi::Env env, Napi::Object exports);
 void initSystem(Napi::Env env, Napi::Object exports);
 

@@ -28,7 +28,7 @@ Napi::Value open(const Napi::CallbackInfo &info)
 }
 
 /// What the kernel tells a socket that has joined multicast groups.
-class Listener : public Closable
+class Listener : public Reader
 {
       public:
 	~Listener() override
@@ -65,8 +65,6 @@ class Listener : public Closable
 	{
 		return fd_;
 	}
-
-	Waiter waiter;
 
       private:
 	int fd_ = -1;
@@ -113,27 +111,10 @@ Napi::Value listen(const Napi::CallbackInfo &info)
 	return result(info.Env(), addonOf(info.Env()).keep(std::move(listener)));
 }
 
-Napi::Value arm(const Napi::CallbackInfo &info)
-{
-	return result(info.Env(), listenerArg(info).waiter.arm(info.Env()));
-}
-
-Napi::Value rest(const Napi::CallbackInfo &info)
-{
-	listenerArg(info).waiter.rest(info.Env());
-	return info.Env().Undefined();
-}
-
 /// netlinkHear(handle, room) -> as netlinkReceive; -EAGAIN when there is nothing
 Napi::Value hear(const Napi::CallbackInfo &info)
 {
 	return result(info.Env(), receiveFrom(listenerArg(info).fd(), bytesArg(info, 1)));
-}
-
-Napi::Value unlisten(const Napi::CallbackInfo &info)
-{
-	addonOf(info.Env()).drop(u32Arg(info, 0));
-	return result(info.Env(), 0);
 }
 
 } // namespace
@@ -144,10 +125,7 @@ void initNetlink(Napi::Env env, Napi::Object exports)
 	method<send>(env, exports, "netlinkSend");
 	method<receive>(env, exports, "netlinkReceive");
 	method<listen>(env, exports, "netlinkListen");
-	method<arm>(env, exports, "netlinkArm");
-	method<rest>(env, exports, "netlinkRest");
 	method<hear>(env, exports, "netlinkHear");
-	method<unlisten>(env, exports, "netlinkUnlisten");
 }
 
 } // namespace libbpf_ts

@@ -12,7 +12,7 @@ namespace
 
 constexpr int kEnough = -ECANCELED;
 
-class RingReader : public Closable
+class RingReader : public Reader
 {
       public:
 	~RingReader() override
@@ -40,8 +40,6 @@ class RingReader : public Closable
 		out_ = nullptr;
 		return rc < 0 && rc != kEnough ? rc : 0;
 	}
-
-	Waiter waiter;
 
       private:
 	static int onRecord(void *context, void *data, size_t size)
@@ -76,17 +74,6 @@ Napi::Value open(const Napi::CallbackInfo &info)
 	return result(info.Env(), addonOf(info.Env()).keep(std::move(reader)));
 }
 
-Napi::Value arm(const Napi::CallbackInfo &info)
-{
-	return result(info.Env(), readerArg(info).waiter.arm(info.Env()));
-}
-
-Napi::Value rest(const Napi::CallbackInfo &info)
-{
-	readerArg(info).waiter.rest(info.Env());
-	return info.Env().Undefined();
-}
-
 /// ringConsume(handle, limit) -> array of Buffers, or -errno
 Napi::Value consume(const Napi::CallbackInfo &info)
 {
@@ -97,21 +84,12 @@ Napi::Value consume(const Napi::CallbackInfo &info)
 	return out;
 }
 
-Napi::Value close(const Napi::CallbackInfo &info)
-{
-	addonOf(info.Env()).drop(u32Arg(info, 0));
-	return result(info.Env(), 0);
-}
-
 } // namespace
 
 void initRingBuffer(Napi::Env env, Napi::Object exports)
 {
 	method<open>(env, exports, "ringOpen");
-	method<arm>(env, exports, "ringArm");
-	method<rest>(env, exports, "ringRest");
 	method<consume>(env, exports, "ringConsume");
-	method<close>(env, exports, "ringClose");
 }
 
 } // namespace libbpf_ts

@@ -95,4 +95,41 @@ void Waiter::wait()
 	}
 }
 
+namespace
+{
+
+Reader &readerArg(const Napi::CallbackInfo &info)
+{
+	auto *reader = dynamic_cast<Reader *>(addonOf(info.Env()).find(u32Arg(info, 0)));
+	if (!reader)
+		throw Napi::Error::New(info.Env(), "not an open reader");
+	return *reader;
+}
+
+Napi::Value arm(const Napi::CallbackInfo &info)
+{
+	return result(info.Env(), readerArg(info).waiter.arm(info.Env()));
+}
+
+Napi::Value rest(const Napi::CallbackInfo &info)
+{
+	readerArg(info).waiter.rest(info.Env());
+	return info.Env().Undefined();
+}
+
+Napi::Value closeReader(const Napi::CallbackInfo &info)
+{
+	addonOf(info.Env()).drop(u32Arg(info, 0));
+	return info.Env().Undefined();
+}
+
+} // namespace
+
+void initReader(Napi::Env env, Napi::Object exports)
+{
+	method<arm>(env, exports, "readerArm");
+	method<rest>(env, exports, "readerRest");
+	method<closeReader>(env, exports, "readerClose");
+}
+
 } // namespace libbpf_ts

@@ -2,7 +2,7 @@
 // armed. What there is is then read on the JavaScript thread. The thread touches no V8 value.
 #pragma once
 
-#include <napi.h>
+#include "addon.h"
 
 #include <thread>
 
@@ -37,6 +37,14 @@ class Waiter
 	std::thread thread_;
 	Napi::ThreadSafeFunction wake_;
 	Napi::Env env_ = nullptr;
+};
+
+/// Something that is read whenever its waiter wakes. Whoever derives from it stops the waiter before closing
+/// what it waits for.
+class Reader : public Closable
+{
+      public:
+	Waiter waiter;
 };
 
 } // namespace libbpf_ts

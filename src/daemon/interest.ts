@@ -2,7 +2,7 @@
 
 import type { KernelEvent } from "../kernel/monitor.js";
 import type { Desired } from "../model/desired.js";
-import { formatPrefix, parseAddress, prefixContains } from "../model/ipv4.js";
+import { formatAddress, formatPrefix, type Prefix, parseAddress, prefixContains } from "../model/ipv4.js";
 import { tableName } from "../plan/rules.js";
 
 export interface Notice {
@@ -73,7 +73,7 @@ export class Interest {
     if (protocol === this.routeProtocol) return { check: "route" };
     if (routeTable !== mainTable) return {};
     const tenants = [...this.peers].flatMap(([peer, ids]) => (prefixContains(to, parseAddress(peer) ?? 0) ? ids : []));
-    return redecide(tenants, `underlay route ${formatPrefix(to)}`);
+    return redecide(tenants, `underlay route ${destination(to)}`);
   }
 
   /** A tunnel's end itself, or a router on the way to any of them. */
@@ -93,6 +93,12 @@ export class Interest {
 
 /** RT_TABLE_MAIN (linux/rtnetlink.h). */
 const mainTable = 254;
+
+/** As `ip route` writes it. */
+function destination(to: Prefix): string {
+  if (to.length === 0) return "default";
+  return to.length === 32 ? formatAddress(to.address) : formatPrefix(to);
+}
 
 function redecide(tenants: readonly number[], why: string): Notice {
   return tenants.length === 0 ? {} : { redecide: { tenants: [...new Set(tenants)], why } };

@@ -1,6 +1,6 @@
 /** The kernel's notifications about devices, addresses, routes, neighbours, rules and nft tables, IPv4 only. */
 
-import { Attributes, NetlinkListener } from "libbpf-ts";
+import { Attributes, BpfError, NetlinkListener } from "libbpf-ts";
 import type { Prefix } from "../model/ipv4.js";
 import { netfilter, ofIpv4 } from "./netfilter.js";
 import { nftSubsystem, ofTable } from "./nftables.js";
@@ -59,8 +59,9 @@ export function monitorKernel(onEvent: (event: KernelEvent) => void, onGap: () =
     clearTimeout(retry);
     try {
       learn();
-    } catch {
-      retry = setTimeout(learnAgain, retryMs); // devices come and go
+    } catch (error) {
+      if (!(error instanceof BpfError)) throw error;
+      retry = setTimeout(learnAgain, retryMs); // such as EINTR, for devices come and go
     }
   };
   const listeners: NetlinkListener[] = [];
@@ -79,6 +80,8 @@ export function monitorKernel(onEvent: (event: KernelEvent) => void, onGap: () =
           learnAgain();
         },
       }),
+    );
+    listeners.push(
       new NetlinkListener({
         protocol: netfilter,
         groups: [nftGroup],
@@ -165,6 +168,7 @@ const nftThings: Readonly<Record<number, string>> = {
   22: "flowtable",
   24: "flowtable",
 };
+
 function toNftEvents(type: number, body: Buffer): KernelEvent[] {
   const what = type >> 8 === nftSubsystem ? nftThings[type & 0xff] : undefined;
   if (what === undefined || body[0] !== ofIpv4[0]) return [];

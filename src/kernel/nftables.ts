@@ -3,7 +3,7 @@
  * have it.
  */
 
-import { Attributes, attribute, BpfError, hostU16, hostU32, NetlinkSocket } from "libbpf-ts";
+import { Attributes, attribute, BpfError, cText, hostU16, hostU32, NetlinkSocket } from "libbpf-ts";
 import { XgwError } from "../errors.js";
 import { formatAddress } from "../model/ipv4.js";
 import type { SetTypes } from "../plan/rules.js";
@@ -83,7 +83,7 @@ export function readTable(name: string, typesOf: (set: string) => SetTypes | und
 function toFlowtable(attributes: Attributes): [device: string, flowtable: string][] {
   const flowtable = attributes.text(ofNamed.name) ?? "";
   const devices = attributes.nested(ofFlowtable.hook)?.nested(ofHook.devices);
-  return Array.from(devices?.values() ?? [], (device) => [untilZero(device), flowtable]);
+  return Array.from(devices?.values() ?? [], (device) => [cText(device), flowtable]);
 }
 
 /** A set of the table, with no look at its others, which may be large; undefined when there is none. */
@@ -200,7 +200,7 @@ const fields: Readonly<Record<string, Field>> = {
   "ip protocol": { size: 1, read: (bytes, at) => String(bytes.readUInt8(at)) },
   "th dport": networkU16,
   "tcp option maxseg size": networkU16,
-  iifname: { size: 16, read: (bytes, at) => untilZero(bytes.subarray(at, at + 16)) },
+  iifname: { size: 16, read: (bytes, at) => cText(bytes.subarray(at, at + 16)) },
 };
 
 /** In keys of intervals, which the kernel compares byte by byte. */
@@ -221,10 +221,5 @@ function format(types: readonly string[], from: Buffer, to: Buffer, known: typeo
 
 /** `a-b`, or `a` when both are the same. */
 const formatRange = (from: string, to: string) => (from === to ? from : `${from}-${to}`);
-
-function untilZero(bytes: Buffer): string {
-  const end = bytes.indexOf(0);
-  return bytes.toString("utf8", 0, end < 0 ? bytes.length : end);
-}
 
 const text = (type: number, value: string) => attribute(type, Buffer.from(`${value}\0`));

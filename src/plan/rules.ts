@@ -195,7 +195,7 @@ export const areRulesWhole = (rules: ReadonlyMap<string, number>): boolean =>
 
 export const tableName = (instance: string) => `xgw_${instance.replaceAll("-", "_")}`;
 
-/** An empty chain by which xgw knows its own table and the version of the rules (older versions told by nft's JSON, which omits a table's comment). */
+/** An empty chain by which xgw knows its own table and the version of the rules: older ones read JSON, which lacks comments. */
 const versionChain = (version: string) => `xgw_version_${version}`;
 
 /** The version of the rules in a table with these chains; undefined for a table that xgw did not make. */

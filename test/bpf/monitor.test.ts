@@ -18,13 +18,8 @@ class Scene {
     execFileSync("nsenter", [`--net=${this.namespace.path}`, "nft", "-f", "-"], { input: script });
   }
 
-  listen(): this {
-    const monitor = this.namespace.inside(() =>
-      monitorKernel(
-        (event) => this.events.push(event),
-        () => expect.fail("nothing may be lost"),
-      ),
-    );
+  listen(onGap: () => void = () => expect.fail("nothing may be lost")): this {
+    const monitor = this.namespace.inside(() => monitorKernel((event) => this.events.push(event), onGap));
     onTestFinished(() => monitor.stop());
     return this;
   }
@@ -68,6 +63,16 @@ it("neighbours that there are already are told of at once", async () => {
   scene.listen();
   const expected = { device: "v0", address: "10.1.0.2", linkAddress: "02:00:00:00:00:0a", isGone: false };
   expect(scene.events).toEqual([{ of: "neighbour", ...expected }]);
+});
+
+it("when more happens than can be told, that is said, once", async () => {
+  let gaps = 0;
+  const scene = new Scene().listen(() => gaps++);
+  const changes = Array.from({ length: 30_000 }, (_, at) => `link set dev v1 mtu ${1400 + (at % 2)}\n`).join("");
+  execFileSync("ip", ["-n", scene.namespace.name, "-batch", "-"], { input: changes });
+  for (const deadline = performance.now() + 10_000; gaps === 0 && performance.now() < deadline; ) await sleep(20);
+  await sleep(100);
+  expect([gaps, scene.events.length < 30_000]).toEqual([1, true]);
 });
 
 it("an address is told with its device, whatever its label", async () => {

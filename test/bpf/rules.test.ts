@@ -7,7 +7,7 @@ import { readSet } from "../../src/kernel/nftables.js";
 import { nftScript } from "../../src/kernel/slow-path.js";
 import { observeSlowPath, type SlowPathState } from "../../src/observe/slow-path.js";
 import { diff } from "../../src/plan/diff.js";
-import { rulesVersion, type SetTypes, typesOfSet } from "../../src/plan/rules.js";
+import { damagedRules, rulesVersion, type SetTypes, typesOfSet } from "../../src/plan/rules.js";
 import { flowtableOf } from "../../src/plan/shares.js";
 import type { State } from "../../src/plan/state.js";
 import { desiredOf, exampleText, nothing, stateOf, thirdTenant } from "../unit/plan/fixture.js";
@@ -55,6 +55,8 @@ async function change(from: State, to: State): Promise<State> {
   return { ...nothing, rules: state.rules, elements: state.elements, flowtableDevices };
 }
 
+const pickNft = ({ rules, elements }: SlowPathState) => ({ rules, elements });
+
 it("the example is read back as it was rendered", async () => {
   const wanted = await stateOf(await exampleText());
   const seen = await change(nothing, wanted);
@@ -80,6 +82,15 @@ it("rules of another version are replaced with all elements in one transaction",
   const first = await change(nothing, wanted);
   const seen = await change({ ...first, rules: "0123456789ab" }, wanted);
   expect(sorted(seen.elements)).toEqual(sorted(wanted.elements));
+});
+
+it("an element for all keys, by which somebody would let everybody in, is noticed and goes", async () => {
+  const wanted = await stateOf(await exampleText());
+  const first = await change(nothing, wanted);
+  exec("nft", "add element ip xgw_gw1 inbound0 { * : 1 }");
+  const seen = { ...first, ...pickNft(observed()), flowtableDevices };
+  expect(seen.rules).toBe(damagedRules);
+  expect((await change(seen, wanted)).rules).toBe(rulesVersion);
 });
 
 describe("a policy can become any other", () => {

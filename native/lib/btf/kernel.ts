@@ -1,5 +1,7 @@
 /** BTF that is loaded in the kernel: by id, and by what uses it. */
+
 import { addon } from "../addon.js";
+import { cText } from "../c-text.js";
 import { fdById, fds } from "../ids.js";
 import { InfoView, readInfo } from "../info.js";
 import { Btf } from "./btf.js";
@@ -20,11 +22,10 @@ export function readBtfInfo(fd: number, label: string): BtfInfo {
   const view = new InfoView();
   view.setU32(24, name.length);
   const v = readInfo(fd, label, view, [[16, name]]);
-  const end = name.indexOf(0);
   return {
     size: v.u32(8),
     id: v.u32(12),
-    name: name.toString("utf8", 0, end < 0 ? name.length : end),
+    name: cText(name),
     kernel: v.u32(28) !== 0,
   };
 }

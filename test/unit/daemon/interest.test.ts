@@ -44,9 +44,9 @@ const told: readonly (readonly [what: string, event: KernelEvent, notice: Notice
   ["an address of a tunnel", { of: "address", device: "xgre1000" }, { check: "address xgre1000" }],
   ["a route of ours", route("10.0.0.7/32", { protocol: 201, routeTable: 100001 }), { check: "route" }],
   ["a route of another table", route("10.9.0.0/16", { routeTable: 77 }), {}],
-  ["an underlay route to one tunnel's end", route("172.168.0.12/32"), redecide([2], "underlay route 172.168.0.12/32")],
+  ["an underlay route to one tunnel's end", route("172.168.0.12/32"), redecide([2], "underlay route 172.168.0.12")],
   ["an underlay route to all", route("172.168.0.0/24"), redecide([1, 2, 3], "underlay route 172.168.0.0/24")],
-  ["the default route", route("0.0.0.0/0"), redecide([1, 2, 3], "underlay route 0.0.0.0/0")],
+  ["the default route", route("0.0.0.0/0"), redecide([1, 2, 3], "underlay route default")],
   ["a route to nobody", route("192.0.2.0/24"), {}],
   [
     "a tunnel's end with another MAC",
