@@ -1,6 +1,8 @@
 // What the daemon hears when somebody changes the kernel, by the kernel's own notifications.
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { expect, it, onTestFinished } from "vitest";
 import { type KernelEvent, monitorKernel } from "../../src/kernel/monitor.js";
 import { netNamespace, type TestNamespace } from "../native/support/kernel.js";
@@ -73,6 +75,12 @@ it("when more happens than can be told, that is said, once", async () => {
   for (const deadline = performance.now() + 10_000; gaps === 0 && performance.now() < deadline; ) await sleep(20);
   await sleep(100);
   expect([gaps, scene.events.length < 30_000]).toEqual([1, true]);
+});
+
+it("a monitor that may not hear everything is refused, and leaves nothing open that would keep the process", async () => {
+  const runner = fileURLToPath(new URL("support/run-refused.mjs", import.meta.url));
+  const { stdout } = await promisify(execFile)(process.execPath, [runner], { timeout: 30_000 });
+  expect(stdout).toBe("EPERM\n");
 });
 
 it("an address is told with its device, whatever its label", async () => {
