@@ -12,8 +12,7 @@ import { Host, type StreamResult } from "./lab/host.js";
 import { addForeign, snapshot } from "./lab/snapshot.js";
 import { buildTopology } from "./lab/topology.js";
 import { Workers } from "./lab/workers.js";
-import { makeOtherVersion } from "./other-version.js";
-import { repoRoot } from "./root.js";
+import { built, repoRoot } from "./root.js";
 
 const example = join(repoRoot, "examples", "two-tenants.yaml");
 
@@ -170,7 +169,7 @@ async function killAll(setting: Setting): Promise<CrashReport> {
   if (wants("change")) counts.push(...(await killBothWays(change, changeBack, setting, faults)));
   await older.carryOut({ do: "apply", configFile: before });
   if (wants("upgrade")) counts.push(...(await killBothWays(upgrade, downgrade, setting, faults)));
-  await client.stopStream();
+  client.stopStream();
   const { sent, received } = await streaming;
   if (received !== sent) faults.push(`${sent - received} of ${sent} packets through user2 were lost`);
   if (wants("teardown")) counts.push(await killTeardown(setting, faults));
@@ -182,7 +181,6 @@ export async function crashLab(
   choice: Pick<Setting, "every" | "from" | "only">,
   say: (line: string) => void,
 ): Promise<CrashReport> {
-  const other = await makeOtherVersion();
   const folder = await mkdtemp(join(tmpdir(), "xgw-crash-"));
   const topology = await buildTopology(`xgw${process.pid}`, { tunnels: ["gretap", "gretap"] });
   const started: { stop(): Promise<void> }[] = [];
@@ -199,8 +197,8 @@ export async function crashLab(
     const { gateway } = topology.hosts;
     await addForeign(gateway);
     const untouched = await snapshot(gateway);
-    const older = new Workers(gateway, join(repoRoot, "dist"));
-    const newer = new Workers(gateway, other);
+    const older = new Workers(gateway, built("lab/worker.js"));
+    const newer = new Workers(gateway, built("other/lab/worker.js"));
     const [client, user2] = [new Host(topology.hosts.client), new Host(topology.hosts.user2)];
     started.push(older, newer, client, user2);
     const report = await killAll({ before, after, larger, older, newer, client, user2, ...choice, say });

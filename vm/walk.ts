@@ -10,7 +10,7 @@ import { failAt, makeFailingTools, tools } from "./lab/failing-tool.js";
 import { Namespace, tryRun } from "./lab/netns.js";
 import { edit, emptyConfig, number, pick, type Random, type RandomConfig, randomFrom } from "./lab/random-config.js";
 import { Workers } from "./lab/workers.js";
-import { repoRoot } from "./root.js";
+import { built } from "./root.js";
 
 export interface WalkReport {
   readonly edits: number;
@@ -110,7 +110,7 @@ export async function walkLab(seed: number, edits: number, say: (line: string) =
   const gateway = await Namespace.create(`xgw${process.pid}-walk`);
   await makeFailingTools(folder);
   const env = { ...process.env, PATH: `${folder}:${process.env.PATH}` };
-  const workers = new Workers(gateway, join(repoRoot, "dist"), env);
+  const workers = new Workers(gateway, built("lab/worker.js"), env);
   const walk = new Walk(folder, gateway, workers, randomFrom(seed));
   try {
     await gateway.ip("link add eth0 type veth peer name wire", "addr add 172.168.0.1/24 dev eth0");

@@ -1,6 +1,6 @@
 /**
- * A host's applications: real TCP and UDP clients and servers, run inside a host's network namespace and told what to do
- * by lines of JSON on standard input. Each request `{ id, do, ... }` is answered by one line `{ id, ... }`.
+ * A host's applications, but for those of udp.c: real clients and servers, run inside a host's network namespace and told
+ * what to do by lines of JSON on standard input. Each request `{ id, do, ... }` is answered by one line `{ id, ... }`.
  */
 
 import { createHash } from "node:crypto";
@@ -22,11 +22,10 @@ export interface Exchange {
 
 const chunkSize = 65536;
 const flowChunk = 1000;
-let streaming = false;
 let inForce: { readonly text: string; readonly config: Config; readonly desired: Desired } | undefined;
 /** By the local port. */
 const flows = new Map<number, FlowState>();
-const servers = new Map<string, { result: Promise<Exchange>; close(): void }>();
+const servers = new Map<number, { result: Promise<Exchange>; close(): void }>();
 
 /** A connection over which both sides send a little all the time, until it ends. */
 export interface FlowState {
@@ -108,7 +107,6 @@ interface Request {
   readonly bytes: number;
   readonly timeoutMs: number;
   readonly count: number;
-  readonly intervalMs: number;
   readonly perSecond: number;
   readonly configFile: string;
 }
@@ -125,13 +123,13 @@ const actions: Record<string, (request: Request) => Promise<object>> = {
       server.once("error", reject);
       server.listen(port, resolve);
     });
-    servers.set(`tcp ${port}`, { result, close: () => server.close() });
+    servers.set(port, { result, close: () => server.close() });
     return {};
   },
 
   /** Waits for what serveTcp's connection came to. */
   async tcpServed({ port }) {
-    const server = servers.get(`tcp ${port}`);
+    const server = servers.get(port);
     if (!server) throw new Error(`nothing listens on TCP port ${port}`);
     return server.result;
   },
@@ -160,11 +158,11 @@ const actions: Record<string, (request: Request) => Promise<object>> = {
   async serveFlow({ port }) {
     const server = net.createServer((socket) => flows.set(port, flow(socket)));
     await new Promise<void>((resolve) => server.listen(port, resolve));
-    servers.set(`tcp ${port}`, {
+    servers.set(port, {
       result: Promise.reject(new Error("a flow has no result")),
       close: () => server.close(),
     });
-    servers.get(`tcp ${port}`)?.result.catch(() => {});
+    servers.get(port)?.result.catch(() => {});
     return {};
   },
 
@@ -190,66 +188,6 @@ const actions: Record<string, (request: Request) => Promise<object>> = {
   async endFlow({ port }) {
     flows.get(port)?.close();
     flows.delete(port);
-    return {};
-  },
-
-  /** Echoes datagrams, and remembers who sent the last one. */
-  async serveUdp({ port }) {
-    const socket = dgram.createSocket("udp4");
-    const served = { remoteAddress: "", remotePort: 0, received: 0, sent: "", receivedBytes: 0 };
-    socket.on("message", (data, from) => {
-      served.remoteAddress = from.address;
-      served.remotePort = from.port;
-      served.received++;
-      served.receivedBytes += data.length;
-      socket.send(data, from.port, from.address);
-    });
-    await new Promise<void>((resolve) => socket.bind(port, resolve));
-    servers.set(`udp ${port}`, {
-      get result() {
-        return Promise.resolve({ ...served, received: String(served.received) });
-      },
-      close: () => socket.close(),
-    });
-    return {};
-  },
-
-  async udpServed({ port }) {
-    const server = servers.get(`udp ${port}`);
-    if (!server) throw new Error(`nothing listens on UDP port ${port}`);
-    return server.result;
-  },
-
-  /** Sends numbered datagrams at a steady pace to an echo; `missing` never came back, `reordered` came back late. */
-  async streamUdp({ host, port, localPort, count, intervalMs, bytes }) {
-    const socket = dgram.createSocket("udp4");
-    await new Promise<void>((resolve) => socket.bind(localPort ?? 0, resolve));
-    const seen = new Set<number>();
-    let last = -1;
-    let reordered = 0;
-    socket.on("message", (data) => {
-      const number = data.readUInt32BE(0);
-      if (number < last) reordered++;
-      last = Math.max(last, number);
-      seen.add(number);
-    });
-    streaming = true;
-    let sent = 0;
-    for (; sent < count && streaming; sent++) {
-      const data = Buffer.alloc(Math.max(4, bytes));
-      data.writeUInt32BE(sent, 0);
-      socket.send(data, port, host);
-      await sleep(intervalMs);
-    }
-    for (let i = 0; i < 20 && seen.size < sent; i++) await sleep(100);
-    socket.close();
-    const missing = Array.from({ length: sent }, (_, number) => number).filter((number) => !seen.has(number));
-    return { sent, received: seen.size, reordered, missing: missing.slice(0, 20) };
-  },
-
-  /** Ends streamUdp before its count is reached. */
-  async stopStream() {
-    streaming = false;
     return {};
   },
 
@@ -297,10 +235,8 @@ const actions: Record<string, (request: Request) => Promise<object>> = {
   },
 
   async close({ port }) {
-    for (const protocol of ["tcp", "udp"]) {
-      servers.get(`${protocol} ${port}`)?.close();
-      servers.delete(`${protocol} ${port}`);
-    }
+    servers.get(port)?.close();
+    servers.delete(port);
     return {};
   },
 };

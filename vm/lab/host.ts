@@ -1,10 +1,11 @@
-/** A host of the lab with its applications: asks the agent that runs in the host's namespace. */
+/** A host of the lab with its applications: the agent and the UDP programs that run in the host's namespace. */
 
 import type { Counted, Status } from "../../src/status.js";
 import { built } from "../root.js";
 import type { Exchange, FlowState } from "./agent.js";
 import { AnsweringChild } from "./answering.js";
 import type { Namespace } from "./netns.js";
+import { Udp } from "./udp.js";
 
 const agentFile = built("vm/lab/agent.js");
 
@@ -29,6 +30,9 @@ interface Transfer {
 
 export class Host {
   private readonly agent: AnsweringChild;
+  /** By their port. */
+  private readonly echoes = new Map<number, Udp>();
+  private readonly streams = new Set<Udp>();
 
   constructor(readonly namespace: Namespace) {
     this.agent = new AnsweringChild(namespace.spawn([process.execPath, agentFile]), namespace.name);
@@ -70,15 +74,22 @@ export class Host {
     return this.ask("endFlow", { port });
   }
 
-  serveUdp(port: number): Promise<void> {
-    return this.ask("serveUdp", { port });
+  /** Answers each datagram with itself. */
+  async serveUdp(port: number): Promise<void> {
+    const echo = new Udp(this.namespace, "echo", port);
+    this.echoes.set(port, echo);
+    await echo.read();
   }
 
-  udpServed(port: number): Promise<Exchange> {
-    return this.ask("udpServed", { port });
+  /** How many datagrams there were, and who sent the last one. */
+  udpServed(port: number): Promise<{ received: number; remoteAddress: string }> {
+    const echo = this.echoes.get(port);
+    if (!echo) throw new Error(`nothing listens on UDP port ${port}`);
+    return echo.ask();
   }
 
-  streamUdp(request: {
+  /** Sends numbered datagrams at a steady pace to an echo. */
+  async streamUdp(request: {
     host: string;
     port: number;
     localPort?: number;
@@ -86,7 +97,19 @@ export class Host {
     intervalMs: number;
     bytes: number;
   }): Promise<StreamResult> {
-    return this.ask("streamUdp", request);
+    const { host, port, localPort = 0, count, intervalMs, bytes } = request;
+    const stream = new Udp(this.namespace, "stream", host, port, localPort, count, intervalMs * 1000, bytes);
+    this.streams.add(stream);
+    try {
+      return await stream.read();
+    } finally {
+      this.streams.delete(stream);
+    }
+  }
+
+  /** Ends streamUdp before its count is reached. */
+  stopStream(): void {
+    for (const stream of this.streams) stream.end();
   }
 
   floodUdp(request: {
@@ -96,11 +119,6 @@ export class Host {
     perSecond: number;
   }): Promise<{ sent: number; tookMs: number }> {
     return this.ask("floodUdp", request);
-  }
-
-  /** Ends streamUdp before its count is reached. */
-  stopStream(): Promise<void> {
-    return this.ask("stopStream", {});
   }
 
   /** In the gateway's namespace only. */
@@ -114,6 +132,8 @@ export class Host {
   }
 
   close(port: number): Promise<void> {
+    this.echoes.get(port)?.end();
+    this.echoes.delete(port);
     return this.ask("close", { port });
   }
 
@@ -126,6 +146,7 @@ export class Host {
   }
 
   stop(): Promise<void> {
+    for (const program of [...this.echoes.values(), ...this.streams]) program.kill();
     return this.agent.stop();
   }
 }

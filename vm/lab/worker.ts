@@ -3,20 +3,15 @@
  * answered by one line. What is loaded before is not waited for, so that an order costs what the work costs. A worker can
  * be told to die at one point of its work.
  *
- * Argument: the folder of a version, with `src` in it.
+ * It is bundled, and runs the version of the BPF programs that it lies beside: see build.mjs.
  */
 
 import { createInterface } from "node:readline";
-import { pathToFileURL } from "node:url";
-import type { Plan } from "../../src/gateway.js";
-
-const root = pathToFileURL(`${process.argv[2]}/src/`);
-const load = (name: string) => import(new URL(name, root).href);
-const { loadConfig }: typeof import("../../src/config/load.js") = await load("config/load.js");
-const { apply, plan, teardown }: typeof import("../../src/gateway.js") = await load("gateway.js");
-const { armCrash, crashPoints }: typeof import("../../src/crash.js") = await load("crash.js");
-const { withLock }: typeof import("../../src/lock.js") = await load("lock.js");
-const { describeStep }: typeof import("../../src/plan/describe.js") = await load("plan/describe.js");
+import { loadConfig } from "../../src/config/load.js";
+import { armCrash, crashPoints } from "../../src/crash.js";
+import { apply, type Plan, plan, teardown } from "../../src/gateway.js";
+import { withLock } from "../../src/lock.js";
+import { describeStep } from "../../src/plan/describe.js";
 
 interface Order {
   readonly id: number;

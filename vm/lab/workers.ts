@@ -1,15 +1,15 @@
 /**
  * Workers of one version in the gateway's namespace: one at work, the next one started already, and asked for a plan when
- * it follows one that died, so that its code is compiled by the time it is needed.
+ * it follows one that died, so that its code has been read by the time it is needed.
  */
 
 import type { ChildProcess } from "node:child_process";
-import { built } from "../root.js";
 import { AnsweringChild, ChildEnded } from "./answering.js";
 import type { Namespace } from "./netns.js";
 import type { Done } from "./worker.js";
 
-const workerFile = built("vm/lab/worker.js");
+/** A worker does not live long enough to be worth compiling for, least of all on an emulated CPU. */
+const onlyInterpreted = ["--no-opt", "--no-sparkplug"];
 
 export interface Work {
   readonly do: "apply" | "plan" | "teardown";
@@ -47,8 +47,8 @@ export class Workers {
 
   constructor(
     private readonly namespace: Namespace,
-    /** Folder of the version. */
-    private readonly version: string,
+    /** The bundled worker of the version. */
+    private readonly file: string,
     private readonly env: NodeJS.ProcessEnv = process.env,
   ) {
     this.current = this.start();
@@ -56,7 +56,7 @@ export class Workers {
   }
 
   private start(): Worker {
-    return new Worker(this.namespace.spawn([process.execPath, workerFile, this.version], this.env));
+    return new Worker(this.namespace.spawn([process.execPath, ...onlyInterpreted, this.file], this.env));
   }
 
   /** Whatever dies of it is replaced. */

@@ -35,6 +35,13 @@ const builds = [
     result: "dist/xgw/lib/main.js",
     command: ["node", "package/bundle.mjs"],
   },
+  {
+    name: "lab",
+    title: "building the lab's programs",
+    inputs: ["src", "native", "vm/lab", "package-lock.json"],
+    result: "dist/other/lab/worker.js",
+    command: ["node", "vm/lab/build.mjs"],
+  },
 ];
 
 /** The steps that have to be done, in their order; each has run(). */

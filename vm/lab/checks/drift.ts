@@ -122,7 +122,7 @@ function drift({ id, title, run, logs = repaired, hitsEverybody }: Damage): Chec
         throw error;
       });
       const healed = await healedMs(lab);
-      await client.stopStream();
+      client.stopStream();
       const { sent, received } = await stream;
       await user2.close(5000);
       const { inStep, pending } = await xgw.status();

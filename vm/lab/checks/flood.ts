@@ -42,7 +42,7 @@ export const flood: Check = {
       const { tried, worked } = await connectUntil(flooding, lab);
       const { sent, tookMs } = await flooding;
       const dropped = (await refused()) - refusedBefore;
-      const arrived = Number((await user1.udpServed(5000)).received);
+      const arrived = (await user1.udpServed(5000)).received;
       const mostAdmitted = perSecond * (tookMs / 1000 + 2);
       const rate = Math.round((1000 * sent) / tookMs);
       return {

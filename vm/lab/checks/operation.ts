@@ -82,7 +82,7 @@ export const daemonKilled: Check = {
     await sleep(1000);
     await xgw.startDaemon();
     await sleep(1000);
-    await client.stopStream();
+    client.stopStream();
     const { sent, received, reordered } = await stream;
     await user1.close(5000);
     const byXdp = (await xgw.tenant("user1")).packets.forwarded - before.packets.forwarded;

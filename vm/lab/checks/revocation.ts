@@ -47,7 +47,7 @@ async function afterEdit(lab: Lab, edits: readonly Edit[], wanted: "ends" | "goe
     const later = await progress(lab);
     const moved = later[0] - atOnce[0] + later[1] - atOnce[1];
     const { ended } = await client.flowState(localPort);
-    await client.stopStream();
+    client.stopStream();
     const { sent, received } = await stream;
     const disturbed = (await bumps()) - bumpsBefore;
     const right = wanted === "ends" ? moved === 0 && entries.length === 0 : moved > 0 && ended === "";
@@ -55,7 +55,7 @@ async function afterEdit(lab: Lab, edits: readonly Edit[], wanted: "ends" | "goe
     const other = `user2: ${received} of ${sent} echoed, ${disturbed} decided anew`;
     return { ok: right && received === sent && disturbed === 0, seen: `${flow}; ${other}` };
   } finally {
-    await client.stopStream();
+    client.stopStream();
     await client.endFlow(localPort);
     await user1.close(22);
     await user2.close(5000);

@@ -1,0 +1,39 @@
+// Makes dist/lab: the worker in one file, for as some 250 small modules it would take most of the time of a test that kills
+// one worker after the other on an emulated kernel, and the UDP applications. The same worker in dist/other/lab is one of
+// the other version, for the BPF programs are looked for beside it.
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { rolldown } from "rolldown";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+const dist = join(root, "dist");
+const [here, other] = [join(dist, "lab"), join(dist, "other", "lab")];
+for (const folder of [here, other]) mkdirSync(folder, { recursive: true });
+
+const warnings = ["-Wall", "-Wextra", "-Werror"];
+execFileSync("cc", ["-O2", ...warnings, "-o", join(here, "udp"), join(root, "vm", "lab", "udp.c")], {
+  stdio: "inherit",
+});
+
+const build = await rolldown({
+  cwd: root,
+  input: "vm/lab/worker.ts",
+  platform: "node",
+  tsconfig: false,
+  external: ["libbpf-ts"],
+  transform: { target: "node20" },
+  onLog(level, log) {
+    if (level === "warn") throw new Error(log.message);
+  },
+});
+await build.write({
+  file: join(here, "worker.js"),
+  format: "esm",
+  codeSplitting: false,
+  minify: { compress: true, mangle: false, codegen: true },
+  keepNames: true,
+});
+await build.close();
+cpSync(join(here, "worker.js"), join(other, "worker.js"));
