@@ -1,7 +1,7 @@
 /**
  * The quick way for an edit of a few tenants: works from what is known to be in force, looks at these tenants only, and so
- * takes as long with thousands of others as with none. The daemon's full comparison follows, by the notifications that
- * the change itself causes, and is what trusts nothing.
+ * takes as long with thousands of others as with none. The daemon's comparison of these tenants with the kernel follows, by
+ * the notifications that the change itself causes, and that of everything from time to time, which trusts nothing.
  */
 
 import type { Config } from "./config/schema.js";
@@ -19,7 +19,7 @@ export interface InForce extends Pick<Plan, "desired" | "constants" | "context">
 }
 
 /** More tenants than this are compared with the kernel, all of it: that is one look for all of them. */
-const tenantsMax = 64;
+export const tenantsMax = 64;
 
 /**
  * Applies a change of tenants. The caller holds the lock, and knows of nothing that differs from what is in force.

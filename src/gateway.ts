@@ -122,7 +122,7 @@ function readConstants(config: Config, desired: Desired, { underlay, uplink }: S
 }
 
 /** How often a change is compared with its result before it counts as failed. */
-const applyAttempts = 3;
+export const applyAttempts = 3;
 
 /**
  * Makes the kernel what the config wants, and reads back that it is. What one pass undoes by the way (a device made anew
@@ -137,7 +137,7 @@ export async function apply(config: Config): Promise<Plan> {
   return converge(config, false);
 }
 
-/** The same where nothing but the kernel has changed since the last time, as the daemon does it. */
+/** The same where nothing but the kernel has changed since the last time, as the daemon does it: see also repair.ts. */
 export const repair = (config: Config): Promise<Converged> => converge(config, true);
 
 /** A plan that has been carried out, and found right. */

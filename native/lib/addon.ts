@@ -174,7 +174,7 @@ export interface Addon {
   nextId(kind: AddonIdKind, id: number): number;
   objectInfo(fd: number, bytes: Uint8Array, pointers?: [offset: number, target: Uint8Array][]): number;
 
-  netlinkOpen(protocol: number): number;
+  netlinkOpen(protocol: number, isStrict: boolean): number;
   netlinkSend(fd: number, datagram: Uint8Array): number;
   netlinkReceive(fd: number, room: Uint8Array): number;
   netlinkListen(protocol: number, groups: readonly number[], room: number, wake: () => void): number;

@@ -20,7 +20,7 @@ export { type LogHandler, type LogLevel, setLogHandler } from "./log.js";
 export { BpfMap, type MapCreateOptions, type UpdateFlag, type UpdateOptions } from "./map.js";
 export type { Batch, BatchOptions } from "./map-batch.js";
 export { inNetNamespace, interfaceIndex, interfaceName } from "./net-namespace.js";
-export { type NetlinkMessage, type NetlinkRequest, NetlinkSocket } from "./netlink.js";
+export { type NetlinkMessage, type NetlinkRequest, NetlinkSocket, type NetlinkSocketOptions } from "./netlink.js";
 export { NetlinkListener, type NetlinkListenerOptions, type NetlinkNotification } from "./netlink-listener.js";
 export { Attributes, attribute, hostU16, hostU32 } from "./netlink-message.js";
 export { BpfObject, type MapSpec, type ObjectOpenOptions, type ProgramSpec } from "./object.js";

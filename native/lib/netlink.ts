@@ -17,6 +17,14 @@ export interface NetlinkMessage {
   attributes: Attributes;
 }
 
+export interface NetlinkSocketOptions {
+  /**
+   * Requests for dumps are taken at their word, and those with anything that the kernel does not know are refused
+   * (NETLINK_GET_STRICT_CHK). Without it rtnetlink passes over most filters.
+   */
+  isStrict?: boolean;
+}
+
 const F_REQUEST = 1;
 const F_ACK = 4;
 const F_DUMP = 0x300;
@@ -39,9 +47,9 @@ export class NetlinkSocket implements Disposable {
   #sequence = 0;
 
   /** @param protocol as of linux/netlink.h: 0 for rtnetlink, 12 for netfilter */
-  constructor(protocol: number) {
+  constructor(protocol: number, { isStrict = false }: NetlinkSocketOptions = {}) {
     this.#protocol = protocol;
-    this.#fd = check(addon.netlinkOpen(protocol), "open netlink socket of", `protocol ${protocol}`);
+    this.#fd = check(addon.netlinkOpen(protocol, isStrict), "open netlink socket of", `protocol ${protocol}`);
   }
 
   [Symbol.dispose](): void {
@@ -78,7 +86,22 @@ export class NetlinkSocket implements Disposable {
       }
       if (next.value.isWhole) return items;
     }
-    throw this.#dumpError(request.type, -EINTR);
+    throw this.#error("netlink dump", request.type, -EINTR);
+  }
+
+  /**
+   * Asks for one thing. The message is good until the next is taken.
+   * @param headerSize bytes of the fixed struct that the answer begins with
+   * @throws BpfError, such as ENODEV or ENOENT when there is no such thing
+   */
+  get({ type, body }: NetlinkRequest, headerSize: number): NetlinkMessage {
+    const asked = this.#send([{ type, body }], 0, 0);
+    for (;;)
+      for (const message of this.#receive())
+        if (message.sequence === asked) {
+          if (message.type === ERROR) throw this.#error("netlink get", type, message.error);
+          return toMessage(message, headerSize);
+        }
   }
 
   *#dump({ type, body }: NetlinkRequest, headerSize: number): Generator<NetlinkMessage, { isWhole: boolean }> {
@@ -88,15 +111,13 @@ export class NetlinkSocket implements Disposable {
       for (const message of this.#receive()) {
         if (message.flags & F_DUMP_INTR) isWhole = false;
         if (message.type === DONE && message.error >= 0) return { isWhole };
-        if (message.type === DONE || message.type === ERROR) throw this.#dumpError(type, message.error);
-        const { type: answer, body: bytes } = message;
-        const attributes = new Attributes(bytes.subarray(headerSize));
-        yield { type: answer, header: bytes.subarray(0, headerSize), attributes };
+        if (message.type === DONE || message.type === ERROR) throw this.#error("netlink dump", type, message.error);
+        yield toMessage(message, headerSize);
       }
   }
 
-  #dumpError(type: number, errno: number): BpfError {
-    return new BpfError({ operation: "netlink dump", objectName: `${type} of protocol ${this.#protocol}`, errno });
+  #error(operation: string, type: number, errno: number): BpfError {
+    return new BpfError({ operation, objectName: `${type} of protocol ${this.#protocol}`, errno });
   }
 
   /**
@@ -151,6 +172,10 @@ export class NetlinkSocket implements Disposable {
     for (const message of messagesOf(this.#room.subarray(0, length)))
       yield { ...message, error: endsSomething(message) ? hostU32(message.body, 0) | 0 : 0 };
   }
+}
+
+function toMessage({ type, body }: RawMessage, headerSize: number): NetlinkMessage {
+  return { type, header: body.subarray(0, headerSize), attributes: new Attributes(body.subarray(headerSize)) };
 }
 
 const endsSomething = ({ type, body }: RawMessage) => (type === ERROR || type === DONE) && body.length >= 4;

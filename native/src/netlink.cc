@@ -17,13 +17,19 @@ namespace
 /// So long the kernel may take for an answer, seconds.
 const time_t patience = 30;
 
-/// netlinkOpen(protocol) -> fd or -errno
+/// netlinkOpen(protocol, isStrict) -> fd or -errno
 Napi::Value open(const Napi::CallbackInfo &info)
 {
+	int strict = info[1].As<Napi::Boolean>().Value();
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, intArg(info, 0));
 	timeval timeout = {patience, 0};
 	if (fd >= 0)
 		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+	if (fd >= 0 && strict && setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &strict, sizeof(strict))) {
+		int error = errno;
+		close(fd);
+		return Napi::Number::New(info.Env(), -error);
+	}
 	return fdResult(info.Env(), fd);
 }
 

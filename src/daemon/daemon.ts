@@ -11,6 +11,7 @@ import { withLock } from "../lock.js";
 import { describeStep } from "../plan/describe.js";
 import { isLeftover } from "../plan/part.js";
 import type { Step } from "../plan/steps.js";
+import { repairTenants, type Scope } from "../repair.js";
 import { askedFor, type ConfigSource } from "./config-source.js";
 import { watchDrift } from "./drift-watch.js";
 import { Pending, type Work } from "./pending.js";
@@ -78,8 +79,16 @@ export async function runDaemon(source: ConfigSource, options: DaemonOptions): P
           inForce = next ?? inForce;
           await tell("READY=1", `STATUS=${next ? "in step" : "config refused; the last good one is in force"}`);
         }
-        const comparedMs = await repairs.run(work, inForce);
-        if (comparedMs !== undefined) drift.compared(comparedMs);
+        const compared = await repairs.run(work, inForce);
+        if (!compared) continue;
+        const { tookMs, converged } = compared;
+        drift.compared(tookMs);
+        if (converged.steps.length === 0) continue;
+        // What a config is made into depends on what there is: MTUs, and which ids are taken.
+        const { desired, constants, context } = converged;
+        inForce = { config: inForce.config, desired, constants, context };
+        drift.follow(inForce.desired);
+        onInForce(inForce);
       }
     } finally {
       await tell("STOPPING=1");
@@ -157,6 +166,13 @@ class Reconciler {
   }
 }
 
+/** With everything. */
+interface Compared {
+  readonly converged: Converged;
+  /** Without the wait for the lock. */
+  readonly tookMs: number;
+}
+
 const locked = <T>(config: Config, work: () => Promise<T>) =>
   withLock({ instance: config.instance, purpose: "run", waitMs: lockWaitMs }, work);
 
@@ -170,13 +186,16 @@ class Repairs {
     private readonly emit: Emit,
   ) {}
 
-  /** @returns how long the comparison with everything took, without the wait for the lock; undefined: there was none */
-  async run(work: Work, { config }: InForce): Promise<number | undefined> {
-    let comparedMs: number | undefined;
+  /** @returns what came of the comparison with everything; undefined: there was none */
+  async run(work: Work, inForce: InForce): Promise<Compared | undefined> {
+    const { config } = inForce;
+    let compared: Compared | undefined;
     const compare = async () => {
+      const quick = work.scope && (await this.tryQuickly(inForce, work.scope));
+      if (quick) return quick;
       const started = performance.now();
       const converged = await repair(config);
-      comparedMs = performance.now() - started;
+      compared = { converged, tookMs: performance.now() - started };
       return converged;
     };
     try {
@@ -189,21 +208,34 @@ class Repairs {
           "way has changed, flows decided anew",
         );
       }
-      if (work.checks.length > 0) this.report(work, await locked(config, compare));
+      if (work.checks.length > 0) {
+        const converged = await locked(config, compare);
+        this.report(work, converged, compared ? "everything" : `${work.scope?.tenants.size} tenants`);
+      }
     } catch (thrown) {
       const error = toXgwError(thrown);
       this.log.error({ noticed: work.checks, ...error.toJSON() }, "repair failed; it is tried again");
       this.emit("repairFailed", { noticed: work.checks, error });
       setTimeout(() => this.pending.check("repair failed"), retryMs).unref();
     }
-    return comparedMs;
+    return compared;
   }
 
-  private report({ checks, sinceMs }: Work, { steps, doneMs }: Converged): void {
+  /** A look at the tenants that the notifications name, and nothing else. */
+  private async tryQuickly(inForce: InForce, scope: Scope): Promise<Converged | undefined> {
+    try {
+      return await repairTenants(inForce, scope);
+    } catch (error) {
+      this.log.warn({ ...toXgwError(error).toJSON() }, "repair of some tenants failed, comparing everything");
+      return undefined;
+    }
+  }
+
+  private report({ checks, sinceMs }: Work, { steps, doneMs }: Converged, compared: string): void {
     const since = (ms: number) => Math.round(ms - sinceMs);
     const verifiedMs = since(performance.now());
     if (steps.every(isLeftover)) {
-      this.log.debug({ noticed: checks, verifiedMs, leftovers: steps.length }, "in step");
+      this.log.debug({ noticed: checks, compared, verifiedMs, leftovers: steps.length }, "in step");
       return;
     }
     this.drifts++;
@@ -212,6 +244,7 @@ class Repairs {
     this.log.warn(
       {
         noticed: checks,
+        compared,
         steps: steps.length,
         repaired: steps.slice(0, stepsLogged).map(describeStep),
         tookMs,

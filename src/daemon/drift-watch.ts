@@ -34,8 +34,8 @@ export function watchDrift(desired: Desired, pending: Pending): DriftWatch {
   const neighbours = new Map<string, string>();
   let interest = new Interest(desired, routeProtocol, neighbours);
   const notice = (event: KernelEvent) => {
-    const { check, redecide } = interest.of(event);
-    if (check !== undefined) pending.check(check);
+    const { check, scope, redecide } = interest.of(event);
+    if (check !== undefined) pending.check(check, scope);
     if (redecide) pending.redecide(redecide.tenants, redecide.why);
   };
   const pinWatch = watchPins(pins.folders, () => pending.check("pin"));

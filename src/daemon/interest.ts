@@ -2,12 +2,18 @@
 
 import type { KernelEvent } from "../kernel/monitor.js";
 import type { Desired } from "../model/desired.js";
+import { routeTableBase } from "../model/desired.js";
 import { formatAddress, formatPrefix, type Prefix, parseAddress, prefixContains } from "../model/ipv4.js";
-import { tableName } from "../plan/rules.js";
+import { isElementSet, tableName } from "../plan/rules.js";
+import { setOfMap } from "../plan/shares.js";
+import { tenantOfElement } from "../plan/state.js";
+import type { Scope } from "../repair.js";
 
 export interface Notice {
   /** Something of ours may have changed: compare with the config. */
   readonly check?: string;
+  /** All that it can have been; not given: anything. */
+  readonly scope?: Scope;
   /** Tenants whose packets may have to go another way, and why. */
   readonly redecide?: { readonly tenants: readonly number[]; readonly why: string };
 }
@@ -20,6 +26,7 @@ export class Interest {
   /** Tunnels whose neighbours are ours: see `Neighbour` of the plan. */
   private readonly permanent: ReadonlySet<string>;
   private readonly everybody: readonly number[];
+  private readonly ids: ReadonlySet<number>;
   private readonly table: string;
 
   /**
@@ -38,6 +45,7 @@ export class Interest {
       desired.tenants.filter(({ tunnelKind }) => tunnelKind === "gre").map(({ tunnel }) => tunnel),
     );
     this.everybody = desired.tenants.map(({ id }) => id);
+    this.ids = new Set(this.everybody);
     this.table = tableName(desired.instance);
     for (const { peers, id } of desired.tenants)
       for (const peer of peers) {
@@ -60,17 +68,36 @@ export class Interest {
       case "l3mdev rule":
         return { check: "rule l3mdev" };
       case "nft":
-        return event.table === this.table ? { check: `nft ${event.what}` } : {};
+        return event.table === this.table ? this.ofNft(event) : {};
     }
   }
 
   private ofDevice(what: string, name: string): Notice {
-    return this.nics.has(name) || this.owned.has(name) ? { check: `${what} ${name}` } : {};
+    if (this.nics.has(name)) return { check: `${what} ${name}` };
+    const tenant = this.owned.get(name);
+    return tenant === undefined ? {} : this.ofTenants(`${what} ${name}`, [tenant]);
+  }
+
+  /** A check of these tenants only, if they are all known. */
+  private ofTenants(check: string, tenants: readonly number[], sets: readonly string[] = []): Notice {
+    if (!tenants.every((tenant) => this.ids.has(tenant))) return { check };
+    return { check, scope: { tenants: new Set(tenants), sets: new Set(sets) } };
+  }
+
+  private ofNft({ what, changed }: KernelEvent & { of: "nft" }): Notice {
+    const check = `nft ${what}`;
+    const set = setOfMap(changed?.set ?? "");
+    if (!changed || !isElementSet(set)) return { check };
+    return this.ofTenants(
+      check,
+      changed.elements.map(({ key, value }) => tenantOfElement({ set, key, value })),
+      [set],
+    );
   }
 
   /** Ours, or of the main table, by which the tunnels' packets go. */
   private ofRoute({ protocol, routeTable, to }: KernelEvent & { of: "route" }): Notice {
-    if (protocol === this.routeProtocol) return { check: "route" };
+    if (protocol === this.routeProtocol) return this.ofTenants("route", [routeTable - routeTableBase]);
     if (routeTable !== mainTable) return {};
     const tenants = [...this.peers].flatMap(([peer, ids]) => (prefixContains(to, parseAddress(peer) ?? 0) ? ids : []));
     return redecide(tenants, `underlay route ${destination(to)}`);
@@ -78,7 +105,7 @@ export class Interest {
 
   /** A tunnel's end itself, or a router on the way to any of them. */
   private ofNeighbour({ device, address, linkAddress, isGone }: KernelEvent & { of: "neighbour" }): Notice {
-    if (isGone) return this.permanent.has(device) ? { check: `neighbour on ${device}` } : {};
+    if (isGone) return this.permanent.has(device) ? this.ofDevice("neighbour on", device) : {};
     if (linkAddress === undefined) return {};
     const name = `${device} ${address}`;
     const known = this.neighbours.get(name);

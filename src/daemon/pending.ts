@@ -1,6 +1,7 @@
 /** What the daemon has still to do. What comes in while it is busy is gathered, and done in one go. */
 
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Scope } from "../repair.js";
 import { askedFor } from "./config-source.js";
 
 /** A change comes in several notifications; what follows within this time is of the same. */
@@ -16,6 +17,8 @@ export interface Work {
   readonly reload: string | undefined;
   /** Compare with the kernel, and what made that necessary. */
   readonly checks: readonly string[];
+  /** All that has to be compared; undefined: everything. */
+  readonly scope: Scope | undefined;
   /** Tenants to decide anew, and why. */
   readonly redecide: readonly number[];
   readonly redecideWhy: readonly string[];
@@ -23,16 +26,36 @@ export interface Work {
   readonly sinceMs: number;
 }
 
+/** Reasons for a comparison, and what has to be compared for all of them together. */
+class Checks {
+  readonly why = new Set<string>();
+  private readonly tenants = new Set<number>();
+  private readonly sets = new Set<string>();
+  private isOfEverything = false;
+
+  /** @param scope everything when it is not given */
+  add(why: Iterable<string>, scope: Scope | undefined): void {
+    for (const one of why) this.why.add(one);
+    if (!scope) this.isOfEverything = true;
+    for (const tenant of scope?.tenants ?? []) this.tenants.add(tenant);
+    for (const set of scope?.sets ?? []) this.sets.add(set);
+  }
+
+  get scope(): Scope | undefined {
+    return this.isOfEverything ? undefined : { tenants: this.tenants, sets: this.sets };
+  }
+}
+
 export class Pending {
   private reloadWhy: string | undefined;
-  private checks = new Set<string>();
+  private checks = new Checks();
   private tenants = new Set<number>();
   private tenantsWhy = new Set<string>();
   private sinceMs: number | undefined;
   private wake: () => void = () => {};
   private ownUntilMs = 0;
   private postponed: NodeJS.Timeout | undefined;
-  private readonly echoes = new Set<string>();
+  private echoes = new Checks();
 
   /** A reason that asks for more is not forgotten for one that was seen after it. */
   reload(why: string): void {
@@ -40,12 +63,13 @@ export class Pending {
     this.arrived();
   }
 
-  check(why: string): void {
+  /** @param scope all that may have changed; everything when it is not given */
+  check(why: string, scope?: Scope): void {
     if (performance.now() < this.ownUntilMs) {
-      this.postpone(why);
+      this.postpone(why, scope);
       return;
     }
-    this.checks.add(why);
+    this.checks.add([why], scope);
     this.arrived();
   }
 
@@ -59,12 +83,12 @@ export class Pending {
     }
   }
 
-  private postpone(why: string): void {
-    this.echoes.add(why);
+  private postpone(why: string, scope: Scope | undefined): void {
+    this.echoes.add([why], scope);
     this.postponed ??= setTimeout(() => {
       this.postponed = undefined;
-      for (const echo of this.echoes) this.checks.add(echo);
-      this.echoes.clear();
+      this.checks.add(this.echoes.why, this.echoes.scope);
+      this.echoes = new Checks();
       this.arrived();
     }, afterOwnMs).unref();
   }
@@ -93,20 +117,21 @@ export class Pending {
   /** Waits for work; undefined when stopped. Flows that may go the wrong way do not wait for more to come in. */
   async next(stop: AbortSignal): Promise<Work | undefined> {
     if (this.sinceMs === undefined && !stop.aborted) await this.arrival(stop);
-    if (this.checks.size > 0 && this.tenants.size === 0) await sleep(quietMs);
+    if (this.checks.why.size > 0 && this.tenants.size === 0) await sleep(quietMs);
     if (stop.aborted) return undefined;
     const isUrgentOnly = this.tenants.size > 0;
     const work: Work = {
       reload: isUrgentOnly ? undefined : this.reloadWhy,
-      checks: isUrgentOnly ? [] : [...this.checks],
+      checks: isUrgentOnly ? [] : [...this.checks.why],
+      scope: this.checks.scope,
       redecide: [...this.tenants],
       redecideWhy: [...this.tenantsWhy],
       sinceMs: this.sinceMs ?? performance.now(),
     };
     this.tenants.clear();
     this.tenantsWhy.clear();
-    if (isUrgentOnly && (this.checks.size > 0 || this.reloadWhy !== undefined)) return work;
-    this.checks.clear();
+    if (isUrgentOnly && (this.checks.why.size > 0 || this.reloadWhy !== undefined)) return work;
+    this.checks = new Checks();
     this.reloadWhy = undefined;
     this.sinceMs = undefined;
     return work;

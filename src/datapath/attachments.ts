@@ -10,11 +10,17 @@ import type { DeviceNames } from "./layout.js";
 import type { Pins } from "./pins.js";
 import { forgetSessions, sessionsAreCounted } from "./sessions.js";
 
-export function observeAttachments(pins: Pins, names: DeviceNames): Map<string, Attachment> {
+/** @param which of the pinned links; all when not given */
+export function observeAttachments(
+  pins: Pins,
+  names: DeviceNames,
+  which: readonly string[] = pins.links(),
+): Map<string, Attachment> {
   const programs = pinnedPrograms(pins);
   const attachments = new Map<string, Attachment>();
   const counted = sessionsAreCounted(pins);
-  for (const name of pins.links()) {
+  for (const name of which) {
+    if (!existsSync(pins.link(name))) continue;
     using link = BpfLink.openPinned(pins.link(name));
     const info = link.info;
     const ifindex = info.ifindex ?? 0;

@@ -54,6 +54,17 @@ export function missingEntries(pins: Pins, entries: Iterable<Entry>, names: Devi
   return missing;
 }
 
+/** Of these entries those that the maps have, as they have them. Of maps whose keys are no prefixes. */
+export function presentEntries(pins: Pins, entries: Iterable<Entry>, names: DeviceNames): Map<string, Entry> {
+  const present = new Map<string, Entry>();
+  forEachMap(entryMaps, pins, [...entries], (map, entry) => {
+    const { key } = encodeEntry(entry, names);
+    const value = map.get(key);
+    if (value) present.set(entryId(entry), decodeEntry(entry.map, { key, value }, names));
+  });
+  return present;
+}
+
 /** @param unreadable maps of another shape, which are left out: they are written anew */
 export function observeEntries(
   pins: Pins,

@@ -3,7 +3,7 @@
 import { Attributes, BpfError, NetlinkListener } from "libbpf-ts";
 import type { Prefix } from "../model/ipv4.js";
 import { netfilter, ofIpv4 } from "./netfilter.js";
-import { nftSubsystem, ofTable } from "./nftables.js";
+import { type NftElement, nftSubsystem, ofTable, toChangedElements } from "./nftables.js";
 import {
   isVrfRule,
   type Link,
@@ -26,7 +26,16 @@ export type KernelEvent =
   | { readonly of: "route"; readonly protocol: number; readonly routeTable: number; readonly to: Prefix }
   | NeighbourEvent
   | { readonly of: "l3mdev rule" }
-  | { readonly of: "nft"; readonly what: string; readonly table: string };
+  | NftEvent;
+
+interface NftEvent {
+  readonly of: "nft";
+  /** Kind of thing, such as `chain`. */
+  readonly what: string;
+  readonly table: string;
+  /** Of elements, of a set whose types are known. */
+  readonly changed?: { readonly set: string; readonly elements: readonly NftElement[] };
+}
 
 interface NeighbourEvent extends Pick<Neighbour, "device" | "address" | "linkAddress"> {
   readonly of: "neighbour";
@@ -172,6 +181,8 @@ const nftThings: Readonly<Record<number, string>> = {
 function toNftEvents(type: number, body: Buffer): KernelEvent[] {
   const what = type >> 8 === nftSubsystem ? nftThings[type & 0xff] : undefined;
   if (what === undefined || body[0] !== ofIpv4[0]) return [];
-  const table = new Attributes(body.subarray(ofIpv4.length)).text(ofTable);
-  return table === undefined ? [] : [{ of: "nft", what, table }];
+  const attributes = new Attributes(body.subarray(ofIpv4.length));
+  const table = attributes.text(ofTable);
+  if (table === undefined) return [];
+  return [{ of: "nft", what, table, ...(what === "element" ? { changed: toChangedElements(attributes) } : {}) }];
 }

@@ -6,7 +6,8 @@
 import { Attributes, attribute, BpfError, cText, hostU16, hostU32, NetlinkSocket } from "libbpf-ts";
 import { XgwError } from "../errors.js";
 import { formatAddress } from "../model/ipv4.js";
-import type { SetTypes } from "../plan/rules.js";
+import { type SetTypes, typesOfSet } from "../plan/rules.js";
+import { intervalSets, setOfMap } from "../plan/shares.js";
 import { netfilter, ofIpv4 } from "./netfilter.js";
 
 export interface NftElement {
@@ -86,6 +87,19 @@ function toFlowtable(attributes: Attributes): [device: string, flowtable: string
   return Array.from(devices?.values() ?? [], (device) => [cText(device), flowtable]);
 }
 
+/** Devices of a flowtable of the table; undefined when there is none. */
+export function readFlowtable(table: string, name: string): readonly string[] | undefined {
+  using socket = new NetlinkSocket(netfilter);
+  try {
+    const body = Buffer.concat([ofIpv4, text(ofTable, table), text(ofNamed.name, name)]);
+    const { attributes } = socket.get({ type: (nftSubsystem << 8) | asks.flowtables, body }, ofIpv4.length);
+    return toFlowtable(attributes).map(([device]) => device);
+  } catch (error) {
+    if (error instanceof BpfError && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
 /** A set of the table, with no look at its others, which may be large; undefined when there is none. */
 export function readSet(table: string, name: string, types: SetTypes): readonly NftElement[] | undefined {
   return reading((reader) => {
@@ -152,11 +166,22 @@ class Reader {
 }
 
 function readElements(reader: Reader, table: string, set: NftSet, types: SetTypes): NftElement[] {
-  const toElements = (attributes: Attributes) =>
-    Array.from(attributes.nested(ofElements.elements)?.values() ?? [], (bytes) =>
-      toElement(new Attributes(bytes), types, set.hasIntervals),
-    );
-  return reader.all(asks.elements, [text(ofTable, table), text(ofElements.set, set.name)], toElements).flat();
+  const asked = [text(ofTable, table), text(ofElements.set, set.name)];
+  return reader.all(asks.elements, asked, (attributes) => toElements(attributes, types, set.hasIntervals)).flat();
+}
+
+/** Those that a message tells of. */
+function toElements(attributes: Attributes, types: SetTypes, hasIntervals: boolean): NftElement[] {
+  return Array.from(attributes.nested(ofElements.elements)?.values() ?? [], (bytes) =>
+    toElement(new Attributes(bytes), types, hasIntervals),
+  );
+}
+
+/** What a notification of elements that have come or gone tells: the set, and which. */
+export function toChangedElements(attributes: Attributes): { readonly set: string; readonly elements: NftElement[] } {
+  const set = attributes.text(ofElements.set) ?? "";
+  const types = typesOfSet(set);
+  return { set, elements: types ? toElements(attributes, types, intervalSets.includes(setOfMap(set))) : [] };
 }
 
 function toElement(attributes: Attributes, types: SetTypes, hasIntervals: boolean): NftElement {

@@ -1,6 +1,6 @@
 /** Devices, addresses, routes, neighbours and rules as rtnetlink tells of them (linux/rtnetlink.h), IPv4 only. */
 
-import { type Attributes, attribute, hostU16, hostU32, NetlinkSocket } from "libbpf-ts";
+import { type Attributes, attribute, BpfError, hostU16, hostU32, type NetlinkRequest, NetlinkSocket } from "libbpf-ts";
 import { formatAddress, type Prefix } from "../model/ipv4.js";
 
 /** Of each kind of message, the types of the new, the gone and the request for all, and the size of the fixed struct. */
@@ -35,11 +35,13 @@ const ofVlan = { id: 1, egressPriorities: 3, type: 5 };
 const ofAddress = { local: 2 };
 const ofRoute = { to: 1, device: 4, gateway: 5, metric: 6, table: 15, encapType: 21, encap: 22 };
 const ofEncap = { id: 1, remote: 2 };
-const ofNeighbour = { address: 1, linkAddress: 2 };
+const ofNeighbour = { address: 1, linkAddress: 2, device: 8 };
 const ofRule = { l3mdev: 19 };
 
+const inHostOrder = (value: number) => Buffer.from(new Uint32Array([value]).buffer);
+const u32 = (type: number, value: number) => attribute(type, inHostOrder(value));
 /** RTEXT_FILTER_SKIP_STATS. */
-const withoutStatistics = 8;
+const withoutStatistics = u32(ofLink.mask, 8);
 /** GRE_KEY (linux/if_tunnel.h), as it is in the flags. */
 const hasKey = 0x2000;
 const IFF_UP = 1;
@@ -113,23 +115,41 @@ export interface Neighbour {
 }
 
 /** Names of devices by ifindex. */
-type LinkNames = ReadonlyMap<number, string>;
+export type LinkNames = Pick<ReadonlyMap<number, string>, "get">;
 
 /** With the ifindexes that its names stand for. */
 type IndexedLink = Link & { readonly masterIndex: number | undefined; readonly belowIndex: number | undefined };
 
 export function readLinks(): Link[] {
-  const links = readAll(
-    "link",
-    toLink,
-    attribute(ofLink.mask, Buffer.from(new Uint32Array([withoutStatistics]).buffer)),
-  );
-  const names = linkNames(links);
-  const named = (ifindex: number | undefined) => (ifindex === undefined ? undefined : names.get(ifindex));
+  using socket = new NetlinkSocket(rtnetlink);
+  const links = readAll(socket, request("link", withoutStatistics), toLink);
+  return named(links, linkNames(links));
+}
+
+/** Those of these names that there are, with no look at any others: `master` and `below` are told if they are among them. */
+export function readLinksOf(wanted: readonly string[]): Link[] {
+  using socket = new NetlinkSocket(rtnetlink);
+  const links = wanted.flatMap((name) => readLink(socket, name) ?? []);
+  return named(links, linkNames(links));
+}
+
+function readLink(socket: NetlinkSocket, name: string): IndexedLink | undefined {
+  try {
+    const asked = request("link", attribute(ofLink.name, Buffer.from(`${name}\0`)), withoutStatistics);
+    const { header, attributes } = socket.get(asked, messages.link.headerSize);
+    return toLink(header, attributes);
+  } catch (error) {
+    if (error instanceof BpfError && error.code === "ENODEV") return undefined;
+    throw error;
+  }
+}
+
+function named(links: readonly IndexedLink[], names: LinkNames): Link[] {
+  const nameOfLink = (ifindex: number | undefined) => (ifindex === undefined ? undefined : names.get(ifindex));
   return links.map(({ masterIndex, belowIndex, ...link }) => ({
     ...link,
-    master: named(masterIndex),
-    below: named(belowIndex),
+    master: nameOfLink(masterIndex),
+    below: nameOfLink(belowIndex),
   }));
 }
 
@@ -137,34 +157,62 @@ export function linkNames(links: readonly Link[]): Map<number, string> {
   return new Map(links.map(({ ifindex, name }) => [ifindex, name]));
 }
 
-export function readAddresses(names: LinkNames): InterfaceAddress[] {
-  return readAll("address", (header, attributes) => toAddress(header, attributes, names));
+/** @param ifindex of the device whose they are; of all when it is not given */
+export function readAddresses(names: LinkNames, ifindex = 0): InterfaceAddress[] {
+  using socket = new NetlinkSocket(rtnetlink, { isStrict: true });
+  const asked = request("address");
+  asked.body.set(inHostOrder(ifindex), 4);
+  return readAll(socket, asked, (header, attributes) => toAddress(header, attributes, names));
 }
 
-/** Of all tables, those that bear a protocol: the others may be as many as the Internet has. */
-export function readRoutes(names: LinkNames, protocol: number): KernelRoute[] {
-  return readAll("route", (header, attributes) =>
-    header.readUInt8(5) === protocol ? toRoute(header, attributes, names) : undefined,
-  );
+/**
+ * Those that bear a protocol: the others may be as many as the Internet has.
+ *
+ * @param routeTable that they are in; all when it is not given
+ */
+export function readRoutes(names: LinkNames, protocol: number, routeTable?: number): KernelRoute[] {
+  using socket = new NetlinkSocket(rtnetlink, { isStrict: true });
+  const asked = request("route", ...(routeTable === undefined ? [] : [u32(ofRoute.table, routeTable)]));
+  asked.body.writeUInt8(protocol, 5);
+  try {
+    return readAll(socket, asked, (header, attributes) =>
+      header.readUInt8(5) === protocol ? toRoute(header, attributes, names) : undefined,
+    );
+  } catch (error) {
+    if (routeTable !== undefined && error instanceof BpfError && error.code === "ENOENT") return []; // no such table
+    throw error;
+  }
 }
 
-export function readNeighbours(names: LinkNames): Neighbour[] {
-  return readAll("neighbour", (header, attributes) => toNeighbour(header, attributes, names));
+/** @param ifindex of the device whose they are; of all when it is not given */
+export function readNeighbours(names: LinkNames, ifindex?: number): Neighbour[] {
+  using socket = new NetlinkSocket(rtnetlink, { isStrict: true });
+  const asked = request("neighbour", ...(ifindex === undefined ? [] : [u32(ofNeighbour.device, ifindex)]));
+  return readAll(socket, asked, (header, attributes) => toNeighbour(header, attributes, names));
 }
 
 /** Whether packets of a VRF look their routes up in its table: the kernel adds the rule with the first VRF, and only then. */
-export const hasVrfRule = (): boolean => readAll("rule", (_header, attributes) => isVrfRule(attributes)).includes(true);
-
-function readAll<T>(
-  kind: keyof typeof messages,
-  toItem: (header: Buffer, attributes: Attributes) => T | undefined,
-  ...asked: readonly Buffer[]
-): T[] {
+export function hasVrfRule(): boolean {
   using socket = new NetlinkSocket(rtnetlink);
+  return readAll(socket, request("rule"), (_header, attributes) => isVrfRule(attributes)).includes(true);
+}
+
+type Kind = keyof typeof messages;
+
+/** With the family in the first byte of the fixed struct, and the rest of it 0. */
+function request(kind: Kind, ...attributes: readonly Buffer[]): NetlinkRequest & { kind: Kind } {
   const { get, headerSize } = messages[kind];
   const header = Buffer.alloc(headerSize);
   header.writeUInt8(kind === "link" ? 0 : AF_INET, 0);
-  return socket.collect({ type: get, body: Buffer.concat([header, ...asked]) }, headerSize, toItem);
+  return { kind, type: get, body: Buffer.concat([header, ...attributes]) };
+}
+
+function readAll<T>(
+  socket: NetlinkSocket,
+  asked: ReturnType<typeof request>,
+  toItem: (header: Buffer, attributes: Attributes) => T | undefined,
+): T[] {
+  return socket.collect(asked, messages[asked.kind].headerSize, toItem);
 }
 
 /** `struct ifinfomsg`: at 4 the ifindex, at 8 the flags. */

@@ -4,9 +4,11 @@ import { ForeignError } from "../errors.js";
 import { type NftTable, readTable, unknown } from "../kernel/nftables.js";
 import {
   hasVrfRule,
+  type InterfaceAddress,
   type KernelRoute,
   type Link,
   linkNames,
+  type Neighbour,
   readAddresses,
   readLinks,
   readNeighbours,
@@ -21,7 +23,7 @@ import { groupOf, instanceOf } from "../plan/owner.js";
 import {
   areRulesWhole,
   damagedRules,
-  elementSets,
+  isElementSet,
   rulesVersion,
   tableName,
   typesOfSet,
@@ -55,32 +57,57 @@ export interface ObservedSlowPath {
 export function observeSlowPath(instance: string): ObservedSlowPath {
   const links = readLinks();
   const names = linkNames(links);
-  const devices = new Map(
-    links.filter((link) => isOurs(instance, link)).map((link): [string, Device] => [link.name, toDevice(link)]),
-  );
-  const addresses: Address[] = readAddresses(names)
-    .filter(({ device }) => devices.has(device))
-    .map(({ device, address, prefixLength }) => ({ device, address: `${address}/${prefixLength}` }));
   const state: SlowPathState = {
-    devices,
-    addresses: byId(addresses, addressId),
-    neighbours: byId(
-      readNeighbours(names)
-        .filter((one) => one.isPermanent && devices.has(one.device) && one.linkAddress === one.address)
-        .map(({ device, address }) => ({ device, endpoint: address })),
-      neighbourId,
-    ),
-    routes: byId(
-      readRoutes(names, routeProtocol).map((route) => toRoute(route, devices)),
-      routeId,
-    ),
+    ...toRouting(instance, {
+      links,
+      addresses: readAddresses(names),
+      neighbours: readNeighbours(names),
+      routes: readRoutes(names, routeProtocol),
+    }),
     vrfRule: hasVrfRule(),
     ...toNft(instance, readTable(tableName(instance), typesOfCompared)),
   };
   return { state, links };
 }
 
-function isOurs(instance: string, { alias, group }: Link): boolean {
+/** What rtnetlink tells. */
+export interface Told {
+  readonly links: readonly Link[];
+  readonly addresses: readonly InterfaceAddress[];
+  readonly neighbours: readonly Neighbour[];
+  readonly routes: readonly KernelRoute[];
+}
+
+/** What of it is ours, in the form in which it is compared. */
+export function toRouting(
+  instance: string,
+  { links, addresses, neighbours, routes }: Told,
+): Pick<State, "devices" | "addresses" | "neighbours" | "routes"> {
+  const devices = new Map(
+    links.filter((link) => isOurs(instance, link)).map((link): [string, Device] => [link.name, toDevice(link)]),
+  );
+  return {
+    devices,
+    addresses: byId(
+      addresses
+        .filter(({ device }) => devices.has(device))
+        .map(({ device, address, prefixLength }): Address => ({ device, address: `${address}/${prefixLength}` })),
+      addressId,
+    ),
+    neighbours: byId(
+      neighbours
+        .filter((one) => one.isPermanent && devices.has(one.device) && one.linkAddress === one.address)
+        .map(({ device, address }) => ({ device, endpoint: address })),
+      neighbourId,
+    ),
+    routes: byId(
+      routes.map((route) => toRoute(route, devices)),
+      routeId,
+    ),
+  };
+}
+
+export function isOurs(instance: string, { alias, group }: Link): boolean {
   return alias === undefined ? group === groupOf(instance) : instanceOf(alias) === instance;
 }
 
@@ -141,8 +168,6 @@ function toNft(instance: string, table: NftTable | undefined): Pick<State, "rule
 /** Of the sets that are compared; the others may be large. */
 const typesOfCompared = (name: string) =>
   isElementSet(setOfMap(name)) || isVerdictMap(name) ? typesOfSet(name) : undefined;
-
-const isElementSet = (name: string) => (elementSets as readonly string[]).includes(name);
 
 /** The names and tables that the desired state needs must be free or ours. */
 export function checkForeignDevices(desired: Desired, links: readonly Link[]): void {

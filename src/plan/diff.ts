@@ -3,7 +3,16 @@
 import { nobody, routeTableBase } from "../model/desired.js";
 import { admissionSets } from "./admission.js";
 import { damagedRules, deniedMark } from "./rules.js";
-import { type Device, type Element, type Entry, type Route, type State, sidesOf, tenantIds } from "./state.js";
+import {
+  type Device,
+  type Element,
+  type Entry,
+  type Route,
+  type State,
+  sidesOf,
+  tenantIds,
+  tenantOfElement,
+} from "./state.js";
 import { phaseOrder, type Step } from "./steps.js";
 
 interface Difference<T> {
@@ -281,9 +290,6 @@ function tenantsOf(step: Step, byDevice: ReadonlyMap<string, number>): number[] 
 }
 
 const tenantOfRoute = (route: Route) => route.routeTable - routeTableBase;
-const tenantOfElement = (element: Element) =>
-  Number(element.set === "zones" ? element.value : element.key.split(" ")[0]);
-
 function tenantOfEntry(entry: Entry): number {
   if (entry.map === "tenants") return entry.value.id;
   return entry.map === "nics" || entry.map === "policy_services" ? 0 : entry.tenant;

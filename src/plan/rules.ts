@@ -39,7 +39,7 @@ export function ruleOfMark(mark: number): { readonly direction: PolicyDirection;
 }
 
 /** Names of the sets that tenants are elements of. */
-export const elementSets = [
+const elementSets = [
   "zones",
   "dnat_to",
   "forward_to",
@@ -50,6 +50,9 @@ export const elementSets = [
   "inbound",
   "outbound",
 ] as const;
+
+/** Whether a set is one of them. A map of a share is not: see `setOfMap`. */
+export const isElementSet = (name: string): boolean => (elementSets as readonly string[]).includes(name);
 
 /** Counters that the rules write: denied connections by zone and mark. */
 export const counterSets = {

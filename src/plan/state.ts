@@ -210,6 +210,10 @@ export function tenantIds(entries: Iterable<Entry>): number[] {
   return [...entries].flatMap((entry) => (entry.map === "tenants" ? [entry.value.id] : []));
 }
 
+/** The id of the tenant whose an element is: its zone. */
+export const tenantOfElement = ({ set, key, value }: Element): number =>
+  Number(set === "zones" ? value : key.split(" ")[0]);
+
 /** The records by the name that the function gives them. */
 export function byId<T>(records: Iterable<T>, id: (record: T) => string): Map<string, T> {
   return new Map([...records].map((record) => [id(record), record]));

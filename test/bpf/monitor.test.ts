@@ -147,7 +147,8 @@ it("an nft element that goes is told", async () => {
   scene.nft(table);
   scene.listen();
   scene.nft("delete element ip t m { 10.0.0.1 }\n");
-  expect(await scene.heard("nft")).toEqual([{ of: "nft", what: "element", table: "t" }]);
+  const changed = { set: "m", elements: [] };
+  expect(await scene.heard("nft")).toEqual([{ of: "nft", what: "element", table: "t", changed }]);
 });
 
 it("an nft table of another family is not told", async () => {
@@ -155,4 +156,15 @@ it("an nft table of another family is not told", async () => {
   scene.nft("add table ip6 t\n");
   scene.nft("add table ip u\n");
   expect(await scene.heard("nft")).toEqual([{ of: "nft", what: "table", table: "u" }]);
+});
+
+it("elements of a set that is known by its name are told with their keys and values", async () => {
+  const scene = new Scene();
+  scene.nft(
+    "table ip t { map inbound3 { typeof ct zone . ip protocol . ip saddr . th dport : ct mark; flags interval; }; }\n",
+  );
+  scene.listen();
+  scene.nft("add element ip t inbound3 { 400 . 6 . 10.0.0.0/8 . 22-80 : 5 }\n");
+  const changed = { set: "inbound3", elements: [{ key: "400 . 6 . 10.0.0.0-10.255.255.255 . 22-80", value: "5" }] };
+  expect(await scene.heard("nft")).toEqual([{ of: "nft", what: "element", table: "t", changed }]);
 });

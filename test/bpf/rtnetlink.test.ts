@@ -1,7 +1,14 @@
 // Devices, addresses, routes and neighbours as a real kernel tells of them, against what made them.
 import { execFileSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
-import { linkNames, readAddresses, readLinks, readNeighbours, readRoutes } from "../../src/kernel/rtnetlink.js";
+import {
+  linkNames,
+  readAddresses,
+  readLinks,
+  readLinksOf,
+  readNeighbours,
+  readRoutes,
+} from "../../src/kernel/rtnetlink.js";
 import { netNamespace } from "../native/support/kernel.js";
 
 /** A namespace with v0 and v1, after these commands. */
@@ -106,4 +113,49 @@ it("many devices are all read", () => {
   const lines = Array.from({ length: 150 }, (_, at) => `link add a${at} type veth peer name b${at}\n`).join("");
   execFileSync("ip", ["-n", name, "-batch", "-"], { input: lines });
   expect(inside(() => readLinks().length)).toBe(303);
+});
+
+describe("of one device out of several", () => {
+  function ofV0<T>(read: (names: Map<number, string>, ifindex: number) => T): T {
+    const { name, inside, ifindex } = netNamespace();
+    for (const device of ["v0", "v1"]) {
+      const index = device === "v0" ? 1 : 2;
+      execFileSync("ip", ["-n", name, "addr", "add", `10.${index}.0.1/24`, "dev", device]);
+      const to = `neigh add 10.${index}.0.2 lladdr 02:00:00:00:00:0${index} dev ${device} nud permanent`;
+      execFileSync("ip", ["-n", name, ...to.split(" ")]);
+      const route = `route add 192.0.2.0/24 via 10.${index}.0.2 table 10000${index} proto 201`;
+      execFileSync("ip", ["-n", name, ...route.split(" ")]);
+    }
+    return inside(() => read(linkNames(readLinks()), ifindex));
+  }
+
+  it("the device is read as among all", () => {
+    const [one, all] = ofV0(() => [readLinksOf(["v0"]), readLinks()] as const);
+    const { below: _, ...v0 } = all.find(({ name }) => name === "v0") ?? {};
+    expect(one).toEqual([expect.objectContaining(v0)]);
+  });
+
+  it("what lies below is named when it is asked for, too", () => {
+    expect(ofV0(() => readLinksOf(["v0", "v1"]))[0]?.below).toBe("v1");
+  });
+
+  it("a device that there is not is left out", () => {
+    expect(ofV0(() => readLinksOf(["v9", "v0"])).map(({ name }) => name)).toEqual(["v0"]);
+  });
+
+  it("the addresses are read", () => {
+    expect(ofV0(readAddresses).map(({ address }) => address)).toEqual(["10.1.0.1"]);
+  });
+
+  it("the neighbours are read", () => {
+    expect(ofV0(readNeighbours).map(({ address }) => address)).toEqual(["10.1.0.2"]);
+  });
+
+  it("the routes of one table are read", () => {
+    expect(ofV0((names) => readRoutes(names, 201, 100_002)).map(({ gateway }) => gateway)).toEqual(["10.2.0.2"]);
+  });
+
+  it("of a table that there is not there are no routes", () => {
+    expect(ofV0((names) => readRoutes(names, 201, 100_009))).toEqual([]);
+  });
 });

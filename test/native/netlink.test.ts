@@ -7,6 +7,9 @@ const ROUTE = 0;
 const RTM_SETLINK = 19;
 const RTM_DELLINK = 17;
 const RTM_GETLINK = 18;
+const RTM_GETADDR = 22;
+const AF_INET = 2;
+const IFADDRMSG = 8;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
 const IFINFOMSG = 16;
@@ -62,6 +65,47 @@ describe("a netlink socket", () => {
     }
     other.kill();
     expect([...lengths], "devices that were there all the time").toEqual([203]);
+  });
+
+  it("gets one thing", () => {
+    const { inside, ifindex } = netNamespace();
+    const found = inside(() => {
+      using socket = new NetlinkSocket(ROUTE);
+      const asked = { type: RTM_GETLINK, body: link(0, attribute(IFLA_IFNAME, Buffer.from("v0\0"))) };
+      return hostU32(socket.get(asked, IFINFOMSG).header, 4);
+    });
+    expect(found).toBe(ifindex);
+  });
+
+  it("asked for one thing that there is not says so, and takes the next request", () => {
+    const { inside } = netNamespace();
+    const [refused, mtuOfLo] = inside(() => {
+      using socket = new NetlinkSocket(ROUTE);
+      const asked = { type: RTM_GETLINK, body: link(0, attribute(IFLA_IFNAME, Buffer.from("v9\0"))) };
+      const error = failure(() => socket.get(asked, IFINFOMSG));
+      return [error, socket.get({ type: RTM_GETLINK, body: link(1) }, IFINFOMSG).attributes.u32(IFLA_MTU)];
+    });
+    expect([refused, mtuOfLo]).toEqual([expect.objectContaining({ code: "ENODEV" }), 65_536]);
+  });
+
+  it("that is strict has a dump filtered by the kernel", () => {
+    const { name, inside, ifindex } = netNamespace();
+    for (const device of ["v0", "v1"]) execFileSync("ip", ["-n", name, "addr", "add", "10.1.0.1/24", "dev", device]);
+    const addresses = (isStrict: boolean) =>
+      inside(() => {
+        using socket = new NetlinkSocket(ROUTE, { isStrict });
+        const asked = Buffer.alloc(IFADDRMSG);
+        asked[0] = AF_INET;
+        asked.set(new Uint8Array(new Uint32Array([ifindex]).buffer), 4);
+        return socket.collect({ type: RTM_GETADDR, body: asked }, IFADDRMSG, (header) => hostU32(header, 4)).length;
+      });
+    expect({ strict: addresses(true), otherwise: addresses(false) }).toEqual({ strict: 1, otherwise: 2 });
+  });
+
+  it("that is strict has what the kernel does not know refused", () => {
+    using socket = new NetlinkSocket(ROUTE, { isStrict: true });
+    const asked = { type: RTM_GETLINK, body: link(0, mtu(1400)) };
+    expect(failure(() => [...socket.dump(asked, IFINFOMSG)])).toMatchObject({ code: "EINVAL" });
   });
 
   it("does what it is asked to, and counts what the kernel refused", () => {

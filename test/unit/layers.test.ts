@@ -41,7 +41,7 @@ const layers = [
   ["datapath"],
   ["observe"],
   ["execute"],
-  ["gateway", "change"],
+  ["gateway", "change", "repair"],
   ["status", "metrics"],
   ["daemon"],
   ["cli", "index"],

@@ -7,18 +7,27 @@
  */
 
 import { createInterface } from "node:readline";
+import type { InForce } from "../../src/change.js";
 import { loadConfig } from "../../src/config/load.js";
 import { armCrash, crashPoints } from "../../src/crash.js";
 import { apply, type Plan, plan, teardown } from "../../src/gateway.js";
 import { withLock } from "../../src/lock.js";
 import { describeStep } from "../../src/plan/describe.js";
+import { repairTenants } from "../../src/repair.js";
 
-interface Order {
+interface Order extends Work {
   readonly id: number;
-  readonly do: "apply" | "plan" | "teardown";
+}
+
+export interface Work {
+  /** repair: of some tenants, with the config that was applied last. */
+  readonly do: "apply" | "plan" | "repair" | "teardown";
   readonly configFile: string;
   /** The point to die at. */
   readonly crashAt?: number;
+  /** Of a repair. */
+  readonly tenants?: readonly number[];
+  readonly sets?: readonly string[];
 }
 
 /** What a worker did. */
@@ -30,13 +39,24 @@ export interface Done {
 
 const described = ({ steps }: Plan) => steps.map(describeStep);
 
+let inForce: InForce | undefined;
+
 async function carryOut(order: Order): Promise<Done> {
   const { config } = await loadConfig(order.configFile);
   armCrash(order.crashAt);
   const locked = <T>(work: () => Promise<T>) =>
     withLock({ instance: config.instance, purpose: "test", waitMs: 10_000 }, work);
   if (order.do === "plan") return { steps: described(await plan(config)), points: [] };
-  if (order.do === "apply") return { steps: described(await locked(() => apply(config))), points: crashPoints() };
+  if (order.do === "apply") {
+    const done = await locked(() => apply(config));
+    inForce = { ...done, config };
+    return { steps: described(done), points: crashPoints() };
+  }
+  if (order.do === "repair") {
+    if (!inForce) throw new Error("nothing was applied");
+    const done = await repairTenants(inForce, { tenants: new Set(order.tenants), sets: new Set(order.sets) });
+    return { steps: done ? described(done) : ["compare everything"], points: crashPoints() };
+  }
   const { attachments, devices, table } = await locked(() => teardown(config.instance));
   return { steps: [...attachments, ...devices, ...(table ? ["table"] : [])], points: crashPoints() };
 }

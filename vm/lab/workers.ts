@@ -6,16 +6,10 @@
 import type { ChildProcess } from "node:child_process";
 import { AnsweringChild, ChildEnded } from "./answering.js";
 import type { Namespace } from "./netns.js";
-import type { Done } from "./worker.js";
+import type { Done, Work } from "./worker.js";
 
 /** A worker does not live long enough to be worth compiling for, least of all on an emulated CPU. */
 const onlyInterpreted = ["--no-opt", "--no-sparkplug"];
-
-export interface Work {
-  readonly do: "apply" | "plan" | "teardown";
-  readonly configFile: string;
-  readonly crashAt?: number;
-}
 
 class Worker {
   private readonly child: AnsweringChild;

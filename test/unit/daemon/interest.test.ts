@@ -37,12 +37,27 @@ const forgotten = (on: string, address: string): KernelEvent => ({
 
 const nft = (what: string, table: string): KernelEvent => ({ of: "nft", what, table });
 
+const changed = (set: string, ...elements: (readonly [key: string, value: string])[]): KernelEvent => ({
+  of: "nft",
+  what: "element",
+  table: "xgw_gw1",
+  changed: { set, elements: elements.map(([key, value]) => ({ key, value })) },
+});
+
+/** A look at these tenants, and of the nft table at what they have in these sets. */
+const look = (check: string, tenants: readonly number[], ...sets: string[]): Notice => ({
+  check,
+  scope: { tenants: new Set(tenants), sets: new Set(sets) },
+});
+
 const told: readonly (readonly [what: string, event: KernelEvent, notice: Notice])[] = [
-  ["a tunnel", device("xgre1000"), { check: "device xgre1000" }],
+  ["a tunnel", device("xgre1000"), look("device xgre1000", [1])],
+  ["a VRF", device("xvrf2000"), look("device xvrf2000", [2])],
   ["the NIC", device("eth0"), { check: "device eth0" }],
   ["somebody else's device", device("dummy0"), {}],
-  ["an address of a tunnel", { of: "address", device: "xgre1000" }, { check: "address xgre1000" }],
-  ["a route of ours", route("10.0.0.7/32", { protocol: 201, routeTable: 100001 }), { check: "route" }],
+  ["an address of a tunnel", { of: "address", device: "xgre1000" }, look("address xgre1000", [1])],
+  ["a route of ours", route("10.0.0.7/32", { protocol: 201, routeTable: 100001 }), look("route", [1])],
+  ["a route of ours in nobody's table", route("10.0.0.7/32", { protocol: 201, routeTable: 77 }), { check: "route" }],
   ["a route of another table", route("10.9.0.0/16", { routeTable: 77 }), {}],
   ["an underlay route to one tunnel's end", route("172.168.0.12/32"), redecide([2], "underlay route 172.168.0.12")],
   ["an underlay route to all", route("172.168.0.0/24"), redecide([1, 2, 3], "underlay route 172.168.0.0/24")],
@@ -66,10 +81,20 @@ const told: readonly (readonly [what: string, event: KernelEvent, notice: Notice
     redecide([2], "neighbour 10.0.0.7 on xgre2000"),
   ],
   ["a neighbour that fails", neighbour("eth0", "172.168.0.11"), {}],
-  ["a neighbour of ours that is deleted", forgotten("xgre3000", "172.168.0.13"), { check: "neighbour on xgre3000" }],
+  ["a neighbour of ours that is deleted", forgotten("xgre3000", "172.168.0.13"), look("neighbour on xgre3000", [3])],
   ["a neighbour that is forgotten", forgotten("xgre2000", "10.0.0.7"), {}],
   ["the rule of the VRFs", { of: "l3mdev rule" }, { check: "rule l3mdev" }],
-  ["an element of the table", nft("element", "xgw_gw1"), { check: "nft element" }],
+  ["an element that cannot be read", nft("element", "xgw_gw1"), { check: "nft element" }],
+  ["an element of a tenant", changed("dnat_to", ["2 . 2.2.2.12", "10.0.0.7"]), look("nft element", [2], "dnat_to")],
+  ["the zone of a tunnel", changed("zones", ["xgre1000", "1"]), look("nft element", [1], "zones")],
+  [
+    "a policy's cells of two",
+    changed("inbound0", ["1 . 6", "7"], ["3 . 6", "7"]),
+    look("nft element", [1, 3], "inbound"),
+  ],
+  ["an element of nobody", changed("dnat_to", ["99 . 2.2.2.12", "10.0.0.7"]), { check: "nft element" }],
+  ["an element for all keys", changed("dnat_to", ["*", "10.0.0.7"]), { check: "nft element" }],
+  ["what leads tenants to their share", changed("inbound_shares", ["0", "to_inbound0"]), { check: "nft element" }],
   ["the table itself", nft("table", "xgw_gw1"), { check: "nft table" }],
   ["a table with a longer name", nft("table", "xgw_gw11"), {}],
 ];

@@ -29,6 +29,35 @@ describe("pending work", () => {
     expect((await pending.next(going))?.checks).toEqual(["route", "address eth0"]);
   });
 
+  it("of some tenants is of all of them together", async () => {
+    const pending = new Pending();
+    pending.check("route", { tenants: new Set([1]), sets: new Set() });
+    pending.check("nft element", { tenants: new Set([7]), sets: new Set(["dnat_to"]) });
+    expect((await pending.next(going))?.scope).toEqual({ tenants: new Set([1, 7]), sets: new Set(["dnat_to"]) });
+  });
+
+  it("of some tenants and of who knows what is of everything", async () => {
+    const pending = new Pending();
+    pending.check("route", { tenants: new Set([1]), sets: new Set() });
+    pending.check("nft table");
+    expect((await pending.next(going))?.scope).toBeUndefined();
+  });
+
+  it("of everything does not make the next of everything, too", async () => {
+    const pending = new Pending();
+    pending.check("nft table");
+    await pending.next(going);
+    pending.check("route", { tenants: new Set([1]), sets: new Set() });
+    expect((await pending.next(going))?.scope?.tenants).toEqual(new Set([1]));
+  });
+
+  it("that an own change leads to comes later, and is of what the change was of", async () => {
+    const pending = new Pending();
+    await pending.causedBy(async () => pending.check("route", { tenants: new Set([1]), sets: new Set() }));
+    const work = await pending.next(going);
+    expect([work?.checks, work?.scope?.tenants]).toEqual([["route"], new Set([1])]);
+  });
+
   it("is waited for", async () => {
     const pending = new Pending();
     setTimeout(() => pending.reload("config changed"), 20);

@@ -1,0 +1,101 @@
+/** What the kernel has of a few tenants, found without a look at the others. */
+
+import { observeAttachments } from "../datapath/attachments.js";
+import { kernelNames, presentEntries } from "../datapath/entries.js";
+import { unsettledTenants } from "../datapath/generations.js";
+import type { Pins } from "../datapath/pins.js";
+import { readFlowtable, readSet, unknown } from "../kernel/nftables.js";
+import { hasVrfRule, readAddresses, readLinksOf, readNeighbours, readRoutes } from "../kernel/rtnetlink.js";
+import { routeProtocol } from "../kernel/slow-path.js";
+import type { DesiredTenant } from "../model/desired.js";
+import { type SetTypes, tableName, typesOfSet } from "../plan/rules.js";
+import { flowtableOf, mapOf } from "../plan/shares.js";
+import { byId, type Element, type Entry, elementId, type State, tenantIds, tenantOfElement } from "../plan/state.js";
+import { isOurs, observeSysctls, toRouting } from "./slow-path.js";
+
+/** Entries by which the programs know devices: those of a tenant whose devices are made anew. */
+export const namesDevice = ({ map }: Entry): boolean => map === "tenants" || map === "tunnels" || map === "public_ips";
+
+/**
+ * Devices, addresses, neighbours and routes of the tenants; of the nft table their devices in flowtables, and what of theirs
+ * is in `sets`; of the maps what names devices; the programs on their devices and on NICs. The rest is not looked at, and
+ * taken to be as it is wanted.
+ *
+ * @param wanted of these tenants
+ * @returns undefined when there is something that only a look at everything can judge
+ */
+export function observeTenants(
+  pins: Pins,
+  tenants: readonly DesiredTenant[],
+  sets: ReadonlySet<string>,
+  wanted: State,
+): State | undefined {
+  const links = readLinksOf(tenants.flatMap(({ vrf, tunnel }) => [vrf, tunnel]));
+  const table = tableName(pins.instance);
+  const elements = observeElements(table, tenants, sets, wanted);
+  if (pins.nextMaps().length > 0 || !elements || links.some((link) => !isOurs(pins.instance, link))) return undefined;
+  const names = { get: kernelNames.nameOf };
+  const routing = toRouting(pins.instance, {
+    links,
+    addresses: links.flatMap(({ ifindex }) => readAddresses(names, ifindex)),
+    neighbours: links.flatMap(({ ifindex }) => readNeighbours(names, ifindex)),
+    routes: tenants.flatMap(({ routeTable }) => readRoutes(names, routeProtocol, routeTable)),
+  });
+  return {
+    ...wanted,
+    ...routing,
+    sysctls: observeSysctls(wanted.sysctls.keys()),
+    vrfRule: hasVrfRule(),
+    flowtableDevices: observeFlowtables(table, tenants),
+    elements,
+    keepsConnections: new Set(),
+    entries: observeDeviceEntries(pins, wanted),
+    unsettled: unsettledTenants(
+      pins,
+      tenants.map(({ id }) => id),
+    ),
+    attachments: observeAttachments(pins, kernelNames, [...wanted.attachments.keys()]),
+  };
+}
+
+/** @returns undefined when a set is not there, or has what cannot be read */
+function observeElements(
+  table: string,
+  tenants: readonly DesiredTenant[],
+  sets: ReadonlySet<string>,
+  wanted: State,
+): ReadonlyMap<string, Element> | undefined {
+  const ids = new Set(tenants.map(({ id }) => id));
+  const found: Element[] = [...wanted.elements.values()].filter(({ set }) => !sets.has(set));
+  for (const set of sets)
+    for (const map of new Set([...ids].map((id) => mapOf(set, String(id))))) {
+      const inMap = readSet(table, map, typesOfSet(map) as SetTypes);
+      if (!inMap || inMap.some(({ key }) => key === unknown)) return undefined;
+      const elements = inMap.map(({ key, value }): Element => ({ set, key, value }));
+      for (const element of elements) if (ids.has(tenantOfElement(element))) found.push(element);
+    }
+  return byId(found, elementId);
+}
+
+function observeFlowtables(table: string, tenants: readonly DesiredTenant[]): Map<string, string> {
+  const devices = new Map<string, ReadonlySet<string>>();
+  for (const name of new Set(tenants.map(({ id }) => flowtableOf(id))))
+    devices.set(name, new Set(readFlowtable(table, name)));
+  return new Map(
+    tenants
+      .map(({ id, tunnel }) => [tunnel, flowtableOf(id)] as const)
+      .filter(([tunnel, flowtable]) => devices.get(flowtable)?.has(tunnel)),
+  );
+}
+
+/** Also of a tunnel that has gone, and that the tenant's entry still names. */
+function observeDeviceEntries(pins: Pins, wanted: State): Map<string, Entry> {
+  const found = presentEntries(pins, wanted.entries.values(), kernelNames);
+  const named = [...found.values()].flatMap((entry): Entry[] =>
+    entry.map === "tenants" ? [{ map: "tunnels", device: entry.value.tunnel, tenant: entry.value.id }] : [],
+  );
+  const ids = new Set(tenantIds(wanted.entries.values()));
+  for (const [id, entry] of presentEntries(pins, named, kernelNames))
+    if (entry.map === "tunnels" && ids.has(entry.tenant)) found.set(id, entry);
+  return found;
+}

@@ -1,0 +1,59 @@
+/**
+ * Puts right what somebody else has changed, where notifications say whose it is: looks at these tenants only, and so takes
+ * as long with thousands of others as with none. Whatever is not quite clear is left to the comparison with everything.
+ */
+
+import { type InForce, tenantsMax } from "./change.js";
+import { Pins } from "./datapath/pins.js";
+import { applyAttempts, type Converged, execute } from "./gateway.js";
+import type { DesiredTenant } from "./model/desired.js";
+import { namesDevice, observeTenants } from "./observe/tenants.js";
+import { diff } from "./plan/diff.js";
+import { render } from "./plan/render.js";
+import type { State } from "./plan/state.js";
+import type { Step } from "./plan/steps.js";
+
+/** What may have been changed. */
+export interface Scope {
+  /** Ids. */
+  readonly tenants: ReadonlySet<number>;
+  /** Of the nft table; elements of others are not looked at. */
+  readonly sets: ReadonlySet<string>;
+}
+
+/**
+ * The caller holds the lock.
+ *
+ * @returns undefined when everything has to be compared
+ * @throws XgwError, BpfError when a step failed
+ */
+export async function repairTenants(inForce: InForce, scope: Scope): Promise<Converged | undefined> {
+  const { desired, constants, context } = inForce;
+  const tenants = desired.tenants.filter(({ id }) => scope.tenants.has(id));
+  if (tenants.length < scope.tenants.size || tenants.length > tenantsMax) return undefined;
+  const pins = new Pins(desired.instance);
+  const wanted = wantedOf(inForce, tenants);
+  let taken: readonly Step[] = [];
+  let doneMs = performance.now();
+  for (let attempt = 1; ; attempt++) {
+    const observed = observeTenants(pins, tenants, scope.sets, wanted);
+    if (!observed) return undefined;
+    const steps = diff(wanted, observed);
+    const plan = { desired, constants, context, wanted, observed, steps };
+    if (steps.length === 0) return { ...plan, steps: taken, doneMs };
+    if (attempt > applyAttempts) return undefined;
+    await execute(plan, pins, true);
+    doneMs = performance.now();
+    taken = [...taken, ...steps];
+  }
+}
+
+/** What is looked at of these tenants: see `observeTenants`. */
+function wantedOf({ desired, context }: InForce, tenants: readonly DesiredTenant[]): State {
+  const state = render({ ...desired, tenants }, context);
+  return {
+    ...state,
+    entries: new Map([...state.entries].filter(([, entry]) => namesDevice(entry))),
+    attachments: new Map([...state.attachments].filter(([, { hook }]) => hook !== "fentry")),
+  };
+}
