@@ -5,7 +5,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { loadConfig } from "../../src/config/load.js";
 import { apply, teardown } from "../../src/gateway.js";
 import { type DaemonLog, Gateway } from "../../src/index.js";
-import { readyConfig, tenantText } from "./config.js";
+import { routeTableBase } from "../../src/model/desired.js";
+import { run } from "../../vm/lab/netns.js";
+import { readyConfig, tenantRoute, tenantText } from "./config.js";
 import type { Measured } from "./shape.js";
 
 async function timed<T>(work: () => Promise<T>): Promise<[result: T, ms: number]> {
@@ -26,7 +28,7 @@ async function measureStart(folder: string): Promise<Measured> {
 /** How often the idle daemon is looked at: what a change has left to do is over in the last of them. */
 const idleWindows = 3;
 
-/** What others still do after a change (nft's monitor reads the whole table, the kernel tells of every device) is over. */
+/** What is still done after a change is over. */
 async function untilIdle(): Promise<void> {
   const deadline = performance.now() + idleAfterMs;
   for (let share = 0; share < idleShare && performance.now() < deadline; ) {
@@ -43,6 +45,11 @@ const idleShare = 0.9;
 const idleWindowMs = 2000;
 const idleAfterMs = 120_000;
 
+/** Somebody deletes a route of a tenant: ids are given in the order of the config. */
+async function loseRoute(index: number): Promise<void> {
+  await run("ip", ["route", "del", tenantRoute, "table", String(routeTableBase + index + 1)]);
+}
+
 /** The daemon, in this process: puts the config in force, is given edits, and is left alone. */
 async function measureDaemon(folder: string, tenants: number, changes: number, idleMs: number): Promise<Measured> {
   const { file, tenantFile } = readyConfig(folder);
@@ -58,7 +65,7 @@ async function measureDaemon(folder: string, tenants: number, changes: number, i
     warn: () => {},
     error: (fields) => console.error(JSON.stringify(fields)),
   };
-  /** The daemon has compared everything once more. */
+  /** The daemon has compared once more, and found nothing. */
   const inStep = () =>
     new Promise<void>((resolve) => {
       const tell = () => {
@@ -87,6 +94,15 @@ async function measureDaemon(folder: string, tenants: number, changes: number, i
     changeMs.push(tookMs);
     await compared;
   }
+  const repairMs: number[] = [];
+  for (let round = 0; round < changes; round++) {
+    await untilIdle();
+    const repaired = new Promise<{ readonly tookMs: number }>((resolve) => gateway.once("repaired", resolve));
+    const compared = inStep();
+    await loseRoute(Math.floor((tenants * round) / changes));
+    repairMs.push((await repaired).tookMs);
+    await compared;
+  }
   global.gc?.();
   await untilIdle();
   const idlePercent: number[] = [];
@@ -100,7 +116,7 @@ async function measureDaemon(folder: string, tenants: number, changes: number, i
   stop.abort();
   await running;
   const { tookMs: firstApplyMs, steps } = started;
-  return { firstApplyMs, firstApplySteps: steps.length, changeMs, memoryMiB, idlePercent };
+  return { firstApplyMs, firstApplySteps: steps.length, changeMs, repairMs, memoryMiB, idlePercent };
 }
 
 const [mode, folder = "", ...numbers] = process.argv.slice(2);

@@ -31,9 +31,13 @@ export function writeConfig(folder: string, instance: string, device: string, te
   return { file, tenantFile };
 }
 
+const host = (number: number) => `10.0.${number}.7`;
+
+/** One that every tenant has. */
+export const tenantRoute = `${host(perTenant.routes - 1)}/32`;
+
 /** @param port TCP, let in: what an edit changes */
 export function tenantText(index: number, port: number): string {
-  const host = (number: number) => `10.0.${number}.7`;
   const via = (number: number) => `172.16.${1 + (number % 100)}.${1 + (index % 250)}`;
   const publicIp = (number: number) =>
     `2.${(index * 2 + number) >> 16}.${((index * 2 + number) >> 8) & 255}.${(index * 2 + number) & 255}`;
