@@ -9,7 +9,6 @@ import { ConfigError, formatProblem, toXgwError, type XgwError } from "../errors
 import { apply, type Converged, type Plan, redecide, repair } from "../gateway.js";
 import { withLock } from "../lock.js";
 import { describeStep } from "../plan/describe.js";
-import { isLeftover } from "../plan/part.js";
 import type { Step } from "../plan/steps.js";
 import { repairTenants, type Scope } from "../repair.js";
 import { askedFor, type ConfigSource } from "./config-source.js";
@@ -234,8 +233,8 @@ class Repairs {
   private report({ checks, sinceMs }: Work, { steps, doneMs }: Converged, compared: string): void {
     const since = (ms: number) => Math.round(ms - sinceMs);
     const verifiedMs = since(performance.now());
-    if (steps.every(isLeftover)) {
-      this.log.debug({ noticed: checks, compared, verifiedMs, leftovers: steps.length }, "in step");
+    if (steps.length === 0) {
+      this.log.debug({ noticed: checks, compared, verifiedMs }, "in step");
       return;
     }
     this.drifts++;

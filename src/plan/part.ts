@@ -3,6 +3,7 @@
 import type { Config, ConfigTenant } from "../config/schema.js";
 import type { Desired } from "../model/desired.js";
 import { diff } from "./diff.js";
+import { pagesOf } from "./policy-maps.js";
 import { type RenderContext, render } from "./render.js";
 import type { State } from "./state.js";
 import type { Step } from "./steps.js";
@@ -62,19 +63,12 @@ export function partialChange(
 ): Part {
   const only = (all: Desired) => render({ ...all, tenants: all.tenants.filter(({ key }) => keys.has(key)) }, context);
   const [wanted, observed] = [only(desired), only(inForce)];
-  return { wanted, observed, steps: diff(wanted, observed).filter((step) => !isShared(step)) };
+  const isUsed = (page: string) => desired.tenants.some((tenant) => pagesOf(tenant).has(page));
+  return { wanted, observed, steps: diff(wanted, observed).filter((step) => !isShared(step, isUsed)) };
 }
 
-/**
- * What a partial change leaves behind, without harm: pages of the policy that no tenant may use any more, which only a look
- * at all of them tells.
- */
-export function isLeftover(step: Step): boolean {
-  return step.kind === "entry.delete" && step.entry.map === "policy_services";
-}
-
-/** Also programs that count for all tenants. */
-function isShared(step: Step): boolean {
-  if (isLeftover(step)) return true;
+/** Whether others may want what these tenants do not: pages of the policy, and programs that count for all. */
+function isShared(step: Step, isUsed: (page: string) => boolean): boolean {
+  if (step.kind === "entry.delete" && step.entry.map === "policy_services") return isUsed(step.entry.page);
   return (step.kind === "attach" || step.kind === "detach") && step.attachment.hook === "fentry";
 }

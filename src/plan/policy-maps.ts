@@ -39,14 +39,27 @@ type Services = readonly (readonly Stretch<number>[])[];
 
 const noServices: Services = judgedProtocols.map(() => []);
 
+/** Names of the pages that a tenant's policy has brought. */
+const pagesOfTenants = new WeakMap<DesiredTenant, ReadonlySet<string>>();
+
+/** Worked out once for each tenant, most often with the networks. */
+export function pagesOf(tenant: DesiredTenant): ReadonlySet<string> {
+  if (!pagesOfTenants.has(tenant)) new PolicyPages().networksOf(tenant);
+  return pagesOfTenants.get(tenant) ?? new Set();
+}
+
 /** The pages of all tenants, each once. */
 export class PolicyPages {
   private readonly pages = new Map<string, readonly ServiceEntry[]>();
   private readonly names = new Map<string, string>();
+  private ofTenant = new Set<string>();
 
   /** The networks of a tenant's policy, whose pages are added; undefined when it is too large for the maps. */
-  networksOf({ id, inbound, outbound }: DesiredTenant): NetworkEntry[] | undefined {
+  networksOf(tenant: DesiredTenant): NetworkEntry[] | undefined {
+    const { id, inbound, outbound } = tenant;
+    this.ofTenant = new Set();
     const both = [this.networksIn(id, "inbound", inbound), this.networksIn(id, "outbound", outbound)];
+    pagesOfTenants.set(tenant, this.ofTenant);
     return both.some((networks) => networks === undefined) ? undefined : both.flatMap((networks) => networks ?? []);
   }
 
@@ -72,8 +85,14 @@ export class PolicyPages {
     }));
   }
 
-  /** Two pages whose hashes are equal, which is hardly to be seen, get names of their own. */
   private nameOf(direction: PolicyDirection, services: Services): string {
+    const name = this.ownNameOf(direction, services);
+    this.ofTenant.add(name);
+    return name;
+  }
+
+  /** Two pages whose hashes are equal, which is hardly to be seen, get names of their own. */
+  private ownNameOf(direction: PolicyDirection, services: Services): string {
     const text = `${direction} ${JSON.stringify(services)}`;
     const known = this.names.get(text);
     if (known !== undefined) return known;

@@ -109,7 +109,7 @@ export class Host {
 
   /** Ends streamUdp before its count is reached. */
   stopStream(): void {
-    for (const stream of this.streams) stream.end();
+    for (const stream of this.streams) void stream.end();
   }
 
   floodUdp(request: {
@@ -131,10 +131,10 @@ export class Host {
     return this.ask("counted", { configFile });
   }
 
-  close(port: number): Promise<void> {
-    this.echoes.get(port)?.end();
+  async close(port: number): Promise<void> {
+    await this.echoes.get(port)?.end();
     this.echoes.delete(port);
-    return this.ask("close", { port });
+    await this.ask("close", { port });
   }
 
   /** Echo requests that were answered, of `count`. */

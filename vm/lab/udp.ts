@@ -1,6 +1,7 @@
 /** The UDP applications of udp.c: a process each, that prints lines of JSON. */
 
 import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { built } from "../root.js";
 import type { Namespace } from "./netns.js";
@@ -34,9 +35,10 @@ export class Udp {
     return this.read();
   }
 
-  /** Lets it end by itself. */
-  end(): void {
+  /** Lets it end by itself, and waits until it has, and its port is free. */
+  async end(): Promise<void> {
     this.child.stdin?.end();
+    if (this.child.exitCode === null && this.child.signalCode === null) await once(this.child, "exit");
   }
 
   kill(): void {

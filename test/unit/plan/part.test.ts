@@ -50,15 +50,30 @@ describe("a change of one tenant out of three", () => {
   });
 });
 
-describe("what only a look at everything can tell", () => {
-  it("is whether another tenant still needs a page of the policy, so none is deleted", () => {
-    const old = configOf([tenant(1), tenant(2, { policy: { inbound: [{ allow: "udp" }] } })]);
-    const now = configOf([tenant(1), tenant(2)]);
+describe("a page of the policy that a tenant does not want any more", () => {
+  const udp = (key: number) => tenant(key, { policy: { inbound: [{ allow: "udp" }] } });
+  const deleted = (old: Config, now: Config) => {
     const [was, is] = [buildDesired(old), buildDesired(now)];
     const { steps } = partialChange(is, was, changedTenants(now, old) ?? new Set(), context);
-    expect(steps.filter((step) => step.kind === "entry.delete" && step.entry.map === "policy_services")).toEqual([]);
+    return steps.filter((step) => step.kind === "entry.delete" && step.entry.map === "policy_services");
+  };
+
+  it("is deleted with the last tenant that did", () => {
+    const [old, now] = [configOf([tenant(1), udp(2)]), configOf([tenant(1), tenant(2)])];
+    expect(deleted(old, now)).toEqual(
+      diff(render(buildDesired(now), context), render(buildDesired(old), context)).filter(
+        (step) => step.kind === "entry.delete" && step.entry.map === "policy_services",
+      ),
+    );
+    expect(deleted(old, now).length).toBeGreaterThan(0);
   });
 
+  it("stays where another tenant wants it", () => {
+    expect(deleted(configOf([udp(1), udp(2)]), configOf([udp(1), tenant(2)]))).toEqual([]);
+  });
+});
+
+describe("what only a look at everything can tell", () => {
   it("is that connections have to be counted from now on", () => {
     const limited = tenant(2, { limits: { sessions: 10 } });
     expect(changedTenants(configOf([tenant(1), limited, tenant(3)]), before)).toBeUndefined();
