@@ -144,7 +144,10 @@ export async function moveLearned(pins: Pins, constants: Constants): Promise<Mov
   await sleep(learnersGoneMs);
   const moving = new Set(pins.nextMaps());
   for (const name of ["conntrack", "denials", "stats", "rule_stats"]) if (moving.has(name)) copyMap(pins, name);
-  if (!moving.has("flows") || !pins.maps().includes("flows")) return { flows: 0, stale: 0 };
+  const old = new Set(pins.maps());
+  // Without their templates, as a teardown that died leaves them, flows lead nowhere.
+  const isLost = moving.has("encaps") && !old.has("encaps");
+  if (!moving.has("flows") || !old.has("flows") || isLost) return { flows: 0, stale: 0 };
   using mover = openMover(pins, constants);
   const encaps = moving.has("encaps") ? moveEncaps(pins, mover) : undefined;
   const moved = moveFlows(pins, mover, encaps);

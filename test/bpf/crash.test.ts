@@ -79,3 +79,18 @@ it("converges from every point of an upgrade and of the way back", { timeout: 1_
   process.stderr.write(`${tried.join(", ")}\n`);
   expect(tried.length).toBeGreaterThan(4);
 });
+
+// A teardown removes programs first, then maps by their names: between those that belong together, one is left alone.
+it.each(["encaps", "encaps_taken", "flow_locks", "flows", "generations", "rules"])(
+  "converges from a teardown that died when the maps up to %s were gone",
+  (last) => {
+    expect(change(0)).toMatchObject({ left: [] });
+    inNetNamespace(namespace.path, () => {
+      for (const name of pins.links()) datapathModules.attachments.detach(pins, name);
+    });
+    for (const fingerprint of pins.fingerprints()) pins.removeDatapath(fingerprint);
+    for (const name of pins.maps()) if (name <= last) rmSync(pins.oldMap(name));
+    expect(change(0), "the next run").toMatchObject({ left: [] });
+    expect([change(0), pins.nextMaps()], "once more").toEqual([expect.objectContaining({ done: [], left: [] }), []]);
+  },
+);
