@@ -48,8 +48,10 @@ const changes: readonly (readonly [from: string, to: string])[] = [
   ["name: turns\n    key: 5000\n    tunnel: gre", "name: turns\n    key: 5000\n    tunnel: gretap"],
 ];
 
+/** A small table, for all of it is gone through at each upgrade. */
+const small = [["instance: gw1\n", "instance: gw1\nflows: 4096\n"]] as const;
 /** What comes with the upgrade: the table has another size. */
-const resized = [["instance: gw1\n", "instance: gw1\nflows: 65536\n"]] as const;
+const resized = [["flows: 4096\n", "flows: 8192\n"]] as const;
 
 const others = ["leaves\n    key: 3000", "turns\n    key: 5000"]
   .map(
@@ -190,7 +192,7 @@ export async function crashLab(
       join(folder, "after.yaml"),
       join(folder, "larger.yaml"),
     ];
-    const text = (await readFile(example, "utf8")) + others;
+    const text = changed(await readFile(example, "utf8"), small) + others;
     await writeFile(before, text);
     await writeFile(after, changed(text, changes));
     await writeFile(larger, changed(text, resized));
