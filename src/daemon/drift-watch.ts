@@ -38,7 +38,10 @@ export function watchDrift(desired: Desired, pending: Pending): DriftWatch {
     if (check !== undefined) pending.check(check, scope);
     if (redecide) pending.redecide(redecide.tenants, redecide.why);
   };
-  const pinWatch = watchPins(pins.folders, () => pending.check("pin"));
+  const pinWatch = watchPins(
+    () => pins.folders,
+    () => pending.check("pin"),
+  );
   const monitor = monitorKernel(notice, () => pending.check("notifications lost"));
   const attachments = setInterval(() => {
     if (hasLostPrograms(pins)) pending.check("attachment");

@@ -87,7 +87,7 @@ export class Interest {
   private ofNft({ what, changed }: KernelEvent & { of: "nft" }): Notice {
     const check = `nft ${what}`;
     const set = setOfMap(changed?.set ?? "");
-    if (!changed || !isElementSet(set)) return { check };
+    if (!changed || changed.elements.length === 0 || !isElementSet(set)) return { check };
     return this.ofTenants(
       check,
       changed.elements.map(({ key, value }) => tenantOfElement({ set, key, value })),

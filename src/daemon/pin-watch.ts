@@ -1,6 +1,6 @@
 /** Says when somebody has taken a pin away, or put one there. */
 
-import { type FSWatcher, watch } from "node:fs";
+import { type FSWatcher, statSync, watch } from "node:fs";
 
 export interface PinWatch {
   /** Watches folders that have come since. */
@@ -8,24 +8,48 @@ export interface PinWatch {
   close(): void;
 }
 
-export function watchPins(folders: readonly string[], changed: () => void): PinWatch {
-  let watchers: FSWatcher[] = [];
-  const close = () => {
-    for (const watcher of watchers) watcher.close();
-    watchers = [];
+interface Watched {
+  /** In bpffs no other folder ever gets the same (get_next_ino of the kernel). */
+  readonly inode: number;
+  readonly watcher: FSWatcher;
+}
+
+/** @param folders those that there may be; asked for at each renewal */
+export function watchPins(folders: () => readonly string[], changed: () => void): PinWatch {
+  const watched = new Map<string, Watched>();
+  const forget = (folder: string) => {
+    watched.get(folder)?.watcher.close();
+    watched.delete(folder);
   };
   const renew = () => {
-    close();
-    for (const folder of folders) {
-      try {
-        const watcher = watch(folder, { persistent: false }, changed);
-        watcher.on("error", changed);
-        watchers.push(watcher);
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-      }
+    const present = new Set(folders());
+    for (const folder of watched.keys()) if (!present.has(folder)) forget(folder);
+    for (const folder of present) {
+      const inode = statSync(folder, { throwIfNoEntry: false })?.ino;
+      // What is still the same folder goes on being watched: what has happened there and was not told yet is not lost.
+      if (watched.get(folder)?.inode === inode) continue;
+      forget(folder);
+      const watcher = inode === undefined ? undefined : watchFolder(folder, changed);
+      if (inode !== undefined && watcher) watched.set(folder, { inode, watcher });
     }
   };
   renew();
-  return { renew, close };
+  return {
+    renew,
+    close() {
+      for (const folder of [...watched.keys()]) forget(folder);
+    },
+  };
+}
+
+/** Undefined when it has just gone. */
+function watchFolder(folder: string, changed: () => void): FSWatcher | undefined {
+  try {
+    const watcher = watch(folder, { persistent: false }, changed);
+    watcher.on("error", changed);
+    return watcher;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
 }

@@ -93,6 +93,7 @@ const told: readonly (readonly [what: string, event: KernelEvent, notice: Notice
     look("nft element", [1, 3], "inbound"),
   ],
   ["an element of nobody", changed("dnat_to", ["99 . 2.2.2.12", "10.0.0.7"]), { check: "nft element" }],
+  ["elements that are not named", changed("dnat_to"), { check: "nft element" }],
   ["an element for all keys", changed("dnat_to", ["*", "10.0.0.7"]), { check: "nft element" }],
   ["what leads tenants to their share", changed("inbound_shares", ["0", "to_inbound0"]), { check: "nft element" }],
   ["the table itself", nft("table", "xgw_gw1"), { check: "nft table" }],
