@@ -1,6 +1,7 @@
 /**
- * Puts right what somebody else has changed, where notifications say whose it is: looks at these tenants only, and so takes
- * as long with thousands of others as with none. Whatever is not quite clear is left to the comparison with everything.
+ * Puts right what somebody else has changed, where notifications say whose it is: looks at these tenants only. Of what is
+ * all tenants' it reads nothing but the nft sets that were changed. Whatever is not quite clear is left to the comparison
+ * with everything.
  */
 
 import { type InForce, tenantsMax } from "./change.js";
@@ -24,16 +25,16 @@ export interface Scope {
 /**
  * The caller holds the lock.
  *
+ * @param taken gets the steps that were carried out, whatever comes of it
  * @returns undefined when everything has to be compared
- * @throws XgwError, BpfError when a step failed
+ * @throws XgwError, BpfError when a look or a step failed
  */
-export async function repairTenants(inForce: InForce, scope: Scope): Promise<Converged | undefined> {
+export async function repairTenants(inForce: InForce, scope: Scope, taken: Step[]): Promise<Converged | undefined> {
   const { desired, constants, context } = inForce;
   const tenants = desired.tenants.filter(({ id }) => scope.tenants.has(id));
   if (tenants.length < scope.tenants.size || tenants.length > tenantsMax) return undefined;
   const pins = new Pins(desired.instance);
   const wanted = wantedOf(inForce, tenants);
-  let taken: readonly Step[] = [];
   let doneMs = performance.now();
   for (let attempt = 1; ; attempt++) {
     const observed = observeTenants(pins, tenants, scope.sets, wanted);
@@ -44,7 +45,7 @@ export async function repairTenants(inForce: InForce, scope: Scope): Promise<Con
     if (attempt > applyAttempts) return undefined;
     await execute(plan, pins, true);
     doneMs = performance.now();
-    taken = [...taken, ...steps];
+    taken.push(...steps);
   }
 }
 

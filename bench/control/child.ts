@@ -94,15 +94,6 @@ async function measureDaemon(folder: string, tenants: number, changes: number, i
     changeMs.push(tookMs);
     await compared;
   }
-  const repairMs: number[] = [];
-  for (let round = 0; round < changes; round++) {
-    await untilIdle();
-    const repaired = new Promise<{ readonly tookMs: number }>((resolve) => gateway.once("repaired", resolve));
-    const compared = inStep();
-    await loseRoute(Math.floor((tenants * round) / changes));
-    repairMs.push((await repaired).tookMs);
-    await compared;
-  }
   global.gc?.();
   await untilIdle();
   const idlePercent: number[] = [];
@@ -113,6 +104,15 @@ async function measureDaemon(folder: string, tenants: number, changes: number, i
     idlePercent.push((100 * (user + system)) / 1000 / idleMs);
   }
   const memoryMiB = process.memoryUsage().rss / 2 ** 20;
+  const repairMs: number[] = [];
+  for (let round = 0; round < changes; round++) {
+    await untilIdle();
+    const repaired = new Promise<{ readonly tookMs: number }>((resolve) => gateway.once("repaired", resolve));
+    const compared = inStep();
+    await loseRoute(Math.floor((tenants * round) / changes));
+    repairMs.push((await repaired).tookMs);
+    await compared;
+  }
   stop.abort();
   await running;
   const { tookMs: firstApplyMs, steps } = started;

@@ -74,12 +74,17 @@ export async function runDaemon(source: ConfigSource, options: DaemonOptions): P
           const { reload } = work;
           await tell("RELOADING=1");
           const next = await pending.causedBy(() => reconciler.follow(reload, inForce, work.checks.length > 0));
-          if (next) drift.follow(next.desired);
-          inForce = next ?? inForce;
-          await tell("READY=1", `STATUS=${next ? "in step" : "config refused; the last good one is in force"}`);
+          if (next === "half-way") pending.check("change failed");
+          else if (next !== "refused") {
+            drift.follow(next.desired);
+            inForce = next;
+          }
+          const isTaken = typeof next === "object";
+          await tell("READY=1", `STATUS=${isTaken ? "in step" : "config refused; the last good one is in force"}`);
         }
         const compared = await repairs.run(work, inForce);
-        if (!compared) continue;
+        if (compared === "some tenants") drift.doubt();
+        if (typeof compared !== "object") continue;
         const { tookMs, converged } = compared;
         drift.compared(tookMs);
         if (converged.steps.length === 0) continue;
@@ -115,9 +120,9 @@ class Reconciler {
 
   /**
    * @param isDoubtful something of what is in force may have been changed by others
-   * @returns undefined when the config in force stays the one that it is
+   * @returns refused: the config in force stays the one that it is; half-way: so it does, and the kernel may be between both
    */
-  async follow(reason: string, inForce: InForce, isDoubtful: boolean): Promise<InForce | undefined> {
+  async follow(reason: string, inForce: InForce, isDoubtful: boolean): Promise<InForce | "refused" | "half-way"> {
     try {
       return await this.reconcile(reason, async (config) => {
         const quick = isDoubtful || reason === askedFor ? undefined : await this.tryQuickly(config, inForce);
@@ -126,7 +131,7 @@ class Reconciler {
     } catch (thrown) {
       const error = this.logFailure(thrown);
       this.emit("refused", { reason, error });
-      return undefined;
+      return error instanceof ConfigError ? "refused" : "half-way";
     }
   }
 
@@ -185,18 +190,20 @@ class Repairs {
     private readonly emit: Emit,
   ) {}
 
-  /** @returns what came of the comparison with everything; undefined: there was none */
-  async run(work: Work, inForce: InForce): Promise<Compared | undefined> {
+  /** @returns what came of the comparison with everything; or that a look at some tenants alone has put something right */
+  async run(work: Work, inForce: InForce): Promise<Compared | "some tenants" | undefined> {
     const { config } = inForce;
     let compared: Compared | undefined;
-    const compare = async () => {
-      const quick = work.scope && (await this.tryQuickly(inForce, work.scope));
+    const compare = async (): Promise<Converged> => {
+      const taken: Step[] = [];
+      const quick = work.scope && (await this.tryQuickly(inForce, work.scope, taken));
       if (quick) return quick;
       const started = performance.now();
       const converged = await repair(config);
       compared = { converged, tookMs: performance.now() - started };
-      return converged;
+      return { ...converged, steps: [...taken, ...converged.steps] };
     };
+    let isPartlyRepaired = false;
     try {
       if (work.redecide.length > 0) {
         await locked(config, () => redecide(config.instance, work.redecide));
@@ -209,6 +216,7 @@ class Repairs {
       }
       if (work.checks.length > 0) {
         const converged = await locked(config, compare);
+        isPartlyRepaired = !compared && converged.steps.length > 0;
         this.report(work, converged, compared ? "everything" : `${work.scope?.tenants.size} tenants`);
       }
     } catch (thrown) {
@@ -217,13 +225,13 @@ class Repairs {
       this.emit("repairFailed", { noticed: work.checks, error });
       setTimeout(() => this.pending.check("repair failed"), retryMs).unref();
     }
-    return compared;
+    return compared ?? (isPartlyRepaired ? "some tenants" : undefined);
   }
 
   /** A look at the tenants that the notifications name, and nothing else. */
-  private async tryQuickly(inForce: InForce, scope: Scope): Promise<Converged | undefined> {
+  private async tryQuickly(inForce: InForce, scope: Scope, taken: Step[]): Promise<Converged | undefined> {
     try {
-      return await repairTenants(inForce, scope);
+      return await repairTenants(inForce, scope, taken);
     } catch (error) {
       this.log.warn({ ...toXgwError(error).toJSON() }, "repair of some tenants failed, comparing everything");
       return undefined;

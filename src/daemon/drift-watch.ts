@@ -18,11 +18,18 @@ const fullCheckAfterMs = 60_000;
 /** and so many times as long as that took, so that it takes 2 % of the time at most, with any number of tenants. */
 const fullCheckRest = 49;
 
+/** After a repair that has looked at some tenants only: somebody may have changed more, such as maps, which tell nobody. */
+const doubtfulAfterMs = 5_000;
+/** and so many times as long as a comparison takes. */
+const doubtfulRest = 4;
+
 export interface DriftWatch {
   /** The config has changed, and with it what there is to watch. */
   follow(desired: Desired): void;
   /** Everything has been compared, which took so long. */
   compared(tookMs: number): void;
+  /** Something was amiss, and not everything has been compared. */
+  doubt(): void;
   stop(): void;
 }
 
@@ -47,13 +54,25 @@ export function watchDrift(desired: Desired, pending: Pending): DriftWatch {
     if (hasLostPrograms(pins)) pending.check("attachment");
   }, attachmentsEveryMs);
   let full: NodeJS.Timeout | undefined;
-  const compared = (tookMs: number) => {
+  let lastTookMs = 0;
+  let dueMs = 0;
+  const compareIn = (delayMs: number) => {
     clearTimeout(full);
-    full = setTimeout(() => pending.check("full check"), fullCheckDelay(tookMs));
+    full = setTimeout(() => pending.check("full check"), delayMs);
+    dueMs = performance.now() + delayMs;
+  };
+  const compared = (tookMs: number) => {
+    lastTookMs = tookMs;
+    compareIn(fullCheckDelay(tookMs));
+  };
+  const doubt = () => {
+    const delayMs = Math.max(doubtfulAfterMs, doubtfulRest * lastTookMs);
+    if (performance.now() + delayMs < dueMs) compareIn(delayMs);
   };
   compared(0);
   return {
     compared,
+    doubt,
     follow(next) {
       interest = new Interest(next, routeProtocol, neighbours);
       pinWatch.renew();

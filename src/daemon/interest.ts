@@ -58,7 +58,7 @@ export class Interest {
   of(event: KernelEvent): Notice {
     switch (event.of) {
       case "device":
-        return this.ofDevice("device", event.name);
+        return this.ofDevice("device", event.name, event.isRenamed);
       case "address":
         return this.ofDevice("address", event.device);
       case "route":
@@ -72,9 +72,10 @@ export class Interest {
     }
   }
 
-  private ofDevice(what: string, name: string): Notice {
-    if (this.nics.has(name)) return { check: `${what} ${name}` };
+  /** One that has another name now is no tenant's any more, and would be missed by a look at the tenant. */
+  private ofDevice(what: string, name: string, isRenamed = false): Notice {
     const tenant = this.owned.get(name);
+    if (this.nics.has(name) || (tenant !== undefined && isRenamed)) return { check: `${what} ${name}` };
     return tenant === undefined ? {} : this.ofTenants(`${what} ${name}`, [tenant]);
   }
 

@@ -5,7 +5,7 @@ import type { Scope } from "../repair.js";
 import { askedFor } from "./config-source.js";
 
 /** A change comes in several notifications; what follows within this time is of the same. */
-const quietMs = 100;
+export const quietMs = 100;
 
 /** The kernel's notifications of what the daemon itself did come within this time after it. */
 const echoMs = 500;

@@ -89,11 +89,15 @@ export function setEntries(pins: Pins, entries: readonly Entry[], names: DeviceN
   forEachMap(entryMaps, pins, entries, (map, entry) => {
     const { key, value } = encodeEntry(entry, names);
     map.set(key, value);
+    crashPoint(`entry ${entryId(entry)}`);
   });
 }
 
 export function deleteEntries(pins: Pins, entries: readonly Entry[], names: DeviceNames): void {
-  forEachMap([...entryMaps].reverse(), pins, entries, (map, entry) => map.delete(encodeEntry(entry, names).key));
+  forEachMap([...entryMaps].reverse(), pins, entries, (map, entry) => {
+    map.delete(encodeEntry(entry, names).key);
+    crashPoint(`entry ${entryId(entry)}`);
+  });
 }
 
 function forEachMap(
@@ -106,9 +110,6 @@ function forEachMap(
     const mine = entries.filter((entry) => entry.map === name);
     if (mine.length === 0) continue;
     using map = BpfMap.openPinned(pins.map(name));
-    for (const entry of mine) {
-      act(map, entry);
-      crashPoint(`entry ${entryId(entry)}`);
-    }
+    for (const entry of mine) act(map, entry);
   }
 }

@@ -145,7 +145,8 @@ export async function moveLearned(pins: Pins, constants: Constants): Promise<Mov
   const moving = new Set(pins.nextMaps());
   for (const name of ["conntrack", "denials", "stats", "rule_stats"]) if (moving.has(name)) copyMap(pins, name);
   const old = new Set(pins.maps());
-  // Without their templates, as a teardown that died leaves them, flows lead nowhere.
+  // Without their templates, as a teardown that died leaves them, flows lead nowhere. Where nothing says so any more (both
+  // maps of the templates are gone), they stay, of no use: programs that were gone make all tenants' flows be decided anew.
   const isLost = moving.has("encaps") && !old.has("encaps");
   if (!moving.has("flows") || !old.has("flows") || isLost) return { flows: 0, stale: 0 };
   using mover = openMover(pins, constants);

@@ -21,7 +21,8 @@ import {
 
 /** What something has happened to. */
 export type KernelEvent =
-  | { readonly of: "device"; readonly name: string }
+  /** isRenamed: told of under both names. */
+  | { readonly of: "device"; readonly name: string; readonly isRenamed?: true }
   | { readonly of: "address"; readonly device: string }
   | { readonly of: "route"; readonly protocol: number; readonly routeTable: number; readonly to: Prefix }
   | NeighbourEvent
@@ -146,14 +147,14 @@ function toRouteEvents(type: number, body: Buffer, names: Map<number, string>): 
   }
 }
 
-/** One that gets another name is told of under both. */
 function toDeviceEvents(link: Link | undefined, isGone: boolean, names: Map<number, string>): KernelEvent[] {
   if (!link) return [];
   const { ifindex, name } = link;
   const before = names.get(ifindex) ?? name;
   if (isGone) names.delete(ifindex);
   else names.set(ifindex, name);
-  return [...new Set([before, name])].map((each) => ({ of: "device", name: each }));
+  if (before === name) return [{ of: "device", name }];
+  return [before, name].map((each) => ({ of: "device", name: each, isRenamed: true }));
 }
 
 function toNeighbourEvent({ device, address, linkAddress }: Neighbour, isGone: boolean): NeighbourEvent {

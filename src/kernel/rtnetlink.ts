@@ -137,7 +137,8 @@ function readLink(socket: NetlinkSocket, name: string): IndexedLink | undefined 
   try {
     const asked = request("link", attribute(ofLink.name, Buffer.from(`${name}\0`)), withoutStatistics);
     const { header, attributes } = socket.get(asked, messages.link.headerSize);
-    return toLink(header, attributes);
+    const link = toLink(header, attributes);
+    return link?.name === name ? link : undefined; // not one that has it as an alternative name
   } catch (error) {
     if (error instanceof BpfError && error.code === "ENODEV") return undefined;
     throw error;

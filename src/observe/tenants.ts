@@ -1,4 +1,4 @@
-/** What the kernel has of a few tenants, found without a look at the others. */
+/** What the kernel has of a few tenants, found with hardly a look at the others. */
 
 import { observeAttachments } from "../datapath/attachments.js";
 import { kernelNames, presentEntries } from "../datapath/entries.js";
@@ -18,8 +18,8 @@ export const namesDevice = ({ map }: Entry): boolean => map === "tenants" || map
 
 /**
  * Devices, addresses, neighbours and routes of the tenants; of the nft table their devices in flowtables, and what of theirs
- * is in `sets`; of the maps what names devices; the programs on their devices and on NICs. The rest is not looked at, and
- * taken to be as it is wanted.
+ * is in `sets`, which are read whole, or their shares' parts of them; of the maps what names devices; the programs on their
+ * devices and on NICs. The rest is not looked at, and taken to be as it is wanted.
  *
  * @param wanted of these tenants
  * @returns undefined when there is something that only a look at everything can judge
@@ -31,9 +31,13 @@ export function observeTenants(
   wanted: State,
 ): State | undefined {
   const links = readLinksOf(tenants.flatMap(({ vrf, tunnel }) => [vrf, tunnel]));
+  if (links.some((link) => !isOurs(pins.instance, link))) return undefined;
+  const ids = tenants.map(({ id }) => id);
+  // A change that did not come to its end may have left anything, of maps that are not looked at, too.
+  if (pins.nextMaps().length > 0 || unsettledTenants(pins, ids).size > 0) return undefined;
   const table = tableName(pins.instance);
-  const elements = observeElements(table, tenants, sets, wanted);
-  if (pins.nextMaps().length > 0 || !elements || links.some((link) => !isOurs(pins.instance, link))) return undefined;
+  const elements = observeElements(table, ids, sets, wanted);
+  if (!elements) return undefined;
   const names = { get: kernelNames.nameOf };
   const routing = toRouting(pins.instance, {
     links,
@@ -50,10 +54,6 @@ export function observeTenants(
     elements,
     keepsConnections: new Set(),
     entries: observeDeviceEntries(pins, wanted),
-    unsettled: unsettledTenants(
-      pins,
-      tenants.map(({ id }) => id),
-    ),
     attachments: observeAttachments(pins, kernelNames, [...wanted.attachments.keys()]),
   };
 }
@@ -61,11 +61,11 @@ export function observeTenants(
 /** @returns undefined when a set is not there, or has what cannot be read */
 function observeElements(
   table: string,
-  tenants: readonly DesiredTenant[],
+  tenants: readonly number[],
   sets: ReadonlySet<string>,
   wanted: State,
 ): ReadonlyMap<string, Element> | undefined {
-  const ids = new Set(tenants.map(({ id }) => id));
+  const ids = new Set(tenants);
   const found: Element[] = [...wanted.elements.values()].filter(({ set }) => !sets.has(set));
   for (const set of sets)
     for (const map of new Set([...ids].map((id) => mapOf(set, String(id))))) {

@@ -139,6 +139,12 @@ describe("of one device out of several", () => {
     expect(ofV0(() => readLinksOf(["v0", "v1"]))[0]?.below).toBe("v1");
   });
 
+  it("a device is not found by an alternative name", () => {
+    const { name, inside } = netNamespace();
+    execFileSync("ip", ["-n", name, "link", "property", "add", "dev", "v0", "altname", "other"]);
+    expect(inside(() => readLinksOf(["other"]))).toEqual([]);
+  });
+
   it("a device that there is not is left out", () => {
     expect(ofV0(() => readLinksOf(["v9", "v0"])).map(({ name }) => name)).toEqual(["v0"]);
   });

@@ -77,8 +77,8 @@ export class Host {
   /** Answers each datagram with itself. */
   async serveUdp(port: number): Promise<void> {
     const echo = new Udp(this.namespace, "echo", port);
-    this.echoes.set(port, echo);
     await echo.read();
+    this.echoes.set(port, echo);
   }
 
   /** How many datagrams there were, and who sent the last one. */
@@ -145,8 +145,8 @@ export class Host {
     return Number(/(\d+) received/.exec(stdout)?.[1] ?? 0);
   }
 
-  stop(): Promise<void> {
-    for (const program of [...this.echoes.values(), ...this.streams]) program.kill();
-    return this.agent.stop();
+  async stop(): Promise<void> {
+    await Promise.all([...this.echoes.values(), ...this.streams].map((program) => program.kill()));
+    await this.agent.stop();
   }
 }

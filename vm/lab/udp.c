@@ -2,14 +2,14 @@
  * The lab's UDP applications, in C because a stream of a hundred packets a second between two Node.js processes takes
  * two thirds of an emulated CPU, and with it what is to be measured beside it.
  *
- *   udp echo PORT
- *     Answers each datagram with itself. Prints {"port"} when it listens, and for each line of standard input
- *     {"received", "remoteAddress"}: how many there were, and who sent the last one. Ends with standard input.
+ * udp echo PORT
+ *   Answers each datagram with itself. Prints {"port"} when it listens, and for each line of standard input
+ *   {"received", "remoteAddress"}: how many there were, and who sent the last one. Ends with standard input.
  *
- *   udp stream HOST PORT LOCALPORT COUNT INTERVAL BYTES
- *     Sends numbered datagrams to an echo, one each INTERVAL microseconds, until there were COUNT or standard input
- * ends. Waits for what is still on its way, and prints {"sent", "received", "reordered", "missing"}; see StreamResult.
- *     LOCALPORT 0: any.
+ * udp stream HOST PORT LOCALPORT COUNT INTERVAL BYTES
+ *   Sends numbered datagrams to an echo, one each INTERVAL microseconds, until there were COUNT or standard input
+ *   ends. Waits for what is still on its way, and prints {"sent", "received", "reordered", "missing"}: see
+ *   StreamResult. LOCALPORT 0: any.
  */
 #define _GNU_SOURCE /* ppoll */
 #include <arpa/inet.h>
@@ -27,6 +27,8 @@
 /* How long the last datagrams may take. */
 static const int64_t patience_us = 2 * 1000 * 1000;
 static const int missing_told = 20;
+/* Datagrams taken before there is a look at standard input. */
+static const int at_once = 256;
 
 static char data[65536];
 
@@ -65,7 +67,7 @@ static int echo(uint16_t port)
 	for (;;) {
 		if (poll(fds, 2, -1) < 0)
 			die("poll");
-		for (;;) {
+		for (int taken = 0; taken < at_once; taken++) {
 			socklen_t length = sizeof(from);
 			ssize_t size = recvfrom(fds[0].fd, data, sizeof(data), 0, (struct sockaddr *)&from, &length);
 
@@ -135,7 +137,7 @@ static int stream(const char *host, uint16_t port, uint16_t local_port, uint32_t
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
 	struct seen seen = {.numbers = calloc(count, 1)};
 	static char out[sizeof(data)];
-	int is_over = 0;
+	int is_over = count == 0;
 	int64_t due = now_us();
 
 	if (!seen.numbers || bytes < sizeof(uint32_t) || bytes > sizeof(out) || !inet_aton(host, &to.sin_addr)) {
@@ -149,7 +151,9 @@ static int stream(const char *host, uint16_t port, uint16_t local_port, uint32_t
 			uint32_t number = htonl(seen.sent++);
 
 			memcpy(out, &number, sizeof(number));
-			if (sendto(fds[0].fd, out, bytes, 0, (struct sockaddr *)&to, sizeof(to)) < 0)
+			/* One that finds no room, for somebody does not take them, is lost. */
+			if (sendto(fds[0].fd, out, bytes, 0, (struct sockaddr *)&to, sizeof(to)) < 0 &&
+			    errno != EAGAIN && errno != ENOBUFS)
 				die("sendto");
 			/* Never two at once to make up for lost time. */
 			due = now + interval_us;

@@ -38,10 +38,15 @@ export class Udp {
   /** Lets it end by itself, and waits until it has, and its port is free. */
   async end(): Promise<void> {
     this.child.stdin?.end();
-    if (this.child.exitCode === null && this.child.signalCode === null) await once(this.child, "exit");
+    await this.ended();
   }
 
-  kill(): void {
+  async kill(): Promise<void> {
     this.child.kill("SIGKILL");
+    await this.ended();
+  }
+
+  private async ended(): Promise<void> {
+    if (this.child.exitCode === null && this.child.signalCode === null) await once(this.child, "exit");
   }
 }

@@ -54,7 +54,7 @@ async function carryOut(order: Order): Promise<Done> {
   }
   if (order.do === "repair") {
     if (!inForce) throw new Error("nothing was applied");
-    const done = await repairTenants(inForce, { tenants: new Set(order.tenants), sets: new Set(order.sets) });
+    const done = await repairTenants(inForce, { tenants: new Set(order.tenants), sets: new Set(order.sets) }, []);
     return { steps: done ? described(done) : ["compare everything"], points: crashPoints() };
   }
   const { attachments, devices, table } = await locked(() => teardown(config.instance));

@@ -15,7 +15,7 @@ const neighbours = () =>
 const interest = () => new Interest(desired, 201, neighbours());
 const redecide = (tenants: number[], why: string): Notice => ({ redecide: { tenants, why } });
 
-const device = (name: string): KernelEvent => ({ of: "device", name });
+const device = (name: string): KernelEvent & { of: "device" } => ({ of: "device", name });
 
 function route(to: string, by: { protocol?: number; routeTable?: number } = {}): KernelEvent {
   const prefix = parsePrefix(to);
@@ -53,6 +53,7 @@ const look = (check: string, tenants: readonly number[], ...sets: string[]): Not
 const told: readonly (readonly [what: string, event: KernelEvent, notice: Notice])[] = [
   ["a tunnel", device("xgre1000"), look("device xgre1000", [1])],
   ["a VRF", device("xvrf2000"), look("device xvrf2000", [2])],
+  ["a VRF that has another name now", { ...device("xvrf2000"), isRenamed: true }, { check: "device xvrf2000" }],
   ["the NIC", device("eth0"), { check: "device eth0" }],
   ["somebody else's device", device("dummy0"), {}],
   ["an address of a tunnel", { of: "address", device: "xgre1000" }, look("address xgre1000", [1])],
