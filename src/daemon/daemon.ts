@@ -83,10 +83,10 @@ export async function runDaemon(source: ConfigSource, options: DaemonOptions): P
           await tell("READY=1", `STATUS=${isTaken ? "in step" : "config refused; the last good one is in force"}`);
         }
         const compared = await repairs.run(work, inForce);
-        if (compared === "some tenants") drift.doubt();
+        if (compared === "some tenants") drift.full.doubt();
         if (typeof compared !== "object") continue;
         const { tookMs, converged } = compared;
-        drift.compared(tookMs);
+        drift.full.compared(tookMs);
         if (converged.steps.length === 0) continue;
         // What a config is made into depends on what there is: MTUs, and which ids are taken.
         const { desired, constants, context } = converged;

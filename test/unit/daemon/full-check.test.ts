@@ -1,9 +1,72 @@
-import { expect, it } from "vitest";
-import { fullCheckDelay } from "../../../src/daemon/drift-watch.js";
+// When everything is compared with the kernel though nothing told to.
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { FullCheck } from "../../../src/daemon/full-check.js";
 
-it("a small gateway is compared with the kernel every minute", () => expect(fullCheckDelay(80)).toBe(60_000));
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
 
-it("a large one so seldom that it takes 2 % of the time", () => {
-  const tookMs = 5000;
-  expect(tookMs / (tookMs + fullCheckDelay(tookMs))).toBe(0.02);
+/** After how many seconds the check comes; undefined: not in an hour. */
+function secondsUntil(act: (check: FullCheck) => void): number | undefined {
+  let seconds: number | undefined;
+  const started = performance.now();
+  const check = new FullCheck(() => {
+    seconds = (performance.now() - started) / 1000;
+  });
+  act(check);
+  vi.advanceTimersByTime(3_600_000);
+  check.stop();
+  return seconds;
+}
+
+const wait = (seconds: number) => vi.advanceTimersByTime(1000 * seconds);
+
+it("a small gateway is compared every minute", () => expect(secondsUntil((check) => check.compared(80))).toBe(60));
+
+it("a large one so seldom that it takes 2 % of the time", () =>
+  expect(secondsUntil((check) => check.compared(5000))).toBe(5 * 49));
+
+it("a repair of one tenant is followed by it", () => expect(secondsUntil((check) => check.doubt())).toBe(5));
+
+it("with a large gateway that takes a fifth of the time", () =>
+  expect(
+    secondsUntil((check) => {
+      check.compared(5000);
+      check.doubt();
+    }),
+  ).toBe(20));
+
+it("one repair after the other does not put it off", () =>
+  expect(
+    secondsUntil((check) => {
+      for (let repairs = 0; repairs < 10; repairs++) {
+        check.doubt();
+        wait(1);
+      }
+    }),
+  ).toBe(5));
+
+it("a repair shortly before it is due does not put it off", () =>
+  expect(
+    secondsUntil((check) => {
+      wait(59);
+      check.doubt();
+    }),
+  ).toBe(60));
+
+it("a comparison for another reason puts it off", () =>
+  expect(
+    secondsUntil((check) => {
+      wait(30);
+      check.compared(80);
+    }),
+  ).toBe(90));
+
+it("it comes once, until somebody has compared", () => {
+  let times = 0;
+  const check = new FullCheck(() => times++);
+  wait(3600);
+  check.stop();
+  expect(times).toBe(1);
 });
+
+it("it does not come any more once it is stopped", () => expect(secondsUntil((check) => check.stop())).toBeUndefined());
