@@ -28,6 +28,8 @@ export function makeNamespace(): Namespace {
       encoding: "utf8",
       stdio: ["ignore", "pipe", "pipe"],
     });
+  // What IPv6 sends by itself now and then would be counted by programs that are attached.
+  for (const which of ["all", "default"]) exec("sysctl", "-qw", `net.ipv6.conf.${which}.disable_ipv6=1`);
   ip("link", "set", "lo", "up");
   ip("link", "add", "v0", "type", "veth", "peer", "name", "v1");
   for (const device of ["v0", "v1"]) ip("link", "set", device, "up");
