@@ -39,7 +39,7 @@ export function ruleOfMark(mark: number): { readonly direction: PolicyDirection;
 }
 
 /** Names of the sets that tenants are elements of. */
-const elementSets = [
+export const elementSets = [
   "zones",
   "dnat_to",
   "forward_to",
