@@ -11,15 +11,15 @@ import type { DesiredTenant } from "./model/desired.js";
 import { namesDevice, observeTenants } from "./observe/tenants.js";
 import { diff } from "./plan/diff.js";
 import { render } from "./plan/render.js";
-import type { State } from "./plan/state.js";
+import type { ElementKeys, State } from "./plan/state.js";
 import type { Step } from "./plan/steps.js";
 
 /** What may have been changed. */
 export interface Scope {
   /** Ids. */
   readonly tenants: ReadonlySet<number>;
-  /** Of the nft table; elements of others are not looked at. */
-  readonly sets: ReadonlySet<string>;
+  /** Of the nft table; sets that are not named are not looked into. */
+  readonly elements: ElementKeys;
 }
 
 /**
@@ -37,7 +37,7 @@ export async function repairTenants(inForce: InForce, scope: Scope, taken: Step[
   const wanted = wantedOf(inForce, tenants);
   let doneMs = performance.now();
   for (let attempt = 1; ; attempt++) {
-    const observed = observeTenants(pins, tenants, scope.sets, wanted);
+    const observed = observeTenants(pins, tenants, scope.elements, wanted);
     if (!observed) return undefined;
     const steps = diff(wanted, observed);
     const plan = { desired, constants, context, wanted, observed, steps };

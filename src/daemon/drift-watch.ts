@@ -5,11 +5,11 @@
 
 import { hasLostPrograms } from "../datapath/attachments.js";
 import { Pins } from "../datapath/pins.js";
-import { type KernelEvent, monitorKernel } from "../kernel/monitor.js";
+import { monitorKernel } from "../kernel/monitor.js";
 import { routeProtocol } from "../kernel/slow-path.js";
 import type { Desired } from "../model/desired.js";
 import { FullCheck } from "./full-check.js";
-import { Interest } from "./interest.js";
+import { Interest, type Notice } from "./interest.js";
 import type { Pending } from "./pending.js";
 import { watchPins } from "./pin-watch.js";
 
@@ -26,16 +26,18 @@ export function watchDrift(desired: Desired, pending: Pending): DriftWatch {
   const pins = new Pins(desired.instance);
   const neighbours = new Map<string, string>();
   let interest = new Interest(desired, routeProtocol, neighbours);
-  const notice = (event: KernelEvent) => {
-    const { check, scope, redecide } = interest.of(event);
+  const notice = ({ check, scope, redecide }: Notice) => {
     if (check !== undefined) pending.check(check, scope);
     if (redecide) pending.redecide(redecide.tenants, redecide.why);
   };
   const pinWatch = watchPins(
     () => pins.folders,
-    () => pending.check("pin"),
+    (path) => notice(interest.ofPin(path)),
   );
-  const monitor = monitorKernel(notice, () => pending.check("notifications lost"));
+  const monitor = monitorKernel(
+    (event) => notice(interest.of(event)),
+    () => pending.check("notifications lost"),
+  );
   const attachments = setInterval(() => {
     if (hasLostPrograms(pins)) pending.check("attachment");
   }, attachmentsEveryMs);

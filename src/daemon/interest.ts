@@ -1,12 +1,14 @@
 /** Which of the kernel's notifications concern the gateway, and how. Pure. */
 
+import { basename } from "node:path";
+import { Pins } from "../datapath/pins.js";
 import type { KernelEvent } from "../kernel/monitor.js";
-import type { Desired } from "../model/desired.js";
-import { routeTableBase } from "../model/desired.js";
+import { type Desired, nobody, routeTableBase } from "../model/desired.js";
 import { formatAddress, formatPrefix, type Prefix, parseAddress, prefixContains } from "../model/ipv4.js";
+import { pinName } from "../plan/render.js";
 import { isElementSet, tableName } from "../plan/rules.js";
 import { setOfMap } from "../plan/shares.js";
-import { tenantOfElement } from "../plan/state.js";
+import { type ElementKeys, tenantOfElement } from "../plan/state.js";
 import type { Scope } from "../repair.js";
 
 export interface Notice {
@@ -27,6 +29,8 @@ export class Interest {
   private readonly permanent: ReadonlySet<string>;
   private readonly everybody: readonly number[];
   private readonly ids: ReadonlySet<number>;
+  /** Pins of what only one tenant has: id by path. */
+  private readonly links: ReadonlyMap<string, number>;
   private readonly table: string;
 
   /**
@@ -47,6 +51,8 @@ export class Interest {
     this.everybody = desired.tenants.map(({ id }) => id);
     this.ids = new Set(this.everybody);
     this.table = tableName(desired.instance);
+    const pins = new Pins(desired.instance);
+    this.links = new Map(desired.tenants.map(({ tunnel, id }) => [pins.link(pinName("arp", tunnel)), id]));
     for (const { peers, id } of desired.tenants)
       for (const peer of peers) {
         const ids = this.peers.get(peer);
@@ -80,19 +86,30 @@ export class Interest {
   }
 
   /** A check of these tenants only, if they are all known. */
-  private ofTenants(check: string, tenants: readonly number[], sets: readonly string[] = []): Notice {
+  private ofTenants(check: string, tenants: readonly number[], elements: ElementKeys = new Map()): Notice {
     if (!tenants.every((tenant) => this.ids.has(tenant))) return { check };
-    return { check, scope: { tenants: new Set(tenants), sets: new Set(sets) } };
+    return { check, scope: { tenants: new Set(tenants), elements } };
   }
 
-  private ofNft({ what, changed }: KernelEvent & { of: "nft" }): Notice {
+  /** @param path of a pin that has come or gone */
+  ofPin(path: string): Notice {
+    const tenant = this.links.get(path);
+    return tenant === undefined ? { check: "pin" } : this.ofTenants(`pin ${basename(path)}`, [tenant]);
+  }
+
+  private ofNft({ what, changed, devices = [] }: KernelEvent & { of: "nft" }): Notice {
     const check = `nft ${what}`;
+    if (devices.length > 0)
+      return this.ofTenants(
+        check,
+        devices.map((device) => this.owned.get(device) ?? nobody),
+      );
     const set = setOfMap(changed?.set ?? "");
     if (!changed || changed.elements.length === 0 || !isElementSet(set)) return { check };
     return this.ofTenants(
       check,
       changed.elements.map(({ key, value }) => tenantOfElement({ set, key, value })),
-      [set],
+      new Map([[set, new Set(changed.elements.map(({ key }) => key))]]),
     );
   }
 

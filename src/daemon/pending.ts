@@ -30,7 +30,7 @@ export interface Work {
 class Checks {
   readonly why = new Set<string>();
   private readonly tenants = new Set<number>();
-  private readonly sets = new Set<string>();
+  private readonly elements = new Map<string, Set<string>>();
   private isOfEverything = false;
 
   /** @param scope everything when it is not given */
@@ -38,11 +38,15 @@ class Checks {
     for (const one of why) this.why.add(one);
     if (!scope) this.isOfEverything = true;
     for (const tenant of scope?.tenants ?? []) this.tenants.add(tenant);
-    for (const set of scope?.sets ?? []) this.sets.add(set);
+    for (const [set, keys] of scope?.elements ?? []) {
+      const known = this.elements.get(set) ?? new Set();
+      for (const key of keys) known.add(key);
+      this.elements.set(set, known);
+    }
   }
 
   get scope(): Scope | undefined {
-    return this.isOfEverything ? undefined : { tenants: this.tenants, sets: this.sets };
+    return this.isOfEverything ? undefined : { tenants: this.tenants, elements: this.elements };
   }
 }
 

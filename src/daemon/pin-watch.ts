@@ -1,6 +1,7 @@
 /** Says when somebody has taken a pin away, or put one there. */
 
 import { type FSWatcher, statSync, watch } from "node:fs";
+import { join } from "node:path";
 
 export interface PinWatch {
   /** Watches folders that have come since. */
@@ -14,8 +15,11 @@ interface Watched {
   readonly watcher: FSWatcher;
 }
 
-/** @param folders those that there may be; asked for at each renewal */
-export function watchPins(folders: () => readonly string[], changed: () => void): PinWatch {
+/**
+ * @param folders those that there may be; asked for at each renewal
+ * @param changed told the path of what has come or gone, or the folder's where that is not known
+ */
+export function watchPins(folders: () => readonly string[], changed: (path: string) => void): PinWatch {
   const watched = new Map<string, Watched>();
   const forget = (folder: string) => {
     watched.get(folder)?.watcher.close();
@@ -43,10 +47,10 @@ export function watchPins(folders: () => readonly string[], changed: () => void)
 }
 
 /** Undefined when it has just gone. */
-function watchFolder(folder: string, changed: () => void): FSWatcher | undefined {
+function watchFolder(folder: string, changed: (path: string) => void): FSWatcher | undefined {
   try {
-    const watcher = watch(folder, { persistent: false }, changed);
-    watcher.on("error", changed);
+    const watcher = watch(folder, { persistent: false }, (_, name) => changed(join(folder, name ?? "")));
+    watcher.on("error", () => changed(folder));
     return watcher;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;

@@ -7,7 +7,7 @@ import { crashPoint } from "../crash.js";
 import { XgwError } from "../errors.js";
 import { formatAddress } from "../model/ipv4.js";
 import type { Connection, ConnectionTuple } from "../plan/admission.js";
-import { netfilter, ofIpv4 } from "./netfilter.js";
+import { nest, netfilter, ofIpv4 } from "./netfilter.js";
 
 /** NFNL_SUBSYS_CTNETLINK in the upper byte, IPCTNL_MSG_CT_GET and IPCTNL_MSG_CT_DELETE in the lower. */
 const messages = { get: 0x101, delete: 0x102 } as const;
@@ -17,7 +17,6 @@ const attributes = { original: 1, reply: 2, mark: 8, zone: 18 } as const;
 const tupleAttributes = { ip: 1, protocol: 2 } as const;
 const ipAttributes = { source: 1, destination: 2 } as const;
 const protocolAttributes = { number: 1, sourcePort: 2, destinationPort: 3 } as const;
-const nested = 0x8000;
 
 /** Reading one zone's connections walks over those of all: for more zones than this, one walk. */
 const walksMax = 4;
@@ -75,7 +74,7 @@ function toConnection(all: Attributes): TrackedConnection {
     original: toTuple(original),
     reply: toTuple(all.nested(attributes.reply)),
     mark: all.bytes(attributes.mark)?.readUInt32BE() ?? 0,
-    name: Buffer.concat([attribute(attributes.original | nested, tuple), zoneAttribute(zone)]),
+    name: Buffer.concat([nest(attributes.original, tuple), zoneAttribute(zone)]),
   };
 }
 

@@ -3,7 +3,7 @@
 import { Attributes, BpfError, NetlinkListener } from "libbpf-ts";
 import type { Prefix } from "../model/ipv4.js";
 import { netfilter, ofIpv4 } from "./netfilter.js";
-import { type NftElement, nftSubsystem, ofTable, toChangedElements } from "./nftables.js";
+import { type NftElement, nftSubsystem, ofTable, toChangedDevices, toChangedElements } from "./nftables.js";
 import {
   isVrfRule,
   type Link,
@@ -36,6 +36,8 @@ interface NftEvent {
   readonly table: string;
   /** Of elements, of a set whose types are known. */
   readonly changed?: { readonly set: string; readonly elements: readonly NftElement[] };
+  /** Of a flowtable: those that have come or gone; none when it has itself. */
+  readonly devices?: readonly string[];
 }
 
 interface NeighbourEvent extends Pick<Neighbour, "device" | "address" | "linkAddress"> {
@@ -185,5 +187,13 @@ function toNftEvents(type: number, body: Buffer): KernelEvent[] {
   const attributes = new Attributes(body.subarray(ofIpv4.length));
   const table = attributes.text(ofTable);
   if (table === undefined) return [];
-  return [{ of: "nft", what, table, ...(what === "element" ? { changed: toChangedElements(attributes) } : {}) }];
+  return [
+    {
+      of: "nft",
+      what,
+      table,
+      ...(what === "element" ? { changed: toChangedElements(attributes) } : {}),
+      ...(what === "flowtable" ? { devices: toChangedDevices(attributes) } : {}),
+    },
+  ];
 }

@@ -7,8 +7,8 @@ import { Attributes, attribute, BpfError, cText, hostU16, hostU32, NetlinkSocket
 import { XgwError } from "../errors.js";
 import { formatAddress } from "../model/ipv4.js";
 import { type SetTypes, typesOfSet } from "../plan/rules.js";
-import { intervalSets, setOfMap } from "../plan/shares.js";
-import { netfilter, ofIpv4 } from "./netfilter.js";
+import { intervalSets, isShareWhole, setOfMap } from "../plan/shares.js";
+import { nest, netfilter, ofIpv4 } from "./netfilter.js";
 
 export interface NftElement {
   /** Parts with ` . ` between them; a range is `from-to`. See `unknown`. */
@@ -41,6 +41,8 @@ const ofNamed = { name: 2 } as const;
 const ofChain = { name: 3 } as const;
 const ofRule = { chain: 2 } as const;
 const ofSet = { flags: 3 } as const;
+/** NFTA_LIST_ELEM. */
+const ofList = { element: 1 } as const;
 /** NFTA_SET_ELEM_LIST_*, NFTA_SET_ELEM_*, NFTA_DATA_*, NFTA_VERDICT_*, NFTA_EXPR_*, NFTA_COUNTER_*. */
 const ofElements = { set: 2, elements: 3 } as const;
 const ofElement = { key: 1, data: 2, expression: 7, keyEnd: 10 } as const;
@@ -80,6 +82,10 @@ export function readTable(name: string, typesOf: (set: string) => SetTypes | und
   });
 }
 
+/** Devices that a notification of a flowtable that has changed tells of: those that have come or gone. */
+export const toChangedDevices = (attributes: Attributes): readonly string[] =>
+  toFlowtable(attributes).map(([device]) => device);
+
 /** Its name by device. */
 function toFlowtable(attributes: Attributes): [device: string, flowtable: string][] {
   const flowtable = attributes.text(ofNamed.name) ?? "";
@@ -89,26 +95,53 @@ function toFlowtable(attributes: Attributes): [device: string, flowtable: string
 
 /** Devices of a flowtable of the table; undefined when there is none. */
 export function readFlowtable(table: string, name: string): readonly string[] | undefined {
-  using socket = new NetlinkSocket(netfilter);
-  try {
-    const body = Buffer.concat([ofIpv4, text(ofTable, table), text(ofNamed.name, name)]);
-    const { attributes } = socket.get({ type: (nftSubsystem << 8) | asks.flowtables, body }, ofIpv4.length);
-    return toFlowtable(attributes).map(([device]) => device);
-  } catch (error) {
-    if (error instanceof BpfError && error.code === "ENOENT") return undefined;
-    throw error;
-  }
+  return reading((reader) => reader.one(asks.flowtables, named(table, name), toFlowtable))?.map(([device]) => device);
 }
 
 /** A set of the table, with no look at its others, which may be large; undefined when there is none. */
 export function readSet(table: string, name: string, types: SetTypes): readonly NftElement[] | undefined {
   return reading((reader) => {
-    const sets = reader.all(asks.sets, [], (attributes) =>
-      attributes.text(ofTable) === table ? toSet(attributes) : undefined,
-    );
-    const set = sets.find((one) => one.name === name);
+    const set = reader.one(asks.sets, named(table, name), toSet);
     return set && readElements(reader, table, set, types);
   });
+}
+
+/**
+ * The elements with these keys that a set of the table has, looked up one by one; undefined when there is no such set. For
+ * keys that are no ranges.
+ */
+export function readElementsOf(
+  table: string,
+  name: string,
+  types: SetTypes,
+  keys: Iterable<string>,
+): readonly NftElement[] | undefined {
+  return reading((reader) => lookUp(reader, table, name, types, keys));
+}
+
+function lookUp(
+  reader: Reader,
+  table: string,
+  set: string,
+  types: SetTypes,
+  keys: Iterable<string>,
+): NftElement[] | undefined {
+  if (!reader.one(asks.sets, named(table, set), toSet)) return undefined;
+  return Array.from(keys, (key) => {
+    const wanted = nest(ofElements.elements, nest(ofList.element, toKey(types.key, key)));
+    return reader.one(asks.elements, [...named(table, set), wanted], (told) => toElements(told, types, false)) ?? [];
+  }).flat();
+}
+
+/** Whether a share has its part of the table, and its zones are led there. */
+export function isShareThere(table: string, share: number): boolean {
+  return reading((reader) =>
+    isShareWhole(
+      share,
+      (map, zone) => lookUp(reader, table, map, typesOfSet(map) as SetTypes, [zone])?.[0]?.value,
+      (chain) => reader.all(asks.rules, [text(ofTable, table), text(ofRule.chain, chain)], () => chain).length,
+    ),
+  );
 }
 
 interface NftSet {
@@ -151,19 +184,40 @@ class Reader {
 
   constructor(private readonly socket: NetlinkSocket) {}
 
+  /** One thing; undefined when there is none. */
+  one<T>(ask: number, of: readonly Buffer[], toItem: (attributes: Attributes) => T): T | undefined {
+    try {
+      const { header, attributes } = this.socket.get(toRequest(ask, of), ofIpv4.length);
+      this.seen(generationOf(header));
+      return toItem(attributes);
+    } catch (error) {
+      if (error instanceof BpfError && error.code === "ENOENT") return undefined;
+      throw error;
+    }
+  }
+
   all<T>(ask: number, of: readonly Buffer[], toItem: (attributes: Attributes) => T | undefined): T[] {
-    const request = { type: (nftSubsystem << 8) | ask, body: Buffer.concat([ofIpv4, ...of]) };
-    const told = this.socket.collect(request, ofIpv4.length, (header, attributes) => ({
-      generation: header.readUInt16BE(2), // of all tables: its last 16 bits
+    const told = this.socket.collect(toRequest(ask, of), ofIpv4.length, (header, attributes) => ({
+      generation: generationOf(header),
       item: toItem(attributes),
     }));
-    for (const { generation } of told) {
-      this.generation ??= generation;
-      if (generation !== this.generation) this.hasChanged = true;
-    }
+    for (const { generation } of told) this.seen(generation);
     return told.flatMap(({ item }) => (item === undefined ? [] : [item]));
   }
+
+  private seen(generation: number): void {
+    this.generation ??= generation;
+    if (generation !== this.generation) this.hasChanged = true;
+  }
 }
+
+const toRequest = (ask: number, of: readonly Buffer[]) => ({
+  type: (nftSubsystem << 8) | ask,
+  body: Buffer.concat([ofIpv4, ...of]),
+});
+
+/** Of all tables: its last 16 bits. */
+const generationOf = (header: Buffer) => header.readUInt16BE(2);
 
 function readElements(reader: Reader, table: string, set: NftSet, types: SetTypes): NftElement[] {
   const asked = [text(ofTable, table), text(ofElements.set, set.name)];
@@ -211,27 +265,52 @@ interface Field {
   /** Bytes. */
   readonly size: number;
   readonly read: (bytes: Buffer, at: number) => string;
+  /** What `read` reads as the text. */
+  readonly toBytes: (text: string) => Uint8Array;
 }
 
-const address: Field = { size: 4, read: (bytes, at) => formatAddress(bytes.readUInt32BE(at)) };
-const networkU16: Field = { size: 2, read: (bytes, at) => String(bytes.readUInt16BE(at)) };
+const address: Field = {
+  size: 4,
+  read: (bytes, at) => formatAddress(bytes.readUInt32BE(at)),
+  toBytes: (text) => Uint8Array.from(text.split("."), Number),
+};
+const networkU16: Field = {
+  size: 2,
+  read: (bytes, at) => String(bytes.readUInt16BE(at)),
+  toBytes: (text) => Uint8Array.of(Number(text) >> 8, Number(text)),
+};
+const hostBytes = (numbers: Uint16Array | Uint32Array) => new Uint8Array(numbers.buffer);
 
 /** By the words with which nft names them. */
 const fields: Readonly<Record<string, Field>> = {
-  "ct zone": { size: 2, read: (bytes, at) => String(hostU16(bytes, at)) },
-  "ct mark": { size: 4, read: (bytes, at) => String(hostU32(bytes, at)) },
+  "ct zone": {
+    size: 2,
+    read: (bytes, at) => String(hostU16(bytes, at)),
+    toBytes: (text) => hostBytes(Uint16Array.of(Number(text))),
+  },
+  "ct mark": {
+    size: 4,
+    read: (bytes, at) => String(hostU32(bytes, at)),
+    toBytes: (text) => hostBytes(Uint32Array.of(Number(text))),
+  },
   "ip saddr": address,
   "ip daddr": address,
-  "ip protocol": { size: 1, read: (bytes, at) => String(bytes.readUInt8(at)) },
+  "ip protocol": {
+    size: 1,
+    read: (bytes, at) => String(bytes.readUInt8(at)),
+    toBytes: (text) => Uint8Array.of(Number(text)),
+  },
   "th dport": networkU16,
   "tcp option maxseg size": networkU16,
-  iifname: { size: 16, read: (bytes, at) => cText(bytes.subarray(at, at + 16)) },
+  iifname: { size: 16, read: (bytes, at) => cText(bytes.subarray(at, at + 16)), toBytes: (text) => Buffer.from(text) },
 };
 
 /** In keys of intervals, which the kernel compares byte by byte. */
 const ordered: Readonly<Record<string, Field>> = { ...fields, "ct zone": networkU16 };
 
-/** Parts of a concatenation begin at multiples of 4 bytes, and the last one is filled up. */
+/** Bytes: parts of a concatenation begin at multiples of 4, and the last one is filled up. */
+const roomOf = ({ size }: Field, types: readonly string[]) => (types.length === 1 ? size : (size + 3) & ~3);
+
 function format(types: readonly string[], from: Buffer, to: Buffer, known: typeof fields): string | undefined {
   const parts: string[] = [];
   let at = 0;
@@ -239,12 +318,27 @@ function format(types: readonly string[], from: Buffer, to: Buffer, known: typeo
     const field = known[type];
     if (!field || at + field.size > from.length || at + field.size > to.length) return undefined;
     parts.push(formatRange(field.read(from, at), field.read(to, at)));
-    at += types.length === 1 ? field.size : (field.size + 3) & ~3;
+    at += roomOf(field, types);
   }
   return at === from.length ? parts.join(" . ") : undefined;
+}
+
+/** The attributes of an element with this key, which is no range. */
+function toKey(types: readonly string[], key: string): Buffer {
+  const parts = key.split(" . ").map((part, at) => {
+    const field = fields[types[at] ?? ""];
+    if (!field) throw new Error(`${key}: not of ${types.join(" . ")}`);
+    const bytes = Buffer.alloc(roomOf(field, types));
+    bytes.set(field.toBytes(part));
+    return bytes;
+  });
+  return nest(ofElement.key, attribute(ofData.value, Buffer.concat(parts)));
 }
 
 /** `a-b`, or `a` when both are the same. */
 const formatRange = (from: string, to: string) => (from === to ? from : `${from}-${to}`);
 
 const text = (type: number, value: string) => attribute(type, Buffer.from(`${value}\0`));
+
+/** Something of a table, by its name. */
+const named = (table: string, name: string) => [text(ofTable, table), text(ofNamed.name, name)];

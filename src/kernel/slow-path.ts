@@ -3,11 +3,12 @@
 import { crashPoint } from "../crash.js";
 import { groupOf, instanceOf } from "../plan/owner.js";
 import { rulesScript, tableName } from "../plan/rules.js";
-import { intervalSets, mapOf, shareOfFlowtable, shareScript } from "../plan/shares.js";
+import { devicesScript, intervalSets, mapOf, shareOfFlowtable, shareScript } from "../plan/shares.js";
 import type { Device, Element, Route, State } from "../plan/state.js";
 import { type Step, stepsOf } from "../plan/steps.js";
 import { batch } from "./ip.js";
 import { applyScript } from "./nft.js";
+import { isShareThere } from "./nftables.js";
 import { writeSysctl } from "./sysctl.js";
 
 /** In the range that iproute2 leaves to others (rt_protos): marks the routes that xgw made. */
@@ -21,7 +22,7 @@ export async function addSlowPath(instance: string, steps: readonly Step[]): Pro
     crashPoint(`sysctl ${name}`);
   }
   await batch([...addressLines(steps), ...neighbourLines(steps), ...routeLines(steps)]);
-  await applyScript(nftScript(instance, steps));
+  await applyScript(nftScript(instance, steps, isShareThere));
 }
 
 /** @param staying what there is to be afterwards */
@@ -135,8 +136,16 @@ function routeSelector({ to, routeTable, metric }: Route): string {
   return `${to} table ${routeTable} proto ${routeProtocol}${metric ? ` metric ${metric}` : ""}`;
 }
 
-/** Rules, flowtable devices and elements in one transaction: the kernel takes all of it or nothing. */
-export function nftScript(instance: string, steps: readonly Step[]): string {
+/**
+ * Rules, flowtable devices and elements in one transaction: the kernel takes all of it or nothing.
+ *
+ * @param isThere whether a share of the table is whole
+ */
+export function nftScript(
+  instance: string,
+  steps: readonly Step[],
+  isThere: (table: string, share: number) => boolean = () => false,
+): string {
   const rules = stepsOf(steps, "rules.set").map(({ was }) => rulesScript(instance, was !== ""));
   const changes = stepsOf(steps, "element.set");
   const old = [
@@ -145,7 +154,7 @@ export function nftScript(instance: string, steps: readonly Step[]): string {
   ];
   return [
     ...rules,
-    ...flowtableScript(instance, steps),
+    ...flowtableScript(tableName(instance), steps, rules.length > 0 ? () => false : isThere),
     ...elementLines(instance, "delete", old, keyText),
     ...elementLines(
       instance,
@@ -183,11 +192,19 @@ const chunks = (texts: readonly string[]) =>
   );
 
 /** Also makes what is not there of the devices' shares. */
-function flowtableScript(instance: string, steps: readonly Step[]): string[] {
+function flowtableScript(
+  table: string,
+  steps: readonly Step[],
+  isThere: (table: string, share: number) => boolean,
+): string[] {
   const devices = new Map<string, string[]>();
   for (const step of stepsOf(steps, "flowtable.add"))
     devices.set(step.flowtable, [...(devices.get(step.flowtable) ?? []), step.device]);
-  return [...devices].map(([of, names]) => shareScript(`ip ${tableName(instance)}`, shareOfFlowtable(of), names));
+  return [...devices].map(([of, names]) => {
+    const share = shareOfFlowtable(of);
+    const script = isThere(table, share) ? devicesScript : shareScript;
+    return script(`ip ${table}`, share, names);
+  });
 }
 
 /**

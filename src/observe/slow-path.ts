@@ -154,7 +154,11 @@ function toNft(instance: string, table: NftTable | undefined): Pick<State, "rule
   }
   const whole = new Set(
     [...new Set(table.flowtableDevices.values())].filter((flowtable) =>
-      isShareWhole(shareOfFlowtable(flowtable), jumps, table.chains),
+      isShareWhole(
+        shareOfFlowtable(flowtable),
+        (map, zone) => jumps.get(map)?.get(zone),
+        (chain) => table.chains.get(chain),
+      ),
     ),
   );
   return {

@@ -4,13 +4,22 @@ import { observeAttachments } from "../datapath/attachments.js";
 import { kernelNames, presentEntries } from "../datapath/entries.js";
 import { unsettledTenants } from "../datapath/generations.js";
 import type { Pins } from "../datapath/pins.js";
-import { readFlowtable, readSet, unknown } from "../kernel/nftables.js";
+import { type NftElement, readElementsOf, readFlowtable, readSet, unknown } from "../kernel/nftables.js";
 import { hasVrfRule, readAddresses, readLinksOf, readNeighbours, readRoutes } from "../kernel/rtnetlink.js";
 import { routeProtocol } from "../kernel/slow-path.js";
 import type { DesiredTenant } from "../model/desired.js";
 import { type SetTypes, tableName, typesOfSet } from "../plan/rules.js";
-import { flowtableOf, mapOf } from "../plan/shares.js";
-import { byId, type Element, type Entry, elementId, type State, tenantIds, tenantOfElement } from "../plan/state.js";
+import { flowtableOf, intervalSets, mapOf } from "../plan/shares.js";
+import {
+  byId,
+  type Element,
+  type ElementKeys,
+  type Entry,
+  elementId,
+  type State,
+  tenantIds,
+  tenantOfElement,
+} from "../plan/state.js";
 import { isOurs, observeSysctls, toRouting } from "./slow-path.js";
 
 /** Entries by which the programs know devices: those of a tenant whose devices are made anew. */
@@ -18,16 +27,17 @@ export const namesDevice = ({ map }: Entry): boolean => map === "tenants" || map
 
 /**
  * Devices, addresses, neighbours and routes of the tenants; of the nft table their devices in flowtables, and what of theirs
- * is in `sets`, which are read whole, or their shares' parts of them; of the maps what names devices; the programs on their
- * devices and on NICs. The rest is not looked at, and taken to be as it is wanted.
+ * is in the sets of `changed`; of the maps what names devices; the programs on their devices and on NICs. The rest is not
+ * looked at, and taken to be as it is wanted.
  *
+ * @param changed keys of elements, by set
  * @param wanted of these tenants
  * @returns undefined when there is something that only a look at everything can judge
  */
 export function observeTenants(
   pins: Pins,
   tenants: readonly DesiredTenant[],
-  sets: ReadonlySet<string>,
+  changed: ElementKeys,
   wanted: State,
 ): State | undefined {
   const links = readLinksOf(tenants.flatMap(({ vrf, tunnel }) => [vrf, tunnel]));
@@ -36,7 +46,7 @@ export function observeTenants(
   // A change that did not come to its end may have left anything, of maps that are not looked at, too.
   if (pins.nextMaps().length > 0 || unsettledTenants(pins, ids).size > 0) return undefined;
   const table = tableName(pins.instance);
-  const elements = observeElements(table, ids, sets, wanted);
+  const elements = observeElements(table, new Set(ids), changed, wanted);
   if (!elements) return undefined;
   const names = { get: kernelNames.nameOf };
   const routing = toRouting(pins.instance, {
@@ -58,24 +68,40 @@ export function observeTenants(
   };
 }
 
-/** @returns undefined when a set is not there, or has what cannot be read */
+/**
+ * Of a set the keys that the tenants should have there and those that were changed are looked up. What may have ranges in
+ * its keys is read whole, as far as it is the tenants' shares'.
+ *
+ * @returns undefined when a set is not there, or has what cannot be read
+ */
 function observeElements(
   table: string,
-  tenants: readonly number[],
-  sets: ReadonlySet<string>,
+  tenants: ReadonlySet<number>,
+  changed: ElementKeys,
   wanted: State,
 ): ReadonlyMap<string, Element> | undefined {
-  const ids = new Set(tenants);
-  const found: Element[] = [...wanted.elements.values()].filter(({ set }) => !sets.has(set));
-  for (const set of sets)
-    for (const map of new Set([...ids].map((id) => mapOf(set, String(id))))) {
-      const inMap = readSet(table, map, typesOfSet(map) as SetTypes);
-      if (!inMap || inMap.some(({ key }) => key === unknown)) return undefined;
-      const elements = inMap.map(({ key, value }): Element => ({ set, key, value }));
-      for (const element of elements) if (ids.has(tenantOfElement(element))) found.push(element);
-    }
+  const elements = [...wanted.elements.values()];
+  const found = elements.filter(({ set }) => !changed.has(set));
+  for (const [set, keys] of changed) {
+    const wantedKeys = elements.filter((element) => element.set === set).map(({ key }) => key);
+    const inSet = intervalSets.includes(set)
+      ? readShares(table, set, tenants)
+      : readElementsOf(table, set, typesOf(set), new Set([...wantedKeys, ...keys]));
+    if (!inSet || inSet.some(({ key }) => key === unknown)) return undefined;
+    const all = inSet.map(({ key, value }): Element => ({ set, key, value }));
+    found.push(...all.filter((element) => tenants.has(tenantOfElement(element))));
+  }
   return byId(found, elementId);
 }
+
+/** What the tenants' shares have of a set; undefined when one of them is not there. */
+function readShares(table: string, set: string, tenants: Iterable<number>): NftElement[] | undefined {
+  const maps = new Set(Array.from(tenants, (id) => mapOf(set, String(id))));
+  const inMaps = Array.from(maps, (map) => readSet(table, map, typesOf(set)));
+  return inMaps.includes(undefined) ? undefined : inMaps.flatMap((inMap) => inMap ?? []);
+}
+
+const typesOf = (set: string) => typesOfSet(set) as SetTypes;
 
 function observeFlowtables(table: string, tenants: readonly DesiredTenant[]): Map<string, string> {
   const devices = new Map<string, ReadonlySet<string>>();

@@ -38,13 +38,13 @@ const intervalMap = (types: string, rule: Part["rule"]): Part => ({
   types,
 });
 
+function declareFlowtable(name: string, devices: readonly string[]): string {
+  return `flowtable TABLE ${name} { hook ingress priority filter; devices = { ${devices.join(", ")} }; }`;
+}
+
 /** By the name of the objects, less the share's number. */
 const parts: Readonly<Record<string, Part>> = {
-  [flowtablePart]: {
-    declare: (name, devices) =>
-      `flowtable TABLE ${name} { hook ingress priority filter; devices = { ${devices.join(", ")} }; }`,
-    rule: (name) => `flow add @${name}`,
-  },
+  [flowtablePart]: { declare: declareFlowtable, rule: (name) => `flow add @${name}` },
   forward_range: intervalMap(
     "ct zone . ip daddr . ip protocol . th dport : ip daddr",
     (name) => `dnat ip to ct zone . ip daddr . ip protocol . th dport map @${name}`,
@@ -95,6 +95,10 @@ export const verdictMaps: string = partNames
 /** The statement that leads to a share's part. */
 export const toShare = (part: string): string => `ct zone & 0x${shareMask.toString(16)} vmap @${verdictMap(part)}`;
 
+/** Adds devices to the flowtable of a share that is whole. */
+export const devicesScript = (table: string, share: number, devices: readonly string[]): string =>
+  `add ${declareFlowtable(`${flowtablePart}${share}`, devices).replace("TABLE", table)}\n`;
+
 /** Makes what is not there of a share yet, with these devices, and leads its zones there. */
 export function shareScript(table: string, share: number, devices: readonly string[]): string {
   return Object.entries(parts)
@@ -114,17 +118,17 @@ add element ${table} ${verdictMap(part)} { ${share * zonesPerShare} : jump ${cha
 /**
  * Whether a share's zones are led to each part of it, and the rules there are in place.
  *
- * @param jumps chain by share's first zone, by verdict map
- * @param rules number of rules by chain
+ * @param jumpOf the chain that a verdict map leads this zone to
+ * @param rulesOf how many rules a chain has
  */
 export function isShareWhole(
   share: number,
-  jumps: ReadonlyMap<string, ReadonlyMap<string, string>>,
-  rules: ReadonlyMap<string, number>,
+  jumpOf: (map: string, zone: string) => string | undefined,
+  rulesOf: (chain: string) => number | undefined,
 ): boolean {
   const zone = String(share * zonesPerShare);
   return partNames.every((part) => {
     const chain = chainOf(part, share);
-    return jumps.get(verdictMap(part))?.get(zone) === chain && rules.get(chain) === 1;
+    return jumpOf(verdictMap(part), zone) === chain && rulesOf(chain) === 1;
   });
 }

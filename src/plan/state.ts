@@ -180,6 +180,9 @@ export interface State {
 export const addressId = (address: Address) => `${address.device} ${address.address}`;
 export const neighbourId = (neighbour: Neighbour) => `${neighbour.device} ${neighbour.endpoint}`;
 export const routeId = ({ routeTable, to, metric }: Route) => `${routeTable} ${to}${metric ? ` metric ${metric}` : ""}`;
+/** Keys of elements, by set. */
+export type ElementKeys = ReadonlyMap<string, ReadonlySet<string>>;
+
 export const elementId = (element: Element) => `${element.set} ${element.key}`;
 
 export function entryId(entry: Entry): string {

@@ -2,8 +2,8 @@
 import { execFileSync } from "node:child_process";
 import { inNetNamespace } from "libbpf-ts";
 import { beforeEach, describe, expect, it } from "vitest";
-import { type NftElement, type NftTable, readTable, unknown } from "../../src/kernel/nftables.js";
-import { typesOfSet } from "../../src/plan/rules.js";
+import { type NftElement, type NftTable, readElementsOf, readTable, unknown } from "../../src/kernel/nftables.js";
+import { type SetTypes, typesOfSet } from "../../src/plan/rules.js";
 import { makeNamespace } from "./support/kernel.js";
 
 const { name, path, exec } = makeNamespace();
@@ -118,6 +118,56 @@ describe("elements", () => {
   it("for all keys are none that xgw makes", () => {
     const map = "map dnat_to { typeof ct zone . ip daddr : ip daddr; }";
     expect(inSet("dnat_to", map, "* : 2.2.2.2")).toEqual([{ key: unknown, value: "2.2.2.2" }]);
+  });
+});
+
+describe("elements that are looked up by their keys", () => {
+  const dnat = "map dnat_to { typeof ct zone . ip daddr : ip daddr; }";
+  const looked = (declaration: string, set: string, elements: string, ...keys: string[]) => {
+    told(declaration, elements === "" ? "" : `add element ip t ${set} { ${elements} }`);
+    return inNetNamespace(path, () => readElementsOf("t", set, typesOfSet(set) as SetTypes, keys) ?? ("none" as never));
+  };
+
+  const kinds: readonly (readonly [what: string, declaration: string, set: string, element: string])[] = [
+    ["a device's name", "map zones { typeof iifname : ct zone; }", "zones", "xgre-1.7 : 4000"],
+    ["a zone", "map segment { typeof ct zone : tcp option maxseg size; }", "segment", "300 : 1418"],
+    ["a zone and an address", dnat, "dnat_to", "300 . 202.2.2.11 : 10.0.0.7"],
+    [
+      "a protocol and a port, too",
+      "map forward_to { typeof ct zone . ip daddr . ip protocol . th dport : ip daddr . th dport; }",
+      "forward_to",
+      "300 . 2.2.2.13 . 17 . 40000 : 10.0.0.8 . 8080",
+    ],
+    [
+      "a mark above 2^31",
+      "set denied_inbound { typeof ct zone . ct mark; size 100; flags dynamic; }",
+      "denied_inbound",
+      "300 . 2147483651 : ",
+    ],
+  ];
+  for (const [what, declaration, set, element] of kinds)
+    it(`by ${what}`, () => {
+      const [key = "", value = ""] = element.split(" : ");
+      const written = value === "" ? key : element.replace(/^xgre.* : /, `"${key}" : `);
+      expect(looked(declaration, set, written, key)).toEqual([{ key, value }]);
+    });
+
+  it("those that there are not are left out", () => {
+    const elements = "1 . 2.2.2.11 : 10.0.0.7, 2 . 2.2.2.11 : 10.0.0.8";
+    expect(looked(dnat, "dnat_to", elements, "2 . 2.2.2.11", "3 . 2.2.2.11")).toEqual([
+      { key: "2 . 2.2.2.11", value: "10.0.0.8" },
+    ]);
+  });
+
+  it("an element for all keys is not taken for one of them", () => {
+    expect(looked(dnat, "dnat_to", "* : 2.2.2.2", "1 . 2.2.2.11")).toEqual([]);
+  });
+
+  it("of a set that there is not there are none, which is another thing", () => {
+    expect([looked(dnat, "dnat_to", "", "1 . 2.2.2.11"), looked("", "snat_to", "", "1 . 2.2.2.11")]).toEqual([
+      [],
+      "none",
+    ]);
   });
 });
 

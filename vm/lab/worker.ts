@@ -27,7 +27,8 @@ export interface Work {
   readonly crashAt?: number;
   /** Of a repair. */
   readonly tenants?: readonly number[];
-  readonly sets?: readonly string[];
+  /** Keys of elements, by set. */
+  readonly elements?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** What a worker did. */
@@ -54,7 +55,8 @@ async function carryOut(order: Order): Promise<Done> {
   }
   if (order.do === "repair") {
     if (!inForce) throw new Error("nothing was applied");
-    const done = await repairTenants(inForce, { tenants: new Set(order.tenants), sets: new Set(order.sets) }, []);
+    const elements = new Map(Object.entries(order.elements ?? {}).map(([set, keys]) => [set, new Set(keys)]));
+    const done = await repairTenants(inForce, { tenants: new Set(order.tenants), elements }, []);
     return { steps: done ? described(done) : ["compare everything"], points: crashPoints() };
   }
   const { attachments, devices, table } = await locked(() => teardown(config.instance));

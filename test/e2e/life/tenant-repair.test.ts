@@ -41,7 +41,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-async function stepsOf(what: Work["do"], scope: Pick<Work, "tenants" | "sets"> = {}): Promise<readonly string[]> {
+async function stepsOf(what: Work["do"], scope: Pick<Work, "tenants" | "elements"> = {}): Promise<readonly string[]> {
   const done = await workers.carryOut({ do: what, configFile: join(folder, "xgw.yaml"), ...scope });
   if (done === "killed") throw new Error(`${what} was killed`);
   return done.steps;
@@ -50,7 +50,8 @@ async function stepsOf(what: Work["do"], scope: Pick<Work, "tenants" | "sets"> =
 /** Ids of the tenants, in the order of the config. */
 const [user1, user2, gre] = [1, 2, 3] as const;
 
-const damages: readonly (readonly [what: string, set: string | undefined, ip: string, nft: string])[] = [
+/** With the elements that notifications name. */
+const damages: readonly (readonly [what: string, changed: Work["elements"], ip: string, nft: string])[] = [
   ["a route that is gone", undefined, "route del 10.0.0.7/32 table 100001", ""],
   ["a route too many", undefined, "route add 10.5.0.0/16 dev xgre1000 table 100001 proto 201", ""],
   ["an address that is gone", undefined, "addr del 10.0.0.1/24 dev xgre1000", ""],
@@ -62,20 +63,25 @@ const damages: readonly (readonly [what: string, set: string | undefined, ip: st
   ["a VRF that is gone", undefined, "link del xvrf1000", ""],
   ["a neighbour that is gone", undefined, "neigh del 172.168.0.13 dev xgre3000", ""],
   ["a gre tunnel that is gone", undefined, "link del xgre3000", ""],
-  ["an element that is gone", "dnat_to", "", `delete element ${table} dnat_to { 1 . 2.2.2.11 }`],
-  ["an element too many", "snat_to", "", `add element ${table} snat_to { 1 . 10.0.0.9 : 2.2.2.99 }`],
-  ["a zone that is gone", "zones", "", `delete element ${table} zones { "xgre1000" }`],
-  ["a policy's cell that is gone", "inbound", "", `flush map ${table} inbound0`],
+  ["an element that is gone", { dnat_to: ["1 . 2.2.2.11"] }, "", `delete element ${table} dnat_to { 1 . 2.2.2.11 }`],
+  [
+    "an element too many",
+    { snat_to: ["1 . 10.0.0.9"] },
+    "",
+    `add element ${table} snat_to { 1 . 10.0.0.9 : 2.2.2.99 }`,
+  ],
+  ["a zone that is gone", { zones: ["xgre1000"] }, "", `delete element ${table} zones { "xgre1000" }`],
+  ["a policy's cell that is gone", { inbound: [] }, "", `flush map ${table} inbound0`],
 ];
 
 describe("a look at one tenant finds, as one at everything does,", () => {
-  for (const [what, set, ip, nft] of damages)
+  for (const [what, changed, ip, nft] of damages)
     it(what, async () => {
       if (ip !== "") await gateway.ip(ip);
       if (nft !== "") await gateway.run("nft", nft);
       const tenants = ip.includes("xgre3000") ? [gre] : nft.startsWith("flush") ? [user1, user2, gre] : [user1];
       const all = await stepsOf("plan");
-      const found = await stepsOf("repair", { tenants, ...(set === undefined ? {} : { sets: [set] }) });
+      const found = await stepsOf("repair", { tenants, ...(changed && { elements: changed }) });
       const afterwards = await stepsOf("plan");
       expect({ found, afterwards }).toEqual({ found: all, afterwards: [] });
       expect(all.length, "steps").toBeGreaterThan(0);
@@ -106,7 +112,7 @@ describe("a look at one tenant leaves to one at everything", () => {
 
   it("a set that is gone", async () => {
     await gateway.run("nft", `delete table ${table}`);
-    expect(await stepsOf("repair", { tenants: [user1], sets: ["dnat_to"] })).toEqual(["compare everything"]);
+    expect(await stepsOf("repair", { tenants: [user1], elements: { dnat_to: [] } })).toEqual(["compare everything"]);
     await stepsOf("apply");
   });
 
@@ -119,5 +125,7 @@ describe("a look at one tenant leaves to one at everything", () => {
 });
 
 it("a look at one tenant that has nothing amiss finds nothing", async () => {
-  expect(await stepsOf("repair", { tenants: [user1], sets: elementSets })).toEqual([]);
+  expect(
+    await stepsOf("repair", { tenants: [user1], elements: Object.fromEntries(elementSets.map((set) => [set, []])) }),
+  ).toEqual([]);
 });

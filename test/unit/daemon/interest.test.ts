@@ -44,10 +44,17 @@ const changed = (set: string, ...elements: (readonly [key: string, value: string
   changed: { set, elements: elements.map(([key, value]) => ({ key, value })) },
 });
 
-/** A look at these tenants, and of the nft table at what they have in these sets. */
-const look = (check: string, tenants: readonly number[], ...sets: string[]): Notice => ({
+const inFlowtable = (...devices: string[]): KernelEvent => ({
+  of: "nft",
+  what: "flowtable",
+  table: "xgw_gw1",
+  devices,
+});
+
+/** A look at these tenants, and at these elements of a set of the nft table. */
+const look = (check: string, tenants: readonly number[], set?: string, ...keys: string[]): Notice => ({
   check,
-  scope: { tenants: new Set(tenants), sets: new Set(sets) },
+  scope: { tenants: new Set(tenants), elements: new Map(set === undefined ? [] : [[set, new Set(keys)]]) },
 });
 
 const told: readonly (readonly [what: string, event: KernelEvent, notice: Notice])[] = [
@@ -86,17 +93,24 @@ const told: readonly (readonly [what: string, event: KernelEvent, notice: Notice
   ["a neighbour that is forgotten", forgotten("xgre2000", "10.0.0.7"), {}],
   ["the rule of the VRFs", { of: "l3mdev rule" }, { check: "rule l3mdev" }],
   ["an element that cannot be read", nft("element", "xgw_gw1"), { check: "nft element" }],
-  ["an element of a tenant", changed("dnat_to", ["2 . 2.2.2.12", "10.0.0.7"]), look("nft element", [2], "dnat_to")],
-  ["the zone of a tunnel", changed("zones", ["xgre1000", "1"]), look("nft element", [1], "zones")],
+  [
+    "an element of a tenant",
+    changed("dnat_to", ["2 . 2.2.2.12", "10.0.0.7"]),
+    look("nft element", [2], "dnat_to", "2 . 2.2.2.12"),
+  ],
+  ["the zone of a tunnel", changed("zones", ["xgre1000", "1"]), look("nft element", [1], "zones", "xgre1000")],
   [
     "a policy's cells of two",
     changed("inbound0", ["1 . 6", "7"], ["3 . 6", "7"]),
-    look("nft element", [1, 3], "inbound"),
+    look("nft element", [1, 3], "inbound", "1 . 6", "3 . 6"),
   ],
   ["an element of nobody", changed("dnat_to", ["99 . 2.2.2.12", "10.0.0.7"]), { check: "nft element" }],
   ["elements that are not named", changed("dnat_to"), { check: "nft element" }],
   ["an element for all keys", changed("dnat_to", ["*", "10.0.0.7"]), { check: "nft element" }],
   ["what leads tenants to their share", changed("inbound_shares", ["0", "to_inbound0"]), { check: "nft element" }],
+  ["tunnels in a flowtable", inFlowtable("xgre1000", "xgre3000"), look("nft flowtable", [1, 3])],
+  ["a flowtable itself", inFlowtable(), { check: "nft flowtable" }],
+  ["somebody's device in a flowtable", inFlowtable("xgre1000", "eth7"), { check: "nft flowtable" }],
   ["the table itself", nft("table", "xgw_gw1"), { check: "nft table" }],
   ["a table with a longer name", nft("table", "xgw_gw11"), {}],
 ];
@@ -108,6 +122,22 @@ describe("the kernel tells of", () => {
     const one = interest();
     one.of(forgotten("eth0", "172.168.0.11"));
     expect(one.of(neighbour("eth0", "172.168.0.11", "02:00:00:00:00:03")).redecide?.tenants).toEqual([1]);
+  });
+});
+
+describe("of the pins", () => {
+  const links = "/sys/fs/bpf/xgw/gw1/links";
+
+  it("the link of a program on a tunnel is the tenant's", () => {
+    expect(interest().ofPin(`${links}/arp_xgre2000`)).toEqual(look("pin arp_xgre2000", [2]));
+  });
+
+  it("the link of a program on a NIC is everybody's", () => {
+    expect(interest().ofPin(`${links}/xdp_eth0`)).toEqual({ check: "pin" });
+  });
+
+  it("a tunnel's link in another folder is nobody's in particular", () => {
+    expect(interest().ofPin("/sys/fs/bpf/xgw/gw1/maps/arp_xgre2000")).toEqual({ check: "pin" });
   });
 });
 

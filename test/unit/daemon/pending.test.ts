@@ -29,16 +29,25 @@ describe("pending work", () => {
     expect((await pending.next(going))?.checks).toEqual(["route", "address eth0"]);
   });
 
-  it("of some tenants is of all of them together", async () => {
+  it("of some tenants is of all of them together, and of all their elements", async () => {
     const pending = new Pending();
-    pending.check("route", { tenants: new Set([1]), sets: new Set() });
-    pending.check("nft element", { tenants: new Set([7]), sets: new Set(["dnat_to"]) });
-    expect((await pending.next(going))?.scope).toEqual({ tenants: new Set([1, 7]), sets: new Set(["dnat_to"]) });
+    const elements = (set: string, key: string) => new Map([[set, new Set([key])]]);
+    pending.check("route", { tenants: new Set([1]), elements: new Map() });
+    pending.check("nft element", { tenants: new Set([7]), elements: elements("dnat_to", "7 . 2.2.2.11") });
+    pending.check("nft element", { tenants: new Set([7]), elements: elements("dnat_to", "7 . 2.2.2.12") });
+    pending.check("nft element", { tenants: new Set([8]), elements: elements("zones", "xgre8") });
+    expect((await pending.next(going))?.scope).toEqual({
+      tenants: new Set([1, 7, 8]),
+      elements: new Map([
+        ["dnat_to", new Set(["7 . 2.2.2.11", "7 . 2.2.2.12"])],
+        ["zones", new Set(["xgre8"])],
+      ]),
+    });
   });
 
   it("of some tenants and of who knows what is of everything", async () => {
     const pending = new Pending();
-    pending.check("route", { tenants: new Set([1]), sets: new Set() });
+    pending.check("route", { tenants: new Set([1]), elements: new Map() });
     pending.check("nft table");
     expect((await pending.next(going))?.scope).toBeUndefined();
   });
@@ -47,13 +56,13 @@ describe("pending work", () => {
     const pending = new Pending();
     pending.check("nft table");
     await pending.next(going);
-    pending.check("route", { tenants: new Set([1]), sets: new Set() });
+    pending.check("route", { tenants: new Set([1]), elements: new Map() });
     expect((await pending.next(going))?.scope?.tenants).toEqual(new Set([1]));
   });
 
   it("that an own change leads to comes later, and is of what the change was of", async () => {
     const pending = new Pending();
-    await pending.causedBy(async () => pending.check("route", { tenants: new Set([1]), sets: new Set() }));
+    await pending.causedBy(async () => pending.check("route", { tenants: new Set([1]), elements: new Map() }));
     const work = await pending.next(going);
     expect([work?.checks, work?.scope?.tenants]).toEqual([["route"], new Set([1])]);
   });

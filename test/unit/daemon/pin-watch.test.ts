@@ -20,28 +20,29 @@ function watched() {
     rmSync(folder, { recursive: true });
     renameSync(`${folder}-new`, folder);
   };
-  let told = 0;
+  let told: string[] = [];
   const watch = watchPins(
     () => [folder, join(folder, "missing")],
-    () => told++,
+    (path) => told.push(path),
   );
   onTestFinished(() => watch.close());
   onTestFinished(() => rmSync(join(folder, ".."), { recursive: true }));
   const remove = () => rmSync(join(folder, "pin"));
-  /** Whether anything has been told since the last time. */
-  const hasTold = async () => {
-    for (let waits = 0; waits < 50 && told === 0; waits++) await sleep(20);
-    const any = told > 0;
-    told = 0;
-    return any;
+  /** What has been told since the last time. */
+  const whatIsTold = async () => {
+    for (let waits = 0; waits < 50 && told.length === 0; waits++) await sleep(20);
+    const before = told;
+    told = [];
+    return before;
   };
-  return { watch, replace, remove, hasTold };
+  const hasTold = async () => (await whatIsTold()).length > 0;
+  return { folder, watch, replace, remove, hasTold, whatIsTold };
 }
 
-it("a pin that goes is told", async () => {
-  const { remove, hasTold } = watched();
+it("a pin that goes is told by its path", async () => {
+  const { folder, remove, whatIsTold } = watched();
   remove();
-  expect(await hasTold()).toBe(true);
+  expect(await whatIsTold()).toEqual([join(folder, "pin")]);
 });
 
 it("a pin that goes from a folder that was made anew is told after a renewal", async () => {
