@@ -14,6 +14,8 @@ import { built } from "./root.js";
 
 export interface WalkReport {
   readonly edits: number;
+  /** Edits that were put in force without a look at the tenants that they do not change. */
+  readonly quick: number;
   /** What was in the way, and how often. */
   readonly failures: Readonly<Record<string, number>>;
   readonly faults: readonly string[];
@@ -24,6 +26,7 @@ type Trouble = (walk: Walk) => Promise<string>;
 class Walk {
   readonly faults: string[] = [];
   readonly failures: Record<string, number> = {};
+  quick = 0;
   config: RandomConfig = emptyConfig();
   /** Which the kernel has. */
   old: RandomConfig = emptyConfig();
@@ -33,6 +36,8 @@ class Walk {
     readonly gateway: Namespace,
     readonly workers: Workers,
     readonly random: Random,
+    /** Of its own, so that a seed goes on leading to the same edits and failures. */
+    private readonly randomWay: Random,
   ) {}
 
   private async fileOf(config: RandomConfig): Promise<string> {
@@ -41,18 +46,27 @@ class Walk {
     return configFile;
   }
 
-  async apply(): Promise<readonly string[]> {
-    const done = await this.workers.carryOut({ do: "apply", configFile: await this.fileOf(this.config) });
+  /** As a command does, or as the daemon does when a file has changed. */
+  private way(): "apply" | "change" {
+    return pick(["apply", "change"] as const, this.randomWay);
+  }
+
+  async apply(way: "apply" | "change" = "apply"): Promise<readonly string[]> {
+    const done = await this.workers.carryOut({ do: way, configFile: await this.fileOf(this.config) });
     if (done === "killed") throw new Error("killed where it should not be");
+    if (done.isQuick && done.steps.length > 0) this.quick++;
     return done.steps;
+  }
+
+  applyAnyWay(): Promise<readonly string[]> {
+    return this.apply(this.way());
   }
 
   /** Dies at one of its first points; or does all. */
   async applyAndDie(): Promise<boolean> {
     const crashAt = number(this.random, 0, 60);
-    return (
-      (await this.workers.carryOut({ do: "apply", configFile: await this.fileOf(this.config), crashAt })) === "killed"
-    );
+    const configFile = await this.fileOf(this.config);
+    return (await this.workers.carryOut({ do: this.way(), configFile, crashAt })) === "killed";
   }
 
   async applyAndFail(): Promise<string | undefined> {
@@ -111,7 +125,7 @@ export async function walkLab(seed: number, edits: number, say: (line: string) =
   await makeFailingTools(folder);
   const env = { ...process.env, PATH: `${folder}:${process.env.PATH}` };
   const workers = new Workers(gateway, built("lab/worker.js"), env);
-  const walk = new Walk(folder, gateway, workers, randomFrom(seed));
+  const walk = new Walk(folder, gateway, workers, randomFrom(seed), randomFrom(~seed));
   try {
     await gateway.ip("link add eth0 type veth peer name wire", "addr add 172.168.0.1/24 dev eth0");
     await gateway.ip("link set eth0 up", "link set wire up");
@@ -123,7 +137,7 @@ export async function walkLab(seed: number, edits: number, say: (line: string) =
     await gateway.delete();
     await rm(folder, { recursive: true });
   }
-  return { edits, failures: walk.failures, faults: walk.faults };
+  return { edits, quick: walk.quick, failures: walk.failures, faults: walk.faults };
 }
 
 async function step(walk: Walk, n: number, say: (line: string) => void): Promise<void> {
@@ -134,7 +148,7 @@ async function step(walk: Walk, n: number, say: (line: string) => void): Promise
   try {
     if (n > 1 && walk.random() < troubleShare) told = await pick(troubles, walk.random)(walk);
     if (told !== "") walk.failures[told] = (walk.failures[told] ?? 0) + 1;
-    const steps = await walk.apply();
+    const steps = await walk.applyAnyWay();
     const left = await walk.left(walk.config);
     if (left !== "") walk.faults.push(`observed is not desired: ${left}`);
     say(`${n}. ${what}${told === "" ? "" : ` [${told}]`}: ${steps.length} steps`);
@@ -161,7 +175,9 @@ async function main(argv: readonly string[]): Promise<void> {
   const say = (line: string) => void process.stdout.write(`${line}\n`);
   const started = performance.now();
   const report = await walkLab(Number(seed), Number(edits), say);
-  say(`${report.edits} edits, ${JSON.stringify(report.failures)}; ${report.faults.length} faults`);
+  say(
+    `${report.edits} edits, ${report.quick} quickly, ${JSON.stringify(report.failures)}; ${report.faults.length} faults`,
+  );
   say(`in ${Math.round((performance.now() - started) / 1000)} s`);
   if (file !== undefined) await writeFile(file, JSON.stringify(report));
   process.exitCode = report.faults.length === 0 ? 0 : 1;

@@ -1,5 +1,5 @@
 // In a gateway's namespace: measures one thing in a process of its own, and prints it as a line of JSON.
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { loadConfig } from "../../src/config/load.js";
@@ -81,19 +81,29 @@ async function measureDaemon(folder: string, tenants: number, changes: number, i
   const first = nextConfig();
   const running = gateway.run({ signal: stop.signal, log });
   const started = await Promise.race([first, running.then(() => Promise.reject(new Error("the daemon ended")))]);
-  const changeMs: number[] = [];
-  for (let round = 0; round < changes; round++) {
+  /** How long an edit takes; waits for what follows it. */
+  const edit = async (act: () => void): Promise<number> => {
     await untilIdle();
-    const tenant = Math.floor((tenants * round) / changes);
     const inForce = nextConfig();
     const compared = inStep();
-    writeFileSync(`${file}~`, tenantText(tenant, 8000 + round));
-    renameSync(`${file}~`, tenantFile(tenant));
+    act();
     const { tookMs, steps: done } = await inForce;
     if (done.length === 0) throw new Error("an edit took no step");
-    changeMs.push(tookMs);
     await compared;
-  }
+    return tookMs;
+  };
+  const write = (tenant: number, port: number) => {
+    writeFileSync(`${file}~`, tenantText(tenant, port));
+    renameSync(`${file}~`, tenantFile(tenant));
+  };
+  const changeMs: number[] = [];
+  for (let round = 0; round < changes; round++)
+    changeMs.push(await edit(() => write(Math.floor((tenants * round) / changes), 8000 + round)));
+  const newMs: number[] = [];
+  for (let round = 0; round < changes; round++) newMs.push(await edit(() => write(tenants + round, 22)));
+  await edit(() => {
+    for (let round = 0; round < changes; round++) rmSync(tenantFile(tenants + round));
+  });
   global.gc?.();
   await untilIdle();
   const idlePercent: number[] = [];
@@ -116,7 +126,7 @@ async function measureDaemon(folder: string, tenants: number, changes: number, i
   stop.abort();
   await running;
   const { tookMs: firstApplyMs, steps } = started;
-  return { firstApplyMs, firstApplySteps: steps.length, changeMs, repairMs, memoryMiB, idlePercent };
+  return { firstApplyMs, firstApplySteps: steps.length, changeMs, newMs, repairMs, memoryMiB, idlePercent };
 }
 
 const [mode, folder = "", ...numbers] = process.argv.slice(2);

@@ -13,6 +13,8 @@ export interface ControlResults {
   readonly restartMs: number;
   /** From the edit of a file to the config in force: the daemon's own time, without its wait for the editor to be done. */
   readonly changeMs: readonly number[];
+  /** The same for a file that is new. */
+  readonly newMs: readonly number[];
   /** From the notification of a tenant's lost route to its return, the daemon's wait for more of the same included. */
   readonly repairMs: readonly number[];
   readonly memoryMiB: number;

@@ -3,7 +3,7 @@
  * else changes is put right, with the config that is in force. Traffic needs no daemon, so any end of it is harmless.
  */
 
-import { applyChange, type InForce } from "../change.js";
+import { applyChange, type InForce, type Surroundings } from "../change.js";
 import type { Config } from "../config/schema.js";
 import { ConfigError, formatProblem, toXgwError, type XgwError } from "../errors.js";
 import { apply, type Converged, type Plan, redecide, repair } from "../gateway.js";
@@ -73,7 +73,10 @@ export async function runDaemon(source: ConfigSource, options: DaemonOptions): P
         if (work.reload !== undefined) {
           const { reload } = work;
           await tell("RELOADING=1");
-          const next = await pending.causedBy(() => reconciler.follow(reload, inForce, work.checks.length > 0));
+          const next = await pending.causedBy(() => {
+            const isDoubtful = work.checks.length > 0;
+            return reconciler.follow(reload, inForce, isDoubtful ? undefined : drift);
+          });
           if (next === "half-way") pending.check("change failed");
           else if (next !== "refused") {
             drift.follow(next.desired);
@@ -119,14 +122,18 @@ class Reconciler {
   }
 
   /**
-   * @param isDoubtful something of what is in force may have been changed by others
+   * @param surroundings not given when something of what is in force may have been changed by others
    * @returns refused: the config in force stays the one that it is; half-way: so it does, and the kernel may be between both
    */
-  async follow(reason: string, inForce: InForce, isDoubtful: boolean): Promise<InForce | "refused" | "half-way"> {
+  async follow(
+    reason: string,
+    inForce: InForce,
+    surroundings: Surroundings | undefined,
+  ): Promise<InForce | "refused" | "half-way"> {
     try {
       return await this.reconcile(reason, async (config) => {
-        const quick = isDoubtful || reason === askedFor ? undefined : await this.tryQuickly(config, inForce);
-        return quick ?? apply(config);
+        const isQuick = surroundings !== undefined && reason !== askedFor;
+        return (isQuick ? await this.tryQuickly(config, inForce, surroundings) : undefined) ?? apply(config);
       });
     } catch (thrown) {
       const error = this.logFailure(thrown);
@@ -136,9 +143,9 @@ class Reconciler {
   }
 
   /** What it leaves half done when it fails is found by the comparison with everything. */
-  private async tryQuickly(config: Config, inForce: InForce): Promise<Plan | undefined> {
+  private async tryQuickly(config: Config, inForce: InForce, surroundings: Surroundings): Promise<Plan | undefined> {
     try {
-      return await applyChange(config, inForce);
+      return await applyChange(config, inForce, surroundings);
     } catch (error) {
       this.log.warn({ ...toXgwError(error).toJSON() }, "change failed half-way, comparing everything");
       return undefined;

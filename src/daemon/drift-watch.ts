@@ -3,6 +3,7 @@
  * a program that is detached from a NIC there is no notification, so that is looked at, which costs a few system calls.
  */
 
+import type { Surroundings } from "../change.js";
 import { hasLostPrograms } from "../datapath/attachments.js";
 import { Pins } from "../datapath/pins.js";
 import { monitorKernel } from "../kernel/monitor.js";
@@ -15,7 +16,7 @@ import { watchPins } from "./pin-watch.js";
 
 const attachmentsEveryMs = 1000;
 
-export interface DriftWatch {
+export interface DriftWatch extends Surroundings {
   /** The config has changed, and with it what there is to watch. */
   follow(desired: Desired): void;
   readonly full: Pick<FullCheck, "compared" | "doubt">;
@@ -44,6 +45,8 @@ export function watchDrift(desired: Desired, pending: Pending): DriftWatch {
   const full = new FullCheck(() => pending.check("full check"));
   return {
     full,
+    hasVrfOf: monitor.hasVrfOf,
+    expect: (tenants) => interest.expect(tenants),
     follow(next) {
       interest = new Interest(next, routeProtocol, neighbours);
       pinWatch.renew();

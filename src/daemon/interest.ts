@@ -3,7 +3,7 @@
 import { basename } from "node:path";
 import { Pins } from "../datapath/pins.js";
 import type { KernelEvent } from "../kernel/monitor.js";
-import { type Desired, nobody, routeTableBase } from "../model/desired.js";
+import { type Desired, type DesiredTenant, nobody, routeTableBase } from "../model/desired.js";
 import { formatAddress, formatPrefix, type Prefix, parseAddress, prefixContains } from "../model/ipv4.js";
 import { pinName } from "../plan/render.js";
 import { isElementSet, tableName } from "../plan/rules.js";
@@ -23,14 +23,14 @@ export interface Notice {
 /** What the gateway cares about, by name. */
 export class Interest {
   private readonly nics: ReadonlySet<string>;
-  private readonly owned: ReadonlyMap<string, number>;
+  private readonly owned = new Map<string, number>();
   private readonly peers = new Map<string, number[]>();
   /** Tunnels whose neighbours are ours: see `Neighbour` of the plan. */
-  private readonly permanent: ReadonlySet<string>;
-  private readonly everybody: readonly number[];
-  private readonly ids: ReadonlySet<number>;
+  private readonly permanent = new Set<string>();
+  private readonly ids = new Set<number>();
   /** Pins of what only one tenant has: id by path. */
-  private readonly links: ReadonlyMap<string, number>;
+  private readonly links = new Map<string, number>();
+  private readonly pins: Pins;
   private readonly table: string;
 
   /**
@@ -44,21 +44,24 @@ export class Interest {
   ) {
     const { underlay, uplink, nics } = desired;
     this.nics = new Set([underlay.device, ...(uplink ? [uplink.device] : []), ...nics.map(({ name }) => name)]);
-    this.owned = new Map(desired.tenants.flatMap(({ vrf, tunnel, id }) => [[vrf, id] as const, [tunnel, id] as const]));
-    this.permanent = new Set(
-      desired.tenants.filter(({ tunnelKind }) => tunnelKind === "gre").map(({ tunnel }) => tunnel),
-    );
-    this.everybody = desired.tenants.map(({ id }) => id);
-    this.ids = new Set(this.everybody);
+    this.pins = new Pins(desired.instance);
     this.table = tableName(desired.instance);
-    const pins = new Pins(desired.instance);
-    this.links = new Map(desired.tenants.map(({ tunnel, id }) => [pins.link(pinName("arp", tunnel)), id]));
-    for (const { peers, id } of desired.tenants)
+    this.expect(desired.tenants);
+  }
+
+  /** Tenants that are about to come, too. */
+  expect(tenants: readonly DesiredTenant[]): void {
+    for (const { id, vrf, tunnel, tunnelKind, peers } of tenants) {
+      this.ids.add(id);
+      this.owned.set(vrf, id).set(tunnel, id);
+      if (tunnelKind === "gre") this.permanent.add(tunnel);
+      this.links.set(this.pins.link(pinName("arp", tunnel)), id);
       for (const peer of peers) {
         const ids = this.peers.get(peer);
         if (ids) ids.push(id);
         else this.peers.set(peer, [id]);
       }
+    }
   }
 
   of(event: KernelEvent): Notice {
@@ -131,7 +134,7 @@ export class Interest {
     if (known === undefined || known === linkAddress) return {};
     const tenant = this.owned.get(device);
     if (tenant === undefined && !this.nics.has(device)) return {};
-    const tenants = tenant === undefined ? (this.peers.get(address) ?? this.everybody) : [tenant];
+    const tenants = tenant === undefined ? (this.peers.get(address) ?? [...this.ids]) : [tenant];
     return redecide(tenants, `neighbour ${address} on ${device}`);
   }
 }

@@ -46,6 +46,8 @@ interface NeighbourEvent extends Pick<Neighbour, "device" | "address" | "linkAdd
 }
 
 export interface KernelMonitor {
+  /** Whether a VRF, of whoever, uses the route table, as far as was told. */
+  hasVrfOf(routeTable: number): boolean;
   stop(): void;
 }
 
@@ -60,10 +62,13 @@ const retryMs = 1000;
  */
 export function monitorKernel(onEvent: (event: KernelEvent) => void, onGap: () => void): KernelMonitor {
   const names = new Map<number, string>();
+  const vrfs: Vrfs = new Map();
   const learn = () => {
     const links = readLinks();
     names.clear();
+    vrfs.clear();
     for (const [ifindex, name] of linkNames(links)) names.set(ifindex, name);
+    for (const { ifindex, vrf } of links) if (vrf) vrfs.set(ifindex, vrf.routeTable);
     for (const neighbour of readNeighbours(names)) onEvent(toNeighbourEvent(neighbour, false));
   };
   let retry: NodeJS.Timeout | undefined;
@@ -86,7 +91,7 @@ export function monitorKernel(onEvent: (event: KernelEvent) => void, onGap: () =
       new NetlinkListener({
         protocol: rtnetlink,
         groups: routeGroups,
-        onMessage: ({ type, body }) => toRouteEvents(type, body, names).forEach(onEvent),
+        onMessage: ({ type, body }) => toRouteEvents(type, body, names, vrfs).forEach(onEvent),
         onLost: () => {
           onGap();
           learnAgain();
@@ -106,8 +111,11 @@ export function monitorKernel(onEvent: (event: KernelEvent) => void, onGap: () =
     stop();
     throw error;
   }
-  return { stop };
+  return { hasVrfOf: (routeTable) => [...vrfs.values()].includes(routeTable), stop };
 }
+
+/** Route tables by ifindex. */
+type Vrfs = Map<number, number>;
 
 /** RTNLGRP_LINK, _NEIGH, _IPV4_IFADDR, _IPV4_ROUTE and _IPV4_RULE. */
 const routeGroups: readonly number[] = [1, 3, 5, 7, 8];
@@ -122,16 +130,20 @@ for (const of of Object.keys(messages) as Kind[]) {
   kinds.set(messages[of].gone, { of, isGone: true });
 }
 
-/** @param names of devices by ifindex, kept up to date by this */
-function toRouteEvents(type: number, body: Buffer, names: Map<number, string>): KernelEvent[] {
+/** @param names of devices by ifindex, kept up to date by this, as the VRFs are */
+function toRouteEvents(type: number, body: Buffer, names: Map<number, string>, vrfs: Vrfs): KernelEvent[] {
   const kind = kinds.get(type);
   if (!kind) return [];
   const { headerSize } = messages[kind.of];
   const header = body.subarray(0, headerSize);
   const attributes = new Attributes(body.subarray(headerSize));
   switch (kind.of) {
-    case "link":
-      return toDeviceEvents(toLink(header, attributes), kind.isGone, names);
+    case "link": {
+      const link = toLink(header, attributes);
+      if (link && kind.isGone) vrfs.delete(link.ifindex);
+      else if (link?.vrf) vrfs.set(link.ifindex, link.vrf.routeTable);
+      return toDeviceEvents(link, kind.isGone, names);
+    }
     case "address": {
       const address = toAddress(header, attributes, names);
       return address ? [{ of: "address", device: address.device }] : [];

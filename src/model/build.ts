@@ -18,10 +18,7 @@ const protocolNumber = { tcp: 6, udp: 17 } as const;
  * @param idsInUse GRE key -> tenant id as read back from the kernel, so that an edit never renumbers a tenant
  */
 export function buildDesired(config: Config, idsInUse: ReadonlyMap<number, number> = new Map()): Desired {
-  const ids = allocateIds(
-    config.tenants.map((tenant) => tenant.key),
-    idsInUse,
-  );
+  const ids = allocateIds(keysOf(config), idsInUse);
   const tenants = config.tenants.map((tenant) => tenantOf(tenant, ids.get(tenant.key) as number));
   return {
     instance: config.instance,
@@ -34,21 +31,20 @@ export function buildDesired(config: Config, idsInUse: ReadonlyMap<number, numbe
 }
 
 /**
- * The desired state of a config that differs from the one before in these tenants only, of which some may have gone.
+ * The desired state of a config that differs from the one before in these tenants only, of which some may have come or gone.
  *
  * @param changed GRE keys
  */
 export function rebuildDesired(config: Config, before: Desired, changed: ReadonlySet<number>): Desired {
-  const now = new Map(config.tenants.filter(({ key }) => changed.has(key)).map((tenant) => [tenant.key, tenant]));
-  const tenants: DesiredTenant[] = [];
-  for (const tenant of before.tenants) {
-    const isTheSame = !changed.has(tenant.key);
-    const next = now.get(tenant.key);
-    if (isTheSame) tenants.push(tenant);
-    else if (next) tenants.push(tenantOf(next, tenant.id));
-  }
-  return { ...before, tenants };
+  const now = config.tenants.filter(({ key }) => changed.has(key));
+  const ids = new Map(before.tenants.map(({ key, id }) => [key, id]));
+  const next = now.every(({ key }) => ids.has(key)) ? ids : allocateIds(keysOf(config), ids);
+  const tenants = before.tenants.filter(({ key }) => !changed.has(key));
+  tenants.push(...now.map((tenant) => tenantOf(tenant, next.get(tenant.key) as number)));
+  return { ...before, tenants: tenants.sort((a, b) => a.id - b.id) };
 }
+
+const keysOf = ({ tenants }: Config) => tenants.map(({ key }) => key);
 
 /** Of tenants that still exist: those of files that have not changed are the same objects in the next config. */
 const builtBefore = new WeakMap<ConfigTenant, DesiredTenant>();

@@ -9,8 +9,8 @@ import type { State } from "./state.js";
 import type { Step } from "./steps.js";
 
 /**
- * GRE keys of the tenants that one config has otherwise than the other, or that it lacks; undefined when anything else
- * differs, or a tenant is new: what a new one needs may be somebody else's, which only a look at everything tells.
+ * GRE keys of the tenants that one config has otherwise than the other, or that only one of them has; undefined when
+ * anything else differs.
  */
 export function changedTenants(now: Config, was: Config): ReadonlySet<number> | undefined {
   const head = ({ tenants: _, ...rest }: Config) => JSON.stringify(rest);
@@ -25,7 +25,6 @@ export function changedTenants(now: Config, was: Config): ReadonlySet<number> | 
   const changed = new Set<number>();
   for (const tenant of others) {
     const old = before.get(tenant.key);
-    if (!old) return undefined;
     before.delete(tenant.key);
     if (old !== tenant && JSON.stringify(old) !== JSON.stringify(tenant)) changed.add(tenant.key);
   }
@@ -63,12 +62,14 @@ export function partialChange(
 ): Part {
   const only = (all: Desired) => render({ ...all, tenants: all.tenants.filter(({ key }) => keys.has(key)) }, context);
   const [wanted, observed] = [only(desired), only(inForce)];
-  const isUsed = (page: string) => desired.tenants.some((tenant) => pagesOf(tenant).has(page));
-  return { wanted, observed, steps: diff(wanted, observed).filter((step) => !isShared(step, isUsed)) };
+  return { wanted, observed, steps: diff(wanted, observed).filter((step) => !isOthers(step, desired, inForce)) };
 }
 
-/** Whether others may want what these tenants do not: pages of the policy, and programs that count for all. */
-function isShared(step: Step, isUsed: (page: string) => boolean): boolean {
-  if (step.kind === "entry.delete" && step.entry.map === "policy_services") return isUsed(step.entry.page);
+/** Whether others have it already, or still want it: pages of the policy, and programs that count for all. */
+function isOthers(step: Step, desired: Desired, inForce: Desired): boolean {
+  if (step.kind === "entry.set" && step.entry.map === "policy_services") return hasPage(inForce, step.entry.page);
+  if (step.kind === "entry.delete" && step.entry.map === "policy_services") return hasPage(desired, step.entry.page);
   return (step.kind === "attach" || step.kind === "detach") && step.attachment.hook === "fentry";
 }
+
+const hasPage = ({ tenants }: Desired, page: string) => tenants.some((tenant) => pagesOf(tenant).has(page));

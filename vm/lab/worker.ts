@@ -7,10 +7,11 @@
  */
 
 import { createInterface } from "node:readline";
-import type { InForce } from "../../src/change.js";
+import { applyChange, type InForce, type Surroundings } from "../../src/change.js";
 import { loadConfig } from "../../src/config/load.js";
 import { armCrash, crashPoints } from "../../src/crash.js";
 import { apply, type Plan, plan, teardown } from "../../src/gateway.js";
+import { readLinks } from "../../src/kernel/rtnetlink.js";
 import { withLock } from "../../src/lock.js";
 import { describeStep } from "../../src/plan/describe.js";
 import { repairTenants } from "../../src/repair.js";
@@ -20,8 +21,11 @@ interface Order extends Work {
 }
 
 export interface Work {
-  /** repair: of some tenants, with the config that was applied last. */
-  readonly do: "apply" | "plan" | "repair" | "teardown";
+  /**
+   * change: from the config that was applied last, without a look at tenants that do not change, where that can be.
+   * repair: of some tenants, with the config that was applied last.
+   */
+  readonly do: "apply" | "change" | "plan" | "repair" | "teardown";
   readonly configFile: string;
   /** The point to die at. */
   readonly crashAt?: number;
@@ -36,11 +40,19 @@ export interface Done {
   readonly steps: readonly string[];
   /** The points at which it could have died. */
   readonly points: readonly string[];
+  /** Of a change: without a look at the others. */
+  readonly isQuick?: boolean;
 }
 
 const described = ({ steps }: Plan) => steps.map(describeStep);
 
 let inForce: InForce | undefined;
+
+/** What the daemon knows by notifications, looked up. */
+const surroundings: Surroundings = {
+  hasVrfOf: (routeTable) => readLinks().some(({ vrf }) => vrf?.routeTable === routeTable),
+  expect: () => {},
+};
 
 async function carryOut(order: Order): Promise<Done> {
   const { config } = await loadConfig(order.configFile);
@@ -48,10 +60,14 @@ async function carryOut(order: Order): Promise<Done> {
   const locked = <T>(work: () => Promise<T>) =>
     withLock({ instance: config.instance, purpose: "test", waitMs: 10_000 }, work);
   if (order.do === "plan") return { steps: described(await plan(config)), points: [] };
-  if (order.do === "apply") {
-    const done = await locked(() => apply(config));
+  if (order.do === "apply" || order.do === "change") {
+    const from = order.do === "change" ? inForce : undefined;
+    const [done, isQuick] = await locked(async (): Promise<[Plan, boolean]> => {
+      const quick = from && (await applyChange(config, from, surroundings));
+      return [quick ?? (await apply(config)), quick !== undefined];
+    });
     inForce = { ...done, config };
-    return { steps: described(done), points: crashPoints() };
+    return { steps: described(done), points: crashPoints(), isQuick };
   }
   if (order.do === "repair") {
     if (!inForce) throw new Error("nothing was applied");

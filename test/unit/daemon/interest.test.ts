@@ -141,6 +141,17 @@ describe("of the pins", () => {
   });
 });
 
+it("what belongs to a tenant that is about to come is looked at with that tenant alone", () => {
+  const one = new Interest({ ...desired, tenants: desired.tenants.slice(0, 2) }, 201, neighbours());
+  one.expect(desired.tenants.slice(2));
+  const events = [
+    device("xgre3000"),
+    route("10.0.0.7/32", { protocol: 201, routeTable: 100003 }),
+    inFlowtable("xgre3000"),
+  ];
+  expect(events.map((event) => [...(one.of(event).scope?.tenants ?? [])])).toEqual([[3], [3], [3]]);
+});
+
 it("a MAC on a NIC that the config has only later is compared with the one before", () => {
   const known = new Map<string, string>();
   new Interest(desired, 201, known).of(neighbour("eth9", "172.168.0.99", "02:00:00:00:00:01"));

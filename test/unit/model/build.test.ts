@@ -129,12 +129,18 @@ it("tenants come sorted by the ids they had, not by the config's order", async (
   ]);
 });
 
-it("tenants that differ, or have gone, are built into the rest as a whole build would", async () => {
-  const before = await configOf({ "xgw.yaml": head + tenant("a", 1) + tenant("b", 2) + tenant("c", 3) });
-  const now = await configOf({ "xgw.yaml": head + tenant("a", 1) + tenant("c", 3, "tunnel: gre") });
-  const built = buildDesired(before.config);
-  const ids = new Map(built.tenants.map(({ key, id }) => [key, id]));
-  expect(rebuildDesired(now.config, built, new Set([2, 3]))).toEqual(buildDesired(now.config, ids));
+describe("built into the rest as a whole build would are", () => {
+  it.each<[what: string, tenants: string, changed: readonly number[]]>([
+    ["tenants that differ, or have gone", tenant("a", 1) + tenant("c", 3, "tunnel: gre"), [2, 3]],
+    ["tenants that come", tenant("d", 9) + tenant("a", 1) + tenant("b", 2) + tenant("e", 8) + tenant("c", 3), [9, 8]],
+    ["tenants that come for others", tenant("d", 9) + tenant("b", 2), [1, 3, 9]],
+  ])("%s", async (_what, tenants, changed) => {
+    const before = await configOf({ "xgw.yaml": head + tenant("a", 1) + tenant("b", 2) + tenant("c", 3) });
+    const now = await configOf({ "xgw.yaml": head + tenants });
+    const built = buildDesired(before.config);
+    const ids = new Map(built.tenants.map(({ key, id }) => [key, id]));
+    expect(rebuildDesired(now.config, built, new Set(changed))).toEqual(buildDesired(now.config, ids));
+  });
 });
 
 describe("a config that is built again", async () => {
