@@ -1,7 +1,8 @@
 /**
- * The quick way for an edit of a few tenants, new ones among them: works from what is known to be in force, looks at these tenants only, and so
- * takes as long with thousands of others as with none. The daemon's comparison of these tenants with the kernel follows, by
- * the notifications that the change itself causes, and that of everything from time to time, which trusts nothing.
+ * The quick way for an edit of a few tenants, new ones among them: works from what is known to be in force, looks at these
+ * tenants only, and so takes as long with thousands of others as with none. The daemon's comparison of these tenants with the
+ * kernel follows, by the notifications that the change itself causes, and that of everything from time to time, which trusts
+ * nothing.
  */
 
 import type { Config } from "./config/schema.js";
@@ -9,16 +10,12 @@ import { kernelNames, missingEntries } from "./datapath/entries.js";
 import { unsettledTenants } from "./datapath/generations.js";
 import { Pins } from "./datapath/pins.js";
 import { XgwError } from "./errors.js";
-import { execute, type Plan } from "./gateway.js";
+import { execute, type InForce, type Plan } from "./gateway.js";
 import { readLinksOf } from "./kernel/rtnetlink.js";
 import { rebuildDesired } from "./model/build.js";
 import type { DesiredTenant } from "./model/desired.js";
 import { changedTenants, partialChange } from "./plan/part.js";
-
-/** The config in force, and what it was made into. */
-export interface InForce extends Pick<Plan, "desired" | "constants" | "context"> {
-  readonly config: Config;
-}
+import { repairTenants, tenantsMax } from "./repair.js";
 
 /** What the daemon knows by the kernel's notifications, and what it has to know to read them. */
 export interface Surroundings {
@@ -27,9 +24,6 @@ export interface Surroundings {
   /** Told before anything of them is made. */
   expect(tenants: readonly DesiredTenant[]): void;
 }
-
-/** More tenants than this are compared with the kernel, all of it: that is one look for all of them. */
-export const tenantsMax = 64;
 
 /**
  * Applies a change of tenants. The caller holds the lock, and knows of nothing that differs from what is in force.
@@ -54,13 +48,25 @@ export async function applyChange(
   if (!added.every((tenant) => isFree(tenant, surroundings))) return undefined;
   surroundings.expect(added);
   const { constants, context } = inForce;
-  const part = partialChange(desired, inForce.desired, keys, context);
+  const part = partialChange(desired, inForce.desired, keys, context, ifindexesOf(touched));
   const change: Plan = { desired, constants, context, ...part };
   await execute(change, pins, false);
+  const steps = [...part.steps];
+  const left = new Set(desired.tenants.filter(({ key }) => keys.has(key)).map(({ id }) => id));
+  // Such as what knows a tunnel that was made anew by its ifindex.
+  const scope = { tenants: left, elements: new Map() };
+  if (!(await repairTenants({ config, desired, constants, context }, scope, steps, false)))
+    throw new XgwError("the kernel still differs, or cannot be compared");
   const missing = missingEntries(pins, part.wanted.entries.values(), kernelNames);
   if (missing.length > 0)
     throw new XgwError("what was written into the maps is not there", { details: { missing: missing.slice(0, 10) } });
-  return change;
+  return { ...change, steps };
+}
+
+/** Of those of their devices that there are, by name. */
+function ifindexesOf(tenants: readonly DesiredTenant[]): Map<string, number> {
+  const names = new Set(tenants.flatMap(({ vrf, tunnel }) => [vrf, tunnel]));
+  return new Map(readLinksOf([...names]).map(({ name, ifindex }) => [name, ifindex]));
 }
 
 /** Whether what a new tenant needs is nobody's. */

@@ -40,6 +40,11 @@ import { sysctlsOf } from "./plan/sysctls.js";
 
 export { execute, type Plan } from "./execute.js";
 
+/** The config in force, and what it was made into. */
+export interface InForce extends Pick<Plan, "desired" | "constants" | "context"> {
+  readonly config: Config;
+}
+
 /**
  * Compares the config with the kernel. Changes nothing.
  *

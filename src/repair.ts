@@ -4,15 +4,17 @@
  * with everything.
  */
 
-import { type InForce, tenantsMax } from "./change.js";
 import { Pins } from "./datapath/pins.js";
-import { applyAttempts, type Converged, execute } from "./gateway.js";
+import { applyAttempts, type Converged, execute, type InForce } from "./gateway.js";
 import type { DesiredTenant } from "./model/desired.js";
 import { namesDevice, observeTenants } from "./observe/tenants.js";
 import { diff } from "./plan/diff.js";
 import { render } from "./plan/render.js";
 import type { ElementKeys, State } from "./plan/state.js";
 import type { Step } from "./plan/steps.js";
+
+/** More tenants than this are compared with the kernel, all of it: that is one look for all of them. */
+export const tenantsMax = 64;
 
 /** What may have been changed. */
 export interface Scope {
@@ -26,10 +28,16 @@ export interface Scope {
  * The caller holds the lock.
  *
  * @param taken gets the steps that were carried out, whatever comes of it
+ * @param isRepair nothing but the kernel has changed since the last time
  * @returns undefined when everything has to be compared
  * @throws XgwError, BpfError when a look or a step failed
  */
-export async function repairTenants(inForce: InForce, scope: Scope, taken: Step[]): Promise<Converged | undefined> {
+export async function repairTenants(
+  inForce: InForce,
+  scope: Scope,
+  taken: Step[],
+  isRepair = true,
+): Promise<Converged | undefined> {
   const { desired, constants, context } = inForce;
   const tenants = desired.tenants.filter(({ id }) => scope.tenants.has(id));
   if (tenants.length < scope.tenants.size || tenants.length > tenantsMax) return undefined;
@@ -43,7 +51,7 @@ export async function repairTenants(inForce: InForce, scope: Scope, taken: Step[
     const plan = { desired, constants, context, wanted, observed, steps };
     if (steps.length === 0) return { ...plan, steps: taken, doneMs };
     if (attempt > applyAttempts) return undefined;
-    await execute(plan, pins, true);
+    await execute(plan, pins, isRepair);
     doneMs = performance.now();
     taken.push(...steps);
   }

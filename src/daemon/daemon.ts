@@ -3,10 +3,10 @@
  * else changes is put right, with the config that is in force. Traffic needs no daemon, so any end of it is harmless.
  */
 
-import { applyChange, type InForce, type Surroundings } from "../change.js";
+import { applyChange, type Surroundings } from "../change.js";
 import type { Config } from "../config/schema.js";
 import { ConfigError, formatProblem, toXgwError, type XgwError } from "../errors.js";
-import { apply, type Converged, type Plan, redecide, repair } from "../gateway.js";
+import { apply, type Converged, type InForce, type Plan, redecide, repair } from "../gateway.js";
 import { withLock } from "../lock.js";
 import { describeStep } from "../plan/describe.js";
 import type { Step } from "../plan/steps.js";

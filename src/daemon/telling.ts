@@ -1,7 +1,7 @@
 /** What others may know of the daemon: by its socket, and as metrics. */
 
-import type { InForce } from "../change.js";
 import { answerAs } from "../daemon-socket.js";
+import type { InForce } from "../gateway.js";
 import type { Logger } from "../log.js";
 import { readMetrics } from "../metrics.js";
 import type { DaemonEvents, Emit } from "./daemon.js";

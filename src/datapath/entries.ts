@@ -3,7 +3,7 @@
 import { BpfMap, interfaceIndex, interfaceName } from "libbpf-ts";
 import { crashPoint } from "../crash.js";
 import type { Link } from "../kernel/rtnetlink.js";
-import { type Entry, entryId } from "../plan/state.js";
+import { type Entry, entryId, nameOfIndex } from "../plan/state.js";
 import { type DeviceNames, decodeEntry, encodeEntry } from "./layout.js";
 import type { Pins } from "./pins.js";
 import { unpinnedMaps } from "./programs.js";
@@ -26,14 +26,14 @@ export function deviceNames(links: readonly Link[]): DeviceNames {
   const byIndex = new Map(links.map(({ name, ifindex }) => [ifindex, name]));
   return {
     indexOf: (name) => (name.startsWith("#") ? Number(name.slice(1)) : (byName.get(name) ?? 0)),
-    nameOf: (ifindex) => byIndex.get(ifindex) ?? `#${ifindex}`,
+    nameOf: (ifindex) => byIndex.get(ifindex) ?? nameOfIndex(ifindex),
   };
 }
 
 /** Asks the kernel for each: for a few devices out of many. */
 export const kernelNames: DeviceNames = {
   indexOf: (name) => (name.startsWith("#") ? Number(name.slice(1)) : indexOrZero(name)),
-  nameOf: (ifindex) => interfaceName(ifindex) ?? `#${ifindex}`,
+  nameOf: (ifindex) => interfaceName(ifindex) ?? nameOfIndex(ifindex),
 };
 
 function indexOrZero(name: string): number {

@@ -45,7 +45,15 @@ import {
 
 export type SlowPathState = Pick<
   State,
-  "devices" | "addresses" | "neighbours" | "routes" | "vrfRule" | "rules" | "flowtableDevices" | "elements"
+  | "devices"
+  | "ifindexes"
+  | "addresses"
+  | "neighbours"
+  | "routes"
+  | "vrfRule"
+  | "rules"
+  | "flowtableDevices"
+  | "elements"
 >;
 
 export interface ObservedSlowPath {
@@ -82,12 +90,12 @@ export interface Told {
 export function toRouting(
   instance: string,
   { links, addresses, neighbours, routes }: Told,
-): Pick<State, "devices" | "addresses" | "neighbours" | "routes"> {
-  const devices = new Map(
-    links.filter((link) => isOurs(instance, link)).map((link): [string, Device] => [link.name, toDevice(link)]),
-  );
+): Pick<State, "devices" | "ifindexes" | "addresses" | "neighbours" | "routes"> {
+  const ours = links.filter((link) => isOurs(instance, link));
+  const devices = new Map(ours.map((link): [string, Device] => [link.name, toDevice(link)]));
   return {
     devices,
+    ifindexes: new Map(ours.map(({ name, ifindex }) => [name, ifindex])),
     addresses: byId(
       addresses
         .filter(({ device }) => devices.has(device))

@@ -4,10 +4,14 @@ import { nobody, routeTableBase } from "../model/desired.js";
 import { admissionSets } from "./admission.js";
 import { damagedRules, deniedMark } from "./rules.js";
 import {
+  byId,
   type Device,
   type Element,
   type Entry,
+  entryId,
+  nameOfIndex,
   type Route,
+  renamed,
   type State,
   sidesOf,
   tenantIds,
@@ -57,8 +61,8 @@ export function diff(desired: State, observed: State): Step[] {
     ...neighbourSteps(desired, kept),
     ...routeSteps(desired, kept),
     ...nftSteps(desired, kept),
-    ...entrySteps(desired, observed),
-    ...datapathSteps(desired, observed),
+    ...entrySteps(desired, kept),
+    ...datapathSteps(desired, kept),
   ];
   const order = (step: Step) => phaseOrder.indexOf(step.kind);
   return [...steps, ...settlingSteps(desired, observed, steps)].sort((a, b) => order(a) - order(b));
@@ -127,14 +131,25 @@ function deviceSteps(desired: State, observed: State): Step[] {
   ];
 }
 
-/** Without what goes with a device that is made anew: all of it is to be added again, and nothing of it to be deleted. */
+/**
+ * Without what goes with a device that is made anew: all of it is to be added again, and nothing of it to be deleted. Entries
+ * and links know the device that goes by its ifindex, which the new one does not get.
+ */
 function keptBy(deviceSteps: readonly Step[], observed: State): State {
   const replaced = new Set(deviceSteps.flatMap((step) => (step.kind === "device.replace" ? [step.name] : [])));
   if (replaced.size === 0) return observed;
   const without = <T>(records: ReadonlyMap<string, T>, deviceOf: (record: T) => string | undefined) =>
     new Map([...records].filter(([, record]) => !replaced.has(deviceOf(record) ?? "")));
+  const nameOf = (device: string) => (replaced.has(device) ? nameOfIndex(observed.ifindexes.get(device) ?? 0) : device);
   return {
     ...observed,
+    entries: byId(
+      Array.from(observed.entries.values(), (entry) => renamed(entry, nameOf)),
+      entryId,
+    ),
+    attachments: new Map(
+      Array.from(observed.attachments, ([name, one]) => [name, { ...one, device: nameOf(one.device) }]),
+    ),
     addresses: without(observed.addresses, ({ device }) => device),
     neighbours: without(observed.neighbours, ({ device }) => device),
     routes: without(observed.routes, ({ tunnel }) => tunnel?.device),

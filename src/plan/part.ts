@@ -53,15 +53,20 @@ export interface Part {
   readonly observed: State;
 }
 
-/** From what is in force to what is desired, for tenants with these keys only. */
+/**
+ * From what is in force to what is desired, for tenants with these keys only.
+ *
+ * @param ifindexes of their devices, by name
+ */
 export function partialChange(
   desired: Desired,
   inForce: Desired,
   keys: ReadonlySet<number>,
   context: RenderContext,
+  ifindexes: State["ifindexes"],
 ): Part {
   const only = (all: Desired) => render({ ...all, tenants: all.tenants.filter(({ key }) => keys.has(key)) }, context);
-  const [wanted, observed] = [only(desired), only(inForce)];
+  const [wanted, observed] = [only(desired), { ...only(inForce), ifindexes }];
   return { wanted, observed, steps: diff(wanted, observed).filter((step) => !isOthers(step, desired, inForce)) };
 }
 

@@ -61,6 +61,7 @@ export function render(desired: Desired, context: RenderContext): State {
     ),
     keepsConnections: new Set(tenants.filter(({ established }) => established === "keep").map(({ id }) => id)),
     datapaths: new Set([context.fingerprint]),
+    ifindexes: new Map(),
     unpinnedMaps: new Set(),
     moving: new Map(),
     entries: byId(

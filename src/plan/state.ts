@@ -149,6 +149,8 @@ export interface State {
   readonly sysctls: ReadonlyMap<string, string>;
   /** By name. */
   readonly devices: ReadonlyMap<string, Device>;
+  /** Of devices that there are, by name. Only observed. */
+  readonly ifindexes: ReadonlyMap<string, number>;
   readonly addresses: ReadonlyMap<string, Address>;
   readonly neighbours: ReadonlyMap<string, Neighbour>;
   readonly routes: ReadonlyMap<string, Route>;
@@ -207,6 +209,25 @@ export function entryId(entry: Entry): string {
       return `policy_services ${entry.page} ${entry.protocol} ${entry.port}/${entry.bits}`;
   }
 }
+
+/** The entry with other names for the devices that it names. */
+export function renamed(entry: Entry, nameOf: (device: string) => string): Entry {
+  switch (entry.map) {
+    case "tenants": {
+      const { vrf, tunnel } = entry.value;
+      return { ...entry, value: { ...entry.value, vrf: nameOf(vrf), tunnel: nameOf(tunnel) } };
+    }
+    case "tunnels":
+    case "public_ips":
+    case "nics":
+      return { ...entry, device: nameOf(entry.device) };
+    default:
+      return entry;
+  }
+}
+
+/** How a device is named of which only the ifindex is known. */
+export const nameOfIndex = (ifindex: number) => `#${ifindex}`;
 
 /** Ids of the tenants that the programs know. */
 export function tenantIds(entries: Iterable<Entry>): number[] {

@@ -7,10 +7,10 @@
  */
 
 import { createInterface } from "node:readline";
-import { applyChange, type InForce, type Surroundings } from "../../src/change.js";
+import { applyChange, type Surroundings } from "../../src/change.js";
 import { loadConfig } from "../../src/config/load.js";
 import { armCrash, crashPoints } from "../../src/crash.js";
-import { apply, type Plan, plan, teardown } from "../../src/gateway.js";
+import { apply, type InForce, type Plan, plan, teardown } from "../../src/gateway.js";
 import { readLinks } from "../../src/kernel/rtnetlink.js";
 import { withLock } from "../../src/lock.js";
 import { describeStep } from "../../src/plan/describe.js";
@@ -62,6 +62,7 @@ async function carryOut(order: Order): Promise<Done> {
   if (order.do === "plan") return { steps: described(await plan(config)), points: [] };
   if (order.do === "apply" || order.do === "change") {
     const from = order.do === "change" ? inForce : undefined;
+    inForce = undefined;
     const [done, isQuick] = await locked(async (): Promise<[Plan, boolean]> => {
       const quick = from && (await applyChange(config, from, surroundings));
       return [quick ?? (await apply(config)), quick !== undefined];

@@ -6,6 +6,7 @@ import { reportOf } from "../support/report.js";
 it.each([
   ["5", "8", "runs that are killed"],
   ["27", "4", "a device that goes and must come back with its settings, for ip fails half-way"],
+  ["3", "5", "a tunnel that becomes one of another kind without a look at the others"],
 ])(
   "after each random edit the kernel is what the config says, and after a failure what it was: seed %s, %s edits, with %s",
   async (seed, edits) => {

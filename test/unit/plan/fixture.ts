@@ -19,6 +19,7 @@ export const context = { underlayMtu: 1500, fingerprint: "f00df00df00d" };
 export const nothing: State = {
   sysctls: new Map(),
   devices: new Map(),
+  ifindexes: new Map(),
   addresses: new Map(),
   neighbours: new Map(),
   routes: new Map(),
@@ -64,8 +65,13 @@ export async function stateOf(text: string, observed: State = nothing): Promise<
 
 /** The steps from a gateway that is in step with one text to the other. */
 export async function stepsBetween(from: string, to: string): Promise<Step[]> {
-  const observed = await stateOf(from);
+  const observed = inKernel(await stateOf(from));
   return diff(await stateOf(to, observed), observed);
+}
+
+/** The same as it is observed: devices have ifindexes, from 10 on. */
+export function inKernel(state: State): State {
+  return { ...state, ifindexes: new Map(Array.from(state.devices.keys(), (name, at) => [name, 10 + at])) };
 }
 
 /** The same with one device changed, as if by somebody else. */

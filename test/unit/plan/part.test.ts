@@ -48,7 +48,7 @@ describe("a change of some tenants out of three", () => {
     const was = buildDesired(before);
     const keys = changedTenants(now, before) ?? new Set();
     const is = rebuildDesired(now, was, keys);
-    const { steps } = partialChange(is, was, keys, context);
+    const { steps } = partialChange(is, was, keys, context, new Map());
     const wholly = buildDesired(now, new Map(was.tenants.map(({ key, id }) => [key, id])));
     expect([...keys]).toEqual(wantedKeys);
     expect(steps.length).toBeGreaterThan(0);
@@ -60,7 +60,7 @@ describe("a page of the policy that a tenant does not want any more", () => {
   const udp = (key: number) => tenant(key, { policy: { inbound: [{ allow: "udp" }] } });
   const deleted = (old: Config, now: Config) => {
     const [was, is] = [buildDesired(old), buildDesired(now)];
-    const { steps } = partialChange(is, was, changedTenants(now, old) ?? new Set(), context);
+    const { steps } = partialChange(is, was, changedTenants(now, old) ?? new Set(), context, new Map());
     return steps.filter((step) => step.kind === "entry.delete" && step.entry.map === "policy_services");
   };
 
