@@ -52,9 +52,8 @@ export async function applyChange(
   const change: Plan = { desired, constants, context, ...part };
   await execute(change, pins, false);
   const steps = [...part.steps];
-  const left = new Set(desired.tenants.filter(({ key }) => keys.has(key)).map(({ id }) => id));
-  // Such as what knows a tunnel that was made anew by its ifindex.
-  const scope = { tenants: left, elements: new Map() };
+  const staying = new Set(desired.tenants.filter(({ key }) => keys.has(key)).map(({ id }) => id));
+  const scope = { tenants: staying, elements: new Map() };
   if (!(await repairTenants({ config, desired, constants, context }, scope, steps, false)))
     throw new XgwError("the kernel still differs, or cannot be compared");
   const missing = missingEntries(pins, part.wanted.entries.values(), kernelNames);
