@@ -100,7 +100,7 @@ async function measureDaemon(folder: string, tenants: number, changes: number, i
   for (let round = 0; round < changes; round++)
     changeMs.push(await edit(() => write(Math.floor((tenants * round) / changes), 8000 + round)));
   const newMs: number[] = [];
-  for (let round = 0; round < changes; round++) newMs.push(await edit(() => write(tenants + round, 22)));
+  for (let round = 0; round < changes; round++) newMs.push(await edit(() => write(tenants + round, 9000 + round)));
   await edit(() => {
     for (let round = 0; round < changes; round++) rmSync(tenantFile(tenants + round));
   });

@@ -13,7 +13,7 @@ export interface ControlResults {
   readonly restartMs: number;
   /** From the edit of a file to the config in force: the daemon's own time, without its wait for the editor to be done. */
   readonly changeMs: readonly number[];
-  /** The same for a file that is new. */
+  /** The same for a file that is new, of a tenant whose share of the nft table is there. */
   readonly newMs: readonly number[];
   /** From the notification of a tenant's lost route to its return, the daemon's wait for more of the same included. */
   readonly repairMs: readonly number[];

@@ -66,6 +66,8 @@ export async function runDaemon(source: ConfigSource, options: DaemonOptions): P
     let inForce = await reconciler.start();
     const drift = watchDrift(inForce.desired, pending);
     const repairs = new Repairs(log, pending, emit);
+    /** A change or a repair has not come to its end: the kernel may have something else than what is in force. */
+    let isDoubtful = false;
     log.info({ pid: process.pid }, "running");
     await tell("READY=1");
     try {
@@ -73,21 +75,24 @@ export async function runDaemon(source: ConfigSource, options: DaemonOptions): P
         if (work.reload !== undefined) {
           const { reload } = work;
           await tell("RELOADING=1");
-          const next = await pending.causedBy(() => {
-            const isDoubtful = work.checks.length > 0;
-            return reconciler.follow(reload, inForce, isDoubtful ? undefined : drift);
-          });
-          if (next === "half-way") pending.check("change failed");
-          else if (next !== "refused") {
-            drift.follow(next.desired);
+          const isQuick = !isDoubtful && work.checks.length === 0;
+          const next = await pending.causedBy(() => reconciler.follow(reload, inForce, isQuick ? drift : undefined));
+          if (next === "half-way") {
+            isDoubtful = true;
+            pending.check("change failed");
+          } else if (next !== "refused") {
+            isDoubtful = false; // everything has been compared, or nothing was doubtful
             inForce = next;
           }
+          drift.follow(inForce.desired);
           const isTaken = typeof next === "object";
           await tell("READY=1", `STATUS=${isTaken ? "in step" : "config refused; the last good one is in force"}`);
         }
         const compared = await repairs.run(work, inForce);
         if (compared === "some tenants") drift.full.doubt();
+        if (compared === "failed") isDoubtful = true;
         if (typeof compared !== "object") continue;
+        isDoubtful = false;
         const { tookMs, converged } = compared;
         drift.full.compared(tookMs);
         if (converged.steps.length === 0) continue;
@@ -198,7 +203,7 @@ class Repairs {
   ) {}
 
   /** @returns what came of the comparison with everything; or that a look at some tenants alone has put something right */
-  async run(work: Work, inForce: InForce): Promise<Compared | "some tenants" | undefined> {
+  async run(work: Work, inForce: InForce): Promise<Compared | "some tenants" | "failed" | undefined> {
     const { config } = inForce;
     let compared: Compared | undefined;
     const compare = async (): Promise<Converged> => {
@@ -231,6 +236,7 @@ class Repairs {
       this.log.error({ noticed: work.checks, ...error.toJSON() }, "repair failed; it is tried again");
       this.emit("repairFailed", { noticed: work.checks, error });
       setTimeout(() => this.pending.check("repair failed"), retryMs).unref();
+      return "failed";
     }
     return compared ?? (isPartlyRepaired ? "some tenants" : undefined);
   }

@@ -3,10 +3,11 @@
 import { basename } from "node:path";
 import { Pins } from "../datapath/pins.js";
 import type { KernelEvent } from "../kernel/monitor.js";
+import { unknown } from "../kernel/nftables.js";
 import { type Desired, type DesiredTenant, nobody, routeTableBase } from "../model/desired.js";
 import { formatAddress, formatPrefix, type Prefix, parseAddress, prefixContains } from "../model/ipv4.js";
 import { pinName } from "../plan/render.js";
-import { isElementSet, tableName } from "../plan/rules.js";
+import { isElementSet, isUncompared, tableName } from "../plan/rules.js";
 import { setOfMap } from "../plan/shares.js";
 import { type ElementKeys, tenantOfElement } from "../plan/state.js";
 import type { Scope } from "../repair.js";
@@ -19,6 +20,8 @@ export interface Notice {
   /** Tenants whose packets may have to go another way, and why. */
   readonly redecide?: { readonly tenants: readonly number[]; readonly why: string };
 }
+
+type DeviceDetails = Pick<KernelEvent & { of: "device" }, "isRenamed" | "routeTable">;
 
 /** What the gateway cares about, by name. */
 export class Interest {
@@ -67,7 +70,7 @@ export class Interest {
   of(event: KernelEvent): Notice {
     switch (event.of) {
       case "device":
-        return this.ofDevice("device", event.name, event.isRenamed);
+        return this.ofDevice("device", event.name, event);
       case "address":
         return this.ofDevice("address", event.device);
       case "route":
@@ -81,10 +84,14 @@ export class Interest {
     }
   }
 
-  /** One that has another name now is no tenant's any more, and would be missed by a look at the tenant. */
-  private ofDevice(what: string, name: string, isRenamed = false): Notice {
+  /**
+   * One that has another name now is no tenant's any more, and would be missed by a look at the tenant; so would somebody
+   * else's VRF with the tenant's route table.
+   */
+  private ofDevice(what: string, name: string, { isRenamed, routeTable = 0 }: DeviceDetails = {}): Notice {
     const tenant = this.owned.get(name);
-    if (this.nics.has(name) || (tenant !== undefined && isRenamed)) return { check: `${what} ${name}` };
+    const isOthers = tenant === undefined && this.ids.has(routeTable - routeTableBase);
+    if (this.nics.has(name) || isOthers || (tenant !== undefined && isRenamed)) return { check: `${what} ${name}` };
     return tenant === undefined ? {} : this.ofTenants(`${what} ${name}`, [tenant]);
   }
 
@@ -100,15 +107,19 @@ export class Interest {
     return tenant === undefined ? { check: "pin" } : this.ofTenants(`pin ${basename(path)}`, [tenant]);
   }
 
-  private ofNft({ what, changed, devices = [] }: KernelEvent & { of: "nft" }): Notice {
+  private ofNft({ what, changed, devices }: KernelEvent & { of: "nft" }): Notice {
     const check = `nft ${what}`;
-    if (devices.length > 0)
+    if (devices?.length === 0) return {};
+    if (devices)
       return this.ofTenants(
         check,
         devices.map((device) => this.owned.get(device) ?? nobody),
       );
+    if (isUncompared(changed?.set ?? "")) return {};
     const set = setOfMap(changed?.set ?? "");
     if (!changed || changed.elements.length === 0 || !isElementSet(set)) return { check };
+    // One that cannot be looked up, such as one for all keys.
+    if (changed.elements.some(({ key, value }) => key === unknown || value === unknown)) return { check };
     return this.ofTenants(
       check,
       changed.elements.map(({ key, value }) => tenantOfElement({ set, key, value })),

@@ -21,13 +21,21 @@ import {
 
 /** What something has happened to. */
 export type KernelEvent =
-  /** isRenamed: told of under both names. */
-  | { readonly of: "device"; readonly name: string; readonly isRenamed?: true }
+  | DeviceEvent
   | { readonly of: "address"; readonly device: string }
   | { readonly of: "route"; readonly protocol: number; readonly routeTable: number; readonly to: Prefix }
   | NeighbourEvent
   | { readonly of: "l3mdev rule" }
   | NftEvent;
+
+interface DeviceEvent {
+  readonly of: "device";
+  readonly name: string;
+  /** Told of under both names. */
+  readonly isRenamed?: true;
+  /** Of a VRF. */
+  readonly routeTable?: number;
+}
 
 interface NftEvent {
   readonly of: "nft";
@@ -36,7 +44,7 @@ interface NftEvent {
   readonly table: string;
   /** Of elements, of a set whose types are known. */
   readonly changed?: { readonly set: string; readonly elements: readonly NftElement[] };
-  /** Of a flowtable: those that have come or gone; none when it has itself. */
+  /** Of a flowtable that is new or has changed: those that have come or gone. None are told of one that has gone. */
   readonly devices?: readonly string[];
 }
 
@@ -163,11 +171,11 @@ function toRouteEvents(type: number, body: Buffer, names: Map<number, string>, v
 
 function toDeviceEvents(link: Link | undefined, isGone: boolean, names: Map<number, string>): KernelEvent[] {
   if (!link) return [];
-  const { ifindex, name } = link;
+  const { ifindex, name, vrf } = link;
   const before = names.get(ifindex) ?? name;
   if (isGone) names.delete(ifindex);
   else names.set(ifindex, name);
-  if (before === name) return [{ of: "device", name }];
+  if (before === name) return [{ of: "device", name, ...vrf }];
   return [before, name].map((each) => ({ of: "device", name: each, isRenamed: true }));
 }
 
@@ -205,7 +213,7 @@ function toNftEvents(type: number, body: Buffer): KernelEvent[] {
       what,
       table,
       ...(what === "element" ? { changed: toChangedElements(attributes) } : {}),
-      ...(what === "flowtable" ? { devices: toChangedDevices(attributes) } : {}),
+      ...(what === "flowtable" ? toChangedDevices(attributes) : {}),
     },
   ];
 }

@@ -32,7 +32,7 @@ export interface NftTable {
 
 /** NFNL_SUBSYS_NFTABLES, the upper byte of a message's type; in the lower, enum nf_tables_msg_types. */
 export const nftSubsystem = 10;
-const asks = { tables: 1, chains: 4, rules: 7, sets: 10, elements: 13, flowtables: 23 } as const;
+const asks = { tables: 1, chains: 4, rules: 7, sets: 10, elements: 13, generation: 16, flowtables: 23 } as const;
 
 /** In every kind of message the first attribute is the table (NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, ...). */
 export const ofTable = 1;
@@ -61,9 +61,8 @@ const ofHook = { devices: 3 } as const;
  */
 export function readTable(name: string, typesOf: (set: string) => SetTypes | undefined): NftTable | undefined {
   return reading((reader) => {
-    const isThere = () => reader.all(asks.tables, [], (attributes) => attributes.text(ofTable)).includes(name);
-    if (!isThere()) return undefined;
     const table = text(ofTable, name);
+    if (reader.one(asks.tables, [table], () => name) === undefined) return undefined;
     const chains = new Map(
       reader
         .all(asks.chains, [], (one) => (one.text(ofTable) === name ? one.text(ofChain.name) : undefined))
@@ -77,14 +76,15 @@ export function readTable(name: string, typesOf: (set: string) => SetTypes | und
       if (types) sets.set(set.name, readElements(reader, name, set, types));
     }
     const flowtableDevices = new Map(reader.all(asks.flowtables, [table], toFlowtable).flat());
-    if (!isThere()) reader.hasChanged = true;
     return { chains, sets, flowtableDevices };
   });
 }
 
-/** Devices that a notification of a flowtable that has changed tells of: those that have come or gone. */
-export const toChangedDevices = (attributes: Attributes): readonly string[] =>
-  toFlowtable(attributes).map(([device]) => device);
+/** What a notification of a flowtable tells of its devices: see `KernelEvent`. */
+export function toChangedDevices(attributes: Attributes): { readonly devices?: readonly string[] } {
+  if (!attributes.nested(ofFlowtable.hook)) return {};
+  return { devices: toFlowtable(attributes).map(([device]) => device) };
+}
 
 /** Its name by device. */
 function toFlowtable(attributes: Attributes): [device: string, flowtable: string][] {
@@ -133,15 +133,20 @@ function lookUp(
   }).flat();
 }
 
-/** Whether a share has its part of the table, and its zones are led there. */
-export function isShareThere(table: string, share: number): boolean {
-  return reading((reader) =>
-    isShareWhole(
-      share,
-      (map, zone) => lookUp(reader, table, map, typesOfSet(map) as SetTypes, [zone])?.[0]?.value,
-      (chain) => reader.all(asks.rules, [text(ofTable, table), text(ofRule.chain, chain)], () => chain).length,
-    ),
-  );
+/** Whether a share has its part of the table, and its zones are led there; false, too, when that cannot be read. */
+export function hasWholeShare(table: string, share: number): boolean {
+  try {
+    return reading((reader) =>
+      isShareWhole(
+        share,
+        (map, zone) => lookUp(reader, table, map, typesOfSet(map) as SetTypes, [zone])?.[0]?.value,
+        (chain) => reader.all(asks.rules, [text(ofTable, table), text(ofRule.chain, chain)], () => chain).length,
+      ),
+    );
+  } catch (error) {
+    if (error instanceof XgwError || error instanceof BpfError) return false;
+    throw error;
+  }
 }
 
 interface NftSet {
@@ -166,7 +171,9 @@ function reading<T>(read: (reader: Reader) => T): T {
   for (let attempt = 0; attempt < attempts; attempt++) {
     const reader = new Reader(socket);
     try {
+      reader.look();
       const result = read(reader);
+      reader.look();
       if (!reader.hasChanged) return result;
     } catch (error) {
       // A set that was there a moment ago; a dump that something has always come between.
@@ -183,6 +190,11 @@ class Reader {
   hasChanged = false;
 
   constructor(private readonly socket: NetlinkSocket) {}
+
+  /** At the tables' generation, which no answer tells when there is nothing to answer. */
+  look(): void {
+    this.one(asks.generation, [], () => undefined);
+  }
 
   /** One thing; undefined when there is none. */
   one<T>(ask: number, of: readonly Buffer[], toItem: (attributes: Attributes) => T): T | undefined {

@@ -8,7 +8,7 @@ import type { Device, Element, Route, State } from "../plan/state.js";
 import { type Step, stepsOf } from "../plan/steps.js";
 import { batch } from "./ip.js";
 import { applyScript } from "./nft.js";
-import { isShareThere } from "./nftables.js";
+import { hasWholeShare } from "./nftables.js";
 import { writeSysctl } from "./sysctl.js";
 
 /** In the range that iproute2 leaves to others (rt_protos): marks the routes that xgw made. */
@@ -22,7 +22,7 @@ export async function addSlowPath(instance: string, steps: readonly Step[]): Pro
     crashPoint(`sysctl ${name}`);
   }
   await batch([...addressLines(steps), ...neighbourLines(steps), ...routeLines(steps)]);
-  await applyScript(nftScript(instance, steps, isShareThere));
+  await applyScript(nftScript(instance, steps, hasWholeShare));
 }
 
 /** @param staying what there is to be afterwards */
@@ -139,12 +139,12 @@ function routeSelector({ to, routeTable, metric }: Route): string {
 /**
  * Rules, flowtable devices and elements in one transaction: the kernel takes all of it or nothing.
  *
- * @param isThere whether a share of the table is whole
+ * @param isWhole whether the table has all of a share
  */
 export function nftScript(
   instance: string,
   steps: readonly Step[],
-  isThere: (table: string, share: number) => boolean = () => false,
+  isWhole: (table: string, share: number) => boolean = () => false,
 ): string {
   const rules = stepsOf(steps, "rules.set").map(({ was }) => rulesScript(instance, was !== ""));
   const changes = stepsOf(steps, "element.set");
@@ -154,7 +154,7 @@ export function nftScript(
   ];
   return [
     ...rules,
-    ...flowtableScript(tableName(instance), steps, rules.length > 0 ? () => false : isThere),
+    ...flowtableScript(tableName(instance), steps, rules.length > 0 ? () => false : isWhole),
     ...elementLines(instance, "delete", old, keyText),
     ...elementLines(
       instance,
@@ -195,14 +195,14 @@ const chunks = (texts: readonly string[]) =>
 function flowtableScript(
   table: string,
   steps: readonly Step[],
-  isThere: (table: string, share: number) => boolean,
+  isWhole: (table: string, share: number) => boolean,
 ): string[] {
   const devices = new Map<string, string[]>();
   for (const step of stepsOf(steps, "flowtable.add"))
     devices.set(step.flowtable, [...(devices.get(step.flowtable) ?? []), step.device]);
   return [...devices].map(([of, names]) => {
     const share = shareOfFlowtable(of);
-    const script = isThere(table, share) ? devicesScript : shareScript;
+    const script = isWhole(table, share) ? devicesScript : shareScript;
     return script(`ip ${table}`, share, names);
   });
 }

@@ -8,6 +8,7 @@ import { type NftElement, readElementsOf, readFlowtable, readSet, unknown } from
 import { hasVrfRule, readAddresses, readLinksOf, readNeighbours, readRoutes } from "../kernel/rtnetlink.js";
 import { routeProtocol } from "../kernel/slow-path.js";
 import type { DesiredTenant } from "../model/desired.js";
+import { pinName } from "../plan/render.js";
 import { type SetTypes, tableName, typesOfSet } from "../plan/rules.js";
 import { flowtableOf, intervalSets, mapOf } from "../plan/shares.js";
 import {
@@ -64,9 +65,15 @@ export function observeTenants(
     elements,
     keepsConnections: new Set(),
     entries: observeDeviceEntries(pins, wanted),
-    attachments: observeAttachments(pins, kernelNames, [...wanted.attachments.keys()]),
+    attachments: observeAttachments(pins, kernelNames, [
+      // Also of tunnels of a kind that has none.
+      ...new Set([...wanted.attachments.keys(), ...tenants.map(({ tunnel }) => pinName("arp", tunnel))]),
+    ]),
   };
 }
+
+/** More are read faster with all the others. */
+const lookUpsMax = 1000;
 
 /**
  * Of a set the keys that the tenants should have there and those that were changed are looked up. What may have ranges in
@@ -84,9 +91,11 @@ function observeElements(
   const found = elements.filter(({ set }) => !changed.has(set));
   for (const [set, keys] of changed) {
     const wantedKeys = elements.filter((element) => element.set === set).map(({ key }) => key);
-    const inSet = intervalSets.includes(set)
-      ? readShares(table, set, tenants)
-      : readElementsOf(table, set, typesOf(set), new Set([...wantedKeys, ...keys]));
+    const looked = new Set([...wantedKeys, ...keys]);
+    const inSet =
+      looked.size > lookUpsMax || intervalSets.includes(set)
+        ? readShares(table, set, tenants)
+        : readElementsOf(table, set, typesOf(set), looked);
     if (!inSet || inSet.some(({ key }) => key === unknown)) return undefined;
     const all = inSet.map(({ key, value }): Element => ({ set, key, value }));
     found.push(...all.filter((element) => tenants.has(tenantOfElement(element))));

@@ -63,6 +63,10 @@ export const counterSets = {
 /** Tenants whose TCP connections conntrack must not take up in their middle, for some of them have been ended. */
 export const noPickupSet = "no_pickup";
 
+/** Whether a set is written by packets and by what ends connections, and never compared with the config. */
+export const isUncompared = (name: string): boolean =>
+  name === noPickupSet || (Object.values(counterSets) as readonly string[]).includes(name);
+
 const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
 
 /*

@@ -87,6 +87,14 @@ const damages: readonly (readonly [what: string, run: () => Promise<unknown>])[]
   ["a tunnel", () => gateway.ip("link del xgre1000")],
   ["a VRF", () => gateway.ip("link del xvrf1000")],
   ["an element", () => gateway.run("nft", "delete element ip xgw_gw1 dnat_to { 1 . 2.2.2.11 }")],
+  [
+    "a tunnel in a flowtable",
+    () =>
+      gateway.run(
+        "nft",
+        "delete flowtable ip xgw_gw1 fastpath0 { hook ingress priority filter; devices = { xgre1000 }; }",
+      ),
+  ],
   ["the pin of a program on a tunnel", () => gateway.run("rm", "/sys/fs/bpf/xgw/gw1/links/arp_xgre1000")],
 ];
 

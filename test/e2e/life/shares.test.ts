@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { inNetNamespace } from "libbpf-ts";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { type KernelEvent, type KernelMonitor, monitorKernel } from "../../../src/kernel/monitor.js";
-import { isShareThere, readFlowtable } from "../../../src/kernel/nftables.js";
+import { hasWholeShare, readFlowtable } from "../../../src/kernel/nftables.js";
 import { nftScript } from "../../../src/kernel/slow-path.js";
 import type { Step } from "../../../src/plan/steps.js";
 import { Namespace, tryRun } from "../../../vm/lab/netns.js";
@@ -24,10 +24,10 @@ const add = (device: string, share: number): Step => ({ kind: "flowtable.add", f
 const inside = <T>(work: () => T extends PromiseLike<unknown> ? never : T): T =>
   inNetNamespace(`/run/netns/${gateway.name}`, work);
 
-const isThere = (share: number) => inside(() => isShareThere(table, share) as never);
+const isWhole = (share: number) => inside(() => hasWholeShare(table, share) as never);
 
 async function carryOut(...steps: readonly Step[]): Promise<void> {
-  await nft(inside(() => nftScript("gw1", steps, isShareThere) as never));
+  await nft(inside(() => nftScript("gw1", steps, hasWholeShare) as never));
 }
 
 const nft = (script: string) => gateway.run("nft", script);
@@ -57,9 +57,15 @@ it("devices of a whole share are in its flowtable, those that were there before,
 });
 
 it("one that there is not is made", async () => {
-  const before = isThere(1);
+  const before = isWhole(1);
   await carryOut(add("xgre200", 1));
-  expect([before, isThere(1)]).toEqual([false, true]);
+  expect([before, isWhole(1)]).toEqual([false, true]);
+});
+
+it("a device that has been in another one before comes into its own", async () => {
+  await gateway.ip("link del xgre1", "link add xgre1 type dummy");
+  await carryOut(add("xgre1", 1));
+  expect(inside(() => readFlowtable(table, "fastpath1") as never)).toEqual(["xgre1"]);
 });
 
 const damages: readonly (readonly [what: string, script: string])[] = [
@@ -73,8 +79,8 @@ describe("a device that comes mends one", () => {
   for (const [what, script] of damages)
     it(what, async () => {
       await nft(script);
-      const before = isThere(0);
+      const before = isWhole(0);
       await carryOut(add("xgre2", 0));
-      expect([before, isThere(0)]).toEqual([false, true]);
+      expect([before, isWhole(0)]).toEqual([false, true]);
     });
 });

@@ -3,7 +3,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { BpfProgram, inNetNamespace, interfaceIndex } from "libbpf-ts";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Pins } from "../../../src/datapath/pins.js";
 import { elementSets } from "../../../src/plan/rules.js";
 import { Namespace, tryRun } from "../../../vm/lab/netns.js";
 import type { Work } from "../../../vm/lab/worker.js";
@@ -71,6 +73,12 @@ const damages: readonly (readonly [what: string, changed: Work["elements"], ip: 
     `add element ${table} snat_to { 1 . 10.0.0.9 : 2.2.2.99 }`,
   ],
   ["a zone that is gone", { zones: ["xgre1000"] }, "", `delete element ${table} zones { "xgre1000" }`],
+  [
+    "a tunnel that is in no flowtable",
+    undefined,
+    "",
+    `delete flowtable ${table} fastpath0 { hook ingress priority filter; devices = { xgre1000 }; }`,
+  ],
   ["a policy's cell that is gone", { inbound: [] }, "", `flush map ${table} inbound0`],
 ];
 
@@ -86,6 +94,17 @@ describe("a look at one tenant finds, as one at everything does,", () => {
       expect({ found, afterwards }).toEqual({ found: all, afterwards: [] });
       expect(all.length, "steps").toBeGreaterThan(0);
     });
+});
+
+it("a look at one tenant finds a program on a tunnel of a kind that has none", async () => {
+  const pins = new Pins("gw1");
+  inNetNamespace(`/run/netns/${gateway.name}`, () => {
+    using program = BpfProgram.openPinned(pins.program(pins.fingerprints()[0] as string, "xgw_arp"));
+    using link = program.attachTcx({ ifindex: interfaceIndex("xgre3000"), direction: "egress" });
+    link.pin(pins.link("arp_xgre3000"));
+  });
+  const found = await stepsOf("repair", { tenants: [gre] });
+  expect([found, await stepsOf("plan")]).toEqual([["- attachment arp_xgre3000"], []]);
 });
 
 it("a look at one tenant leaves alone what is amiss with another", async () => {
