@@ -197,14 +197,24 @@ function flowtableScript(
   steps: readonly Step[],
   isWhole: (table: string, share: number) => boolean,
 ): string[] {
-  const devices = new Map<string, string[]>();
-  for (const step of stepsOf(steps, "flowtable.add"))
-    devices.set(step.flowtable, [...(devices.get(step.flowtable) ?? []), step.device]);
-  return [...devices].map(([of, names]) => {
-    const share = shareOfFlowtable(of);
-    const script = isWhole(table, share) ? devicesScript : shareScript;
-    return script(`ip ${table}`, share, names);
-  });
+  const shares = (kind: "flowtable.delete" | "flowtable.add") => [...devicesByShare(stepsOf(steps, kind))];
+  return [
+    ...shares("flowtable.delete").map(([share, names]) => devicesScript("delete", `ip ${table}`, share, names)),
+    ...shares("flowtable.add").map(([share, names]) =>
+      isWhole(table, share)
+        ? devicesScript("add", `ip ${table}`, share, names)
+        : shareScript(`ip ${table}`, share, names),
+    ),
+  ];
+}
+
+function devicesByShare(steps: readonly { readonly flowtable: string; readonly device: string }[]) {
+  const shares = new Map<number, string[]>();
+  for (const { flowtable, device } of steps) {
+    const share = shareOfFlowtable(flowtable);
+    shares.set(share, [...(shares.get(share) ?? []), device]);
+  }
+  return shares;
 }
 
 /**

@@ -37,6 +37,8 @@ export function describeStep(step: Step): string {
       return `~ nft rules (${step.was === damagedRules ? "some were missing" : `were version ${step.was}`})`;
     case "rules.delete":
       return "- nft rules";
+    case "flowtable.delete":
+      return `- device ${step.device} in flowtable ${step.flowtable}`;
     case "flowtable.add":
       return `+ device ${step.device} in flowtable ${step.flowtable}`;
     case "element.set":

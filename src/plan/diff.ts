@@ -202,11 +202,16 @@ function nftSteps(desired: State, observed: State): Step[] {
     ? { elements: new Map(), flowtableDevices: new Map() }
     : observed;
   const { added, changed, removed } = difference(known.elements, desired.elements);
+  const others = (these: State["flowtableDevices"], those: State["flowtableDevices"]) =>
+    [...these].filter(([device, flowtable]) => those.get(device) !== flowtable);
   return [
     ...(anew ? [{ kind: "rules.set", was: observed.rules } as const] : []),
-    ...[...desired.flowtableDevices]
-      .filter(([device, flowtable]) => known.flowtableDevices.get(device) !== flowtable)
-      .map(([device, flowtable]): Step => ({ kind: "flowtable.add", flowtable, device })),
+    ...others(known.flowtableDevices, desired.flowtableDevices).map(
+      ([device, flowtable]): Step => ({ kind: "flowtable.delete", flowtable, device }),
+    ),
+    ...others(desired.flowtableDevices, known.flowtableDevices).map(
+      ([device, flowtable]): Step => ({ kind: "flowtable.add", flowtable, device }),
+    ),
     ...[...added, ...changed].map(([, element, was]): Step => ({ kind: "element.set", element, was })),
     ...removed.map(([, element]): Step => ({ kind: "element.delete", element })),
   ];

@@ -95,9 +95,13 @@ export const verdictMaps: string = partNames
 /** The statement that leads to a share's part. */
 export const toShare = (part: string): string => `ct zone & 0x${shareMask.toString(16)} vmap @${verdictMap(part)}`;
 
-/** Adds devices to the flowtable of a share that is whole. */
-export const devicesScript = (table: string, share: number, devices: readonly string[]): string =>
-  `add ${declareFlowtable(`${flowtablePart}${share}`, devices).replace("TABLE", table)}\n`;
+/** Adds devices to the flowtable of a share that is whole, or takes some of them out. */
+export const devicesScript = (
+  verb: "add" | "delete",
+  table: string,
+  share: number,
+  devices: readonly string[],
+): string => `${verb} ${declareFlowtable(`${flowtablePart}${share}`, devices).replace("TABLE", table)}\n`;
 
 /** Makes what is not there of a share yet, with these devices, and leads its zones there. */
 export function shareScript(table: string, share: number, devices: readonly string[]): string {

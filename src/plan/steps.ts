@@ -13,6 +13,7 @@ export type Step =
   | { readonly kind: "route.set"; readonly route: Route; readonly was: Route | undefined }
   | { readonly kind: "rules.set"; readonly was: string }
   | { readonly kind: "rules.delete" }
+  | { readonly kind: "flowtable.delete"; readonly flowtable: string; readonly device: string }
   | { readonly kind: "flowtable.add"; readonly flowtable: string; readonly device: string }
   | { readonly kind: "element.delete"; readonly element: Element }
   | { readonly kind: "element.set"; readonly element: Element; readonly was: Element | undefined }
@@ -46,8 +47,9 @@ export type StepKind = Step["kind"];
  * Connections that are no longer admitted end when the slow path admits no more of them, and while the maps still know a
  * tenant that goes: a run that is killed before is seen to have left the tenant unsettled, and the next one ends them.
  *
- * Elements are the exception: old and new ones go and come in one transaction, old ones first, because the cells of a
- * policy that is cut anew overlap the old cells, which nft refuses.
+ * What is in the nft table is the exception: old and new go and come in one transaction, the old first, because the cells of
+ * a policy that is cut anew overlap the old cells, which nft refuses. A tunnel is taken out of its flowtable before it is
+ * deleted: from Linux 6.16 on its name would stay there, and keep a later one of that name from any other flowtable.
  */
 export const phaseOrder: readonly StepKind[] = [
   "device.add",
@@ -59,6 +61,7 @@ export const phaseOrder: readonly StepKind[] = [
   "neighbour.set",
   "route.set",
   "rules.set",
+  "flowtable.delete",
   "flowtable.add",
   "element.delete",
   "element.set",

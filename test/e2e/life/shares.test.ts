@@ -30,6 +30,9 @@ async function carryOut(...steps: readonly Step[]): Promise<void> {
   await nft(inside(() => nftScript("gw1", steps, hasWholeShare) as never));
 }
 
+const devicesOf = (share: number): string[] =>
+  [...(inside(() => readFlowtable(table, `fastpath${share}`) as never) as string[])].sort();
+
 const nft = (script: string) => gateway.run("nft", script);
 
 /** What is told of the table meanwhile. */
@@ -50,10 +53,7 @@ it("of a device that comes into it only the device is written, and told", async 
 
 it("devices of a whole share are in its flowtable, those that were there before, too", async () => {
   await carryOut(add("xgre2", 0));
-  expect([...(inside(() => readFlowtable(table, "fastpath0") as never) as string[])].sort()).toEqual([
-    "xgre1",
-    "xgre2",
-  ]);
+  expect(devicesOf(0)).toEqual(["xgre1", "xgre2"]);
 });
 
 it("one that there is not is made", async () => {
@@ -62,10 +62,17 @@ it("one that there is not is made", async () => {
   expect([before, isWhole(1)]).toEqual([false, true]);
 });
 
-it("a device that has been in another one before comes into its own", async () => {
+it("a device that is taken out of one can come into another", async () => {
+  await carryOut(add("xgre2", 0));
+  await carryOut({ kind: "flowtable.delete", flowtable: "fastpath0", device: "xgre1" });
   await gateway.ip("link del xgre1", "link add xgre1 type dummy");
   await carryOut(add("xgre1", 1));
-  expect(inside(() => readFlowtable(table, "fastpath1") as never)).toEqual(["xgre1"]);
+  expect([devicesOf(0), devicesOf(1)]).toEqual([["xgre2"], ["xgre1"]]);
+});
+
+it("a device can go from one into another at once", async () => {
+  await carryOut({ kind: "flowtable.delete", flowtable: "fastpath0", device: "xgre1" }, add("xgre1", 1));
+  expect([devicesOf(0), devicesOf(1)]).toEqual([[], ["xgre1"]]);
 });
 
 const damages: readonly (readonly [what: string, script: string])[] = [

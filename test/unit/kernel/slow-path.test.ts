@@ -80,6 +80,7 @@ describe("a tenant that is removed", async () => {
 
   it("leaves the nft table in one transaction", async () => {
     expect(await added(steps)).toBe(`$ nft -f -
+delete flowtable ip xgw_gw1 fastpath0 { hook ingress priority filter; devices = { xgre3000 }; }
 delete element ip xgw_gw1 zones { xgre3000 }
 delete element ip xgw_gw1 forward_to { 3 . 2.2.2.13 . 6 . 80 }
 delete element ip xgw_gw1 segment { 3 }

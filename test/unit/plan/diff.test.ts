@@ -193,6 +193,7 @@ it("a tenant that is removed leaves in the order: maps, slow path, generation, p
   expect(
     described(await stepsBetween(example + thirdTenant.replace("tunnel: gre", "tunnel: gretap"), example)),
   ).toEqual([
+    "- device xgre3000 in flowtable fastpath0",
     "- nft zones: xgre3000",
     "- nft forward_to: 3 . 2.2.2.13 . 6 . 80",
     "- nft segment: 3",
