@@ -199,6 +199,14 @@ const nftThings: Readonly<Record<number, string>> = {
   20: "object",
   22: "flowtable",
   24: "flowtable",
+  // By `nft destroy`.
+  26: "table",
+  27: "chain",
+  28: "rule",
+  29: "set",
+  30: "element",
+  31: "object",
+  32: "flowtable",
 };
 
 function toNftEvents(type: number, body: Buffer): KernelEvent[] {

@@ -18,6 +18,7 @@ import {
   tenantOfElement,
 } from "./state.js";
 import { phaseOrder, type Step } from "./steps.js";
+import { sysctlsOf } from "./sysctls.js";
 
 interface Difference<T> {
   readonly added: readonly [string, T][];
@@ -54,7 +55,7 @@ export function diff(desired: State, observed: State): Step[] {
   const devices = deviceSteps(desired, observed);
   const kept = keptBy(devices, observed);
   const steps: Step[] = [
-    ...sysctlSteps(desired, observed),
+    ...sysctlSteps(desired, kept),
     ...devices,
     ...vrfRuleSteps(desired, observed),
     ...addressSteps(desired, kept),
@@ -140,9 +141,13 @@ function keptBy(deviceSteps: readonly Step[], observed: State): State {
   if (replaced.size === 0) return observed;
   const without = <T>(records: ReadonlyMap<string, T>, deviceOf: (record: T) => string | undefined) =>
     new Map([...records].filter(([, record]) => !replaced.has(deviceOf(record) ?? "")));
+  const lostSysctls = new Set(
+    sysctlsOf([...observed.devices].filter(([device]) => replaced.has(device))).map(([name]) => name),
+  );
   const nameOf = (device: string) => (replaced.has(device) ? nameOfIndex(observed.ifindexes.get(device) ?? 0) : device);
   return {
     ...observed,
+    sysctls: new Map([...observed.sysctls].filter(([name]) => !lostSysctls.has(name))),
     entries: byId(
       Array.from(observed.entries.values(), (entry) => renamed(entry, nameOf)),
       entryId,

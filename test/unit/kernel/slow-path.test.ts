@@ -166,6 +166,9 @@ link set dev xgre1000 alias xgw/gw1/user1 group default
 link set dev xgre1000 addrgenmode none
 link set dev xgre1000 master xvrf1000
 link set dev xgre1000 mtu 1458 up
+net.ipv4.conf.xgre1000.rp_filter = 0
+net.ipv4.conf.xgre1000.send_redirects = 0
+net.ipv4.conf.xgre1000.promote_secondaries = 1
 $ ip -batch -
 addr replace 1.1.1.11/24 dev xgre1000 noprefixroute
 addr replace 10.0.0.1/24 dev xgre1000 noprefixroute

@@ -318,6 +318,9 @@ describe("a change to one tenant bumps that tenant only", () => {
     const text = await exampleText(["key: 2000", "key: 2000\n    tunnel: gre"]);
     expect(described(await stepsBetween(example, text))).toEqual([
       "~ device xgre2000, made anew: gre, key 2000, local 172.168.0.1, mtu 1472, in xvrf2000",
+      "~ sysctl net.ipv4.conf.xgre2000.rp_filter = 0",
+      "~ sysctl net.ipv4.conf.xgre2000.send_redirects = 0",
+      "~ sysctl net.ipv4.conf.xgre2000.promote_secondaries = 1",
       "+ address 1.1.1.12/24 on xgre2000",
       "+ address 10.0.0.1/24 on xgre2000",
       "+ neighbour 172.168.0.7 on xgre2000",
@@ -380,6 +383,9 @@ describe("what somebody else has changed in the kernel is put right", () => {
     const observed = withDevice(inKernel(wanted), "xgre1000", { local: "172.168.0.2" });
     expect(described(diff(wanted, observed))).toEqual([
       "~ device xgre1000, made anew: gretap, key 1000, local 172.168.0.1, mtu 1458, in xvrf1000",
+      "~ sysctl net.ipv4.conf.xgre1000.rp_filter = 0",
+      "~ sysctl net.ipv4.conf.xgre1000.send_redirects = 0",
+      "~ sysctl net.ipv4.conf.xgre1000.promote_secondaries = 1",
       "+ address 1.1.1.11/24 on xgre1000",
       "+ address 10.0.0.1/24 on xgre1000",
       "+ route 10.0.0.7/32 in table 100001: via 172.168.0.11, key 1000, dev xgre1000",
