@@ -17,6 +17,14 @@ struct {
 	__type(value, struct xgw_tenant);
 } tenants SEC(".maps");
 
+/* Devices by which a tenant's packets come to the stack: its tunnel and its VRF. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 2 * XGW_MAX_TENANTS);
+	__type(key, __u32);   /* ifindex */
+	__type(value, __u32); /* tenant id */
+} tunnels SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 131072); /* set at load */

@@ -158,6 +158,7 @@ function assemble(head: Head | undefined, tenants: ConfigTenant[]): Config {
     instance: "default",
     underlay: { device: "", address: "" },
     nics: [],
+    host: { forward: false },
     flows: 0,
   };
   return { ...base, nics: base.nics ?? [{ name: base.underlay.device, xdp: "native" }], tenants };

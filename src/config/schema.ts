@@ -244,6 +244,15 @@ const nicSchema = z.strictObject({
     ),
 });
 
+const hostSchema = z.strictObject({
+  forward: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Whether the machine forwards packets that are no tenant's between underlay and uplink, either way. Traffic of other devices is never concerned.",
+    ),
+});
+
 /** A table of the largest size takes 2 GiB. */
 const maxFlows = 2 ** 24;
 
@@ -263,6 +272,7 @@ const headFields = {
     .array(nicSchema)
     .optional()
     .describe("The devices with the fast path. The underlay device with native XDP when missing."),
+  host: hostSchema.prefault({}).describe("What the machine does besides serving tenants."),
   metrics: z
     .strictObject({
       listen: listenAddress.describe("Where the daemon answers `GET /metrics`: an IPv4 address and a port."),

@@ -25,6 +25,7 @@ export function buildDesired(config: Config, idsInUse: ReadonlyMap<number, numbe
     underlay: { device: config.underlay.device, address: config.underlay.address },
     ...(config.uplink ? { uplink: { device: config.uplink.device, gateway: config.uplink.gateway } } : {}),
     nics: config.nics.map((nic) => ({ name: nic.name, xdp: nic.xdp })),
+    mayForward: config.host.forward,
     tenants: tenants.sort((a, b) => a.id - b.id),
     maxTenants,
   };

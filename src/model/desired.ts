@@ -107,6 +107,8 @@ export interface Desired {
   readonly underlay: { readonly device: string; readonly address: string };
   readonly uplink?: DesiredUplink;
   readonly nics: readonly DesiredNic[];
+  /** Whether the host forwards between its sides what is no tenant's. */
+  readonly mayForward: boolean;
   /** Sorted by id. */
   readonly tenants: readonly DesiredTenant[];
   readonly maxTenants: number;

@@ -86,7 +86,7 @@ describe("marks of packets", () => {
   });
 
   it("are in the nft rules as they are here", () => {
-    const words = rulesScript("gw1", false).match(/0x[0-9a-f]+/g) ?? [];
+    const words = rulesScript("gw1").match(/0x[0-9a-f]+/g) ?? [];
     expect(words.map(Number)).toEqual(expect.arrayContaining([packetMarks.own, packetMarks.stack]));
   });
 });

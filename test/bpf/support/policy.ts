@@ -59,10 +59,16 @@ export function stateWith(policy: TestPolicy): State {
     instance: "gw1",
     underlay: { device: "eth0", address: "172.168.0.1" },
     nics: [],
+    mayForward: false,
     tenants: [tenant],
     maxTenants: 8192,
   };
-  return render(desired, { underlayMtu: 1500, fingerprint: "f00df00df00d" });
+  return render(desired, {
+    underlayMtu: 1500,
+    underlayDevices: ["eth0"],
+    families: ["ipv4"],
+    fingerprint: "f00df00df00d",
+  });
 }
 
 /** The tenant as XDP has to know it. */

@@ -27,6 +27,7 @@ describe("the seed deployment", async () => {
     expect(gateway).toEqual({
       instance: "gw1",
       underlay: { device: "eth0", address: "172.168.0.1" },
+      mayForward: false,
       nics: [{ name: "eth0", xdp: "native" }],
       maxTenants: 8192,
     });
