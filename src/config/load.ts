@@ -160,6 +160,7 @@ function assemble(head: Head | undefined, tenants: ConfigTenant[]): Config {
     nics: [],
     host: { forward: false },
     flows: 0,
+    limits: {},
   };
   return { ...base, nics: base.nics ?? [{ name: base.underlay.device, xdp: "native" }], tenants };
 }
