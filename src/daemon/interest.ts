@@ -1,4 +1,4 @@
-/** Which of the kernel's notifications concern the gateway, and how. Pure. */
+/** Which of the kernel's notifications concern the gateway, and how. Asks nobody, and keeps what neighbours it is told of. */
 
 import { basename } from "node:path";
 import { Pins } from "../datapath/pins.js";
@@ -140,7 +140,8 @@ export class Interest {
     if (protocol === this.routeProtocol) return this.ofTenants("route", [routeTable - routeTableBase]);
     if (routeTable !== mainTable) return {};
     const tenants = [...this.peers].flatMap(([peer, ids]) => (prefixContains(to, parseAddress(peer) ?? 0) ? ids : []));
-    return redecide("underlay routes", tenants, `underlay route ${destination(to)}`);
+    const why = `underlay route ${destination(to)}`;
+    return redecide(why, tenants, why);
   }
 
   /**

@@ -5,16 +5,20 @@
  * some counts as changed when it is not known, so that no change is missed; that is at the expense of who had too many.
  */
 
-/** Neighbours on all devices but NICs, some 100 bytes each. */
+import { parseAddress } from "../model/ipv4.js";
+
+/** Neighbours on all devices but NICs, some 70 bytes each. */
 export const poolMax = 262_144;
 /** Neighbours on a NIC's wire: all of a subnet as large as they are in practice. */
 export const perNicMax = 65_536;
 /** Devices that are not xgw's and that a later config may name; of more, those that were told of first are forgotten. */
 const othersMax = 64;
 
+const keyOf = (address: string) => parseAddress(address) ?? address;
+
 class Device {
-  /** Link-layer addresses by address, that which was told of longest ago first. */
-  readonly known = new Map<string, string>();
+  /** Link-layer addresses by address, that which was told of longest ago first. As numbers, which take less memory. */
+  readonly known = new Map<number | string, number | string>();
   /** Goes on where it stopped: a new one would have to pass all places of what was deleted. */
   private readonly byAge = this.known.keys();
   private hasForgotten = false;
@@ -22,10 +26,12 @@ class Device {
   constructor(readonly name: string) {}
 
   learn(address: string, linkAddress: string): boolean {
-    const before = this.known.get(address);
-    this.known.delete(address);
-    this.known.set(address, linkAddress);
-    return before === undefined ? this.hasForgotten : before !== linkAddress;
+    const key = keyOf(address);
+    const value = /^(..:){5}..$/.test(linkAddress) ? Number(`0x${linkAddress.replaceAll(":", "")}`) : linkAddress;
+    const before = this.known.get(key);
+    this.known.delete(key);
+    this.known.set(key, value);
+    return before === undefined ? this.hasForgotten : before !== value;
   }
 
   forgetOldest(): void {
@@ -83,7 +89,7 @@ export class NeighbourMemory {
   }
 
   knows(deviceName: string, address: string): boolean {
-    return this.devices.get(deviceName)?.known.has(address) ?? false;
+    return this.devices.get(deviceName)?.known.has(keyOf(address)) ?? false;
   }
 
   /** How many neighbours are known. */

@@ -2,6 +2,7 @@
 
 import { Attributes, BpfError, NetlinkListener } from "libbpf-ts";
 import type { Prefix } from "../model/ipv4.js";
+import { neighbourFilter } from "./neighbour-filter.js";
 import { netfilter, ofIpv4 } from "./netfilter.js";
 import { type NftElement, nftSubsystem, ofTable, toChangedDevices, toChangedElements } from "./nftables.js";
 import {
@@ -109,6 +110,7 @@ export function monitorKernel(onEvent: (event: KernelEvent) => void, onGap: () =
       new NetlinkListener({
         protocol: rtnetlink,
         groups: routeGroups,
+        filter: neighbourFilter(),
         onMessage: ({ type, body }) => toRouteEvents(type, body, names, vrfs).forEach(onEvent),
         onLost: () => {
           onGap();

@@ -22,7 +22,8 @@ const neighbours = () =>
   );
 const interest = () => new Interest(desired, 201, neighbours());
 const redecide = (by: Cause, tenants: number[], why: string): Notice => ({ redecide: { by, tenants, why } });
-const underlayRoute = (tenants: number[], to: string) => redecide("underlay routes", tenants, `underlay route ${to}`);
+const underlayRoute = (tenants: number[], to: string) =>
+  redecide(`underlay route ${to}`, tenants, `underlay route ${to}`);
 
 const device = (name: string): KernelEvent & { of: "device" } => ({ of: "device", name });
 
