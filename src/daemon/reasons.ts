@@ -1,15 +1,15 @@
 /** Why something is done, for the log: each reason once, and no more than a few, however often somebody causes it. */
 
-const namedMax = 20;
-
 export class Reasons {
   private readonly named = new Set<string>();
   private others = 0;
 
+  constructor(private readonly namedMax = 20) {}
+
   add(...reasons: readonly string[]): void {
     for (const reason of reasons)
       if (this.named.has(reason)) continue;
-      else if (this.named.size < namedMax) this.named.add(reason);
+      else if (this.named.size < this.namedMax) this.named.add(reason);
       else this.others++;
   }
 

@@ -19,6 +19,9 @@ const rest = 4;
 /** but not longer, milliseconds: it may have waited for the lock. */
 const restMaxMs = 500;
 
+/** Reasons of one cause in the log, lest they hide others'. */
+const namedMax = 3;
+
 interface Waiting {
   readonly tenants: Set<number>;
   readonly why: Reasons;
@@ -56,7 +59,7 @@ export class Redecisions {
 
   private begin(by: Cause): Waiting {
     const nowMs = performance.now();
-    const waiting = { tenants: new Set<number>(), why: new Reasons(), sinceMs: nowMs };
+    const waiting = { tenants: new Set<number>(), why: new Reasons(namedMax), sinceMs: nowMs };
     const freeAtMs = this.budget.freeAtMs(by);
     if (freeAtMs <= nowMs) {
       this.ready.set(by, waiting);

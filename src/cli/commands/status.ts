@@ -46,7 +46,9 @@ export function daemonLines(report: DaemonReport): string[] {
 
 /** Who causes so much work that it waits. A daemon of an older version does not say. */
 function putOffLines({ putOff }: Partial<DaemonReport>): string[] {
-  const tenants = Object.entries(putOff?.redecisions ?? {}).map(([name, count]) => `${name || "the underlay"} ${count}`);
+  const tenants = Object.entries(putOff?.redecisions ?? {}).map(
+    ([name, count]) => `${name || "the underlay"} ${count}`,
+  );
   const checks = putOff?.checks ? [`comparisons ${putOff.checks}`] : [];
   const all = [...tenants, ...checks];
   return all.length === 0 ? [] : [`times that work waited, for its cause had had its share of it: ${all.join(", ")}`];

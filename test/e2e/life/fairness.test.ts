@@ -7,7 +7,6 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { DaemonReport } from "../../../src/daemon-socket.js";
 import { Namespace, tryRun } from "../../../vm/lab/netns.js";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
@@ -17,8 +16,8 @@ const config = ["-c", ""];
 
 /** The tenant that never rests: every so often one of its hosts has another address. */
 const noiseEveryMs = 5;
-/** Within this time other work is under way, milliseconds. */
-const fairMs = 1000;
+/** So many rounds in which flows are decided anew may come before other work that is waiting: on any machine, however slow. */
+const roundsMax = 4;
 
 const hostile = `name: hostile
 key: 3000
@@ -30,16 +29,11 @@ key: 4000
 routes: [{ to: 10.0.0.7/32, via: 172.168.0.14 }]
 `;
 
-/** Of the daemon's log; `time` is in ISO 8601. */
+/** Of the daemon's log. */
 interface Line {
   readonly msg: string;
-  readonly time: string;
   readonly reason?: string;
-  readonly durationMs?: number;
-  readonly tookMs?: number;
   readonly why?: readonly string[];
-  readonly compared?: string;
-  readonly repaired?: readonly string[];
 }
 
 let gateway: Namespace;
@@ -96,81 +90,94 @@ async function logged(from: number, isMeant: (line: Line) => boolean): Promise<L
   }
 }
 
-/** Makes the noise while it acts. @returns what is logged meanwhile */
-async function underNoise(act: () => Promise<unknown>): Promise<Line[]> {
-  const from = log.length;
+/** Makes the noise while it acts. */
+async function underNoise(act: () => Promise<unknown>): Promise<void> {
   const ip = gateway.spawn(["ip", "-force", "-batch", "-"]);
+  ip.stdout?.resume();
+  ip.stderr?.resume(); // the tunnel goes
+  const ended = once(ip, "close");
   let change = 0;
   const noise = setInterval(() => {
-    const host = `10.0.1.${change % 250}`;
-    const mac = `02:00:00:00:${(change >> 8) & 255}:${change & 255}`.replace(
-      /:(\d+)/g,
-      (_, byte) => `:${Number(byte).toString(16).padStart(2, "0")}`,
-    );
-    ip.stdin?.write(`neigh replace ${host} lladdr ${mac} dev xgre3000 nud reachable\n`);
+    const byte = (change & 255).toString(16).padStart(2, "0");
+    ip.stdin?.write(`neigh replace 10.0.1.${change % 250} lladdr 02:00:00:00:00:${byte} dev xgre3000 nud reachable\n`);
     change++;
   }, noiseEveryMs);
   try {
-    await sleep(2500);
+    await logged(log.length, (line) => isRedecision(line) && isOf(line, "xgre3000"));
     await act();
   } finally {
     clearInterval(noise);
-    const ended = once(ip, "close");
     ip.stdin?.end();
     await ended;
   }
-  return linesSince(from);
 }
 
 const isRedecision = ({ msg }: Line) => msg.includes("flows decided anew");
+const isOf = ({ why = [] }: Line, device: string) => why.some((one) => one.endsWith(device));
 
-async function report(): Promise<DaemonReport> {
-  const { stdout } = await gateway.tryRun(...xgw, "status", "-j", ...config);
-  return (JSON.parse(stdout) as { daemon: DaemonReport }).daemon;
+/** Rounds in which the tenant's flows were decided anew, until what the act leads to was logged. */
+async function roundsUntil(act: () => unknown, isMeant: (line: Line) => boolean): Promise<number> {
+  const from = log.length;
+  await act();
+  await logged(from, isMeant);
+  const lines = linesSince(from);
+  return lines.slice(0, lines.findIndex(isMeant)).filter(isRedecision).length;
 }
 
-/** Milliseconds from now until the config is begun to be put in force. */
-async function untilUnderWay(edit: () => void, from = log.length): Promise<number> {
-  const editedAt = Date.now();
-  edit();
-  const { time, durationMs = 0 } = await logged(from, ({ msg }) => msg === "reconciled");
-  return Date.parse(time) - durationMs - editedAt;
-}
-
-describe("under a tenant whose hosts change their addresses all the time", () => {
-  it("another's flows are decided anew within 1 s", async () => {
-    await gateway.ip("neigh replace 10.0.0.7 lladdr 02:00:00:00:00:01 dev xgre2000 nud reachable");
+describe("under a tenant whose hosts change their addresses all the time, soon come", () => {
+  let rounds: number;
+  const soon = (act: () => unknown, isMeant: (line: Line) => boolean) => async () => {
     await underNoise(async () => {
-      const from = log.length;
-      await gateway.ip("neigh replace 10.0.0.7 lladdr 02:00:00:00:00:02 dev xgre2000 nud reachable");
-      const line = await logged(from, (one) => isRedecision(one) && (one.why?.join() ?? "").includes("xgre2000"));
-      expect(line.tookMs).toBeLessThan(fairMs);
+      rounds = await roundsUntil(act, isMeant);
     });
+    expect(rounds).toBeLessThanOrEqual(roundsMax);
+  };
+  const neighbour = (mac: string) => gateway.ip(`neigh replace 10.0.0.7 lladdr ${mac} dev xgre2000 nud reachable`);
+
+  it("another's flows to their turn", async () => {
+    await neighbour("02:00:00:00:00:01");
+    await soon(
+      () => neighbour("02:00:00:00:00:02"),
+      (line) => isRedecision(line) && isOf(line, "xgre2000"),
+    )();
   });
 
-  it("its own flows are decided anew a few times, and what waits is counted", async () => {
-    const lines = await underNoise(() => sleep(2500));
-    const times = lines.filter(isRedecision).length;
-    expect([times > 0, times <= 8], `${times} redecisions`).toEqual([true, true]);
-    expect((await report()).putOff.redecisions.hostile).toBeGreaterThan(0);
-  });
+  it(
+    "a repair",
+    soon(
+      () => gateway.ip("route del 10.0.0.7/32 table 100002"),
+      ({ msg }) => msg === "drift repaired",
+    ),
+  );
 
-  it("a repair is under way within 1 s", async () => {
-    await underNoise(async () => {
-      const from = log.length;
-      await gateway.ip("route del 10.0.0.7/32 table 100002");
-      const { tookMs } = await logged(from, ({ msg }) => msg === "drift repaired");
-      expect(tookMs).toBeLessThan(2 * fairMs); // with the repair itself, emulated
-    });
-  });
+  it(
+    "SIGHUP",
+    soon(
+      () => daemon.kill("SIGHUP"),
+      ({ msg, reason }) => msg === "reconciled" && reason === "SIGHUP",
+    ),
+  );
 
-  it("the edit that removes the tenant is under way within 1 s", async () => {
-    let waitedMs = Number.POSITIVE_INFINITY;
-    await underNoise(async () => {
-      waitedMs = await untilUnderWay(() => rmSync(join(folder, "tenants.d", "hostile.yaml")));
-    });
-    expect(waitedMs).toBeLessThan(fairMs);
-  });
+  it(
+    "the edit that removes the tenant",
+    soon(
+      () => rmSync(join(folder, "tenants.d", "hostile.yaml")),
+      ({ msg }) => msg === "reconciled",
+    ),
+  );
+});
+
+it("a tenant that never rests has its flows decided anew a few times in all", async () => {
+  await logged(0, ({ msg, reason }) => msg === "reconciled" && reason === "config changed");
+  const from = log.length;
+  writeTenant("hostile", hostile);
+  await logged(from, ({ msg }) => msg === "reconciled");
+  const started = performance.now();
+  await underNoise(() => sleep(5000));
+  const timesMax = 6 + (performance.now() - started) / 2000;
+  expect(linesSince(from).filter(isRedecision).length).toBeLessThanOrEqual(timesMax);
+  rmSync(join(folder, "tenants.d", "hostile.yaml"));
+  await logged(log.length, ({ msg }) => msg === "reconciled");
 });
 
 describe("a config without mistakes that something is in the way of", () => {
