@@ -94,7 +94,8 @@ async function logged(from: number, isMeant: (line: Line) => boolean): Promise<L
 async function underNoise(act: () => Promise<unknown>): Promise<void> {
   const ip = gateway.spawn(["ip", "-force", "-batch", "-"]);
   ip.stdout?.resume();
-  ip.stderr?.resume(); // the tunnel goes
+  ip.stderr?.resume();
+  ip.stdin?.on("error", () => {}); // it has ended with the tunnel
   const ended = once(ip, "close");
   let change = 0;
   const noise = setInterval(() => {
