@@ -12,12 +12,14 @@ const reserved = [
   {
     module: "libbpf-ts",
     only: [
+      "src/daemon-socket.ts",
       "src/datapath/",
       "src/kernel/conntrack.ts",
       "src/kernel/monitor.ts",
       "src/kernel/netfilter.ts",
       "src/kernel/nftables.ts",
       "src/kernel/rtnetlink.ts",
+      "src/lock.ts",
     ],
     within: "src/",
   },
@@ -35,10 +37,11 @@ const pure = ["node:crypto", "node:util"];
 
 /** The parts of src, each layer above those that it may import from. */
 const layers = [
-  ["errors", "log", "log-level", "lock", "crash", "daemon-socket"],
+  ["errors", "log", "log-level", "crash"],
   ["config", "model"],
   ["plan"],
   ["kernel"],
+  ["runtime-directory", "lock", "daemon-socket"],
   ["datapath"],
   ["observe"],
   ["execute"],
