@@ -18,7 +18,7 @@ export interface Telling {
 export async function startTelling(configFile: string, log: Logger): Promise<Telling> {
   const record = new DaemonRecord();
   let inForce: InForce | undefined;
-  const metrics = new MetricsServer(async () => (inForce ? readMetrics(inForce.desired, record.report()) : ""), log);
+  const metrics = new MetricsServer(async () => (inForce ? readMetrics(inForce.desired, record.report()) : []), log);
   const on: { readonly [K in keyof DaemonEvents]: (event: DaemonEvents[K]) => void } = {
     reconciled: () => record.applied(),
     refused: ({ error }) => record.refused(error),

@@ -106,6 +106,17 @@ export function readSet(table: string, name: string, types: SetTypes): readonly 
   });
 }
 
+/** A set of counters, which goes on counting: some elements at a time, and not as of one moment. None when there is no such set. */
+export function* scanSet(table: string, name: string, types: SetTypes): Generator<readonly NftElement[]> {
+  using socket = new NetlinkSocket(netfilter);
+  const asked = toRequest(asks.elements, [text(ofTable, table), text(ofElements.set, name)]);
+  try {
+    for (const { attributes } of socket.dump(asked, ofIpv4.length)) yield toElements(attributes, types, false);
+  } catch (error) {
+    if (!(error instanceof BpfError && error.code === "ENOENT")) throw error;
+  }
+}
+
 /**
  * The elements with these keys that a set of the table has, looked up one by one; undefined when there is no such set. For
  * keys that are no ranges.

@@ -37,7 +37,7 @@ const pure = ["node:crypto", "node:util"];
 
 /** The parts of src, each layer above those that it may import from. */
 const layers = [
-  ["errors", "log", "log-level", "crash"],
+  ["errors", "log", "log-level", "crash", "slices", "exposition"],
   ["config", "model"],
   ["plan"],
   ["kernel"],

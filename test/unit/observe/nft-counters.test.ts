@@ -5,7 +5,11 @@ import { readNftCounters } from "../../../src/observe/nft-counters.js";
 /** What is in each set; nothing of a set that is not there. */
 const sets = vi.hoisted(() => new Map<string, readonly NftElement[]>());
 
-vi.mock("../../../src/kernel/nftables.js", () => ({ readSet: (_table: string, set: string) => sets.get(set) }));
+vi.mock("../../../src/kernel/nftables.js", () => ({
+  *scanSet(_table: string, set: string) {
+    for (const element of sets.get(set) ?? []) yield [element];
+  },
+}));
 
 const counted = (key: string, packets: number): NftElement => ({
   key,
