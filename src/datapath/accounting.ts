@@ -48,14 +48,16 @@ export function* scanForwarded(pins: Pins, tenants: readonly number[]): Reading<
     const counted = countersOf(stats.getPerCpu(u32(slot)) ?? []);
     marks?.set(mark, addTiers(marks.get(mark) ?? noTiers, counted));
   }
-  for (const [tenant, marks] of byMark)
+  for (const [tenant, marks] of byMark) {
+    const forwarded = [...marks]
+      .filter(([, counted]) => tiers.some((tier) => counted[tier].packets > 0))
+      .map(([mark, counted]) => ({ mark, tiers: counted }));
     result.set(
       tenant,
-      [...marks]
-        .filter(([, counted]) => tiers.some((tier) => counted[tier].packets > 0))
-        .map(([mark, counted]) => ({ mark, tiers: counted }))
-        .sort((a, b) => a.mark - b.mark),
+      forwarded.sort((a, b) => a.mark - b.mark),
     );
+    if (++read % slotsAtOnce === 0) yield;
+  }
   return result;
 }
 

@@ -23,7 +23,7 @@ export const anyPort: Range = { from: 0, to: 65_535 };
 export const maxPolicyCells = 16_384;
 
 /** Rules that apply, counted once for each slab of addresses: more takes seconds, and rules that decide something make fewer. */
-const maxPolicyWork = 10_000_000;
+const maxPolicyWork = 2_000_000;
 
 /** Thrown when a policy compiles to more than `maxPolicyCells` cells. */
 export class PolicyTooLargeError extends RangeError {

@@ -28,7 +28,7 @@ describe("aliases", () => {
       "tenants.d/all.yaml": `- &first\n  name: a\n  key: 7000\n  policy:\n    inbound: &rules\n${rules.replaceAll(/^/gm, "    ").trimEnd()}\n${tenants}`,
     });
     expect(errors).toEqual([
-      "tenants.d/all.yaml:8172:24: the alias *rules makes the file too large: with its aliases it gains 48,001,000 values and keys, of 2,000,000 that may be; shorten what &rules stands for, or give fewer tenants all of it",
+      "tenants.d/all.yaml:8173:22: the alias *rules makes the file too large: with its aliases it gains 48,001,000 values and keys, of 2,000,000 that may be; shorten what &rules stands for, or give fewer tenants all of it",
     ]);
   });
 
@@ -89,7 +89,7 @@ describe("a map with tens of thousands of keys", () => {
   it("that no config has is refused, each at its line", async () => {
     const { errors } = await load({ "xgw.yaml": `${head}${tenant("a", 1)}${keys}` });
     expect(errors).toHaveLength(60_000);
-    expect(errors.at(-1)).toMatch(/^xgw\.yaml:60008:1: k59999: unknown field "k59999"; /);
+    expect(errors.at(-1)).toMatch(/^xgw\.yaml:60007:9: k59999: unknown field "k59999"; /);
   }, 120_000);
 });
 
@@ -128,7 +128,7 @@ describe("work that may take some time only", () => {
   });
 });
 
-describe("a tenant with tens of thousands of", () => {
+describe("a tenant with thousands of", () => {
   const address = (n: number) => `10.${(n >> 16) & 255}.${(n >> 8) & 255}.${n & 255}`;
   const many = (count: number, line: (n: number) => string) => lines(count, (n) => `    - { ${line(n)} }\n`);
 
@@ -140,7 +140,7 @@ describe("a tenant with tens of thousands of", () => {
     expect(errors.map((error) => error.replace(/.*\]: /, ""))).toEqual([]);
   }, 120_000);
 
-  it("rules that all hold everywhere and as many addresses is refused as too many pieces", () => {
+  it("rules that all hold everywhere, and as many for an address each, is refused as too many pieces", () => {
     const rule = (from: number, to: number, port: number) =>
       ({
         verdict: "allow",
@@ -148,8 +148,8 @@ describe("a tenant with tens of thousands of", () => {
         address: { from, to },
         ports: [{ from: port, to: port }],
       }) as const;
-    const everywhere = Array.from({ length: 30_000 }, (_, n) => rule(0, 0xffff_ffff, n));
-    const shadowed = Array.from({ length: 30_000 }, (_, n) => rule(4 * n, 4 * n, 7));
+    const everywhere = Array.from({ length: 3000 }, (_, n) => rule(0, 0xffff_ffff, n));
+    const shadowed = Array.from({ length: 3000 }, (_, n) => rule(4 * n, 4 * n, 7));
     expect(() => compilePolicy([...everywhere, ...shadowed])).toThrow(PolicyTooLargeError);
-  });
+  }, 120_000);
 });

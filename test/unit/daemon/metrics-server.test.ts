@@ -5,9 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { MetricsServer } from "../../../src/daemon/metrics-server.js";
 import type { Logger } from "../../../src/log.js";
 
-const port = 19_000 + (process.pid % 10_000);
-const metrics = { listen: `127.0.0.1:${port}` };
-const url = `http://${metrics.listen}/metrics`;
+let port = 19_000 + (process.pid % 10_000);
+let url = "";
 const log = { info() {}, error() {} } as unknown as Logger;
 
 let reads: number;
@@ -23,7 +22,9 @@ beforeEach(async () => {
     return [Buffer.from(`reading ${number}\n`), ...big];
   };
   server = new MetricsServer(read, log, 500);
-  await server.follow({ metrics });
+  const listen = `127.0.0.1:${++port}`; // anew, for clients keep connections to the old one
+  url = `http://${listen}/metrics`;
+  await server.follow({ metrics: { listen } });
 });
 afterEach(() => server.close());
 
@@ -46,7 +47,7 @@ describe("the metrics server", () => {
   });
 
   it("reads nothing for another path", async () => {
-    expect((await fetch(`http://${metrics.listen}/`)).status).toBe(404);
+    expect((await fetch(url.replace("metrics", ""))).status).toBe(404);
     expect(reads).toBe(0);
   });
 
