@@ -11,6 +11,8 @@ import { Machine } from "./systemd.js";
 
 const configFile = "/etc/xgw/xgw.yaml";
 const dropIn = "/etc/systemd/system/xgw.service.d";
+/** What `systemd-analyze security` may give the unit, of 10: not more than it gave when this was written. */
+const mostExposure = 2.6;
 
 interface Stage {
   readonly title: string;
@@ -109,6 +111,40 @@ const stages: readonly Stage[] = [
       return effective === CapabilityBoundingSet.split(" ").sort().join(" ")
         ? "those of the unit and no others"
         : `${effective} instead of ${CapabilityBoundingSet}`;
+    },
+  },
+  {
+    title: "systemd-analyze security",
+    wanted: `an exposure of ${mostExposure} at most`,
+    async run() {
+      const { stdout, stderr } = await machine.run("systemd-analyze", "security", "--no-pager", "xgw.service");
+      const exposure = Number(/exposure level for xgw\.service: ([\d.]+)/.exec(stdout)?.[1] ?? Number.NaN);
+      if (exposure <= mostExposure) return `an exposure of ${mostExposure} at most`;
+      return `an exposure of ${exposure}: ${stderr}${stdout}`;
+    },
+  },
+  {
+    title: "/run/xgw",
+    wanted: "root's alone (700 0 0), with the daemon's lock and socket",
+    async run() {
+      const { stdout: mode } = await machine.run("stat", "-c", "%a %u %g", "/run/xgw");
+      const { stdout: files } = await machine.run("ls", "/run/xgw");
+      const both = /daemon-\w+\.lock/.test(files) && /daemon-\w+\.sock/.test(files);
+      return `root's alone (${mode.trim()}), with ${both ? "the daemon's lock and socket" : files}`;
+    },
+  },
+  {
+    title: "what needs each of the capabilities: a device and a map's pin that are removed",
+    wanted: "both come back; 3 of 3 pings",
+    async run() {
+      const pin = "/sys/fs/bpf/xgw/gw1/maps/flows";
+      await machine.run("ip", "link", "delete", "xgre1000");
+      await machine.run("rm", pin);
+      await until("the device and the pin are back", async () => {
+        const device = await machine.run("ip", "link", "show", "xgre1000");
+        return device.code === 0 && existsSync(pin);
+      });
+      return `both come back; ${await answered()}`;
     },
   },
   {

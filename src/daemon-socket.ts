@@ -1,13 +1,25 @@
 /**
- * What the daemon says of itself to whoever asks: one JSON value over an abstract Unix socket, which belongs to the network
- * namespace and goes with the process. Named after the config file, because the instance's name may be what is wrong with it.
+ * What the daemon says of itself to whoever asks: one JSON value over a Unix socket below /run/xgw, for root's ears only. Named
+ * after the network namespace and the config file, because the instance's name may be what is wrong with the config. The file's
+ * name is the one that it was given by: where links lead may change while the daemon runs.
+ *
+ * A lock beside the socket says whether it is a living daemon's. A dead one's is replaced.
  */
 
 import { createHash } from "node:crypto";
-import { realpathSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { chmodSync, rmSync } from "node:fs";
+import { connect, createServer, type Socket } from "node:net";
 import { resolve } from "node:path";
+import { FileLock, peerCredentials } from "libbpf-ts";
 import { BusyError } from "./errors.js";
+import { holderOf, holderText } from "./lock.js";
+import {
+  checkRuntimeDirectory,
+  isTrusted,
+  prepareRuntimeDirectory,
+  runtimeDirectory,
+  runtimeFile,
+} from "./runtime-directory.js";
 
 /** Times are in ISO 8601. */
 export interface DaemonReport {
@@ -42,54 +54,109 @@ export interface DaemonReport {
   readonly neighboursForgotten: Readonly<Record<string, number>>;
 }
 
-function socketName(configFile: string): string {
-  let file = resolve(configFile);
-  try {
-    file = realpathSync(file);
-  } catch {
-    // gone: it is known by the name it had
-  }
-  return `\0xgw/daemon/${createHash("sha256").update(file).digest("hex").slice(0, 16)}`;
+/** An answer that takes longer, or a question, is given up, milliseconds. */
+const patienceMs = 2000;
+/** More than this is no answer, bytes; a hundred problems of a config take some 30 kB. */
+const maxAnswerBytes = 1024 * 1024;
+/** Who ask at once. */
+const maxAskers = 32;
+
+/** Without its ending. At most 48 bytes long, of 107 that a socket's path may have. */
+function pathOf(configFile: string, directory: string): string {
+  const name = createHash("sha256").update(resolve(configFile)).digest("hex").slice(0, 16);
+  return runtimeFile(`daemon-${name}`, directory);
 }
 
 export interface Answering {
   close(): void;
 }
 
-/** @throws BusyError when another daemon has this config already */
-export async function answerAs(configFile: string, report: () => DaemonReport): Promise<Answering> {
-  const server = createServer((socket) => {
-    socket.on("error", () => {}); // whoever asked has gone
-    socket.end(JSON.stringify(report()));
-  });
-  await new Promise<void>((done, reject) => {
-    server.once("error", reject);
-    server.listen(socketName(configFile), done);
-  }).catch(async (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EADDRINUSE") throw error;
-    const other = await askDaemon(configFile);
-    throw new BusyError(`the daemon for ${configFile} is running already, as process ${other?.pid ?? "unknown"}`, {
+/** @throws BusyError when another daemon has this config already; ForeignError, PermissionError: see /run/xgw */
+export async function answerAs(
+  configFile: string,
+  report: () => DaemonReport,
+  directory = runtimeDirectory,
+): Promise<Answering> {
+  prepareRuntimeDirectory(directory);
+  const path = pathOf(configFile, directory);
+  const lock = FileLock.take(`${path}.lock`, holderText("run"));
+  if (!lock)
+    throw new BusyError(`the daemon for ${configFile} is running already, as ${holderOf(`${path}.lock`)}`, {
       remedy: "stop it, or leave it at that",
     });
+  const server = createServer((socket) => {
+    socket.on("error", () => {}); // whoever asked has gone
+    giveUpAfter(socket);
+    if (isPeerTrusted(socket)) socket.end(JSON.stringify(report()));
+    else socket.destroy();
   });
+  server.maxConnections = maxAskers;
+  try {
+    rmSync(`${path}.sock`, { force: true }); // a dead daemon's: ours is the lock
+    await new Promise<void>((done, reject) => {
+      server.once("error", reject);
+      server.listen(`${path}.sock`, done);
+    });
+    chmodSync(`${path}.sock`, 0o600);
+  } catch (error) {
+    server.close();
+    lock.release();
+    throw error;
+  }
   server.unref();
-  return { close: () => void server.close() };
+  return {
+    close() {
+      server.close(); // and the socket's file goes, before the next may make one
+      lock.release();
+    },
+  };
 }
 
-const patienceMs = 2000;
-
-/** Undefined when no daemon has this config in this network namespace, or it does not answer. */
-export function askDaemon(configFile: string): Promise<DaemonReport | undefined> {
+/**
+ * Undefined when no daemon has this config in this network namespace, it does not answer in time, this user may not ask, or who
+ * answers is neither root nor this user.
+ *
+ * @throws ForeignError when anybody could be the one who answers
+ */
+export async function askDaemon(configFile: string, directory = runtimeDirectory): Promise<DaemonReport | undefined> {
+  if (!canAsk(directory)) return undefined;
   return new Promise((done) => {
-    let answer = "";
-    const socket = connect(socketName(configFile));
-    socket.setTimeout(patienceMs, () => socket.destroy());
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    const socket = connect(`${pathOf(configFile, directory)}.sock`);
+    giveUpAfter(socket);
+    socket.on("connect", () => {
+      if (!isPeerTrusted(socket)) socket.destroy();
+    });
     socket.on("data", (data) => {
-      answer += data.toString();
+      bytes += data.length;
+      if (bytes > maxAnswerBytes) socket.destroy();
+      else chunks.push(data);
     });
     socket.on("error", () => {}); // there is none
-    socket.on("close", () => done(parse(answer)));
+    socket.on("close", () => done(bytes > maxAnswerBytes ? undefined : parse(Buffer.concat(chunks).toString())));
   });
+}
+
+function canAsk(directory: string): boolean {
+  try {
+    return checkRuntimeDirectory(directory);
+  } catch (error) {
+    if ((error as { readonly code?: string }).code === "XGW_PERMISSION") return false;
+    throw error;
+  }
+}
+
+function giveUpAfter(socket: Socket): void {
+  const timer = setTimeout(() => socket.destroy(), patienceMs);
+  socket.on("close", () => clearTimeout(timer));
+}
+
+/** Node.js has no name for a socket's descriptor but this one. Where it cannot be told, nobody is trusted. */
+function isPeerTrusted(socket: Socket): boolean {
+  const { _handle: handle } = socket as { readonly _handle?: { readonly fd?: number } | null };
+  if (handle?.fd === undefined || handle.fd < 0) return false;
+  return isTrusted(peerCredentials(handle.fd).uid);
 }
 
 function parse(answer: string): DaemonReport | undefined {

@@ -1,11 +1,13 @@
 /**
- * One xgw at a time per instance and network namespace. The lock is an abstract Unix socket: the kernel frees it with the
+ * One xgw at a time per instance and network namespace. The lock is one on a file below /run/xgw: the kernel frees it with the
  * process, whatever it died of. Whoever cannot have it is told who has.
  */
 
-import { connect, createServer, type Server } from "node:net";
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { FileLock } from "libbpf-ts";
 import { BusyError } from "./errors.js";
+import { prepareRuntimeDirectory, runtimeDirectory, runtimeFile } from "./runtime-directory.js";
 
 export interface LockOptions {
   readonly instance: string;
@@ -13,55 +15,45 @@ export interface LockOptions {
   readonly purpose: string;
   /** How long to wait for another holder, milliseconds. */
   readonly waitMs: number;
+  /** Where the lock's file is; /run/xgw unless given. */
+  readonly directory?: string;
 }
 
 const retryMs = 50;
+/** Of what a lock's file says of its holder, characters. */
+const holderLength = 200;
 
-/** @throws BusyError naming the holder, when it does not let go in time */
+/** @throws BusyError naming the holder, when it does not let go in time; ForeignError, PermissionError: see /run/xgw */
 export async function withLock<T>(options: LockOptions, work: () => Promise<T>): Promise<T> {
-  const name = `\0xgw/${options.instance}`;
-  const deadline = performance.now() + options.waitMs;
-  let server = await tryBind(name, options.purpose);
-  while (!server) {
+  const { instance, purpose, waitMs, directory = runtimeDirectory } = options;
+  prepareRuntimeDirectory(directory);
+  const path = runtimeFile(`${instance}.lock`, directory);
+  const deadline = performance.now() + waitMs;
+  let lock = FileLock.take(path, holderText(purpose));
+  while (!lock) {
     if (performance.now() > deadline) {
-      const holder = await askHolder(name);
-      throw new BusyError(`xgw instance ${options.instance} is being changed by ${holder}`, {
+      throw new BusyError(`xgw instance ${instance} is being changed by ${holderOf(path)}`, {
         remedy: "wait until it is done, or stop it",
       });
     }
     await sleep(retryMs);
-    server = await tryBind(name, options.purpose);
+    lock = FileLock.take(path, holderText(purpose));
   }
   try {
     return await work();
   } finally {
-    await new Promise((resolve) => server.close(resolve));
+    lock.release();
   }
 }
 
-function tryBind(name: string, purpose: string): Promise<Server | undefined> {
-  return new Promise((resolve, reject) => {
-    const server = createServer((socket) => {
-      socket.on("error", () => {}); // whoever asked has gone
-      socket.end(`process ${process.pid} (xgw ${purpose})`);
-    });
-    server.once("error", (error: NodeJS.ErrnoException) => {
-      if (error.code === "EADDRINUSE") resolve(undefined);
-      else reject(error);
-    });
-    server.listen(name, () => resolve(server));
-  });
-}
+/** What a lock's file says of its holder: this process. */
+export const holderText = (purpose: string): string => `process ${process.pid} (xgw ${purpose})`;
 
-function askHolder(name: string): Promise<string> {
-  return new Promise((resolve) => {
-    let answer = "";
-    const socket = connect(name);
-    socket.setTimeout(1000, () => socket.destroy());
-    socket.on("data", (data) => {
-      answer += data.toString();
-    });
-    socket.on("error", () => {}); // it let go meanwhile
-    socket.on("close", () => resolve(answer || "another process"));
-  });
+/** Who holds the lock of a file, as far as that can be told. */
+export function holderOf(path: string): string {
+  try {
+    return readFileSync(path, "utf8").slice(0, holderLength) || "another process";
+  } catch {
+    return "another process"; // it let go meanwhile
+  }
 }

@@ -1,30 +1,30 @@
 /** The gateway's figures as Prometheus metrics: read from the kernel when they are asked for, and only then. */
 
-import { Counter, Gauge, Registry } from "prom-client";
 import type { DaemonReport } from "./daemon-socket.js";
-import { readForwarded, tiers } from "./datapath/accounting.js";
-import { countFlows, readReasons } from "./datapath/counters.js";
+import { type ForwardedByRule, scanForwarded, tiers } from "./datapath/accounting.js";
+import { type Denial, scanDenials, scanFlows, scanReasons } from "./datapath/counters.js";
 import { readGenerations } from "./datapath/generations.js";
 import { Pins } from "./datapath/pins.js";
+import { Exposition } from "./exposition.js";
 import type { Desired } from "./model/desired.js";
-import { readNftCounters } from "./observe/nft-counters.js";
+import { scanNftCounters } from "./observe/nft-counters.js";
+import { inSlices, type Reading } from "./slices.js";
 
-/** Of one scrape. A tenant is a label, an address never. */
-export async function readMetrics(desired: Desired, daemon: DaemonReport): Promise<string> {
-  const registry = new Registry();
-  addDaemon(registry, daemon);
-  addTenants(registry, desired);
-  return registry.metrics();
+/** Of one scrape, in pieces. A tenant is a label, an address never. The event loop goes on meanwhile. */
+export async function readMetrics(desired: Desired, daemon: DaemonReport): Promise<readonly Buffer[]> {
+  const exposition = new Exposition();
+  addDaemon(exposition, daemon);
+  await inSlices(addTenants(exposition, desired));
+  return exposition.pieces();
 }
 
-export const metricsContentType = Registry.PROMETHEUS_CONTENT_TYPE;
+export { contentType as metricsContentType } from "./exposition.js";
 
 const seconds = (time: string) => Date.parse(time) / 1000;
 
-function addDaemon(registry: Registry, { config, startedAt, ...daemon }: DaemonReport): void {
-  const registers = [registry];
-  const gauge = (name: string, help: string, value: number) => new Gauge({ name, help, registers }).set(value);
-  const counter = (name: string, help: string, value: number) => new Counter({ name, help, registers }).inc(value);
+function addDaemon(exposition: Exposition, { config, startedAt, ...daemon }: DaemonReport): void {
+  const gauge = (name: string, help: string, value: number) => exposition.gauge(name, help)({}, value);
+  const counter = (name: string, help: string, value: number) => exposition.counter(name, help)({}, value);
   gauge("xgw_start_time_seconds", "When the daemon started, Unix time.", seconds(startedAt));
   gauge(
     "xgw_config_good",
@@ -48,13 +48,8 @@ function addDaemon(registry: Registry, { config, startedAt, ...daemon }: DaemonR
     "Times that flows were decided anew because their way had changed.",
     daemon.redecisions,
   );
-  const repairs = new Counter({
-    name: "xgw_repairs_total",
-    help: "Steps of repairs, by the kind of thing.",
-    labelNames: ["kind"],
-    registers,
-  });
-  for (const [kind, count] of Object.entries(daemon.repairs)) repairs.inc({ kind }, count);
+  const repairs = exposition.counter("xgw_repairs_total", "Steps of repairs, by the kind of thing.");
+  for (const [kind, count] of Object.entries(daemon.repairs)) repairs({ kind }, count);
   counter(
     "xgw_checks_put_off_total",
     "Comparisons that waited, because what they are of changes without end.",
@@ -66,8 +61,8 @@ function addDaemon(registry: Registry, { config, startedAt, ...daemon }: DaemonR
     daemon.notificationsLost,
   );
   const ofTenants = (name: string, help: string, counts: Readonly<Record<string, number>>) => {
-    const metric = new Counter({ name, help, labelNames: ["tenant"], registers });
-    for (const [tenant, count] of Object.entries(counts)) metric.inc({ tenant }, count);
+    const metric = exposition.counter(name, help);
+    for (const [tenant, count] of Object.entries(counts)) metric({ tenant }, count);
   };
   ofTenants(
     "xgw_redecisions_put_off_total",
@@ -81,48 +76,82 @@ function addDaemon(registry: Registry, { config, startedAt, ...daemon }: DaemonR
   );
 }
 
-function addTenants(registry: Registry, { instance, tenants }: Desired): void {
-  const registers = [registry];
+/** Tenants whose lines are written between two pauses. */
+const tenantsAtOnce = 64;
+
+function* addTenants(exposition: Exposition, { instance, tenants }: Desired): Reading<void> {
   const pins = new Pins(instance);
   const ids = tenants.map(({ id }) => id);
   const names = new Map([[0, ""], ...tenants.map(({ id, name }) => [id, name] as const)]);
-  const counter = (name: string, help: string, labelNames: string[]) =>
-    new Counter({ name, help, labelNames, registers });
-  const gauge = (name: string, help: string) => new Gauge({ name, help, labelNames: ["tenant"], registers });
+  /** What is counted of each tenant, a few at a time. */
+  function* each<T>(counted: ReadonlyMap<number, T>, add: (tenant: string, of: T) => void): Reading<void> {
+    let added = 0;
+    for (const [id, of] of counted) {
+      add(names.get(id) ?? "", of);
+      if (++added % tenantsAtOnce === 0) yield;
+    }
+  }
+  yield* addForwarded(exposition, each, yield* scanForwarded(pins, ids));
 
-  const forwardedPackets = counter("xgw_forwarded_packets_total", "Packets sent, by the tier.", ["tenant", "tier"]);
-  const forwardedBytes = counter("xgw_forwarded_bytes_total", "Bytes of inner IP packets sent.", ["tenant", "tier"]);
-  for (const [id, rules] of readForwarded(pins, ids))
-    for (const tier of tiers) {
-      const labels = { tenant: names.get(id) ?? "", tier };
-      forwardedPackets.inc(labels, sum(rules.map((rule) => rule.tiers[tier].packets)));
-      forwardedBytes.inc(labels, sum(rules.map((rule) => rule.tiers[tier].bytes)));
+  const reasons = yield* scanReasons(pins, [0, ...ids]);
+  const packets = exposition.counter("xgw_xdp_packets_total", "Packets that XDP did not send, by why.");
+  yield* each(reasons, (tenant, counts) => {
+    for (const [reason, count] of Object.entries(counts)) packets({ tenant, reason }, count.packets);
+  });
+  const bytes = exposition.counter("xgw_xdp_bytes_total", "Bytes of the frames of these packets.");
+  yield* each(reasons, (tenant, counts) => {
+    for (const [reason, count] of Object.entries(counts)) bytes({ tenant, reason }, count.bytes);
+  });
+
+  const nft = yield* scanNftCounters(instance, tenants);
+  const inXdp = yield* scanDenials(pins);
+  const denied = exposition.counter("xgw_denied_packets_total", "Packets that the policy refused, in XDP or in nft.");
+  const deniedBy = new Map(ids.map((id) => [id, [...(nft.denied.get(id) ?? []), ...(inXdp.get(id) ?? [])]] as const));
+  yield* each(deniedBy, (tenant, denials) => {
+    for (const direction of ["inbound", "outbound"] as const) {
+      const refused = denials.filter((denial) => denial.direction === direction);
+      if (refused.length > 0) denied({ tenant, direction }, packetsOf(refused));
     }
-  const packets = counter("xgw_xdp_packets_total", "Packets that XDP did not send, by why.", ["tenant", "reason"]);
-  const bytes = counter("xgw_xdp_bytes_total", "Bytes of the frames of these packets.", ["tenant", "reason"]);
-  for (const [id, counts] of readReasons(pins, [0, ...ids]))
-    for (const [reason, count] of Object.entries(counts)) {
-      packets.inc({ tenant: names.get(id) ?? "", reason }, count.packets);
-      bytes.inc({ tenant: names.get(id) ?? "", reason }, count.bytes);
-    }
-  const denied = counter("xgw_denied_packets_total", "Packets that the policy refused.", ["tenant", "direction"]);
-  const nft = readNftCounters(instance, tenants);
-  for (const [id, refusals] of nft.denied)
-    for (const refusal of refusals)
-      denied.inc({ tenant: names.get(id) ?? "", direction: refusal.direction }, refusal.packets);
-  const refused = counter("xgw_refused_packets_total", "Packets that the nft rules refused, by why.", [
-    "tenant",
-    "reason",
-  ]);
-  for (const [id, counts] of nft.refused)
-    for (const [reason, { packets }] of Object.entries(counts))
-      refused.inc({ tenant: names.get(id) ?? "", reason }, packets);
-  const flows = gauge("xgw_flows", "Flows in the flow table, those of an older generation included.");
-  const counted = countFlows(pins);
-  for (const { id, name } of tenants) flows.set({ tenant: name }, counted.get(id) ?? 0);
-  const generations = gauge("xgw_generation", "Number of the tenant's last change; odd while it is being changed.");
-  for (const [id, generation] of readGenerations(pins, ids))
-    generations.set({ tenant: names.get(id) ?? "" }, generation);
+  });
+  const refused = exposition.counter("xgw_refused_packets_total", "Packets that the nft rules refused, by why.");
+  yield* each(nft.refused, (tenant, counts) => {
+    for (const [reason, { packets }] of Object.entries(counts)) refused({ tenant, reason }, packets);
+  });
+
+  const counted = yield* scanFlows(pins);
+  const flows = exposition.gauge("xgw_flows", "Flows in the flow table, those of an older generation included.");
+  yield* each(new Map(ids.map((id) => [id, counted.get(id) ?? 0])), (tenant, count) => flows({ tenant }, count));
+  const generation = exposition.gauge(
+    "xgw_generation",
+    "Number of the tenant's last change; odd while it is being changed.",
+  );
+  for (let at = 0; at < ids.length; at += tenantsAtOnce) {
+    for (const [id, number] of readGenerations(pins, ids.slice(at, at + tenantsAtOnce)))
+      generation({ tenant: names.get(id) ?? "" }, number);
+    yield;
+  }
 }
 
-const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+type Each = <T>(counted: ReadonlyMap<number, T>, add: (tenant: string, of: T) => void) => Reading<void>;
+
+function* addForwarded(
+  exposition: Exposition,
+  each: Each,
+  forwarded: ReadonlyMap<number, readonly ForwardedByRule[]>,
+): Reading<void> {
+  for (const [unit, help] of [
+    ["packets", "Packets sent, by the tier."],
+    ["bytes", "Bytes of inner IP packets sent."],
+  ] as const) {
+    const counter = exposition.counter(`xgw_forwarded_${unit}_total`, help);
+    yield* each(forwarded, (tenant, rules) => {
+      for (const tier of tiers)
+        counter(
+          { tenant, tier },
+          rules.reduce((sum, rule) => sum + rule.tiers[tier][unit], 0),
+        );
+    });
+  }
+}
+
+const packetsOf = (denials: readonly Denial[]) => denials.reduce((sum, { packets }) => sum + packets, 0);

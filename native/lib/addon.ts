@@ -216,6 +216,8 @@ export interface Addon {
   clocks(): [realtimeNs: bigint, bootTimeNs: bigint];
   enterNetNamespace(path: string): number;
   leaveNetNamespace(fd: number): number;
+  lockFile(path: string, text: string): number;
+  peerCredentials(fd: number): [pid: number, uid: number, gid: number] | number;
 }
 
 export type AddonIdKind = "map" | "prog" | "link" | "btf";

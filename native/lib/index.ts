@@ -12,6 +12,7 @@ export { cText } from "./c-text.js";
 export { possibleCpus } from "./cpus.js";
 export { type AttachType, type LinkType, MapFlag, type MapType, type ProgramType } from "./enums.js";
 export { BpfError, type BpfErrorDetails } from "./error.js";
+export { FileLock } from "./file-lock.js";
 export { type GenerateOptions, generate } from "./gen/generate.js";
 export { FdHandle, removePin } from "./handle.js";
 export type { LinkInfo, MapInfo, ProgramDetails, ProgramInfo } from "./info.js";
@@ -24,6 +25,7 @@ export { type NetlinkMessage, type NetlinkRequest, NetlinkSocket, type NetlinkSo
 export { NetlinkListener, type NetlinkListenerOptions, type NetlinkNotification } from "./netlink-listener.js";
 export { Attributes, attribute, hostU16, hostU32 } from "./netlink-message.js";
 export { BpfObject, type MapSpec, type ObjectOpenOptions, type ProgramSpec } from "./object.js";
+export { type PeerCredentials, peerCredentials } from "./peer.js";
 export {
   type AttachMode,
   type Features,

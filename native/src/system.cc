@@ -1,4 +1,4 @@
-// Small facts and moves outside of bpf(2): CPUs, error texts, interface names, network namespaces.
+// Small facts and moves outside of bpf(2): CPUs, error texts, interface names, network namespaces, file locks, peers.
 #include "addon.h"
 
 #include <bpf/libbpf.h>
@@ -6,6 +6,9 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -85,6 +88,51 @@ Napi::Value leaveNetNamespace(const Napi::CallbackInfo &info)
 	return result(info.Env(), rc);
 }
 
+/// Whether a path still leads to the file of a descriptor: whoever released the lock before may have removed it.
+bool isFileAt(int fd, const char *path)
+{
+	struct stat mine = {}, there = {};
+	return fstat(fd, &mine) == 0 && lstat(path, &there) == 0 && mine.st_dev == there.st_dev &&
+	       mine.st_ino == there.st_ino;
+}
+
+/// lockFile(path, text) -> descriptor of the file, which is locked and holds the text, or -errno: -EAGAIN when another
+/// has it, -ELOOP when the path is a symbolic link
+Napi::Value lockFile(const Napi::CallbackInfo &info)
+{
+	std::string path = strArg(info, 0), text = strArg(info, 1);
+	for (;;) {
+		int fd = open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (fd < 0)
+			return result(info.Env(), -errno);
+		int rc = flock(fd, LOCK_EX | LOCK_NB) ? -errno : 0;
+		if (rc == 0 && !isFileAt(fd, path.c_str())) {
+			close(fd);
+			continue;
+		}
+		if (rc == 0 && (ftruncate(fd, 0) || pwrite(fd, text.data(), text.size(), 0) < 0))
+			rc = -errno;
+		if (rc == 0)
+			return fdResult(info.Env(), fd);
+		close(fd);
+		return result(info.Env(), rc);
+	}
+}
+
+/// peerCredentials(descriptor of a connected Unix socket) -> [process id, user id, group id], or -errno
+Napi::Value peerCredentials(const Napi::CallbackInfo &info)
+{
+	ucred peer = {};
+	socklen_t size = sizeof(peer);
+	if (getsockopt(intArg(info, 0), SOL_SOCKET, SO_PEERCRED, &peer, &size))
+		return result(info.Env(), -errno);
+	Napi::Array out = Napi::Array::New(info.Env(), 3);
+	out.Set(0u, peer.pid);
+	out.Set(1u, peer.uid);
+	out.Set(2u, peer.gid);
+	return out;
+}
+
 } // namespace
 
 void initSystem(Napi::Env env, Napi::Object exports)
@@ -97,6 +145,8 @@ void initSystem(Napi::Env env, Napi::Object exports)
 	method<clocks>(env, exports, "clocks");
 	method<enterNetNamespace>(env, exports, "enterNetNamespace");
 	method<leaveNetNamespace>(env, exports, "leaveNetNamespace");
+	method<lockFile>(env, exports, "lockFile");
+	method<peerCredentials>(env, exports, "peerCredentials");
 }
 
 } // namespace libbpf_ts

@@ -1,7 +1,7 @@
-import type { Range } from "../model/desired.js";
 import { parseAddress } from "../model/ipv4.js";
 import { sharedSources } from "../model/sources.js";
-import { isRouted } from "./check-routes.js";
+import { hostsOf, routedBy } from "./check-routes.js";
+import { DisjointRanges } from "./disjoint-ranges.js";
 import type { Path, Report } from "./finding.js";
 import type { ConfigTenant } from "./schema.js";
 
@@ -44,10 +44,12 @@ export function checkOwnPublicAddresses(
     checkNotUnderlay(tenant.snat.address, [...base, "snat"], underlayAddress, report);
     checkSources(tenant, tenant.snat, [...base, "snat"], report);
   }
+  const own = hostsOf(tenant.addresses);
+  const isRouted = routedBy(tenant.routes);
   for (const list of ["publicIps", "portForwards"] as const) {
     for (const [at, entry] of tenant[list].entries()) {
       const path: Path = [...base, list, at];
-      checkTarget(tenant, entry.to, [...path, "to"], report);
+      checkTarget(tenant.name, entry.to, { own, isRouted }, [...path, "to"], report);
       checkNotUnderlay(entry.address, path, underlayAddress, report);
     }
   }
@@ -55,9 +57,10 @@ export function checkOwnPublicAddresses(
 
 function checkOneHostEach(tenant: ConfigTenant, base: Path, report: Report): void {
   const standsFor = new Map<string, Path>();
+  const own = hostsOf(tenant.addresses);
   for (const [at, { address, to }] of tenant.publicIps.entries()) {
     const path: Path = [...base, "publicIps", at];
-    if (tenant.addresses.some((own) => own.startsWith(`${address}/`))) {
+    if (own.has(address)) {
       const remedy = "give another public address, or forward single ports of this one with `portForwards`";
       report.error([...path, "address"], `${address} is the gateway's own address inside the tenant`, remedy);
     }
@@ -71,25 +74,28 @@ function checkOneHostEach(tenant: ConfigTenant, base: Path, report: Report): voi
   }
 }
 
-/** Of all tenants each time, so that it keeps no more than whose an address is; where that is written is seldom asked. */
+/** More than a tenant can have of anything. */
+const entriesOfTenant = 2 ** 26;
+
+/** Of all tenants each time, so that it keeps no more than one number for an address. */
 class OneToOne {
   private readonly owners = new Map<string, number>();
 
   constructor(private readonly tenants: readonly ConfigTenant[]) {}
 
   /** @returns false when it is somebody's already */
-  take(address: string, index: number): boolean {
+  take(address: string, index: number, at: number): boolean {
     if (this.owners.has(address)) return false;
-    this.owners.set(address, index);
+    this.owners.set(address, index * entriesOfTenant + at);
     return true;
   }
 
   get(address: string): Owner | undefined {
-    const index = this.owners.get(address);
-    const tenant = index === undefined ? undefined : this.tenants[index];
-    if (index === undefined || !tenant) return undefined;
-    const at = tenant.publicIps.findIndex((entry) => entry.address === address);
-    return { tenant, path: () => ["tenants", index, "publicIps", at, "address"] };
+    const place = this.owners.get(address) ?? -1;
+    const index = Math.floor(place / entriesOfTenant);
+    const tenant = this.tenants[index];
+    if (!tenant) return undefined;
+    return { tenant, path: () => ["tenants", index, "publicIps", place % entriesOfTenant, "address"] };
   }
 }
 
@@ -97,7 +103,7 @@ function checkOneToOne(tenants: readonly ConfigTenant[], report: Report): OneToO
   const owners = new OneToOne(tenants);
   for (const [index, tenant] of tenants.entries()) {
     for (const [at, { address }] of tenant.publicIps.entries()) {
-      if (owners.take(address, index)) continue;
+      if (owners.take(address, index, at)) continue;
       const remedy = "a one-to-one address leads to one host: remove one of the two";
       const taken = takenBy(address, owners.get(address) as Owner, tenant, report);
       report.error(["tenants", index, "publicIps", at, "address"], taken, remedy);
@@ -108,7 +114,7 @@ function checkOneToOne(tenants: readonly ConfigTenant[], report: Report): OneToO
 
 function checkPortForwards(tenants: readonly ConfigTenant[], oneToOne: OneToOne, report: Report): Map<string, Owner> {
   const owners = new Map<string, Owner>();
-  const forwards = new Map<string, { readonly ports: Range; readonly path: Path }[]>();
+  const forwards = new Map<string, DisjointRanges<Path>>();
   for (const [index, tenant] of tenants.entries()) {
     for (const [at, { address, protocol, port }] of tenant.portForwards.entries()) {
       const base: Path = ["tenants", index, "portForwards", at];
@@ -126,17 +132,17 @@ function checkPortForwards(tenants: readonly ConfigTenant[], oneToOne: OneToOne,
       }
       if (!owner) owners.set(address, { tenant, path: () => [...base, "address"] });
       const name = `${address} ${protocol}`;
-      const others = forwards.get(name) ?? [];
-      const first = others.find(({ ports }) => ports.from <= port.to && port.from <= ports.to);
+      const others = forwards.get(name) ?? new DisjointRanges();
+      forwards.set(name, others);
+      const first = others.add(port, [...base, "port"]);
       if (first) {
-        const both = { from: Math.max(port.from, first.ports.from), to: Math.min(port.to, first.ports.to) };
+        const both = { from: Math.max(port.from, first.range.from), to: Math.min(port.to, first.range.to) };
         const which = both.from === both.to ? `port ${both.from}` : `ports ${both.from}-${both.to}`;
         const are = both.from === both.to ? "is" : "are";
         const remedy = port.from === port.to ? "remove one of the two" : "remove one of the two, or cut the range";
-        const message = `${name} ${which} ${are} forwarded already at ${report.placeOf(first.path)}`;
+        const message = `${name} ${which} ${are} forwarded already at ${report.placeOf(first.of)}`;
         report.error([...base, "port"], message, remedy);
       }
-      forwards.set(name, [...others, { ports: port, path: [...base, "port"] }]);
     }
   }
   return owners;
@@ -187,11 +193,17 @@ function takenBy(address: string, owner: Owner, tenant: ConfigTenant, report: Re
 }
 
 /** A translation's target must be one of the tenant's hosts, and a route must say which endpoint has it. */
-function checkTarget(tenant: ConfigTenant, to: string, path: Path, report: Report): void {
-  if (tenant.addresses.some((own) => own.startsWith(`${to}/`))) {
+function checkTarget(
+  name: string,
+  to: string,
+  { own, isRouted }: { readonly own: ReadonlySet<string>; isRouted(host: number): boolean },
+  path: Path,
+  report: Report,
+): void {
+  if (own.has(to)) {
     report.error(path, `${to} is the gateway's own address inside the tenant`, "give one of the tenant's hosts");
-  } else if (!isRouted(tenant, parseAddress(to) as number)) {
-    const remedy = `add { to: ${to}/32, via: <tunnel endpoint> } to ${tenant.name}'s routes`;
-    report.error(path, `${to} is in none of ${tenant.name}'s routes, so packets for it go nowhere`, remedy);
+  } else if (!isRouted(parseAddress(to) as number)) {
+    const remedy = `add { to: ${to}/32, via: <tunnel endpoint> } to ${name}'s routes`;
+    report.error(path, `${to} is in none of ${name}'s routes, so packets for it go nowhere`, remedy);
   }
 }

@@ -1,4 +1,4 @@
-import { parsePrefix, prefixContains } from "../model/ipv4.js";
+import { networkOf, parsePrefix } from "../model/ipv4.js";
 import type { Path, Report } from "./finding.js";
 import type { ConfigTenant } from "./schema.js";
 
@@ -63,10 +63,18 @@ function hostOf(prefix: string): string {
   return prefix.slice(0, prefix.indexOf("/"));
 }
 
-/** Whether one of the tenant's routes leads to a host. */
-export function isRouted(tenant: ConfigTenant, host: number): boolean {
-  return tenant.routes.some((route) => {
-    const prefix = parsePrefix(route.to);
-    return prefix !== undefined && prefixContains(prefix, host);
-  });
+/** The gateway's own addresses inside a tenant, without their networks. */
+export const hostsOf = (addresses: readonly string[]): ReadonlySet<string> => new Set(addresses.map(hostOf));
+
+/** Whether one of these routes leads to a host: by the routes of each length, of which there are 33. */
+export function routedBy(routes: readonly { readonly to: string }[]): (host: number) => boolean {
+  const byLength = new Map<number, Set<number>>();
+  for (const { to } of routes) {
+    const prefix = parsePrefix(to);
+    if (!prefix) continue;
+    const { address, length } = networkOf(prefix);
+    byLength.set(length, (byLength.get(length) ?? new Set()).add(address));
+  }
+  const lengths = [...byLength];
+  return (address) => lengths.some(([length, networks]) => networks.has(networkOf({ address, length }).address));
 }

@@ -61,10 +61,10 @@ function describe(schema: Schema, root: unknown, issue: Issue): Described[] {
 }
 
 function unknownField(path: Path, key: string, known: readonly string[]): Described {
-  const guess = nearest(key, known);
+  const guess = nearest(key.slice(0, longestWord), known);
   return {
     path: [...path, key],
-    message: `unknown field "${key}"`,
+    message: `unknown field ${show(key)}`,
     remedy: guess === undefined ? `the fields here are ${known.join(", ")}` : `did you mean "${guess}"?`,
     ...(guess === undefined ? {} : { meant: [...path, guess].join("/") }),
   };
@@ -72,7 +72,7 @@ function unknownField(path: Path, key: string, known: readonly string[]): Descri
 
 function wrongWord(path: Path, value: unknown, words: readonly string[]): Described {
   if (value === undefined) return missing(path, `write ${list(words)}`);
-  const guess = typeof value === "string" ? nearest(value, words) : undefined;
+  const guess = typeof value === "string" ? nearest(value.slice(0, longestWord), words) : undefined;
   return {
     path,
     message: `unknown value ${show(value)}`,
@@ -162,12 +162,15 @@ function list(words: readonly string[]): string {
   return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
 }
 
+/** Of what is compared with what might be meant, and of what is shown, characters. */
+const longestWord = 60;
+
 /** A value for a message: short, and text in quotes. */
 function show(value: unknown): string {
   if (Array.isArray(value)) return "a list";
   if (value !== null && typeof value === "object") return "a map of fields";
   if (typeof value !== "string") return value === null || value === undefined ? "nothing" : String(value);
-  return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}...` : value);
+  return JSON.stringify(value.length > longestWord ? `${value.slice(0, longestWord)}...` : value);
 }
 
 function at(root: unknown, path: Path): unknown {

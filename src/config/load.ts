@@ -2,6 +2,7 @@
 
 import { readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { ConfigError, type Problem } from "../errors.js";
 import { checkConfig } from "./check.js";
 import { FileCache } from "./file-cache.js";
@@ -39,6 +40,7 @@ export interface TenantAt {
 export async function loadConfig(file: string, cache = new FileCache()): Promise<LoadedConfig> {
   const errors: Problem[] = [];
   const warnings: Problem[] = [];
+  const breathe = breather();
   const tenantsDir = join(dirname(file), "tenants.d");
   const main = await tryRead(file, cache, errors);
   const files = [file];
@@ -46,7 +48,9 @@ export async function loadConfig(file: string, cache = new FileCache()): Promise
   if (!main || !isOtherVersion(main))
     for (const path of await tenantFiles(tenantsDir, errors, warnings)) {
       files.push(path);
-      const source = cache.known(path) ?? (await tryRead(path, cache, errors));
+      const known = cache.known(path);
+      if (!known) await breathe();
+      const source = known ?? (await tryRead(path, cache, errors));
       if (source) beside.push(source);
     }
   cache.sweep();
@@ -96,12 +100,8 @@ function check({ main, beside, files, tenantsDir, errors, warnings, cache }: Rea
     parsedHead,
     tenants.map(({ tenant }) => tenant),
   );
-  const placed = (finding: Finding) =>
-    toProblem(
-      main,
-      tenants.map(({ at }) => at),
-      finding,
-    );
+  const places = tenants.map(({ at }) => at);
+  const placed = (finding: Finding) => toProblem(main, places, finding);
   const showPlace = (path: Path) => {
     const { file: where, line, column } = placed({ path, message: "", remedy: "" });
     return `${where}:${line}:${column}`;
@@ -116,6 +116,18 @@ function check({ main, beside, files, tenantsDir, errors, warnings, cache }: Rea
   }
   if (errors.length > 0) throw new ConfigError(inFileOrder(errors, files), inFileOrder(warnings, files));
   return { config, warnings: inFileOrder(warnings, files), files, tenantsDir, placeOf };
+}
+
+/** Reading thousands of files takes seconds, in which a daemon has to feed its watchdog and answer. Milliseconds. */
+const breathMs = 50;
+
+function breather(): () => Promise<void> {
+  let last = performance.now();
+  return async () => {
+    if (performance.now() - last < breathMs) return;
+    await nextTurn();
+    last = performance.now();
+  };
 }
 
 async function tryRead(file: string, cache: FileCache, errors: Problem[]): Promise<Source | undefined> {

@@ -2,7 +2,6 @@
 
 import { createReadStream, readFileSync, statSync } from "node:fs";
 import {
-  type Alias,
   type Document,
   isAlias,
   isCollection,
@@ -10,17 +9,25 @@ import {
   isScalar,
   type LineCounter,
   type Node,
-  visit,
+  type Pair,
+  type YAMLMap,
 } from "yaml";
 import type { Problem } from "../errors.js";
+import { type AliasFault, maxAddedNodes, resolveAliases } from "./aliases.js";
 import { formatPath, type Path } from "./finding.js";
-import { type ParsedText, parseText, TooDeepError } from "./yaml-text.js";
+import { inTime, TooSlowError } from "./in-time.js";
+import { type ParsedText, parseText, TooDeepError, TooLongError } from "./yaml-text.js";
 
 /** A config of 8,191 tenants has about 20 MB; more than this is a mistake or an attack. */
 export const maxFileBytes = 64 * 1024 * 1024;
 
-/** More expansions of YAML aliases than this make a small file a huge one. */
-const maxAliases = 1000;
+/** Shorter texts are parsed in no time, whatever is in them, characters. */
+const shortText = 65_536;
+/**
+ * How long a text may be parsed: some ten times what honest ones take on a slow machine, and in proportion to what is written.
+ * What takes longer is made to.
+ */
+const parseLimitMs = (text: string): number => 20_000 + Math.round(text.length / 50);
 
 export interface Source {
   readonly file: string;
@@ -55,14 +62,37 @@ export async function readSource(file: string): Promise<Source> {
  *
  * @throws SourceError with every syntax error
  */
-export function parseSource(file: string, text: string): Source {
-  const value = parseValue(file, text);
+export function parseSource(file: string, text: string, limitMs = parseLimitMs(text)): Source {
+  const value = withinBounds(file, text, limitMs, () => parseValue(file, text));
   let again: ParsedText | undefined;
   const locate = (path: Path) => {
-    again ??= parseText(text);
+    again ??= withinBounds(file, text, limitMs, () => parseAgain(text));
     return placeIn(again.lines, offsetOf(again.document, path));
   };
   return { file, value, locate };
+}
+
+function parseAgain(text: string): ParsedText {
+  const parsed = parseText(text);
+  resolveAliases(parsed.document);
+  return parsed;
+}
+
+/** @throws SourceError, instead of the parser's about a text as such */
+function withinBounds<T>(file: string, text: string, limitMs: number, work: () => T): T {
+  try {
+    return text.length > shortText ? inTime(limitMs, work) : work();
+  } catch (thrown) {
+    if (thrown instanceof TooDeepError)
+      throw wholeFile(file, `the file is ${thrown.message}`, "no config needs so many: look for unclosed brackets");
+    if (thrown instanceof TooLongError)
+      throw wholeFile(file, `the file is ${thrown.message}`, "split its tenants over tenants.d/");
+    if (thrown instanceof TooSlowError) {
+      const message = `the file was not parsed within ${thrown.limitMs / 1000} s`;
+      throw wholeFile(file, message, "no config takes so long: look for what it has by the thousands, or split it");
+    }
+    throw thrown;
+  }
 }
 
 function placeIn(lines: LineCounter, offset: number): { line: number; column: number } {
@@ -71,52 +101,62 @@ function placeIn(lines: LineCounter, offset: number): { line: number; column: nu
 }
 
 function parseValue(file: string, text: string): unknown {
-  const { document, lines, secondDocument } = parse(file, text);
-  const faults: Problem[] = [...document.errors, ...document.warnings].map((fault) => {
-    return { file, ...placeIn(lines, fault.pos[0]), path: "", ...describeFault(fault.code, fault.message) };
+  const { document, lines, secondDocument } = parseText(text);
+  const { faults: aliasFaults, repeatedKeys } = resolveAliases(document);
+  const at = (offset: number, message: string, remedy: string): Problem => {
+    return { file, ...placeIn(lines, offset), path: "", message, remedy };
+  };
+  const faults = [...document.errors, ...document.warnings].map(({ pos, code, message }) => {
+    const told = describeFault(code, message);
+    return at(pos[0], told.message, told.remedy);
   });
-  if (secondDocument !== undefined) {
-    const message = "more than one YAML document in the file";
-    const remedy = "remove the `---`; further tenants go to tenants.d/";
-    faults.push({ file, ...placeIn(lines, secondDocument), path: "", message, remedy });
-  }
+  for (const offset of repeatedKeys) faults.push(at(offset, "the same field twice in one map", "remove one of them"));
+  if (secondDocument !== undefined)
+    faults.push(
+      at(
+        secondDocument,
+        "more than one YAML document in the file",
+        "remove the `---`; further tenants go to tenants.d/",
+      ),
+    );
   if (faults.length > 0) throw new SourceError(oneAPlace(faults));
   const { contents } = document;
   if (contents === null || (isScalar(contents) && contents.value === null)) {
     throw wholeFile(file, "the file is empty", "write a config into it (docs/config.md), or remove it");
   }
+  if (aliasFaults.length > 0) {
+    throw new SourceError(
+      aliasFaults.map((fault) => {
+        const told = describeAlias(fault);
+        return at(fault.alias.range?.[0] ?? 0, told.message, told.remedy);
+      }),
+    );
+  }
   try {
-    return document.toJS({ maxAliasCount: maxAliases });
+    return document.toJS({ maxAliasCount: -1 });
   } catch (thrown) {
-    const dangling = danglingAlias(document);
-    if (dangling) {
-      const message = `the alias *${dangling.source} has no anchor before it`;
-      const remedy = `put &${dangling.source} before the value that is meant, or quotes around the text`;
-      throw new SourceError([{ file, ...placeIn(lines, dangling.range?.[0] ?? 0), path: "", message, remedy }]);
-    }
     throw wholeFile(file, `the aliases cannot be expanded (${(thrown as Error).message})`, "write the values out");
   }
 }
 
-/** The first alias that stands for nothing. */
-function danglingAlias(document: Document.Parsed): Alias | undefined {
-  let found: Alias | undefined;
-  visit(document, {
-    Alias(_key, alias) {
-      if (alias.resolve(document)) return undefined;
-      found = alias;
-      return visit.BREAK;
-    },
-  });
-  return found;
-}
-
-function parse(file: string, text: string): ParsedText {
-  try {
-    return parseText(text);
-  } catch (thrown) {
-    if (!(thrown instanceof TooDeepError)) throw thrown;
-    throw wholeFile(file, `the file is ${thrown.message}`, "no config needs so many: look for unclosed brackets");
+function describeAlias({ kind, alias, addedNodes }: AliasFault): { message: string; remedy: string } {
+  const name = `the alias *${alias.source}`;
+  const anchor = `&${alias.source}`;
+  switch (kind) {
+    case "no anchor":
+      return {
+        message: `${name} has no anchor before it`,
+        remedy: `put ${anchor} before the value that is meant, or quotes around the text`,
+      };
+    case "own anchor":
+      return { message: `${name} stands inside of what it stands for`, remedy: "write out what is meant" };
+    case "too many": {
+      const [count, limit] = [addedNodes, maxAddedNodes].map((number) => number.toLocaleString("en"));
+      return {
+        message: `${name} makes the file too large: with its aliases it gains ${count} values and keys, of ${limit} that may be`,
+        remedy: `shorten what ${anchor} stands for, or give fewer tenants all of it`,
+      };
+    }
   }
 }
 
@@ -127,7 +167,8 @@ function wholeFile(file: string, message: string, remedy: string): SourceError {
 /** One mistake can upset the parser several times at the same place; the first time says best why. */
 function oneAPlace(problems: readonly Problem[]): Problem[] {
   const places = new Map<string, Problem>();
-  for (const problem of problems) {
+  const inOrder = [...problems].sort((a, b) => a.line - b.line || a.column - b.column);
+  for (const problem of inOrder) {
     const place = `${problem.line}:${problem.column}`;
     if (!places.has(place)) places.set(place, problem);
   }
@@ -138,8 +179,6 @@ function oneAPlace(problems: readonly Problem[]): Problem[] {
 function describeFault(code: string, message: string): { message: string; remedy: string } {
   const text = `not valid YAML: ${message.trim().replace(/\.$/, "")}`;
   switch (code) {
-    case "DUPLICATE_KEY":
-      return { message: "the same field twice in one map", remedy: "remove one of them" };
     case "TAB_AS_INDENT":
       return { message: text, remedy: "indent with spaces" };
     case "TAG_RESOLVE_FAILED":
@@ -154,6 +193,19 @@ function describeFault(code: string, message: string): { message: string; remedy
   }
 }
 
+/** Of maps of which more than a few keys are asked for: those that are wrong are wrong by the thousands. */
+const pairsByKey = new WeakMap<YAMLMap, ReadonlyMap<unknown, Pair>>();
+
+function pairOf(map: YAMLMap, key: string | number): Pair | undefined {
+  let pairs = pairsByKey.get(map);
+  if (!pairs) {
+    // Of a key that is there twice, the first.
+    pairs = new Map([...map.items].reverse().flatMap((pair) => (isScalar(pair.key) ? [[pair.key.value, pair]] : [])));
+    pairsByKey.set(map, pairs);
+  }
+  return pairs.get(key);
+}
+
 /** Byte offset of the value at a path, going through aliases to what they stand for. */
 function offsetOf(document: Document.Parsed, path: Path): number {
   let node: Node | null | undefined = document.contents;
@@ -162,7 +214,7 @@ function offsetOf(document: Document.Parsed, path: Path): number {
     const target: Node | null | undefined = isAlias(node) ? node.resolve(document) : node;
     if (!isCollection(target)) return offset;
     if (isMap(target)) {
-      const pair = target.items.find((item) => isScalar(item.key) && item.key.value === step);
+      const pair = pairOf(target, step);
       if (!pair) return offset;
       const key = pair.key as Node;
       node = pair.value as Node | null;

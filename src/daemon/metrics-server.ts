@@ -1,22 +1,34 @@
-/** `GET /metrics` on the address that the config names. */
+/**
+ * `GET /metrics` on the address that the config names. Whoever may connect there, may not keep the daemon from its work: who ask
+ * while a reading is under way get that one, there are few of them at a time, and none may take long.
+ */
 
-import { createServer, type Server } from "node:http";
+import { createServer, type RequestListener, type Server } from "node:http";
+import { Readable } from "node:stream";
 import type { Config } from "../config/schema.js";
 import { XgwError } from "../errors.js";
 import type { Logger } from "../log.js";
 import { metricsContentType } from "../metrics.js";
 
+/** Prometheus servers, and people who look: more connections at once are closed. */
+const maxConnections = 32;
+/** From its first byte to its last, a request and its answer each, milliseconds. */
+const requestMs = 10_000;
+
 export class MetricsServer {
   private server: Server | undefined;
   private listening = "";
+  private reading: Promise<readonly Buffer[]> | undefined;
 
+  /** @param answerMs how long whoever asks may take to hear the answer, milliseconds */
   constructor(
-    private readonly read: () => Promise<string>,
+    private readonly read: () => Promise<readonly Buffer[]>,
     private readonly log: Logger,
+    private readonly answerMs = requestMs,
   ) {}
 
   /** Listens where the config says, or nowhere. Where it cannot, that is logged and traffic goes on. */
-  async follow({ metrics }: Config): Promise<void> {
+  async follow({ metrics }: Pick<Config, "metrics">): Promise<void> {
     const wanted = metrics?.listen ?? "";
     if (wanted === this.listening) return;
     this.close();
@@ -33,15 +45,33 @@ export class MetricsServer {
     }
   }
 
+  /** One reading for all who ask while it is under way. */
+  private readOnce(): Promise<readonly Buffer[]> {
+    this.reading ??= this.read().finally(() => {
+      this.reading = undefined;
+    });
+    return this.reading;
+  }
+
+  private readonly answer: RequestListener = (request, response) => {
+    request.resume(); // a body is nothing that anybody asked for
+    if (request.url?.split("?")[0] !== "/metrics") return void response.writeHead(404).end("see /metrics\n");
+    this.readOnce().then(
+      (pieces) => {
+        const slow = setTimeout(() => request.socket.destroy(), this.answerMs);
+        response.on("close", () => clearTimeout(slow));
+        response.writeHead(200, { "content-type": metricsContentType });
+        Readable.from(pieces).pipe(response);
+      },
+      (error: Error) => response.writeHead(500).end(`${error.message}\n`),
+    );
+  };
+
   private listen(address: string): Promise<Server> {
     const at = address.lastIndexOf(":");
-    const server = createServer((request, response) => {
-      if (request.url?.split("?")[0] !== "/metrics") return void response.writeHead(404).end("see /metrics\n");
-      this.read().then(
-        (text) => response.writeHead(200, { "content-type": metricsContentType }).end(text),
-        (error: Error) => response.writeHead(500).end(`${error.message}\n`),
-      );
-    });
+    const limits = { requestTimeout: requestMs, headersTimeout: requestMs, connectionsCheckingInterval: 1000 };
+    const server = createServer(limits, this.answer);
+    server.maxConnections = maxConnections;
     server.unref();
     return new Promise((resolve, reject) => {
       server.once("error", reject);

@@ -4,6 +4,10 @@ import type { DaemonReport } from "../daemon-socket.js";
 import { ConfigError, formatProblem, toXgwError } from "../errors.js";
 import type { Step } from "../plan/steps.js";
 
+/** Of what is wrong with a config: how many are told, and of each so many characters, which are kept until it is mended. */
+const problemsTold = 100;
+const problemLength = 1000;
+
 export class DaemonRecord {
   private readonly startedAt = new Date();
   private inForceSince = new Date();
@@ -29,10 +33,13 @@ export class DaemonRecord {
   refused(thrown: unknown): void {
     if (this.problems.length === 0) this.since = new Date();
     const error = toXgwError(thrown);
-    this.problems =
+    const told =
       thrown instanceof ConfigError
-        ? thrown.problems.map((problem) => formatProblem(problem))
+        ? thrown.problems.slice(0, problemsTold).map((problem) => formatProblem(problem))
         : [`${error.message}${error.remedy === undefined ? "" : `; ${error.remedy}`}`];
+    this.problems = told.map((text) => (text.length > problemLength ? `${text.slice(0, problemLength)}…` : text));
+    const more = thrown instanceof ConfigError ? thrown.problems.length - problemsTold : 0;
+    if (more > 0) this.problems = [...this.problems, `and ${more} more: see xgw validate`];
   }
 
   repaired(steps: readonly Step[]): void {

@@ -21,7 +21,7 @@ export async function startTelling(configFile: string, log: Logger): Promise<Tel
   let inForce: InForce | undefined;
   /** Of the tenants, by id. */
   let names: ReadonlyMap<number, string> = new Map();
-  const metrics = new MetricsServer(async () => (inForce ? readMetrics(inForce.desired, record.report()) : ""), log);
+  const metrics = new MetricsServer(async () => (inForce ? readMetrics(inForce.desired, record.report()) : []), log);
   const on: { readonly [K in keyof DaemonEvents]: (event: DaemonEvents[K]) => void } = {
     reconciled: () => record.applied(),
     refused: ({ error }) => record.refused(error),

@@ -1,7 +1,8 @@
 /** What was forwarded for each tenant, by rule and tier: the TypeScript side of bpf/lib/account.h. */
 
 import { BpfMap } from "libbpf-ts";
-import { readU32, readU64, u32 } from "./layout.js";
+import { atOnce, type Reading } from "../slices.js";
+import { readCount, readU32, readU64, u32 } from "./layout.js";
 import type { Pins } from "./pins.js";
 import { reasonSlots } from "./reasons.js";
 
@@ -27,24 +28,36 @@ export interface ForwardedByRule {
 }
 
 /** Tenant id -> what was forwarded, by ascending mark; rules that have forwarded nothing are left out. */
-export function readForwarded(pins: Pins, tenants: readonly number[]): Map<number, ForwardedByRule[]> {
+export const readForwarded = (pins: Pins, tenants: readonly number[]): Map<number, ForwardedByRule[]> =>
+  atOnce(scanForwarded(pins, tenants));
+
+/** Slots that are read between two pauses. */
+const slotsAtOnce = 256;
+
+export function* scanForwarded(pins: Pins, tenants: readonly number[]): Reading<Map<number, ForwardedByRule[]>> {
   const result = new Map<number, ForwardedByRule[]>(tenants.map((tenant) => [tenant, []]));
   if (!pins.hasMap("rule_stats")) return result;
   using stats = BpfMap.openPinned(pins.map("rule_stats"));
   const byMark = new Map<number, Map<number, Tiers>>(tenants.map((tenant) => [tenant, new Map()]));
-  for (const { slot, tenant, mark } of slotsOf(pins, new Set(tenants))) {
+  let read = 0;
+  for (const found of slotsOf(pins, new Set(tenants))) {
+    if (!found || ++read % slotsAtOnce === 0) yield;
+    if (!found) continue;
+    const { slot, tenant, mark } = found;
     const marks = byMark.get(tenant);
     const counted = countersOf(stats.getPerCpu(u32(slot)) ?? []);
     marks?.set(mark, addTiers(marks.get(mark) ?? noTiers, counted));
   }
-  for (const [tenant, marks] of byMark)
+  for (const [tenant, marks] of byMark) {
+    const forwarded = [...marks]
+      .filter(([, counted]) => tiers.some((tier) => counted[tier].packets > 0))
+      .map(([mark, counted]) => ({ mark, tiers: counted }));
     result.set(
       tenant,
-      [...marks]
-        .filter(([, counted]) => tiers.some((tier) => counted[tier].packets > 0))
-        .map(([mark, counted]) => ({ mark, tiers: counted }))
-        .sort((a, b) => a.mark - b.mark),
+      forwarded.sort((a, b) => a.mark - b.mark),
     );
+    if (++read % slotsAtOnce === 0) yield;
+  }
   return result;
 }
 
@@ -74,7 +87,9 @@ export function forgetCounts(pins: Pins, tenants: ReadonlySet<number>): void {
     for (let reason = 0; reason < reasonSlots; reason++) zero(stats, tenant * reasonSlots + reason);
   using ruleStats = BpfMap.openPinned(pins.map("rule_stats"));
   using rules = BpfMap.openPinned(pins.map("rules"));
-  for (const { slot } of slotsOf(pins, tenants)) {
+  for (const found of slotsOf(pins, tenants)) {
+    if (!found) continue;
+    const { slot } = found;
     zero(ruleStats, slot);
     if (slot >= ruleRests) rules.set(u32(slot), Buffer.alloc(8));
   }
@@ -96,26 +111,28 @@ function zero(map: BpfMap, slot: number): void {
     );
 }
 
-/** The slots of these tenants, those of their ids included. */
+/** The slots of these tenants, those of their ids included; undefined after each stretch of slots that was looked through. */
 function* slotsOf(
   pins: Pins,
   tenants: ReadonlySet<number>,
-): Generator<{ readonly slot: number; readonly tenant: number; readonly mark: number }> {
+): Generator<{ readonly slot: number; readonly tenant: number; readonly mark: number } | undefined> {
   for (const tenant of tenants) yield { slot: tenant, tenant, mark: 0 };
   if (!pins.hasMap("rules")) return;
   using rules = BpfMap.openPinned(pins.map("rules"));
-  for (const { keys, values, count } of rules.batches())
+  for (const { keys, values, count } of rules.batches()) {
     for (let n = 0; n < count; n++) {
       const rule = readU64(values, n * rules.valueStride);
       const tenant = Number(rule >> 32n);
       if (rule !== 0n && tenants.has(tenant))
         yield { slot: readU32(keys, n), tenant, mark: Number(rule & 0xffff_ffffn) };
     }
+    yield undefined;
+  }
 }
 
 /** Over all CPUs. */
 function countersOf(values: readonly Buffer[]): Tiers {
-  const sum = (offset: number) => Number(values.reduce((total, value) => total + readU64(value, offset), 0n));
+  const sum = (offset: number) => values.reduce((total, value) => total + readCount(value, offset), 0);
   const of = (tier: Tier): Count => {
     const at = tiers.indexOf(tier) * 16;
     return { packets: sum(at), bytes: sum(at + 8) };

@@ -2,9 +2,10 @@
 
 import { BpfMap } from "libbpf-ts";
 import { outboundMark, type PolicyDirection, ruleOfMark } from "../plan/rules.js";
+import { atOnce, type Reading } from "../slices.js";
 import type { Count } from "./accounting.js";
 import { bucketsAtOnce, flowOffsets, flowsIn } from "./flow-table.js";
-import { readU16, readU32, readU64, u32 } from "./layout.js";
+import { readCount, readU16, readU32 } from "./layout.js";
 import type { Pins } from "./pins.js";
 import { reasonSlots, reasons } from "./reasons.js";
 
@@ -12,21 +13,39 @@ import { reasonSlots, reasons } from "./reasons.js";
  * Reason -> count of packets as they arrived over all CPUs, without the zeros and without what XDP forwarded, which is
  * counted by rule; `tenant` 0 holds what is nobody's.
  */
-export function readReasons(pins: Pins, tenants: readonly number[]): Map<number, Record<string, Count>> {
+export const readReasons = (pins: Pins, tenants: readonly number[]): Map<number, Record<string, Count>> =>
+  atOnce(scanReasons(pins, tenants));
+
+/** Slots that are read by one system call: 16 bytes for each CPU. */
+const slotsAtOnce = 1024;
+
+export function* scanReasons(pins: Pins, tenants: readonly number[]): Reading<Map<number, Record<string, Count>>> {
   const result = new Map<number, Record<string, Count>>();
   if (!pins.hasMap("stats")) return result;
+  for (const tenant of tenants) result.set(tenant, {});
+  const end = Math.max(-1, ...tenants) * reasonSlots + reasons.length;
   using stats = BpfMap.openPinned(pins.map("stats"));
-  for (const tenant of tenants) {
-    const counts: Record<string, Count> = {};
-    reasons.forEach(({ name }, index) => {
-      const values = stats.getPerCpu(u32(tenant * reasonSlots + index)) ?? [];
-      const sum = (offset: number) => Number(values.reduce((total, value) => total + readU64(value, offset), 0n));
-      const packets = sum(0);
-      if (packets > 0) counts[name] = { packets, bytes: sum(8) };
-    });
-    result.set(tenant, counts);
+  for (const { keys, values, count } of stats.batches({ size: slotsAtOnce })) {
+    for (let n = 0; n < count; n++) {
+      const slot = readU32(keys, n);
+      const name = reasons[slot % reasonSlots]?.name;
+      const counts = name === undefined ? undefined : result.get(Math.floor(slot / reasonSlots));
+      if (name === undefined || !counts) continue;
+      const packets = sumOf(stats, values, n, 0);
+      if (packets > 0) counts[name] = { packets, bytes: sumOf(stats, values, n, 8) };
+    }
+    if (readU32(keys, count - 1) >= end) break;
+    yield;
   }
   return result;
+}
+
+/** Of a batch's n-th value, over all CPUs: the counter at an offset of each. */
+function sumOf({ valueSize, valueStride }: BpfMap, values: Buffer, n: number, offset: number): number {
+  const perCpu = Math.ceil(valueSize / 8) * 8;
+  let sum = 0;
+  for (let at = n * valueStride; at < (n + 1) * valueStride; at += perCpu) sum += readCount(values, at + offset);
+  return sum;
 }
 
 export interface Denial extends Count {
@@ -36,29 +55,40 @@ export interface Denial extends Count {
 }
 
 /** Tenant id -> what XDP refused by the policy, bytes of inner IP packets. */
-export function readDenials(pins: Pins): Map<number, Denial[]> {
+export const readDenials = (pins: Pins): Map<number, Denial[]> => atOnce(scanDenials(pins));
+
+export function* scanDenials(pins: Pins): Reading<Map<number, Denial[]>> {
   const denials = new Map<number, Denial[]>();
   if (!pins.hasMap("denials")) return denials;
   using map = BpfMap.openPinned(pins.map("denials"));
-  for (const [key, values] of map.entriesPerCpu()) {
-    const [tenant, mark] = [readU32(key, 0), readU32(key, 1)];
-    const sum = (offset: number) => Number(values.reduce((total, value) => total + readU64(value, offset), 0n));
-    const direction = (mark & outboundMark) === 0 ? "inbound" : "outbound";
-    const denial: Denial = { direction, rule: ruleOfMark(mark)?.rule, packets: sum(0), bytes: sum(8) };
-    denials.set(tenant, [...(denials.get(tenant) ?? []), denial]);
+  for (const { keys, values, count } of map.batches({ size: slotsAtOnce })) {
+    for (let n = 0; n < count; n++) {
+      const [tenant, mark] = [readU32(keys, 2 * n), readU32(keys, 2 * n + 1)];
+      const direction = (mark & outboundMark) === 0 ? "inbound" : "outbound";
+      const [packets, bytes] = [sumOf(map, values, n, 0), sumOf(map, values, n, 8)];
+      const denial: Denial = { direction, rule: ruleOfMark(mark)?.rule, packets, bytes };
+      const others = denials.get(tenant);
+      if (others) others.push(denial);
+      else denials.set(tenant, [denial]);
+    }
+    yield;
   }
   return denials;
 }
 
 /** Tenant id -> flows in the flow map, stale ones of an older generation included. */
-export function countFlows(pins: Pins): Map<number, number> {
+export const countFlows = (pins: Pins): Map<number, number> => atOnce(scanFlows(pins));
+
+export function* scanFlows(pins: Pins): Reading<Map<number, number>> {
   const counts = new Map<number, number>();
   if (!pins.hasMap("flows")) return counts;
   using flows = BpfMap.openPinned(pins.map("flows"));
-  for (const { values } of flows.batches({ size: bucketsAtOnce }))
+  for (const { values } of flows.batches({ size: bucketsAtOnce })) {
     for (const flow of flowsIn(values)) {
       const tenant = readU16(flow, flowOffsets.tenant);
       counts.set(tenant, (counts.get(tenant) ?? 0) + 1);
     }
+    yield;
+  }
   return counts;
 }

@@ -47,6 +47,14 @@ export function readU64(buffer: Buffer, offset: number): bigint {
   return littleEndian ? buffer.readBigUInt64LE(offset) : buffer.readBigUInt64BE(offset);
 }
 
+/** A 64-bit counter as a number, which is exact up to 2^53: a bigint each would take most of the time of thousands. */
+export function readCount(buffer: Buffer, offset: number): number {
+  const words = littleEndian
+    ? [buffer.readUInt32LE(offset), buffer.readUInt32LE(offset + 4)]
+    : [buffer.readUInt32BE(offset + 4), buffer.readUInt32BE(offset)];
+  return (words[0] as number) + (words[1] as number) * 2 ** 32;
+}
+
 /** Dotted quad -> 4 bytes in network byte order. */
 export function addressBytes(address: string): Buffer {
   const bytes = Buffer.alloc(4);

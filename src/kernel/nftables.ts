@@ -119,6 +119,22 @@ export function readSet(
   }, family);
 }
 
+/** A set of counters, which goes on counting: some elements at a time, and not as of one moment. None when there is no such set. */
+export function* scanSet(
+  table: string,
+  name: string,
+  types: SetTypes,
+  family: NftFamily = "ip",
+): Generator<readonly NftElement[]> {
+  using socket = new NetlinkSocket(netfilter);
+  const asked = toRequest(ofFamily[family], asks.elements, [text(ofTable, table), text(ofElements.set, name)]);
+  try {
+    for (const { attributes } of socket.dump(asked, ofIpv4.length)) yield toElements(attributes, types, false);
+  } catch (error) {
+    if (!(error instanceof BpfError && error.code === "ENOENT")) throw error;
+  }
+}
+
 /**
  * The elements with these keys that a set of the table has, looked up one by one; undefined when there is no such set. For
  * keys that are no ranges.
@@ -215,7 +231,7 @@ class Reader {
   /** One thing; undefined when there is none. */
   one<T>(ask: number, of: readonly Buffer[], toItem: (attributes: Attributes) => T): T | undefined {
     try {
-      const { header, attributes } = this.socket.get(this.toRequest(ask, of), ofIpv4.length);
+      const { header, attributes } = this.socket.get(toRequest(this.family, ask, of), ofIpv4.length);
       this.seen(generationOf(header));
       return toItem(attributes);
     } catch (error) {
@@ -225,7 +241,7 @@ class Reader {
   }
 
   all<T>(ask: number, of: readonly Buffer[], toItem: (attributes: Attributes) => T | undefined): T[] {
-    const told = this.socket.collect(this.toRequest(ask, of), ofIpv4.length, (header, attributes) => ({
+    const told = this.socket.collect(toRequest(this.family, ask, of), ofIpv4.length, (header, attributes) => ({
       generation: generationOf(header),
       item: toItem(attributes),
     }));
@@ -237,11 +253,12 @@ class Reader {
     this.generation ??= generation;
     if (generation !== this.generation) this.hasChanged = true;
   }
-
-  private toRequest(ask: number, of: readonly Buffer[]) {
-    return { type: (nftSubsystem << 8) | ask, body: Buffer.concat([this.family, ...of]) };
-  }
 }
+
+const toRequest = (family: Buffer, ask: number, of: readonly Buffer[]) => ({
+  type: (nftSubsystem << 8) | ask,
+  body: Buffer.concat([family, ...of]),
+});
 
 /** Of all tables: its last 16 bits. */
 const generationOf = (header: Buffer) => header.readUInt16BE(2);

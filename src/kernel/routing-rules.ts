@@ -94,7 +94,8 @@ export async function putTenantsFirst(family: Family): Promise<void> {
   const hasLocalBehind = rules.some(({ kind, preference }) => kind === "local" && preference > preferences.l3mdev);
   await batch(
     [
-      ...(at < 0 ? [`rule add pref ${preferences.l3mdev} l3mdev`] : []),
+      // As the kernel makes it, or it would add another one with the first VRF.
+      ...(at < 0 ? [`rule add pref ${preferences.l3mdev} l3mdev protocol ${kernelProtocol}`] : []),
       ...(hasLocalBehind ? [] : [`rule add pref ${preferences.local} table local protocol ${routeProtocol}`]),
       ...rules.flatMap(({ kind, preference }, index) =>
         kind === "local" && preference <= preferences.l3mdev && inFront(index)

@@ -22,6 +22,9 @@ export const anyPort: Range = { from: 0, to: 65_535 };
 /** A compiled policy larger than this is refused: it would take the kernel seconds to load. */
 export const maxPolicyCells = 16_384;
 
+/** Rules that apply, counted once for each slab of addresses: more takes seconds, and rules that decide something make fewer. */
+const maxPolicyWork = 2_000_000;
+
 /** Thrown when a policy compiles to more than `maxPolicyCells` cells. */
 export class PolicyTooLargeError extends RangeError {
   constructor() {
@@ -37,7 +40,7 @@ export class PolicyTooLargeError extends RangeError {
  *
  * The space is cut into slabs of protocols, those into slabs of addresses, those into intervals of ports: inside a slab
  * the same rules apply everywhere, so only the innermost step has to find who comes first. Neighbours are joined again
- * on the way out. The work is about (rules) x (address boundaries), whatever the rules are.
+ * on the way out. The work is the number of rules that apply, summed over the slabs of addresses.
  */
 export function compilePolicy(rules: readonly PolicyRule[]): readonly PolicyCell[] {
   const known = compiledBefore.get(rules);
@@ -96,8 +99,12 @@ function compileAddresses(rules: readonly IndexedRule[]): Pane[] {
   const known = new Map<string, readonly Stretch[]>();
   let open = new Map<string, Pane>();
   let last: number | undefined;
+  let work = 0;
+  const applicableAt = sweep(rules);
   for (const address of slabs(rules.map((rule) => rule.address))) {
-    const applicable = rules.filter((rule) => covers(rule.address, address));
+    const applicable = applicableAt(address.from);
+    work += applicable.length;
+    if (work > maxPolicyWork) throw new PolicyTooLargeError();
     const signature = signatureOf(applicable);
     let stretches = known.get(signature);
     if (!stretches) {
@@ -119,6 +126,40 @@ function compileAddresses(rules: readonly IndexedRule[]): Pane[] {
   }
   closed.push(...open.values());
   return closed;
+}
+
+/**
+ * The rules that apply at an address, in their order. To be asked by ascending addresses that are all there is of rules' first
+ * ones and of the ones behind their last; the list is good until it is asked again.
+ */
+function sweep(rules: readonly IndexedRule[]): (address: number) => readonly IndexedRule[] {
+  const begins = groupBy(rules, (rule) => rule.address.from);
+  const ends = groupBy(rules, (rule) => rule.address.to + 1);
+  const active: IndexedRule[] = [];
+  const placeOf = ({ index }: IndexedRule) => {
+    let [low, high] = [0, active.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((active[middle] as IndexedRule).index < index) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  };
+  return (address) => {
+    for (const rule of ends.get(address) ?? []) active.splice(placeOf(rule), 1);
+    for (const rule of begins.get(address) ?? []) active.splice(placeOf(rule), 0, rule);
+    return active;
+  };
+}
+
+function groupBy<T>(items: readonly T[], key: (item: T) => number): Map<number, T[]> {
+  const groups = new Map<number, T[]>();
+  for (const item of items) {
+    const group = groups.get(key(item));
+    if (group) group.push(item);
+    else groups.set(key(item), [item]);
+  }
+  return groups;
 }
 
 /** Which of the rules decides at which ports; ports that none names are left out. */

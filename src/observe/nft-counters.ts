@@ -2,7 +2,7 @@
 
 import type { Count } from "../datapath/accounting.js";
 import type { Denial } from "../datapath/counters.js";
-import { type NftFamily, readSet } from "../kernel/nftables.js";
+import { type NftFamily, scanSet } from "../kernel/nftables.js";
 import { type DesiredTenant, nobody } from "../model/desired.js";
 import {
   counterSets,
@@ -14,6 +14,7 @@ import {
   tableName,
   typesOfSet,
 } from "../plan/rules.js";
+import { atOnce, type Reading } from "../slices.js";
 
 export type Refusals = Readonly<Partial<Record<RefusalReason, Count>>>;
 
@@ -27,47 +28,68 @@ export interface NftCounters {
   readonly refused: ReadonlyMap<number, Refusals>;
 }
 
-export function readNftCounters(instance: string, tenants: readonly Named[]): NftCounters {
+export const readNftCounters = (instance: string, tenants: readonly Named[]): NftCounters =>
+  atOnce(scanNftCounters(instance, tenants));
+
+export function* scanNftCounters(instance: string, tenants: readonly Named[]): Reading<NftCounters> {
   const table = tableName(instance);
-  return { denied: readDenied(table), refused: readRefused(table, tenants) };
+  return { denied: yield* scanDenied(table), refused: yield* scanRefused(table, tenants) };
 }
 
-const readCounters = (table: string, set: string, family?: NftFamily) =>
-  (readSet(table, set, typesOfSet(set) as SetTypes, family) ?? []).map(({ key, counter }) => ({
-    key,
-    packets: counter?.packets ?? 0,
-    bytes: counter?.bytes ?? 0,
-  }));
+interface Counter extends Count {
+  readonly key: string;
+}
 
-function readDenied(table: string): NftCounters["denied"] {
+/** Calls for each counter of a set; none of a set that is not there. */
+function* scanCounters(
+  table: string,
+  set: string,
+  onCounter: (counter: Counter) => void,
+  family?: NftFamily,
+): Reading<void> {
+  for (const elements of scanSet(table, set, typesOfSet(set) as SetTypes, family)) {
+    for (const { key, counter } of elements)
+      onCounter({ key, packets: counter?.packets ?? 0, bytes: counter?.bytes ?? 0 });
+    yield;
+  }
+}
+
+function* scanDenied(table: string): Reading<NftCounters["denied"]> {
   const denied = new Map<number, Denial[]>();
   for (const [set, direction] of [
     [counterSets.deniedInbound, "inbound"],
     [counterSets.deniedOutbound, "outbound"],
   ] as const)
-    for (const { key, packets, bytes } of readCounters(table, set)) {
+    yield* scanCounters(table, set, ({ key, packets, bytes }) => {
       const [zone = 0, mark = 0] = key.split(" . ").map(Number);
-      denied.set(zone, [...(denied.get(zone) ?? []), { direction, rule: ruleOfMark(mark)?.rule, packets, bytes }]);
-    }
+      const denial: Denial = { direction, rule: ruleOfMark(mark)?.rule, packets, bytes };
+      const others = denied.get(zone);
+      if (others) others.push(denial);
+      else denied.set(zone, [denial]);
+    });
   return denied;
 }
 
-function readRefused(table: string, tenants: readonly Named[]): NftCounters["refused"] {
+function* scanRefused(table: string, tenants: readonly Named[]): Reading<NftCounters["refused"]> {
   const owners = new Map(
     tenants.flatMap(({ id, key, vrf, tunnel }) => [vrf, tunnel, String(key)].map((name) => [name, id] as const)),
   );
   const refused = new Map<number, Partial<Record<RefusalReason, Count>>>();
-  const read = (reason: RefusalReason, set: string, family?: NftFamily) => {
-    for (const { key, packets, bytes } of readCounters(table, set, family)) {
-      const id = reason === "crossed" ? nobody : owners.get(key);
-      if (id === undefined) continue; // of a tenant that has gone
-      const counts = refused.get(id) ?? {};
-      const { packets: more = 0, bytes: moreBytes = 0 } = counts[reason] ?? {};
-      counts[reason] = { packets: packets + more, bytes: bytes + moreBytes };
-      refused.set(id, counts);
-    }
-  };
-  for (const [reason, set] of Object.entries(refusalSets)) read(reason as RefusalReason, set);
-  read("other_family", otherFamilySet, "ip6");
+  const scan = (reason: RefusalReason, set: string, family?: NftFamily) =>
+    scanCounters(
+      table,
+      set,
+      ({ key, packets, bytes }) => {
+        const id = reason === "crossed" ? nobody : owners.get(key);
+        if (id === undefined) return; // of a tenant that has gone
+        const counts = refused.get(id) ?? {};
+        const { packets: more = 0, bytes: moreBytes = 0 } = counts[reason] ?? {};
+        counts[reason] = { packets: packets + more, bytes: bytes + moreBytes };
+        refused.set(id, counts);
+      },
+      family,
+    );
+  for (const [reason, set] of Object.entries(refusalSets)) yield* scan(reason as RefusalReason, set);
+  yield* scan("other_family", otherFamilySet, "ip6");
   return refused;
 }

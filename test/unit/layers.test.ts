@@ -12,6 +12,7 @@ const reserved = [
   {
     module: "libbpf-ts",
     only: [
+      "src/daemon-socket.ts",
       "src/datapath/",
       "src/kernel/conntrack.ts",
       "src/kernel/monitor.ts",
@@ -19,6 +20,7 @@ const reserved = [
       "src/kernel/nftables.ts",
       "src/kernel/routing-rules.ts",
       "src/kernel/rtnetlink.ts",
+      "src/lock.ts",
     ],
     within: "src/",
   },
@@ -36,10 +38,11 @@ const pure = ["node:crypto", "node:util"];
 
 /** The parts of src, each layer above those that it may import from. */
 const layers = [
-  ["errors", "log", "log-level", "lock", "crash", "daemon-socket"],
+  ["errors", "log", "log-level", "crash", "slices", "exposition"],
   ["config", "model"],
   ["plan"],
   ["kernel"],
+  ["runtime-directory", "lock", "daemon-socket"],
   ["datapath"],
   ["observe"],
   ["execute"],

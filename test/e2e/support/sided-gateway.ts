@@ -121,7 +121,7 @@ export class SidedGateway implements AsyncDisposable {
     return ipv4({ src: endpoint, dst: underlayAddress, id: 1, ...outer }, transport);
   }
 
-  /** Puts a frame on a wire, and gives all that leaves the gateway until nothing has for a while, ARP apart. */
+  /** Puts a frame on a wire, and gives all that leaves the gateway until nothing has for a while, ARP and the like apart. */
   async send(nic: Nic, frame: Uint8Array): Promise<Left[]> {
     this.wires[nic].send(frame);
     return this.settled();
@@ -132,7 +132,7 @@ export class SidedGateway implements AsyncDisposable {
     for (const nic of nics)
       for (const frame of await this.wires[nic].settled())
         if (frame.readUInt16BE(12) !== etherType.arp) left.push(parse(nic, frame));
-    return left.filter(({ tunnelled }) => tunnelled?.packet.length !== 0);
+    return left.filter(({ frame, tunnelled }) => tunnelled?.packet.length !== 0 && !isNeighbourDiscovery(frame));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -143,6 +143,9 @@ export class SidedGateway implements AsyncDisposable {
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
+
+/** Of IPv6, to all routers or groups of hosts (RFC 2464): what a device's own stack sends by itself. */
+const isNeighbourDiscovery = (frame: Buffer) => frame.readUInt16BE(0) === 0x3333;
 
 interface TunnelOptions {
   readonly type?: number;

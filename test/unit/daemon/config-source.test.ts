@@ -90,3 +90,23 @@ it("all of them on SIGHUP, also what nobody saw", async () => {
   expect(said).toEqual([]);
   expect(await tenants("SIGHUP")).toEqual(["one 1", "two 4"]);
 });
+
+it("a file whose aliases make it too large is refused by name, and what it was before comes back", async () => {
+  const rules = Array.from({ length: 8000 }, (_, n) => `      - { allow: tcp, ports: [${n + 1}] }\n`).join("");
+  const users = Array.from({ length: 1000 }, (_, n) => tenant(`t${n}`, n + 10, "policy: { inbound: *rules }")).join("");
+  writeFileSync(path("1.yaml"), `- name: one\n  key: 1\n  policy:\n    inbound: &rules\n${rules}${users}`);
+  await sleep(450);
+  await expect(source.load(configChanged)).rejects.toMatchObject({
+    code: "XGW_CONFIG",
+    problems: [
+      {
+        file: path("1.yaml"),
+        line: 8172,
+        message: expect.stringMatching(/^the alias \*rules makes the file too large/),
+      },
+    ],
+  });
+  writeFileSync(path("1.yaml"), tenant("one", 3));
+  await sleep(450);
+  expect(await tenants(configChanged)).toEqual(["one 3", "two 2"]);
+});

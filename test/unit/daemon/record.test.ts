@@ -1,11 +1,7 @@
-// What the daemon says of itself, and how it is asked.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterEach, describe, expect, it } from "vitest";
+// What the daemon says of itself.
+import { describe, expect, it } from "vitest";
 import { DaemonRecord } from "../../../src/daemon/record.js";
-import { type Answering, answerAs, askDaemon } from "../../../src/daemon-socket.js";
-import { BusyError, ConfigError, XgwError } from "../../../src/errors.js";
+import { ConfigError, XgwError } from "../../../src/errors.js";
 
 const problem = { file: "xgw.yaml", line: 3, column: 5, path: "nics", message: "is wrong", remedy: "mend it" };
 
@@ -69,28 +65,11 @@ it("the daemon's record counts what had to wait, and what was forgotten, by who 
   });
 });
 
-describe("the daemon's socket", () => {
-  let answering: Answering | undefined;
-  const folder = mkdtempSync(join(tmpdir(), "xgw-socket-"));
-  const file = join(folder, "xgw.yaml");
-  writeFileSync(file, "");
-  afterEach(() => answering?.close());
-
-  it("answers whoever asks by the config's file", async () => {
-    const record = new DaemonRecord();
-    answering = await answerAs(file, () => record.report());
-    expect(await askDaemon(file)).toEqual(record.report());
-  });
-
-  it("is silent when there is no daemon", async () => {
-    expect(await askDaemon(join(folder, "other.yaml"))).toBeUndefined();
-  });
-
-  it("refuses a second daemon with the same config, and says which the first one is", async () => {
-    answering = await answerAs(file, () => new DaemonRecord().report());
-    const second = answerAs(file, () => new DaemonRecord().report());
-    await expect(second).rejects.toThrow(BusyError);
-    await expect(second).rejects.toThrow(`process ${process.pid}`);
-    rmSync(folder, { recursive: true });
-  });
+it("a config with thousands of mistakes is told in short", () => {
+  const record = new DaemonRecord();
+  record.refused(new ConfigError(Array.from({ length: 5000 }, () => ({ ...problem, message: "x".repeat(5000) }))));
+  const { problems } = record.report().config;
+  expect(problems).toHaveLength(101);
+  expect(problems.at(-1)).toBe("and 4900 more: see xgw validate");
+  expect(JSON.stringify(record.report()).length).toBeLessThan(200_000);
 });

@@ -7,7 +7,9 @@ import { desiredOf, exampleText } from "../plan/fixture.js";
 const sets = vi.hoisted(() => new Map<string, readonly NftElement[]>());
 
 vi.mock("../../../src/kernel/nftables.js", () => ({
-  readSet: (_table: string, set: string, _types: unknown, family = "ip") => sets.get(`${family} ${set}`),
+  *scanSet(_table: string, set: string, _types: unknown, family = "ip") {
+    for (const element of sets.get(`${family} ${set}`) ?? []) yield [element];
+  },
 }));
 
 const counted = (key: string, packets: number): NftElement => ({

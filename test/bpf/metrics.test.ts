@@ -1,0 +1,91 @@
+// A scrape of a full gateway: what is in it, and that the daemon goes on meanwhile. The maps are the real ones, filled by hand.
+import { BpfMap, possibleCpus } from "libbpf-ts";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { DaemonRecord } from "../../src/daemon/record.js";
+import { flowBytes, flowOffsets } from "../../src/datapath/flow-table.js";
+import { u32 } from "../../src/datapath/layout.js";
+import { reasonSlots, reasons } from "../../src/datapath/reasons.js";
+import type { Desired } from "../../src/model/desired.js";
+import { outboundMark } from "../../src/plan/rules.js";
+import { datapathModules } from "./support/built.js";
+
+const { objects, load } = datapathModules;
+const metrics: typeof import("../../src/metrics.js") = await import(
+  new URL("../../dist/src/metrics.js", import.meta.url).href
+);
+const instance = `metrics${process.pid}`.slice(0, 15);
+const pins = new datapathModules.pins.Pins(instance);
+const constants = {
+  underlayAddress: "172.168.0.1",
+  tcpTimeoutMs: 1000,
+  udpTimeoutMs: 2000,
+  netnsInode: 1,
+  countsSessions: false,
+  flows: 524_288,
+};
+const tenants = Array.from({ length: 8000 }, (_, n) => ({ id: n + 1, name: `t${n + 1}` }));
+const desired = { instance, tenants } as unknown as Desired;
+const flowsOfTenant = 64;
+const counted = reasons.findIndex(({ name }) => name === "no_flow");
+
+/** A value of a per-CPU map: the first CPU's counters, and 0 on the others. */
+function counters(packets: number, bytes: number, size = 16): Buffer {
+  const value = Buffer.alloc(size * possibleCpus());
+  value.writeBigUInt64LE(BigInt(packets), 0);
+  value.writeBigUInt64LE(BigInt(bytes), 8);
+  return value;
+}
+
+beforeAll(() => {
+  load.loadDatapath(pins, objects.fingerprintOf(constants), constants);
+  using flows = BpfMap.openPinned(pins.map("flows"));
+  const bucket = Buffer.alloc(flows.valueSize);
+  // Half of all lines, as a table is that holds as many flows as it is for; in each bucket 32 tenants' or less.
+  const used = Math.floor((tenants.length * flowsOfTenant) / flows.maxEntries);
+  for (let at = 0, flow = 0; at < flows.maxEntries && flow < tenants.length * flowsOfTenant; at++) {
+    bucket.fill(0);
+    for (let way = 0; way <= used && flow < tenants.length * flowsOfTenant; way++, flow++) {
+      bucket.fill(0xff, way * flowBytes, (way + 1) * flowBytes);
+      bucket.writeUInt16LE(1 + (flow % tenants.length), way * flowBytes + flowOffsets.tenant);
+    }
+    flows.set(u32(at), bucket);
+  }
+  using stats = BpfMap.openPinned(pins.map("stats"));
+  for (const { id } of tenants) stats.setPacked(u32(id * reasonSlots + counted), counters(id, 100 * id), {});
+  using ruleStats = BpfMap.openPinned(pins.map("rule_stats"));
+  for (const { id } of tenants) ruleStats.setPacked(u32(id), counters(3, 300, 48), {});
+  using denials = BpfMap.openPinned(pins.map("denials"));
+  denials.setPacked(u32(7, 0), counters(5, 500), {});
+  denials.setPacked(u32(7, outboundMark), counters(6, 600), {});
+}, 120_000);
+afterAll(() => pins.removeAll());
+
+it("has every tenant's figures, XDP's denials among them, and lets the event loop go on while it is read", async () => {
+  let [turns, reading] = [0, true];
+  const turn = () => {
+    if (!reading) return;
+    turns++;
+    setImmediate(turn);
+  };
+  setImmediate(turn);
+  const pieces = await metrics.readMetrics(desired, new DaemonRecord().report());
+  reading = false;
+  expect(turns).toBeGreaterThan(20);
+
+  const lines = Buffer.concat(pieces as Buffer[])
+    .toString()
+    .split("\n");
+  const of = (metric: string) => lines.filter((line) => line.startsWith(`${metric}{`));
+  expect(of("xgw_flows")).toEqual(tenants.map(({ name }) => `xgw_flows{tenant="${name}"} ${flowsOfTenant}`));
+  expect(of("xgw_xdp_packets_total").filter((line) => line.includes('"t'))).toEqual(
+    tenants.map(({ id, name }) => `xgw_xdp_packets_total{tenant="${name}",reason="no_flow"} ${id}`),
+  );
+  expect(of("xgw_forwarded_bytes_total").filter((line) => line.includes('"xdp"'))).toEqual(
+    tenants.map(({ name }) => `xgw_forwarded_bytes_total{tenant="${name}",tier="xdp"} 300`),
+  );
+  expect(of("xgw_denied_packets_total")).toEqual([
+    'xgw_denied_packets_total{tenant="t7",direction="inbound"} 5',
+    'xgw_denied_packets_total{tenant="t7",direction="outbound"} 6',
+  ]);
+  expect(of("xgw_generation")).toHaveLength(tenants.length);
+});
