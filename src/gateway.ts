@@ -135,7 +135,7 @@ export const applyAttempts = 3;
  *
  * @returns the steps that were taken
  */
-export async function apply(config: Config): Promise<Plan> {
+export async function apply(config: Config): Promise<Converged> {
   checkHost();
   await loadModules();
   checkReversePathFilter();
@@ -149,18 +149,21 @@ export const repair = (config: Config): Promise<Converged> => converge(config, t
 export interface Converged extends Plan {
   /** When the last step was taken, before the comparison that found all right, as `performance.now()`. */
   readonly doneMs: number;
+  /** Live flows that found no place in a flow table that was made anew, and that the kernel carries again. */
+  readonly flowsLeft: number;
 }
 
 async function converge(config: Config, isRepair: boolean): Promise<Converged> {
   const pins = new Pins(config.instance);
   let taken: readonly Step[] = [];
   let doneMs = performance.now();
+  let flowsLeft = 0;
   if (pins.nextMaps().length > 0) settleOther(pins, fingerprintOf((await plan(config)).constants));
   for (let attempt = 1; ; attempt++) {
     const next = await plan(config);
-    if (next.steps.length === 0) return { ...next, steps: taken, doneMs };
+    if (next.steps.length === 0) return { ...next, steps: taken, doneMs, flowsLeft };
     if (attempt > applyAttempts) throw stillDiffers(next.steps);
-    await execute(next, pins, isRepair).catch((error) => undo(next, error));
+    flowsLeft += await execute(next, pins, isRepair).catch((error) => undo(next, error));
     doneMs = performance.now();
     taken = taken.concat(next.steps); // as arguments of a call, the steps of thousands of tenants would be too many
   }
@@ -182,7 +185,7 @@ function summary(steps: readonly Step[]): string {
 export async function redecide(instance: string, tenants: readonly number[]): Promise<void> {
   const pins = new Pins(instance);
   await closeGenerations(pins, tenants);
-  await reclaimTemplates(pins);
+  await reclaimTemplates(pins, tenants);
 }
 
 /**

@@ -21,6 +21,8 @@ const retryMs = 5000;
 /** Of a drift's steps in the log. */
 const stepsLogged = 20;
 
+type Applied = Plan & Partial<Pick<Converged, "flowsLeft">>;
+
 /** What the daemon logs by; a pino logger is one. */
 export interface DaemonLog {
   debug(fields: object, message: string): void;
@@ -157,12 +159,13 @@ class Reconciler {
     }
   }
 
-  private async reconcile(reason: string, work: (config: Config) => Promise<Plan>): Promise<InForce> {
+  private async reconcile(reason: string, work: (config: Config) => Promise<Applied>): Promise<InForce> {
     const started = performance.now();
     const { config, warnings } = await this.source.load(reason);
     for (const warning of warnings) this.log.warn({ problem: formatProblem(warning) }, "config warning");
-    const { steps, desired, constants, context } = await locked(config, () => work(config));
+    const { steps, desired, constants, context, flowsLeft = 0 } = await locked(config, () => work(config));
     for (const step of steps) this.log.debug({ step: describeStep(step) }, "step done");
+    if (flowsLeft > 0) this.log.warn({ flows: flowsLeft }, "flows have no room in the table, the kernel carries them");
     const tookMs = Math.round(performance.now() - started);
     const { instance, tenants } = config;
     this.log.info({ instance, reason, tenants: tenants.length, steps: steps.length, durationMs: tookMs }, "reconciled");

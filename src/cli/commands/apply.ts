@@ -24,9 +24,10 @@ export const apply = defineCommand({
     const { config, warnings } = await loadConfig(context.configFile);
     for (const line of warningLines(warnings)) context.note(line);
     const lock = { instance: config.instance, purpose: "apply", waitMs: wait * 1000 };
-    const { steps } = await withLock(lock, () => apply(config));
-    if (context.json) return context.printJson({ instance: config.instance, steps });
+    const { steps, flowsLeft } = await withLock(lock, () => apply(config));
+    if (context.json) return context.printJson({ instance: config.instance, steps, flowsLeft });
     for (const step of steps) context.print(describeStep(step));
+    if (flowsLeft > 0) context.note(`${flowsLeft} flows have no room in the flow table: the kernel carries them`);
     context.print(steps.length === 0 ? "nothing to do" : `${steps.length} steps done`);
   },
 });
