@@ -16,6 +16,7 @@ import { isWhole, unpinnedMaps } from "./datapath/programs.js";
 import { reclaimTemplates } from "./datapath/templates.js";
 import { toXgwError, XgwError } from "./errors.js";
 import { execute, type Plan } from "./execute.js";
+import { ticksPerSecond } from "./kernel/clock.js";
 import { deleteConnections, readConnections } from "./kernel/conntrack.js";
 import { namespaceInode } from "./kernel/namespace.js";
 import { checkHost, checkReversePathFilter, loadModules } from "./kernel/preflight.js";
@@ -121,6 +122,7 @@ function readConstants(config: Config, desired: Desired, { underlay, uplink }: S
     ...(uplink ? { uplink: { ifindex: uplink.nic.ifindex, tags: uplink.tags, mac: uplink.mac } } : {}),
     tcpTimeoutMs: 1000 * seconds("nf_conntrack_tcp_timeout_established", 432000),
     udpTimeoutMs: 1000 * seconds("nf_conntrack_udp_timeout_stream", 120),
+    ticksPerSecond: ticksPerSecond(),
     netnsInode: namespaceInode(),
     countsSessions: countsSessions(desired),
   };

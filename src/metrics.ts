@@ -3,10 +3,12 @@
 import { Counter, Gauge, Registry } from "prom-client";
 import type { DaemonReport } from "./daemon-socket.js";
 import { readForwarded, tiers } from "./datapath/accounting.js";
-import { countFlows, readReasons } from "./datapath/counters.js";
+import { readReasons } from "./datapath/counters.js";
 import { readGenerations } from "./datapath/generations.js";
 import { Pins } from "./datapath/pins.js";
-import type { Desired } from "./model/desired.js";
+import { readShares, type TenantShares } from "./datapath/shares.js";
+import type { Desired, DesiredTenant } from "./model/desired.js";
+import type { Limits } from "./model/shares.js";
 import { readNftCounters } from "./observe/nft-counters.js";
 
 /** Of one scrape. A tenant is a label, an address never. */
@@ -57,7 +59,7 @@ function addDaemon(registry: Registry, { config, startedAt, ...daemon }: DaemonR
   for (const [kind, count] of Object.entries(daemon.repairs)) repairs.inc({ kind }, count);
 }
 
-function addTenants(registry: Registry, { instance, tenants }: Desired): void {
+function addTenants(registry: Registry, { instance, tenants, shares }: Desired): void {
   const registers = [registry];
   const pins = new Pins(instance);
   const ids = tenants.map(({ id }) => id);
@@ -85,12 +87,38 @@ function addTenants(registry: Registry, { instance, tenants }: Desired): void {
   for (const [id, refusals] of readNftCounters(instance).denied)
     for (const refusal of refusals)
       denied.inc({ tenant: names.get(id) ?? "", direction: refusal.direction }, refusal.packets);
-  const flows = gauge("xgw_flows", "Flows in the flow table, those of an older generation included.");
-  const counted = countFlows(pins);
-  for (const { id, name } of tenants) flows.set({ tenant: name }, counted.get(id) ?? 0);
+  addShares(registry, pins, tenants, shares);
   const generations = gauge("xgw_generation", "Number of the tenant's last change; odd while it is being changed.");
   for (const [id, generation] of readGenerations(pins, ids))
     generations.set({ tenant: names.get(id) ?? "" }, generation);
 }
+
+function addShares(registry: Registry, pins: Pins, tenants: readonly DesiredTenant[], shares: Limits): void {
+  const registers = [registry];
+  const gauge = (name: string, help: string, ...more: string[]) =>
+    new Gauge({ name, help, labelNames: ["tenant", ...more], registers });
+  const flows = gauge("xgw_flows", "Flows in the flow table, those of an older generation included.");
+  const used = gauge("xgw_share_used", "Places in use of what tenants share.", "resource");
+  const share = gauge("xgw_share", "Places that nobody takes from the tenant; missing: all.", "resource");
+  const losses = new Counter({
+    name: "xgw_share_losses_total",
+    help: "Times that a tenant did not get a place, or lost it.",
+    labelNames: ["tenant", "loss"],
+    registers,
+  });
+  const counted = readShares(pins, tenants, shares);
+  for (const { id, name } of tenants) {
+    const { usage, losses: lost } = counted.get(id) as TenantShares;
+    flows.set({ tenant: name }, usage.flows.used);
+    for (const [resource, place] of Object.entries(usage)) {
+      used.set({ tenant: name, resource }, place.used);
+      if (place.share > 0) share.set({ tenant: name, resource }, place.share);
+    }
+    for (const [loss, times] of Object.entries(lost)) losses.inc({ tenant: name, loss: lossName(loss) }, times);
+  }
+}
+
+/** `flowsEvicted` as `flows_evicted`, as labels are written. */
+export const lossName = (field: string) => field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);

@@ -9,10 +9,11 @@ import {
   readForwarded,
   type Tiers,
 } from "./datapath/accounting.js";
-import { countFlows, type Denial, readDenials, readReasons } from "./datapath/counters.js";
+import { type Denial, readDenials, readReasons } from "./datapath/counters.js";
 import { Pins } from "./datapath/pins.js";
 import { reasons } from "./datapath/reasons.js";
 import { readSessions } from "./datapath/sessions.js";
+import { readShares, type TenantShares } from "./datapath/shares.js";
 import { plan } from "./gateway.js";
 import type { Desired } from "./model/desired.js";
 import { describeRule } from "./model/rule-name.js";
@@ -47,6 +48,10 @@ export interface TenantStatus {
   readonly rules: readonly RuleStatus[];
   /** Packets that the policy refused, in XDP or in the nft rules. */
   readonly denied: readonly Denial[];
+  /** Places of tables that tenants share; see docs/limits.md. */
+  readonly usage: TenantShares["usage"];
+  /** Times that the tenant did not get one, or lost it. */
+  readonly losses: TenantShares["losses"];
 }
 
 export interface Status {
@@ -75,7 +80,7 @@ export function readCounted(config: Config, desired: Desired): Counted {
   const counts = readReasons(pins, [0, ...ids]);
   const forwardedByRule = readForwarded(pins, ids);
   const byKey = new Map(config.tenants.map((tenant) => [tenant.key, tenant]));
-  const flows = countFlows(pins);
+  const shares = readShares(pins, desired.tenants, desired.shares);
   const nft = readNftCounters(config.instance);
   const denials = readDenials(pins);
   const sessions = readSessions(pins);
@@ -91,7 +96,7 @@ export function readCounted(config: Config, desired: Desired): Counted {
         name,
         key,
         id,
-        flows: flows.get(id) ?? 0,
+        flows: shares.get(id)?.usage.flows.used ?? 0,
         ...(sessions ? { sessions: sessions[id] ?? 0 } : {}),
         xdp,
         packets: {
@@ -101,6 +106,7 @@ export function readCounted(config: Config, desired: Desired): Counted {
         },
         forwarded,
         rules: byRule.map((counted) => ruleStatus(byKey.get(key), counted)),
+        ...(shares.get(id) as TenantShares),
         denied: sumDenials([...(nft.denied.get(id) ?? []), ...(denials.get(id) ?? [])]),
       };
     }),

@@ -3,8 +3,7 @@
 import { BpfMap } from "libbpf-ts";
 import { outboundMark, type PolicyDirection, ruleOfMark } from "../plan/rules.js";
 import type { Count } from "./accounting.js";
-import { bucketsAtOnce, flowOffsets, flowsIn } from "./flow-table.js";
-import { readU16, readU32, readU64, u32 } from "./layout.js";
+import { readU32, readU64, u32 } from "./layout.js";
 import type { Pins } from "./pins.js";
 import { reasonSlots, reasons } from "./reasons.js";
 
@@ -48,17 +47,4 @@ export function readDenials(pins: Pins): Map<number, Denial[]> {
     denials.set(tenant, [...(denials.get(tenant) ?? []), denial]);
   }
   return denials;
-}
-
-/** Tenant id -> flows in the flow map, stale ones of an older generation included. */
-export function countFlows(pins: Pins): Map<number, number> {
-  const counts = new Map<number, number>();
-  if (!pins.hasMap("flows")) return counts;
-  using flows = BpfMap.openPinned(pins.map("flows"));
-  for (const { values } of flows.batches({ size: bucketsAtOnce }))
-    for (const flow of flowsIn(values)) {
-      const tenant = readU16(flow, flowOffsets.tenant);
-      counts.set(tenant, (counts.get(tenant) ?? 0) + 1);
-    }
-  return counts;
 }

@@ -96,6 +96,8 @@ export function variablesOf(constants: Omit<Constants, "flows">): Record<string,
     underlay_address: addressBytes(constants.underlayAddress),
     tcp_timeout_ms: u32(constants.tcpTimeoutMs),
     udp_timeout_ms: u32(constants.udpTimeoutMs),
+    tcp_timeout_jiffies: u32(ticksIn(constants.tcpTimeoutMs, constants)),
+    udp_timeout_jiffies: u32(ticksIn(constants.udpTimeoutMs, constants)),
     netns_inode: u32(constants.netnsInode),
     ...(underlay ? { underlay_ifindex: u32(underlay.ifindex), ...tagVariables("underlay", underlay.tags) } : {}),
     ...(uplink
@@ -107,6 +109,10 @@ export function variablesOf(constants: Omit<Constants, "flows">): Record<string,
       : {}),
   };
 }
+
+/** Less than half of what the clock's 32 bits hold. */
+const ticksIn = (ms: number, { ticksPerSecond }: Pick<Constants, "ticksPerSecond">) =>
+  Math.min(Math.ceil((ms / 1000) * ticksPerSecond), 0x7fff_ffff);
 
 function tagVariables(side: "underlay" | "uplink", tags: readonly number[]): Record<string, Buffer> {
   const words = Buffer.alloc(8);

@@ -22,6 +22,9 @@ export const anyPort: Range = { from: 0, to: 65_535 };
 /** A compiled policy larger than this is refused: it would take the kernel seconds to load. */
 export const maxPolicyCells = 16_384;
 
+/** And those of all tenants together: memory of the kernel, some 100 bytes each. */
+export const maxPolicyCellsInAll = 4_194_304;
+
 /** Thrown when a policy compiles to more than `maxPolicyCells` cells. */
 export class PolicyTooLargeError extends RangeError {
   constructor() {

@@ -2,7 +2,6 @@
 import { existsSync, readdirSync, unlinkSync } from "node:fs";
 import { BpfMap, BpfObject, BpfProgram, inNetNamespace, possibleCpus, queryXdp, setXdp } from "libbpf-ts";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
-import { flowBytes, flowOffsets } from "../../src/datapath/flow-table.js";
 import { readU32, u32 } from "../../src/datapath/layout.js";
 import type { Desired } from "../../src/model/desired.js";
 import { noLimits } from "../../src/model/shares.js";
@@ -11,13 +10,15 @@ import { datapathModules } from "./support/built.js";
 import { objectFile } from "./support/datapath.js";
 import { makeNamespace } from "./support/kernel.js";
 
-const { objects, load, move, programs, entries, generations, counters, accounting, attachments } = datapathModules;
+const { objects, load, move, programs, entries, generations, counters, accounting, attachments, usage } =
+  datapathModules;
 const instance = `test${process.pid}`;
 const pins = new datapathModules.pins.Pins(instance);
 const constants = {
   underlayAddress: "172.168.0.1",
   tcpTimeoutMs: 1000,
   udpTimeoutMs: 2000,
+  ticksPerSecond: 1000,
   netnsInode: 1,
   countsSessions: false,
   flows: 4096,
@@ -282,7 +283,7 @@ describe("generations", () => {
 
 describe("counters", () => {
   it("are all absent before anything is loaded", () => {
-    expect([counters.readReasons(pins, [0]).size, counters.countFlows(pins).size]).toEqual([0, 0]);
+    expect([counters.readReasons(pins, [0]).size, usage.readUsage(pins, "flow", [1]).size]).toEqual([0, 0]);
   });
 
   it("are summed over the CPUs, by reason and without the zeros", () => {
@@ -297,25 +298,22 @@ describe("counters", () => {
     );
   });
 
-  it("count flows by tenant", () => {
+  it("say how many places tenants have, less what was given back", () => {
     load.loadDatapath(pins, fingerprint, constants);
-    using flows = BpfMap.openPinned(pins.map("flows"));
-    for (const [bucket, way, tenant] of [
-      [0, 0, 1],
-      [0, 31, 1],
-      [flows.maxEntries - 1, 7, 8191],
-    ] as const) {
-      const lines = flows.get(u32(bucket)) ?? Buffer.alloc(0);
-      lines.fill(0xff, way * flowBytes, (way + 1) * flowBytes);
-      lines.writeUInt16LE(tenant, way * flowBytes + flowOffsets.tenant);
-      flows.set(u32(bucket), lines);
-    }
-    expect(counters.countFlows(pins)).toEqual(
+    const count = (name: string, tenant: number, places: bigint) => {
+      using map = BpfMap.openPinned(pins.map(name));
+      map.set(u32(tenant), Buffer.from(new BigInt64Array([places]).buffer));
+    };
+    count("flow_usage", 8191, 7n);
+    count("encap_usage", 8191, 9n);
+    count("encap_returned", 8191, 4n);
+    expect(usage.readUsage(pins, "flow", [1, 8191])).toEqual(
       new Map([
-        [1, 2],
-        [8191, 1],
+        [1, 0],
+        [8191, 7],
       ]),
     );
+    expect(usage.readUsage(pins, "encap", [8191])).toEqual(new Map([[8191, 5]]));
   });
 });
 

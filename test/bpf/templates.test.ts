@@ -129,7 +129,10 @@ describe("a template", () => {
 
 describe("what a tenant may have of the table", () => {
   /** The half that is whose comes first is in use. */
-  const firstHalfIsTaken = () => datapath.usages.encap.set(0, 40_000n);
+  const firstHalfIsTaken = () => {
+    datapath.usages.encap.set(0, 40_000n);
+    datapath.returned.encap.set(u32(0), Buffer.alloc(8));
+  };
   const endpoints = [1, 2, 3].map((n) => `172.168.0.2${n}`);
   const learnEach = (firstPort = 1) => endpoints.map((endpoint, n) => isLearned(learn(endpoint, firstPort + n)));
 

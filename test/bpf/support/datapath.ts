@@ -381,6 +381,7 @@ function prepare(file: string, sides: Pick<Constants, "underlay" | "uplink">): B
       underlayAddress,
       tcpTimeoutMs: tcpTimeoutSeconds * 1000,
       udpTimeoutMs: udpTimeoutSeconds * 1000,
+      ticksPerSecond: 1000,
       netnsInode: 0,
       countsSessions: false,
     }),
