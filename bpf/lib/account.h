@@ -26,7 +26,6 @@ __noinline __attribute__((unused)) int rule_may_take(__u32 tenant)
 static __noinline __attribute__((unused)) __u32 rule_slot(__u32 tenant, __u32 mark)
 {
 	__u64 wanted = (__u64)tenant << 32 | mark, hash = wanted * 0x9e3779b97f4a7c15ull;
-	int may_take = -1;
 
 	if (!mark)
 		return tenant & (XGW_RULE_RESTS - 1);
@@ -38,9 +37,7 @@ static __noinline __attribute__((unused)) __u32 rule_slot(__u32 tenant, __u32 ma
 		if (!rule)
 			break;
 		was = *(volatile __u64 *)rule;
-		if (!was && may_take < 0)
-			may_take = rule_may_take(tenant);
-		if (!was && may_take > 0) {
+		if (!was && rule_may_take(tenant)) {
 			was = __sync_val_compare_and_swap(rule, 0, wanted);
 			if (!was) {
 				usage_take(&rule_usage, tenant);

@@ -72,7 +72,6 @@ __noinline __attribute__((unused)) int encap_may_take(__u32 tenant)
 static __noinline __attribute__((unused)) int encap_intern(const struct xgw_encap *wanted)
 {
 	__u32 hash = encap_hash(wanted);
-	int may_take = -1;
 
 	for (__u32 i = 0; i < ENCAP_PROBES; i++) {
 		__u32 id = (hash + i) & (XGW_ENCAPS - 1);
@@ -81,9 +80,8 @@ static __noinline __attribute__((unused)) int encap_intern(const struct xgw_enca
 
 		if (!slot || !taken)
 			return -1;
-		if (!*(volatile __u32 *)taken && may_take < 0)
-			may_take = encap_may_take(wanted->tenant);
-		if (!*(volatile __u32 *)taken && may_take > 0 && !__sync_val_compare_and_swap(taken, 0, 1)) {
+		if (!*(volatile __u32 *)taken && encap_may_take(wanted->tenant) &&
+		    !__sync_val_compare_and_swap(taken, 0, 1)) {
 			usage_take(&encap_usage, wanted->tenant);
 			encap_fill(slot, wanted);
 			return id;

@@ -123,6 +123,7 @@ describe("loading", () => {
     expect([...move.mapsToMove(pins, { ...constants, flows: 8192 })]).toEqual([
       ["flows", "entries 256, now 512"],
       ["flow_locks", "with what it belongs to"],
+      ["flow_usage", "with what it belongs to"],
     ]);
   });
 
@@ -370,8 +371,8 @@ describe("what was forwarded", () => {
     );
   });
 
-  it("is forgotten of a tenant that goes, and of no other", () => {
-    accounting.forgetCounts(pins, new Set([5]));
+  it("is forgotten of a tenant that goes, and of no other", async () => {
+    await accounting.forgetCounts(pins, new Set([5]));
     expect(accounting.readForwarded(pins, [5, 6])).toEqual(
       new Map([
         [5, []],
@@ -380,30 +381,31 @@ describe("what was forwarded", () => {
     );
   });
 
-  it("leaves its slots free when it is forgotten", () => {
-    accounting.forgetCounts(pins, new Set([5]));
+  it("leaves its slots free when it is forgotten", async () => {
+    await accounting.forgetCounts(pins, new Set([5]));
     using rules = BpfMap.openPinned(pins.map("rules"));
     const isFree = (slot: number) => rules.get(u32(slot))?.every((byte) => byte === 0);
     expect(Object.values(slots).map(isFree)).toEqual([true, true, false]);
+    expect([...usage.readUsage(pins, "rule", [0, 5, 6]).values()], "slots in use of all, 5 and 6").toEqual([1, 0, 1]);
   });
 
-  it("goes with what was counted by reason", () => {
+  it("goes with what was counted by reason", async () => {
     using stats = BpfMap.openPinned(pins.map("stats"));
     for (const tenant of [5, 6]) stats.setPerCpu(u32(tenant * 32 + 2), new Array(cpus).fill(Buffer.alloc(16, 1)));
-    accounting.forgetCounts(pins, new Set([5]));
+    await accounting.forgetCounts(pins, new Set([5]));
     expect([...counters.readReasons(pins, [5, 6])].map(([tenant, counts]) => [tenant, Object.keys(counts)])).toEqual([
       [5, []],
       [6, ["no_flow"]],
     ]);
   });
 
-  it("goes with what was refused by rule", () => {
+  it("goes with what was refused by rule", async () => {
     using denials = BpfMap.openPinned(pins.map("denials"));
     const one = Buffer.alloc(16);
     one[0] = 1;
     for (const mark of [0x1_0000, 0x8000_0003])
       for (const tenant of [5, 6]) denials.setPerCpu(u32(tenant, mark), new Array(cpus).fill(one));
-    accounting.forgetCounts(pins, new Set([5]));
+    await accounting.forgetCounts(pins, new Set([5]));
     const counted = { packets: cpus, bytes: 0 };
     const seen = counters.readDenials(pins);
     expect([seen.get(5), new Set(seen.get(6))]).toEqual([
