@@ -315,6 +315,17 @@ describe("counters", () => {
       ]),
     );
     expect(usage.readUsage(pins, "encap", [8191])).toEqual(new Map([[8191, 5]]));
+    const many = Array.from({ length: 8192 }, (_, tenant) => tenant);
+    expect(usage.readUsage(pins, "encap", many).get(8191), "with all others").toBe(5);
+  });
+
+  it("say what tenants did not get, of few and of many", () => {
+    load.loadDatapath(pins, fingerprint, constants);
+    using map = BpfMap.openPinned(pins.map("losses"));
+    map.set(u32(8191), Buffer.from(new BigInt64Array([1n, 2n, 3n, 4n, 5n]).buffer));
+    const wanted = { flowsEvicted: 1, flowsRefused: 2, templatesRefused: 3, rulesRefused: 4, eventsLost: 5 };
+    const many = Array.from({ length: 8192 }, (_, tenant) => tenant);
+    expect([[8191], many].map((tenants) => usage.readLosses(pins, tenants).get(8191))).toEqual([wanted, wanted]);
   });
 });
 
