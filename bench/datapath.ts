@@ -81,7 +81,7 @@ export class Datapath {
   }
 
   private addTenant(key: number, id: number): void {
-    this.#object.map("tenants").set(u32(key), u32(id, id, 0, 0, 0, wraps.gretap, 1400, 0, 0, 0));
+    this.#object.map("tenants").set(u32(key), u32(id, id, 0, 0, 0, wraps.gretap, 1400, 0));
     this.#object.map("peers").set(Buffer.concat([u32(id), ipv4(endpoints.from)]), u32(1));
     this.#object.map("generations").set(u32(id), u32(8)); // even: settled
   }

@@ -110,7 +110,16 @@ struct {
 	__type(value, struct xgw_flow_lock);
 } flow_locks SEC(".maps");
 
-#define XGW_ENCAPS 16384
+/* Lines that each tenant has in `flows`. Counted after the lock: exact when nobody writes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XGW_MAX_TENANTS);
+	__type(key, __u32); /* tenant id */
+	__type(value, __s64);
+} flow_usage SEC(".maps");
+
+#define XGW_ENCAPS 65536
+_Static_assert(XGW_ENCAPS <= 65536, "xgw_flow: encap");
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, XGW_ENCAPS);
@@ -127,6 +136,21 @@ struct {
 	__type(value, __u32);
 } encaps_taken SEC(".maps");
 
+/* Templates that a tenant has: what programs have taken, less what the daemon has given back, which it alone writes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XGW_MAX_TENANTS);
+	__type(key, __u32); /* tenant id; 0: all together */
+	__type(value, __s64);
+} encap_usage SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XGW_MAX_TENANTS);
+	__type(key, __u32); /* tenant id; 0: all together */
+	__type(value, __s64);
+} encap_returned SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, XGW_MAX_TENANTS);
@@ -140,6 +164,13 @@ struct {
 	__type(key, __u32); /* tenant id; 0: the shares of those that have no number of their own */
 	__type(value, struct xgw_limits);
 } limits SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XGW_MAX_TENANTS);
+	__type(key, __u32); /* tenant id; 0: nobody's */
+	__type(value, struct xgw_losses);
+} losses SEC(".maps");
 
 /* New connections that a tenant may begin, as a level that rises with time. */
 struct xgw_bucket {
@@ -191,6 +222,21 @@ struct {
 	__type(value, __u64);
 } rules SEC(".maps");
 
+/* As of templates. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XGW_MAX_TENANTS);
+	__type(key, __u32); /* tenant id; 0: all together */
+	__type(value, __s64);
+} rule_usage SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XGW_MAX_TENANTS);
+	__type(key, __u32); /* tenant id; 0: all together */
+	__type(value, __s64);
+} rule_returned SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, XGW_RULES);
@@ -219,5 +265,12 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);
 } events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XGW_MAX_TENANTS);
+	__type(key, __u32); /* tenant id */
+	__type(value, struct xgw_event_usage);
+} event_usage SEC(".maps");
 
 #endif

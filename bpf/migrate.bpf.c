@@ -5,7 +5,7 @@
  * to the next. Of type tc, for a repeated test run of XDP programs waits for all CPUs each time.
  */
 #include "lib/encap.h"
-#include "lib/flow_table.h"
+#include "lib/flow_insert.h"
 #include "lib/tenant.h"
 
 enum { MOVE_DONE, MOVE_FAILED };
@@ -16,28 +16,26 @@ struct orders {
 	__u32 known;
 	__u32 stale; /* their tenant has changed: they would not be followed */
 	__u32 refused;
-	__u32 pad;
+	__u32 evicted; /* others that had to go */
 };
 
-/*
- * The flow's first packet asks conntrack: the connection may have ended in the other table since this was read there.
- * Nothing is thrown out for it: a table that is too small is seen, and not half used.
+enum { ADDED, ADDED_FOR_ANOTHER, KNOWN };
+
+/* The flow's first packet asks conntrack: the connection may have ended in the other table since this was read there.
  */
 static __noinline int add(struct xgw_flow *flow)
 {
 	struct xgw_flow_key key = flow->key;
-	struct flow_words words;
-	struct xgw_flow_bucket *bucket;
 	struct xgw_flow known;
+	__u32 due = bpf_jiffies64() - liveness_jiffies;
 
 	key.flags = 0;
 	key.reach = 0;
-	flow->checked = bpf_jiffies64() - liveness_jiffies;
+	if ((__s32)(flow->checked - due) > 0)
+		flow->checked = due;
 	if (flow_lookup(&key, &known))
-		return 1;
-	words = flow_words(&key);
-	bucket = flow_bucket(flow_hash(&words));
-	return bucket ? flow_put(bucket, &key, flow, FLOW_NOWHERE, 0) : -FLOW_ENOSPC;
+		return KNOWN;
+	return flow_insert(&key, flow);
 }
 
 SEC("tc")
@@ -57,10 +55,12 @@ int xgw_move_flows(struct __sk_buff *skb)
 		result = add(&flow);
 		if (result < 0)
 			orders.refused++;
-		else if (result)
+		else if (result == KNOWN)
 			orders.known++;
 		else
 			orders.added++;
+		if (result == ADDED_FOR_ANOTHER)
+			orders.evicted++;
 	}
 	return bpf_skb_store_bytes(skb, 0, &orders, sizeof(orders), 0) ? MOVE_FAILED : MOVE_DONE;
 }

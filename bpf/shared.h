@@ -88,13 +88,15 @@ struct xgw_limits {
 };
 _Static_assert(sizeof(struct xgw_limits) == 32, "xgw_limits");
 
-/* flow_usage, encap_usage, rule_usage: what a tenant has taken of a table, by its id. */
-struct xgw_usage {
-	__s64 taken;   /* places, less those that programs have given back; what the daemon gives back is apart */
-	__u64 evicted; /* times that it lost a place to another flow */
-	__u64 refused; /* times that it got none */
+/* losses: what a tenant did not get, or had to give, by its id. Counts of times. */
+struct xgw_losses {
+	__u64 flows_evicted;	 /* a flow that was followed lost its place to another */
+	__u64 flows_refused;	 /* a flow found no place, and stays with the kernel */
+	__u64 templates_refused; /* the same, for it found no place for its header template */
+	__u64 rules_refused;	 /* packets that are counted with the tenant's rest */
+	__u64 events_lost;	 /* over its share, or the ring was full */
 };
-_Static_assert(sizeof(struct xgw_usage) == 24, "xgw_usage");
+_Static_assert(sizeof(struct xgw_losses) == 40, "xgw_losses");
 
 /* peers: may this outer source send for the tenant? */
 struct xgw_peer_key {
@@ -245,7 +247,7 @@ struct xgw_flow_bucket {
 };
 _Static_assert(sizeof(struct xgw_flow_bucket) == 2048, "xgw_flow_bucket");
 
-/* encaps: what the kernel put in front of the inner IP packet, shared by all flows that leave in the same
+/* encaps: what the kernel put in front of the inner IP packet, shared by all flows of a tenant that leave in the same
  * way. With all VLAN tags: Ethernet 14, tags 8, IP 20, GRE 8, inner Ethernet 14. */
 enum xgw_encap_state {
 	XGW_ENCAP_FREE,
@@ -263,7 +265,8 @@ struct xgw_encap {
 	__u8 length;  /* of header */
 	__u16 mtu;    /* of the inner IP packet */
 	__u32 ip_sum; /* one's complement sum of the outer IP header, if any, without length, ECN and checksum */
-	__u32 pad;
+	/* Whose flows may follow it; of one that an older version has left, the mover says it. */
+	__u32 tenant __attribute__((btf_decl_tag("xgw:default=0")));
 	__u8 header[XGW_ENCAP_MAX];
 };
 _Static_assert(sizeof(struct xgw_encap) == 88, "xgw_encap");
@@ -323,6 +326,13 @@ enum xgw_mark {
 	XGW_MARK_STACK = 0x40000000, /* forwarded by the stack */
 	XGW_MARK_UPLINK = 0x80000000, /* handed over by the uplink's program; the rules' first chain takes it off */
 };
+
+/* event_usage: what a tenant, or nobody (0), has put into the ring lately. */
+struct xgw_event_usage {
+	__u64 second; /* bpf_ktime_get_coarse_ns / 10^9, that `emitted` is of */
+	__u64 emitted;
+};
+_Static_assert(sizeof(struct xgw_event_usage) == 16, "xgw_event_usage");
 
 enum xgw_event_kind { XGW_EVENT_FLOW_BORN = 1, XGW_EVENT_FLOW_DIED, XGW_EVENT_DROP };
 

@@ -1,7 +1,7 @@
 /** The way from observed to wanted: the steps of a plan, run phase by phase. The order is the whole point. */
 
 import { crashPoint } from "./crash.js";
-import { forgetCounts } from "./datapath/accounting.js";
+import { forgetCounts, settleRules } from "./datapath/accounting.js";
 import { attach, detach } from "./datapath/attachments.js";
 import type { Constants } from "./datapath/constants.js";
 import { deleteEntries, kernelNames, setEntries } from "./datapath/entries.js";
@@ -11,7 +11,7 @@ import { copyFirst, moveLearned, usesNext } from "./datapath/move.js";
 import type { Pins } from "./datapath/pins.js";
 import { pinAgain } from "./datapath/programs.js";
 import { settleSessions } from "./datapath/sessions.js";
-import { reclaimTemplates } from "./datapath/templates.js";
+import { reclaimTemplates, settleTemplates } from "./datapath/templates.js";
 import { readConnections } from "./kernel/conntrack.js";
 import { revokeConnections } from "./kernel/revoke.js";
 import { putBack } from "./kernel/routing-rules.js";
@@ -43,6 +43,7 @@ interface Change extends Plan {
   readonly touched: readonly number[];
   /** The slow path is damaged: flows that are known to be right are followed until it is mended. */
   readonly isDamaged: boolean;
+  flowsLeft: number;
 }
 
 type Phase = readonly [name: string, run: (change: Change) => void | Promise<void>];
@@ -79,7 +80,8 @@ const phases: readonly Phase[] = [
   ],
   ["remove routes", ({ steps, wanted }) => removeRoutes(steps, wanted)],
   ["close generations", ({ pins, touched }) => closeGenerations(pins, touched)],
-  ["give templates back", async ({ pins }) => void (await reclaimTemplates(pins))],
+  ["give templates back", async ({ pins, touched }) => void (await reclaimTemplates(pins, touched))],
+  ["settle what is in use", settle],
   ["forget counts", ({ pins, steps, wanted }) => forgetCounts(pins, leavingTenants(steps, wanted.entries.values()))],
   ["detach programs", ({ pins, steps }) => each(steps, "detach", ({ name }) => detach(pins, name))],
   [
@@ -91,17 +93,21 @@ const phases: readonly Phase[] = [
   ["put routing rules back", restoreRuleOrder],
 ];
 
-/** @param isRepair nothing but the kernel has changed since the last time */
-export async function execute(plan: Plan, pins: Pins, isRepair: boolean): Promise<void> {
+/**
+ * @param isRepair nothing but the kernel has changed since the last time
+ * @returns how many live flows found no place in a table that was made anew; the kernel carries them again
+ */
+export async function execute(plan: Plan, pins: Pins, isRepair: boolean): Promise<number> {
   const { steps } = plan;
   const touched = of(steps, "generation.bump", ({ tenant }) => tenant);
   const isDamaged = isRepair || stepsOf(steps, "rules.set").some(({ was }) => was === "");
-  const change: Change = { ...plan, pins, touched, isDamaged };
+  const change: Change = { ...plan, pins, touched, isDamaged, flowsLeft: 0 };
   for (const [name, run] of phases) {
     crashPoint(`before: ${name}`);
     await run(change);
   }
   crashPoint("done");
+  return change.flowsLeft;
 }
 
 const of = <K extends StepKind, T>(steps: readonly Step[], kind: K, what: (step: StepOf<K>) => T): T[] =>
@@ -139,12 +145,19 @@ const movesForward = ({ pins, wanted }: Change) =>
   pins.nextMaps().length > 0 && [...wanted.datapaths].some((fingerprint) => usesNext(pins, fingerprint));
 
 async function move(change: Change): Promise<void> {
-  if (movesForward(change)) await moveLearned(change.pins, change.constants);
+  if (movesForward(change)) change.flowsLeft += (await moveLearned(change.pins, change.constants)).left;
 }
 
 function settleMaps(change: Change): void {
   if (movesForward(change)) change.pins.commitNext();
   else change.pins.dropNext();
+}
+
+/** Other programs may not have counted what they took. */
+async function settle({ pins, steps }: Change): Promise<void> {
+  if (stepsOf(steps, "datapath.load").length === 0) return;
+  await settleTemplates(pins);
+  await settleRules(pins);
 }
 
 function* zonesOfConnections(): Generator<number> {

@@ -16,6 +16,7 @@ import { isWhole, unpinnedMaps } from "./datapath/programs.js";
 import { reclaimTemplates } from "./datapath/templates.js";
 import { toXgwError, XgwError } from "./errors.js";
 import { execute, type Plan } from "./execute.js";
+import { ticksPerSecond } from "./kernel/clock.js";
 import { deleteConnections, readConnections } from "./kernel/conntrack.js";
 import { namespaceInode } from "./kernel/namespace.js";
 import { checkHost, checkReversePathFilter, loadModules } from "./kernel/preflight.js";
@@ -127,6 +128,7 @@ function readConstants(config: Config, desired: Desired, sides: Sides): Constant
     ...(uplink ? { uplink: { ifindex: uplink.nic.ifindex, tags: uplink.tags, mac: uplink.mac } } : {}),
     tcpTimeoutMs: 1000 * seconds("nf_conntrack_tcp_timeout_established", 432000),
     udpTimeoutMs: 1000 * seconds("nf_conntrack_udp_timeout_stream", 120),
+    ticksPerSecond: ticksPerSecond(),
     netnsInode: namespaceInode(),
     countsSessions: countsSessions(desired),
   };
@@ -150,7 +152,7 @@ export const applyAttempts = 3;
  *
  * @returns the steps that were taken
  */
-export async function apply(config: Config): Promise<Plan> {
+export async function apply(config: Config): Promise<Converged> {
   checkHost();
   await loadModules();
   checkReversePathFilter();
@@ -164,18 +166,21 @@ export const repair = (config: Config): Promise<Converged> => converge(config, t
 export interface Converged extends Plan {
   /** When the last step was taken, before the comparison that found all right, as `performance.now()`. */
   readonly doneMs: number;
+  /** Live flows that found no place in a flow table that was made anew, and that the kernel carries again. */
+  readonly flowsLeft: number;
 }
 
 async function converge(config: Config, isRepair: boolean): Promise<Converged> {
   const pins = new Pins(config.instance);
   let taken: readonly Step[] = [];
   let doneMs = performance.now();
+  let flowsLeft = 0;
   if (pins.nextMaps().length > 0) settleOther(pins, fingerprintOf((await plan(config)).constants));
   for (let attempt = 1; ; attempt++) {
     const next = await plan(config);
-    if (next.steps.length === 0) return { ...next, steps: taken, doneMs };
+    if (next.steps.length === 0) return { ...next, steps: taken, doneMs, flowsLeft };
     if (attempt > applyAttempts) throw stillDiffers(next.steps);
-    await execute(next, pins, isRepair).catch((error) => undo(next, error));
+    flowsLeft += await execute(next, pins, isRepair).catch((error) => undo(next, error));
     doneMs = performance.now();
     taken = taken.concat(next.steps); // as arguments of a call, the steps of thousands of tenants would be too many
   }
@@ -197,8 +202,9 @@ function summary(steps: readonly Step[]): string {
 export const redecide = (instance: string, tenants: readonly number[]): Promise<void> =>
   closeGenerations(new Pins(instance), tenants);
 
-/** Templates that no flow leads to any more, after redecisions, may be used by others, if places get scarce. */
-export const giveTemplatesBack = (instance: string): Promise<number> => reclaimTemplates(new Pins(instance));
+/** Templates of these tenants that no flow leads to any more, after redecisions, may be used by others, if places get scarce. */
+export const giveTemplatesBack = (instance: string, tenants: readonly number[]): Promise<number> =>
+  reclaimTemplates(new Pins(instance), tenants);
 
 /**
  * Back to what was there before a failed change: the same comparison with the two sides swapped.

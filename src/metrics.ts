@@ -2,9 +2,10 @@
 
 import type { DaemonReport } from "./daemon-socket.js";
 import { type ForwardedByRule, scanForwarded, tiers } from "./datapath/accounting.js";
-import { type Denial, scanDenials, scanFlows, scanReasons } from "./datapath/counters.js";
+import { type Denial, scanDenials, scanReasons } from "./datapath/counters.js";
 import { readGenerations } from "./datapath/generations.js";
 import { Pins } from "./datapath/pins.js";
+import { readShares, type TenantShares } from "./datapath/shares.js";
 import { Exposition } from "./exposition.js";
 import type { Desired } from "./model/desired.js";
 import { scanNftCounters } from "./observe/nft-counters.js";
@@ -79,7 +80,7 @@ function addDaemon(exposition: Exposition, { config, startedAt, ...daemon }: Dae
 /** Tenants whose lines are written between two pauses. */
 const tenantsAtOnce = 64;
 
-function* addTenants(exposition: Exposition, { instance, tenants }: Desired): Reading<void> {
+function* addTenants(exposition: Exposition, { instance, tenants, shares }: Desired): Reading<void> {
   const pins = new Pins(instance);
   const ids = tenants.map(({ id }) => id);
   const names = new Map([[0, ""], ...tenants.map(({ id, name }) => [id, name] as const)]);
@@ -118,9 +119,9 @@ function* addTenants(exposition: Exposition, { instance, tenants }: Desired): Re
     for (const [reason, { packets }] of Object.entries(counts)) refused({ tenant, reason }, packets);
   });
 
-  const counted = yield* scanFlows(pins);
-  const flows = exposition.gauge("xgw_flows", "Flows in the flow table, those of an older generation included.");
-  yield* each(new Map(ids.map((id) => [id, counted.get(id) ?? 0])), (tenant, count) => flows({ tenant }, count));
+  yield;
+  yield* addShares(exposition, each, readShares(pins, tenants, shares));
+
   const generation = exposition.gauge(
     "xgw_generation",
     "Number of the tenant's last change; odd while it is being changed.",
@@ -153,5 +154,27 @@ function* addForwarded(
     });
   }
 }
+
+/** The table itself is not read: what is in use is counted where it is taken. */
+function* addShares(exposition: Exposition, each: Each, counted: ReadonlyMap<number, TenantShares>): Reading<void> {
+  const flows = exposition.gauge("xgw_flows", "Flows in the flow table, those of an older generation included.");
+  yield* each(counted, (tenant, { usage }) => flows({ tenant }, usage.flows.used));
+  const used = exposition.gauge("xgw_share_used", "Places in use of what tenants share.");
+  yield* each(counted, (tenant, { usage }) => {
+    for (const [resource, place] of Object.entries(usage)) used({ tenant, resource }, place.used);
+  });
+  const share = exposition.gauge("xgw_share", "Places that nobody takes from the tenant; missing: all.");
+  yield* each(counted, (tenant, { usage }) => {
+    for (const [resource, place] of Object.entries(usage))
+      if (place.share > 0) share({ tenant, resource }, place.share);
+  });
+  const lost = exposition.counter("xgw_share_losses_total", "Times that a tenant did not get a place, or lost it.");
+  yield* each(counted, (tenant, { losses }) => {
+    for (const [loss, times] of Object.entries(losses)) lost({ tenant, loss: lossName(loss) }, times);
+  });
+}
+
+/** `flowsEvicted` as `flows_evicted`, as labels are written. */
+export const lossName = (field: string) => field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 const packetsOf = (denials: readonly Denial[]) => denials.reduce((sum, { packets }) => sum + packets, 0);

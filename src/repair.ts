@@ -49,7 +49,7 @@ export async function repairTenants(
     if (!observed) return undefined;
     const steps = diff(wanted, observed);
     const plan = { desired, constants, context, wanted, observed, steps };
-    if (steps.length === 0) return { ...plan, steps: taken, doneMs };
+    if (steps.length === 0) return { ...plan, steps: taken, doneMs, flowsLeft: 0 };
     if (attempt > applyAttempts) return undefined;
     await execute(plan, pins, isRepair);
     doneMs = performance.now();

@@ -9,10 +9,11 @@ import {
   readForwarded,
   type Tiers,
 } from "./datapath/accounting.js";
-import { countFlows, type Denial, readDenials, readReasons } from "./datapath/counters.js";
+import { type Denial, readDenials, readReasons } from "./datapath/counters.js";
 import { Pins } from "./datapath/pins.js";
 import { reasons } from "./datapath/reasons.js";
 import { readSessions } from "./datapath/sessions.js";
+import { readShares, type TenantShares } from "./datapath/shares.js";
 import { plan } from "./gateway.js";
 import { type Desired, nobody } from "./model/desired.js";
 import { describeRule } from "./model/rule-name.js";
@@ -49,6 +50,10 @@ export interface TenantStatus {
   readonly denied: readonly Denial[];
   /** Packets that the nft rules refused for other reasons, by reason. */
   readonly refused: Refusals;
+  /** Places of tables that tenants share; see docs/limits.md. */
+  readonly usage: TenantShares["usage"];
+  /** Times that the tenant did not get one, or lost it. */
+  readonly losses: TenantShares["losses"];
 }
 
 export interface Status {
@@ -81,7 +86,7 @@ export function readCounted(config: Config, desired: Desired): Counted {
   const counts = readReasons(pins, [nobody, ...ids]);
   const forwardedByRule = readForwarded(pins, ids);
   const byKey = new Map(config.tenants.map((tenant) => [tenant.key, tenant]));
-  const flows = countFlows(pins);
+  const shares = readShares(pins, desired.tenants, desired.shares);
   const nft = readNftCounters(config.instance, desired.tenants);
   const denials = readDenials(pins);
   const sessions = readSessions(pins);
@@ -98,7 +103,7 @@ export function readCounted(config: Config, desired: Desired): Counted {
         name,
         key,
         id,
-        flows: flows.get(id) ?? 0,
+        flows: shares.get(id)?.usage.flows.used ?? 0,
         ...(sessions ? { sessions: sessions[id] ?? 0 } : {}),
         xdp,
         packets: {
@@ -108,6 +113,7 @@ export function readCounted(config: Config, desired: Desired): Counted {
         },
         forwarded,
         rules: byRule.map((counted) => ruleStatus(byKey.get(key), counted)),
+        ...(shares.get(id) as TenantShares),
         denied: sumDenials([...(nft.denied.get(id) ?? []), ...(denials.get(id) ?? [])]),
         refused: nft.refused.get(id) ?? {},
       };

@@ -75,6 +75,7 @@ int fill(struct xdp_md *ctx)
 		}
 	}
 	d.rule = d.id;
+	d.encap.tenant = d.id;
 	finish_template(&d.encap);
 	add_flow(&from, &d, 0, generation_of(d.id));
 	return XDP_TX;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The flow table as a stock HASH map: included first, it stands in for lib/flow_table.h. */
+/* The flow table as a stock HASH map: included first, it stands in for lib/flow_table.h and lib/flow_insert.h. */
 #ifndef XGW_FLOW_TABLE_H
 #define XGW_FLOW_TABLE_H
+#define XGW_FLOW_INSERT_H
 
 #include "../../bpf/maps.h"
 #include "../../bpf/lib/config.h"

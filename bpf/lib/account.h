@@ -8,12 +8,20 @@
 #define XGW_ACCOUNT_H
 
 #include "../maps.h"
+#include "usage.h"
 
 #define RULE_PROBES 32
 
+/* Not static, so that the verifier looks at it once. */
+__noinline __attribute__((unused)) int rule_may_take(__u32 tenant)
+{
+	return usage_admits(&rule_usage, &rule_returned, tenant, limit_of(tenant, rules), XGW_RULES - XGW_RULE_RESTS);
+}
+
 /*
  * The slot of a tenant's rule, taken when there is none. The daemon frees a tenant's slots when no packet of its can be
- * under way any more; a rule may then be found a second slot nearer to its hash, and whoever reads adds them up.
+ * under way any more; a rule may then be found a second slot nearer to its hash, and whoever reads adds them up. A rule
+ * for which there is no room, or none in the tenant's share, is counted with the tenant's rest.
  */
 static __noinline __attribute__((unused)) __u32 rule_slot(__u32 tenant, __u32 mark)
 {
@@ -29,11 +37,17 @@ static __noinline __attribute__((unused)) __u32 rule_slot(__u32 tenant, __u32 ma
 		if (!rule)
 			break;
 		was = *(volatile __u64 *)rule;
-		if (!was)
+		if (!was && rule_may_take(tenant)) {
 			was = __sync_val_compare_and_swap(rule, 0, wanted);
-		if (!was || was == wanted)
+			if (!was) {
+				usage_take(&rule_usage, tenant);
+				return slot;
+			}
+		}
+		if (was == wanted)
 			return slot;
 	}
+	count_loss(tenant, rules_refused);
 	return tenant & (XGW_RULE_RESTS - 1);
 }
 

@@ -45,6 +45,10 @@ XGW_SETTING __u32 liveness_jiffies = 1024;
 XGW_SETTING __u32 tcp_timeout_ms = 432000 * 1000;
 XGW_SETTING __u32 udp_timeout_ms = 120 * 1000;
 
+/* The same in jiffies: a flow that had no packet for so long has no connection any more. */
+XGW_SETTING __u32 tcp_timeout_jiffies = 432000 * 1000;
+XGW_SETTING __u32 udp_timeout_jiffies = 120 * 1000;
+
 /* Entries of the flow table, a power of two: what the map has. More would cost flows, not correctness. */
 XGW_SETTING __u32 flow_buckets = 32768;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Header templates: what the kernel put in front of an inner packet, kept once for all flows that leave in
+ * Header templates: what the kernel put in front of an inner packet, kept once for all flows of a tenant that leave in
  * the same way. A slot is found by the hash of its contents, is written once and does not change as long as a
  * flow leads to it, so a reader needs no lock. The daemon gives slots back that no flow leads to any more
  * (src/datapath/templates.ts); then a template can come to be in two slots, which does no harm.
@@ -11,6 +11,7 @@
 #include "../maps.h"
 #include "checksum.h"
 #include "parse.h"
+#include "usage.h"
 
 #define ENCAP_PROBES 16
 
@@ -21,30 +22,53 @@ static __always_inline struct xgw_encap *encap_get(__u32 id)
 	return encap && *(volatile __u32 *)&encap->state == XGW_ENCAP_READY ? encap : NULL;
 }
 
-/* FNV-1a over 32-bit words: the learner hashes a template a packet, which need not be quick. */
+/* Keyed as the flow table's: tenants choose some of a header's bytes, and shall not choose its place. The learner
+ * hashes a template a packet, which need not be quick. */
 static __always_inline __u32 encap_hash(const struct xgw_encap *encap)
 {
-	const __u32 *word = (const __u32 *)encap->header;
-	__u32 hash = 2166136261u ^ encap->ifindex ^ ((__u32)encap->mtu << 16);
+	const __u64 *word = (const __u64 *)encap->header;
+	__u64 hash = flow_seed ^ ((__u64)encap->tenant << 48 | (__u64)encap->mtu << 32 | encap->ifindex);
 
-	for (int i = 0; i < XGW_ENCAP_MAX / 4; i++)
-		hash = (hash ^ word[i]) * 16777619u;
-	return hash ^ (hash >> 15);
+	for (int i = 0; i < XGW_ENCAP_MAX / 8; i++) {
+		hash = (hash ^ word[i]) * 0x9e3779b97f4a7c15ull;
+		hash ^= hash >> 32;
+	}
+	return hash * 0xc2b2ae3d27d4eb4full >> 32;
 }
 
 static __always_inline int encap_equal(const struct xgw_encap *a, const struct xgw_encap *b)
 {
 	const __u64 *x = (const __u64 *)a->header, *y = (const __u64 *)b->header;
 	__u64 different = (a->ifindex ^ b->ifindex) | (a->realm ^ b->realm) | (a->wrap ^ b->wrap) |
-			  (a->length ^ b->length) | (a->mtu ^ b->mtu);
+			  (a->length ^ b->length) | (a->mtu ^ b->mtu) | (a->tenant ^ b->tenant);
 
 	for (int i = 0; i < XGW_ENCAP_MAX / 8; i++)
 		different |= x[i] ^ y[i];
 	return !different;
 }
 
-/* The id of the template with these contents, made when there is none. Negative: the table is full
- * hereabouts. */
+static __always_inline void encap_fill(struct xgw_encap *slot, const struct xgw_encap *wanted)
+{
+	__sync_lock_test_and_set(&slot->state, XGW_ENCAP_WRITING);
+	slot->ifindex = wanted->ifindex;
+	slot->realm = wanted->realm;
+	slot->wrap = wanted->wrap;
+	slot->length = wanted->length;
+	slot->mtu = wanted->mtu;
+	slot->ip_sum = wanted->ip_sum;
+	slot->tenant = wanted->tenant;
+	__builtin_memcpy(slot->header, wanted->header, XGW_ENCAP_MAX);
+	__sync_lock_test_and_set(&slot->state, XGW_ENCAP_READY); /* a full barrier: contents first */
+}
+
+/* Not static, so that the verifier looks at it once. */
+__noinline __attribute__((unused)) int encap_may_take(__u32 tenant)
+{
+	return usage_admits(&encap_usage, &encap_returned, tenant, limit_of(tenant, templates), XGW_ENCAPS);
+}
+
+/* The id of the template with these contents, made when there is none. Negative: the table is full hereabouts, or the
+ * tenant has its share. */
 static __noinline __attribute__((unused)) int encap_intern(const struct xgw_encap *wanted)
 {
 	__u32 hash = encap_hash(wanted);
@@ -56,21 +80,16 @@ static __noinline __attribute__((unused)) int encap_intern(const struct xgw_enca
 
 		if (!slot || !taken)
 			return -1;
-		if (!*(volatile __u32 *)taken && !__sync_val_compare_and_swap(taken, 0, 1)) {
-			__sync_lock_test_and_set(&slot->state, XGW_ENCAP_WRITING);
-			slot->ifindex = wanted->ifindex;
-			slot->realm = wanted->realm;
-			slot->wrap = wanted->wrap;
-			slot->length = wanted->length;
-			slot->mtu = wanted->mtu;
-			slot->ip_sum = wanted->ip_sum;
-			__builtin_memcpy(slot->header, wanted->header, XGW_ENCAP_MAX);
-			__sync_lock_test_and_set(&slot->state, XGW_ENCAP_READY); /* a full barrier: contents first */
+		if (!*(volatile __u32 *)taken && encap_may_take(wanted->tenant) &&
+		    !__sync_val_compare_and_swap(taken, 0, 1)) {
+			usage_take(&encap_usage, wanted->tenant);
+			encap_fill(slot, wanted);
 			return id;
 		}
 		if (*(volatile __u32 *)&slot->state == XGW_ENCAP_READY && encap_equal(slot, wanted))
 			return id;
 	}
+	count_loss(wanted->tenant, templates_refused);
 	return -1;
 }
 

@@ -10,7 +10,7 @@
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <bpf/bpf_endian.h>
-#include "../maps.h"
+#include "tenant.h"
 
 /* RFC 826, for IPv4 over Ethernet. */
 struct arp_packet {
@@ -28,15 +28,13 @@ struct arp_packet {
 
 static __always_inline void direct_arp(struct __sk_buff *skb, __u32 tenant)
 {
-	struct xgw_endpoint_key key = {.prefixlen = 64, .tenant = bpf_htonl(tenant)};
 	struct bpf_tunnel_key tunnel = {};
 	struct arp_packet arp;
-	__be32 *endpoint;
+	const __be32 *endpoint;
 
 	if (skb->protocol != bpf_htons(ETH_P_ARP) || bpf_skb_load_bytes(skb, 0, &arp, sizeof(arp)))
 		return;
-	key.address = arp.target;
-	endpoint = bpf_map_lookup_elem(&endpoints, &key);
+	endpoint = endpoint_of(tenant, arp.target);
 	if (!endpoint)
 		return;
 	tunnel.remote_ipv4 = bpf_ntohl(*endpoint);

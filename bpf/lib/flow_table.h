@@ -13,8 +13,7 @@
  * one piece and does no harm in a line that has another flow meanwhile: the counts, and the time when
  * conntrack was asked.
  *
- * When a bucket is full, a new flow takes the place of a stale one (its tenant has changed) or of the one
- * idle the longest, as long as it is idle; else it stays with the kernel.
+ * Whose flow goes when a bucket is full: flow_insert.h.
  */
 #ifndef XGW_FLOW_TABLE_H
 #define XGW_FLOW_TABLE_H
@@ -24,6 +23,7 @@
 #include "flow_count.h"
 #include "flow_key.h"
 #include "tenant.h"
+#include "usage.h"
 
 #define FLOW_ENOENT 2
 #define FLOW_ENOSPC 28
@@ -242,86 +242,6 @@ static __always_inline struct flow_spot flow_find(struct xgw_flow_bucket *bucket
 
 /* Under the lock no more. */
 
-/* The way of a flow that may go; `sequence` is its line's. FLOW_NOWHERE: all are in use. */
-static __noinline __attribute__((unused)) int flow_victim(struct xgw_flow_bucket *bucket, __u16 *sequence)
-{
-	__u32 now = bpf_jiffies64(), oldest = liveness_jiffies - 1;
-	int victim = FLOW_NOWHERE;
-
-#pragma clang loop unroll(disable)
-	for (__u32 i = 0; i < XGW_FLOW_WAYS; i++) {
-		__u32 way = flow_way(now, i);
-		const struct xgw_flow *place = flow_place(bucket, way);
-		__u16 before = flow_sequence(place);
-		__u32 age = now - place->checked;
-
-		flow_fence();
-		if (place->generation != generation_of(place->tenant))
-			age = 0xffffffff;
-		if (age > oldest) {
-			oldest = age;
-			*sequence = before;
-			victim = way;
-		}
-	}
-	return victim;
-}
-
-/* Puts the flow where its key is, where there is room, or, if the line is still the same, in the victim's
- * place. */
-static __noinline __attribute__((unused)) int flow_put(struct xgw_flow_bucket *bucket, const struct xgw_flow_key *key,
-						       const struct xgw_flow *flow, int victim, __u16 sequence)
-{
-	struct flow_words words = flow_words(key);
-	__u64 hash = flow_hash(&words);
-	__u32 home = flow_home(hash);
-	struct xgw_flow_lock *lock = flow_lock(hash);
-	struct xgw_flow *evicted = flow_place(bucket, victim);
-	struct flow_spot spot;
-	int result = -FLOW_ENOSPC;
-
-	if (!lock)
-		return result;
-	bpf_spin_lock(&lock->lock);
-	spot = flow_find(bucket, home, &words);
-	if (spot.match != FLOW_NOWHERE) {
-		flow_write(flow_place(bucket, spot.match), key, flow);
-		result = 0;
-	} else if (spot.room != FLOW_NOWHERE) {
-		flow_write(flow_place(bucket, spot.room), key, flow);
-		flow_reach(bucket, home, spot.room);
-		result = 0;
-	} else if (victim != FLOW_NOWHERE && evicted->sequence == sequence) {
-		struct flow_words its_words = flow_words(&evicted->key);
-		__u32 its_home = flow_home(flow_hash(&its_words));
-
-		flow_write(evicted, key, flow);
-		flow_recede(bucket, its_home, victim);
-		flow_reach(bucket, home, victim);
-		result = 0;
-	}
-	bpf_spin_unlock(&lock->lock);
-	return result;
-}
-
-/* Adds or replaces; 0, or a negative errno when the table takes no more hereabouts. */
-static __always_inline int flow_insert(const struct xgw_flow_key *key, const struct xgw_flow *flow)
-{
-	struct flow_words words = flow_words(key);
-	struct xgw_flow_bucket *bucket = flow_bucket(flow_hash(&words));
-	__u16 sequence = 0;
-	int victim;
-
-	if (!bucket)
-		return -FLOW_ENOSPC;
-	if (!flow_put(bucket, key, flow, FLOW_NOWHERE, 0))
-		return 0;
-	victim = flow_victim(bucket, &sequence);
-	if (victim == FLOW_NOWHERE)
-		return -FLOW_ENOSPC;
-	return flow_put(bucket, key, flow, victim, sequence);
-}
-
 /* 0, or -ENOENT. */
 static __noinline __attribute__((unused)) int flow_delete(const struct xgw_flow_key *key)
 {
@@ -331,16 +251,20 @@ static __noinline __attribute__((unused)) int flow_delete(const struct xgw_flow_
 	struct xgw_flow_bucket *bucket = flow_bucket(hash);
 	struct xgw_flow_lock *lock = flow_lock(hash);
 	struct flow_spot spot;
+	__u32 tenant = 0;
 
 	if (!bucket || !lock)
 		return -FLOW_ENOENT;
 	bpf_spin_lock(&lock->lock);
 	spot = flow_find(bucket, home, &words);
 	if (spot.match != FLOW_NOWHERE) {
+		tenant = flow_place(bucket, spot.match)->tenant;
 		flow_write(flow_place(bucket, spot.match), key, NULL);
 		flow_recede(bucket, home, spot.match);
 	}
 	bpf_spin_unlock(&lock->lock);
+	if (spot.match != FLOW_NOWHERE)
+		usage_change(&flow_usage, tenant, -1);
 	return spot.match == FLOW_NOWHERE ? -FLOW_ENOENT : 0;
 }
 

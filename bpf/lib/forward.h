@@ -177,8 +177,8 @@ static __always_inline enum xgw_reason forward(struct xdp_md *ctx, const struct 
 	__u8 set_ce, inner_tos;
 	int padding, head;
 
-	if (unlikely(!encap || encap->length != inner_offset(encap->wrap)))
-		return decline(XGW_REASON_TEMPLATE); /* gone, or of other VLAN tags than now */
+	if (unlikely(!encap || encap->tenant != flow->tenant || encap->length != inner_offset(encap->wrap)))
+		return decline(XGW_REASON_TEMPLATE); /* gone, another tenant's by now, or of other VLAN tags than now */
 	if (data + ETH_HLEN > end)
 		return decline(XGW_REASON_MALFORMED);
 	if (unlikely(!is_for_nic(ctx, a, data, encap)))

@@ -12,7 +12,7 @@
 #include "ct.h"
 #include "encap.h"
 #include "events.h"
-#include "flow_table.h"
+#include "flow_insert.h"
 #include "nic_mac.h"
 #include "parse.h"
 #include "path_mtu.h"
@@ -31,6 +31,7 @@ struct departure {
 	__u8 from_wrap;
 	__u32 from_realm;
 	__be32 source;	 /* inner */
+	__be32 peer;	 /* the outer source that its flow's packets come with; 0 for plain ones */
 	__be32 endpoint; /* outer destination; 0 for a plain packet */
 	__u32 packets;	 /* on the wire: more than one where this is a GSO packet */
 	__u32 bytes;	 /* of their inner IP packets */
@@ -213,6 +214,7 @@ static __always_inline int parse_departure(struct __sk_buff *skb, struct departu
 	if (parse_tunnelled(skb, d) && (!uplink_ifindex || parse_uplink(skb, d)))
 		return -1;
 	d->encap.ifindex = skb->ifindex;
+	d->encap.tenant = d->id;
 	d->encap.length = inner_offset(d->encap.wrap);
 	return 0;
 }
@@ -332,12 +334,13 @@ static __always_inline void add_flow(const struct xgw_tuple *from, const struct 
 		return;
 	make_flow(from, d, &flow);
 	flow.encap = encap;
+	flow.peer = d->peer;
 	flow.generation = generation;
 	flow.rule = d->rule;
 	flow.key.flags = direction ? XGW_FLOW_REPLY : 0;
 	if (is_known(&key, &flow))
 		return;
-	if (!flow_insert(&key, &flow))
+	if (flow_insert(&key, &flow) >= 0)
 		emit(XGW_EVENT_FLOW_BORN, XGW_REASON_NO_FLOW, &key, d->id, d->endpoint);
 }
 
@@ -367,11 +370,14 @@ static __always_inline void learn(struct __sk_buff *skb)
 		ct = find_connection(skb, &d, &found);
 	if (ct) {
 		d.rule = rule_slot(d.id, ct->mark & XGW_MARK_RULE);
-		ready = d.learnable && ct_is_established(ct, d.tuple.protocol) && !ct_is_unusual(ct);
+		ready = d.learnable && !(skb->mark & XGW_MARK_OWN) && ct_is_established(ct, d.tuple.protocol) &&
+			!ct_is_unusual(ct);
 		if (ready) {
 			ct_tuple(ct, !found, &from);
-			record_connection(ct, &d);
+			ready = !expected_peer(d.id, d.from_wrap, from.saddr, &d.peer);
 		}
+		if (ready)
+			record_connection(ct, &d);
 		bpf_ct_release(ct);
 	}
 	count_departure(skb, &d);

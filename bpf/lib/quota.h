@@ -50,7 +50,11 @@ static __always_inline int has_room(__u32 tenant, __u32 max_sessions)
 
 static __always_inline int has_quota(__u32 tenant)
 {
-	return limit_of(tenant, sessions) || limit_of(tenant, new_per_second);
+	__u32 nobody = 0;
+	const struct xgw_limits *own = bpf_map_lookup_elem(&limits, &tenant);
+	const struct xgw_limits *shares = bpf_map_lookup_elem(&limits, &nobody);
+
+	return own && shares && (own->sessions | own->new_per_second | shares->sessions | shares->new_per_second);
 }
 
 /* May the tenant have one more connection now? Takes it out of the bucket. */

@@ -3,6 +3,7 @@
 #ifndef XGW_TENANT_H
 #define XGW_TENANT_H
 
+#include <bpf/bpf_endian.h>
 #include "../maps.h"
 #include "config.h"
 
@@ -22,6 +23,33 @@ static __always_inline int is_peer(__u32 tenant, __be32 outer_source)
 	struct xgw_peer_key key = {.tenant = tenant, .address = outer_source};
 
 	return bpf_map_lookup_elem(&peers, &key) != NULL;
+}
+
+/* By the tenant's routes, the tunnel endpoint of an inner address; NULL: there is none. */
+static __always_inline const __be32 *endpoint_of(__u32 tenant, __be32 address)
+{
+	struct xgw_endpoint_key key = {.prefixlen = 64, .tenant = bpf_htonl(tenant), .address = address};
+
+	return bpf_map_lookup_elem(&endpoints, &key);
+}
+
+/*
+ * Sets the outer source that packets from an inner address come with, as the config has it: nothing stands for "not
+ * yet". What comes by another of the tenant's peers is looked up with its first packet. Negative: the config does not
+ * say it.
+ */
+static __always_inline int expected_peer(__u32 tenant, __u8 wrap, __be32 source, __be32 *peer)
+{
+	const __be32 *endpoint;
+
+	*peer = 0; /* of what comes in plain IP, and has no outer source */
+	if (wrap == XGW_WRAP_PLAIN)
+		return 0;
+	endpoint = endpoint_of(tenant, source);
+	if (!endpoint)
+		return -1;
+	*peer = *endpoint;
+	return 0;
 }
 
 static __always_inline struct xgw_public_ip *public_ip(__be32 address)

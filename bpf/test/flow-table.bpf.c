@@ -4,7 +4,7 @@
  * caller's orders and results, and stays from one repeat to the next. What is in a flow follows from its
  * number and version, so that a line of two halves is seen.
  */
-#include "../lib/flow_table.h"
+#include "../lib/flow_insert.h"
 
 enum order { ORDER_INSERT, ORDER_DELETE, ORDER_LOOKUP, ORDER_CHURN };
 
@@ -80,7 +80,7 @@ static __noinline void insert(struct orders *orders, __u32 number, __u32 version
 	flow.tenant = orders->tenant;
 	flow.generation = generation_of(orders->tenant);
 	flow.checked = bpf_jiffies64() - orders->age;
-	if (flow_insert(&key, &flow))
+	if (flow_insert(&key, &flow) < 0)
 		orders->refused++;
 	else
 		orders->inserted++;

@@ -6,9 +6,15 @@ import { type ConfigTenant, protocolNumbers } from "./schema.js";
 /** Policies too large to load, rules that decide nothing, and port forwards that the policy keeps shut. */
 export function checkPolicy(tenant: ConfigTenant, base: Path, report: Report): void {
   const inbound = compiled(tenant.policy.inbound, [...base, "policy", "inbound"], report);
-  if (tenant.policy.outbound) compiled(tenant.policy.outbound, [...base, "policy", "outbound"], report);
+  const outbound = tenant.policy.outbound && compiled(tenant.policy.outbound, [...base, "policy", "outbound"], report);
+  cellCounts.set(tenant, (inbound?.length ?? 0) + (outbound?.length ?? 1));
   if (inbound) checkPortForwards(tenant, inbound, base, report);
 }
+
+const cellCounts = new WeakMap<ConfigTenant, number>();
+
+/** In how many pieces the rules of a tenant that was looked at cut each other. */
+export const cellsOf = (tenant: ConfigTenant): number => cellCounts.get(tenant) ?? 0;
 
 function compiled(rules: readonly PolicyRule[], path: Path, report: Report): readonly PolicyCell[] | undefined {
   let cells: readonly PolicyCell[];

@@ -1,5 +1,6 @@
 /** What needs two places of the config to be seen: clashes, gaps, and rules that cannot mean what they say. */
 
+import { checkLimits, checkPolicySizes, takesMore } from "./check-limits.js";
 import { checkPolicy } from "./check-policy.js";
 import { checkOwnPublicAddresses, checkPublicAddresses, claimsNothingNew } from "./check-public.js";
 import { checkRoutes } from "./check-routes.js";
@@ -42,6 +43,8 @@ export function checkConfig(config: Config, options: CheckOptions): Checked {
     checkTenant(tenant, ["tenants", index], underlayAddress, report);
     if (errors.length + warnings.length === before) foundRight.set(tenant, underlayAddress ?? "");
   }
+  if (options.headIsValid) checkLimits(config, report);
+  checkPolicySizes(config, report);
   return { errors, warnings };
 }
 
@@ -52,14 +55,17 @@ function checkTenant(tenant: ConfigTenant, base: Path, underlayAddress: string |
   checkPolicy(tenant, base, report);
 }
 
-/** Whether there is nothing to find in a tenant that takes the place of another, in a config that was right with that. */
+/**
+ * Whether there is nothing to find in a tenant that takes the place of another, in a config that was right with that; not
+ * said of one that takes more of what is shared.
+ */
 export function isRightInstead(tenant: ConfigTenant, of: ConfigTenant, underlayAddress: string): boolean {
   if (!claimsNothingNew(tenant, of)) return false;
   let found = 0;
   const count = () => void found++;
   checkTenant(tenant, [], underlayAddress, { error: count, warn: count, placeOf: () => "" });
   if (found === 0) foundRight.set(tenant, underlayAddress);
-  return found === 0;
+  return found === 0 && !takesMore(tenant, of);
 }
 
 /**

@@ -3,11 +3,13 @@
 import { applyChange, type Surroundings } from "../change.js";
 import type { Config } from "../config/schema.js";
 import { ConfigError, formatProblem, toXgwError, type XgwError } from "../errors.js";
-import { apply, type InForce, type Plan } from "../gateway.js";
+import { apply, type Converged, type InForce, type Plan } from "../gateway.js";
 import { describeStep } from "../plan/describe.js";
 import { askedFor, type ConfigSource } from "./config-source.js";
 import type { DaemonLog, Emit } from "./events.js";
 import { locked } from "./locked.js";
+
+type Applied = Plan & Partial<Pick<Converged, "flowsLeft">>;
 
 export class Reconciler {
   constructor(
@@ -54,12 +56,21 @@ export class Reconciler {
     }
   }
 
-  private async reconcile(reason: string, work: (config: Config) => Promise<Plan>): Promise<InForce> {
+  private async reconcile(reason: string, work: (config: Config) => Promise<Applied>): Promise<InForce> {
     const started = performance.now();
     const { config, warnings } = await this.source.load(reason);
     for (const warning of warnings) this.log.warn({ problem: formatProblem(warning) }, "config warning");
-    const { steps, desired, constants, context } = await locked(config, () => work(config));
+    const {
+      steps,
+      desired,
+      constants,
+      context,
+      flowsLeft = 0,
+      warnings: inTheWay = [],
+    } = await locked(config, () => work(config));
     for (const step of steps) this.log.debug({ step: describeStep(step) }, "step done");
+    if (flowsLeft > 0) this.log.warn({ flows: flowsLeft }, "flows have no room in the table, the kernel carries them");
+    for (const problem of inTheWay) this.log.warn({ problem }, "something is in the way");
     const tookMs = Math.round(performance.now() - started);
     const { instance, tenants } = config;
     this.log.info({ instance, reason, tenants: tenants.length, steps: steps.length, durationMs: tookMs }, "reconciled");

@@ -12,6 +12,9 @@ import type { Redecision } from "./redecisions.js";
 const retryMs = 5000;
 
 export class Redecider {
+  /** Tenants that may have templates which no flow leads to any more. */
+  private readonly leftOver = new Set<number>();
+
   constructor(
     private readonly log: DaemonLog,
     private readonly pending: Pending,
@@ -22,6 +25,7 @@ export class Redecider {
     const started = performance.now();
     try {
       await locked(config, () => redecide(config.instance, tenants));
+      for (const tenant of tenants) this.leftOver.add(tenant);
       const tookMs = Math.round(performance.now() - sinceMs);
       this.emit("redecided", { why, tenants: tenants.length });
       this.log.info({ why, tenants: tenants.length, tookMs }, "way has changed, flows decided anew");
@@ -38,7 +42,8 @@ export class Redecider {
   async reclaim(config: Config): Promise<void> {
     const started = performance.now();
     try {
-      await locked(config, () => giveTemplatesBack(config.instance));
+      await locked(config, () => giveTemplatesBack(config.instance, [...this.leftOver]));
+      this.leftOver.clear();
     } catch (error) {
       this.log.warn({ ...toXgwError(error).toJSON() }, "templates could not be given back");
     }

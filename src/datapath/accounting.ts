@@ -1,10 +1,12 @@
 /** What was forwarded for each tenant, by rule and tier: the TypeScript side of bpf/lib/account.h. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { BpfMap } from "libbpf-ts";
 import { atOnce, type Reading } from "../slices.js";
 import { readCount, readU32, readU64, u32 } from "./layout.js";
 import type { Pins } from "./pins.js";
 import { reasonSlots } from "./reasons.js";
+import { countUsage, forgetLosses, settleUsage } from "./usage.js";
 
 export interface Count {
   readonly packets: number;
@@ -80,7 +82,7 @@ export function addTiers(a: Tiers, b: Tiers): Tiers {
  * Only for tenants of which no packet is under way: before they are in the maps, or once they are out of them and their
  * generations have been closed.
  */
-export function forgetCounts(pins: Pins, tenants: ReadonlySet<number>): void {
+export async function forgetCounts(pins: Pins, tenants: ReadonlySet<number>): Promise<void> {
   if (tenants.size === 0 || !pins.hasMap("rule_stats") || !pins.hasMap("stats")) return;
   using stats = BpfMap.openPinned(pins.map("stats"));
   for (const tenant of tenants)
@@ -94,6 +96,28 @@ export function forgetCounts(pins: Pins, tenants: ReadonlySet<number>): void {
     if (slot >= ruleRests) rules.set(u32(slot), Buffer.alloc(8));
   }
   forgetDenials(pins, tenants);
+  forgetLosses(pins, tenants);
+  await settleRules(pins);
+}
+
+/** Longer than a program runs. */
+const settleMs = 20;
+
+/** Counts each tenant's slots: after some were given back, and where a version was that did not count them. */
+export async function settleRules(pins: Pins): Promise<void> {
+  if (!pins.hasMap("rules")) return;
+  const counted = countUsage(pins, "rule", () => {
+    using rules = BpfMap.openPinned(pins.map("rules"));
+    const slots = new Map<number, number>();
+    for (const { values, count } of rules.batches())
+      for (let n = 0; n < count; n++) {
+        const tenant = Number(readU64(values, n * rules.valueStride) >> 32n);
+        if (tenant > 0) slots.set(tenant, (slots.get(tenant) ?? 0) + 1);
+      }
+    return slots;
+  });
+  await sleep(settleMs);
+  settleUsage(pins, counted);
 }
 
 function forgetDenials(pins: Pins, tenants: ReadonlySet<number>): void {

@@ -27,6 +27,8 @@ export interface Constants {
   /** What conntrack's timeouts of established connections are, milliseconds. */
   readonly tcpTimeoutMs: number;
   readonly udpTimeoutMs: number;
+  /** Of the kernel's own clock, in which a flow's age is. */
+  readonly ticksPerSecond: number;
   /** Inode number of the network namespace. */
   readonly netnsInode: number;
   /** Whether any tenant's live connections are limited. */

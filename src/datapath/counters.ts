@@ -4,8 +4,7 @@ import { BpfMap } from "libbpf-ts";
 import { outboundMark, type PolicyDirection, ruleOfMark } from "../plan/rules.js";
 import { atOnce, type Reading } from "../slices.js";
 import type { Count } from "./accounting.js";
-import { bucketsAtOnce, flowOffsets, flowsIn } from "./flow-table.js";
-import { readCount, readU16, readU32 } from "./layout.js";
+import { readCount, readU32 } from "./layout.js";
 import type { Pins } from "./pins.js";
 import { reasonSlots, reasons } from "./reasons.js";
 
@@ -74,21 +73,4 @@ export function* scanDenials(pins: Pins): Reading<Map<number, Denial[]>> {
     yield;
   }
   return denials;
-}
-
-/** Tenant id -> flows in the flow map, stale ones of an older generation included. */
-export const countFlows = (pins: Pins): Map<number, number> => atOnce(scanFlows(pins));
-
-export function* scanFlows(pins: Pins): Reading<Map<number, number>> {
-  const counts = new Map<number, number>();
-  if (!pins.hasMap("flows")) return counts;
-  using flows = BpfMap.openPinned(pins.map("flows"));
-  for (const { values } of flows.batches({ size: bucketsAtOnce })) {
-    for (const flow of flowsIn(values)) {
-      const tenant = readU16(flow, flowOffsets.tenant);
-      counts.set(tenant, (counts.get(tenant) ?? 0) + 1);
-    }
-    yield;
-  }
-  return counts;
 }

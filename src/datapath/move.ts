@@ -26,12 +26,12 @@ import { attachedPrograms, mapIdsOf } from "./programs.js";
 
 /** Maps that are used together: when one moves, or an older version did not have it, all move. */
 const groups = [
-  ["encaps", "encaps_taken"],
-  ["flows", "flow_locks"],
+  ["encaps", "encaps_taken", "encap_usage", "encap_returned"],
+  ["flows", "flow_locks", "flow_usage"],
 ] as const;
 
 /** Of hash or array type, one record by the other. */
-const copied = ["conntrack", "denials", "generations", "nic_macs", "rules", "rule_stats", "stats"] as const;
+const copied = ["conntrack", "denials", "generations", "losses", "nic_macs", "rules", "rule_stats", "stats"] as const;
 
 /**
  * Pinned maps that this version's programs cannot use, with what is different.
@@ -130,28 +130,31 @@ export interface Moved {
   readonly flows: number;
   /** Of tenants that have changed since: nobody follows them. */
   readonly stale: number;
+  /** Those that the new tables have no place for, which the kernel carries again. */
+  readonly left: number;
 }
+
+const nothingMoved: Moved = { flows: 0, stale: 0, left: 0 };
 
 /** A learner that was just running when it was replaced is done by then. */
 const learnersGoneMs = 20;
 
 /**
- * Moves what was learned. The learners have been replaced.
- *
- * @throws XgwError when the new tables are too small; nothing is lost then, for the old ones are still in use
+ * Moves what was learned. The learners have been replaced. Where the new tables are too small, the flows that stay are chosen
+ * as among those that are learned: who is over its share gives first.
  */
 export async function moveLearned(pins: Pins, constants: Constants): Promise<Moved> {
   await sleep(learnersGoneMs);
   const moving = new Set(pins.nextMaps());
-  for (const name of ["conntrack", "denials", "stats", "rule_stats"]) if (moving.has(name)) copyMap(pins, name);
+  for (const name of ["conntrack", "denials", "losses", "stats", "rule_stats"])
+    if (moving.has(name)) copyMap(pins, name);
   const old = new Set(pins.maps());
   // Without their templates, as a teardown that died leaves them, flows lead nowhere. Where nothing says so any more (both
   // maps of the templates are gone), they stay, of no use: programs that were gone make all tenants' flows be decided anew.
   const isLost = moving.has("encaps") && !old.has("encaps");
-  if (!moving.has("flows") || !old.has("flows") || isLost) return { flows: 0, stale: 0 };
+  if (!moving.has("flows") || !old.has("flows") || isLost) return nothingMoved;
   using mover = openMover(pins, constants);
-  const encaps = moving.has("encaps") ? moveEncaps(pins, mover) : undefined;
-  const moved = moveFlows(pins, mover, encaps);
+  const moved = moveFlows(pins, mover, moving.has("encaps") ? encapMover(pins, mover) : undefined);
   crashPoint("flows moved");
   return moved;
 }
@@ -203,7 +206,7 @@ function copyMap(pins: Pins, name: string): void {
   crashPoint(`map ${name} copied`);
 }
 
-/** struct orders of bpf/migrate.bpf.c: next, added, known, stale, refused, pad. */
+/** struct orders of bpf/migrate.bpf.c: next, added, known, stale, refused, evicted. */
 const ordersBytes = 24;
 /** What fits into a test run's packet: a page without the room that the kernel keeps in front and behind. */
 const packetBytes = 3400;
@@ -213,6 +216,8 @@ interface Results {
   readonly known: number;
   readonly stale: number;
   readonly refused: number;
+  /** Others, that had to go for those that were added. */
+  readonly evicted: number;
   /** The records, as the program left them. */
   readonly records: Buffer;
 }
@@ -220,50 +225,64 @@ interface Results {
 /** Runs the program once for each record, of which there is room for `packetBytes`. */
 export function runOn(program: BpfProgram, records: Buffer, count: number): Results {
   const { data } = program.testRun({ data: Buffer.concat([Buffer.alloc(ordersBytes), records]), repeat: count });
-  const [next, added = 0, known = 0, stale = 0, refused = 0] = [0, 1, 2, 3, 4].map((word) => readU32(data, word));
+  const [next, ...counts] = Array.from({ length: 6 }, (_, word) => readU32(data, word));
+  const [added = 0, known = 0, stale = 0, refused = 0, evicted = 0] = counts;
   if (next !== count) throw new XgwError(`only ${next} of ${count} records could be moved`);
-  return { added, known, stale, refused, records: data.subarray(ordersBytes) };
+  return { added, known, stale, refused, evicted, records: data.subarray(ordersBytes) };
 }
 
-/** Old id to new id. */
-function moveEncaps(pins: Pins, mover: BpfObject): Map<number, number> {
+/** A template's new id; undefined when it has none. */
+type EncapMover = (id: number, tenant: number) => number | undefined;
+
+/**
+ * Templates move when the first flow of a tenant's does that leads there: those that nobody needs stay behind, and one that
+ * an older version had for more than one tenant becomes one for each.
+ */
+function encapMover(pins: Pins, mover: BpfObject): EncapMover {
   using from = BpfMap.openPinned(pins.oldMap("encaps"));
   const now = shapeOfSpec(mover, "encaps");
   const transform = recordTransform("encaps", shapeOfMap(from), now);
+  const tenantAt = offsetOf(now.value as Layout, "tenant");
   const program = mover.program("xgw_move_encaps");
-  const ids = new Map<number, number>();
+  const ready = new Map<number, Buffer>();
   for (const { keys, values, count } of from.batches())
     for (let n = 0; n < count; n++) {
       const record = Buffer.alloc(now.valueSize);
       transform(values, n * from.valueStride, record, 0);
-      if (readU32(record, 0) !== encapReady) continue;
-      const { refused, records } = runOn(program, record, 1);
-      if (refused > 0) throw cannotMove("encaps", "it is full");
-      ids.set(readU32(keys, n), readU32(records, 0));
+      if (readU32(record, 0) === encapReady) ready.set(readU32(keys, n), record);
     }
-  return ids;
+  const ids = new Map<string, number | undefined>();
+  return (id, tenant) => {
+    const record = ready.get(id);
+    const name = `${id} ${tenant}`;
+    if (!record || ids.has(name)) return ids.get(name);
+    u32(tenant).copy(record, tenantAt);
+    const { refused, records } = runOn(program, record, 1);
+    ids.set(name, refused > 0 ? undefined : readU32(records, 0));
+    return ids.get(name);
+  };
 }
 
 /** ENCAP_READY of bpf/lib/encap.h, in the first field. */
 const encapReady = 2;
 
-function moveFlows(pins: Pins, mover: BpfObject, encaps: ReadonlyMap<number, number> | undefined): Moved {
+function moveFlows(pins: Pins, mover: BpfObject, moveEncap: EncapMover | undefined): Moved {
   using from = BpfMap.openPinned(pins.oldMap("flows"));
   const [was, now] = [shapeOfMap(from), shapeOfSpec(mover, "flows")];
   const [oldLine, newLine] = [lineOf(was), lineOf(now)];
   const transform = flowTransform(was, now);
-  const encapAt = offsetOf(newLine, "encap");
+  const [encapAt, tenantAt] = [offsetOf(newLine, "encap"), offsetOf(newLine, "tenant")];
   const room = Math.floor(packetBytes / newLine.size);
   const program = mover.program("xgw_move_flows");
-  const sums = { flows: 0, stale: 0, refused: 0 };
+  const sums = { flows: 0, stale: 0, left: 0 };
   let records = Buffer.alloc(room * newLine.size);
   let count = 0;
   const flush = () => {
     if (count === 0) return;
-    const { added, known, stale, refused } = runOn(program, records.subarray(0, count * newLine.size), count);
-    sums.flows += added + known;
+    const { added, known, stale, refused, evicted } = runOn(program, records.subarray(0, count * newLine.size), count);
+    sums.flows += added + known - evicted;
     sums.stale += stale;
-    sums.refused += refused;
+    sums.left += refused + evicted;
     records = Buffer.alloc(room * newLine.size);
     count = 0;
   };
@@ -275,18 +294,17 @@ function moveFlows(pins: Pins, mover: BpfObject, encaps: ReadonlyMap<number, num
   for (const [bucket, at] of readStableBuckets(from, fields)) {
     const record = count * newLine.size;
     transform(bucket, at, records, record);
-    if (encaps) {
-      const id = encaps.get(readU16(records, record + encapAt));
-      if (id === undefined) continue; // its template came after they were read: the kernel decides it anew
+    if (moveEncap) {
+      const id = moveEncap(readU16(records, record + encapAt), readU16(records, record + tenantAt));
+      if (id === undefined) {
+        sums.left++; // there is no place for its template, or it came after they were read: the kernel decides it anew
+        continue;
+      }
       u32(id).copy(records, record + encapAt, 0, 2);
     }
     if (++count === room) flush();
   }
   flush();
-  if (sums.refused > 0)
-    throw new XgwError(`${sums.refused} live flows have no room in the new flow table`, {
-      remedy: "make `flows` in the config larger, or wait until there are fewer",
-    });
   return sums;
 }
 

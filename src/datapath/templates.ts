@@ -2,17 +2,21 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { BpfMap } from "libbpf-ts";
+import { nobody, templatePlaces } from "../model/desired.js";
 import { bucketsAtOnce, flowOffsets, flowsIn } from "./flow-table.js";
 import { readU16, readU32, u32 } from "./layout.js";
 import type { Pins } from "./pins.js";
+import { countUsage, readLimit, readUsage, settleUsage } from "./usage.js";
 
 /** Enum xgw_encap_state. */
 export const templateStates = { free: 0, writing: 1, ready: 2, retired: 3 } as const;
 
 /** Longer than a program runs: what it had found before is used by then. */
 const settleMs = 20;
-/** Share of the table that is in use before anything is done; the next ones would find no place near their hash. */
+/** Share of the table, or of what a tenant may have of it, that is in use before anything is done. */
 const fullEnough = 0.5;
+/** Offset in struct xgw_encap. */
+const tenantWord = 6;
 
 /**
  * Templates that no flow of a tenant's present generation leads to are retired: no flow finds them, and a packet of a flow
@@ -20,15 +24,15 @@ const fullEnough = 0.5;
  * still none is free for others. The caller holds the lock: two of these at once would write to places that the other has
  * given back.
  *
- * @param share of the table that has to be in use
+ * @param tenants ids of those that may have templates now that lead nowhere any more
+ * @param share of the table, or of what one of the tenants may have of it, that has to be in use
  * @returns how many places were given back
  */
-export async function reclaimTemplates(pins: Pins, share = fullEnough): Promise<number> {
-  if (!pins.hasMap("encaps_taken")) return 0;
+export async function reclaimTemplates(pins: Pins, tenants: readonly number[], share = fullEnough): Promise<number> {
+  if (!pins.hasMap("encaps_taken") || !isFullEnough(pins, tenants, share)) return 0;
   using encaps = BpfMap.openPinned(pins.map("encaps"));
   using taken = BpfMap.openPinned(pins.map("encaps_taken"));
   const places = takenIn(taken);
-  if (places.size < share * encaps.maxEntries) return 0;
   const present = templatesIn(encaps, places);
   const inUse = templatesInUse(pins);
   const retired = new Map<number, Buffer>();
@@ -48,7 +52,35 @@ export async function reclaimTemplates(pins: Pins, share = fullEnough): Promise<
       freed++;
     }
   }
+  await settleTemplates(pins);
   return freed;
+}
+
+function isFullEnough(pins: Pins, tenants: readonly number[], share: number): boolean {
+  const usages = readUsage(pins, "encap", [nobody, ...tenants]);
+  const used = (tenant: number) => usages.get(tenant) ?? 0;
+  if (used(nobody) >= share * templatePlaces) return true;
+  return tenants.some((tenant) => {
+    const limit = readLimit(pins, tenant, "templates");
+    return limit > 0 && used(tenant) >= share * limit;
+  });
+}
+
+/** Counts each tenant's templates: after some were given back, and where a version was that did not count them. */
+export async function settleTemplates(pins: Pins): Promise<void> {
+  if (!pins.hasMap("encaps_taken")) return;
+  const counted = countUsage(pins, "encap", () => {
+    using encaps = BpfMap.openPinned(pins.map("encaps"));
+    using taken = BpfMap.openPinned(pins.map("encaps_taken"));
+    const places = new Map<number, number>();
+    for (const template of templatesIn(encaps, takenIn(taken)).values()) {
+      const tenant = readU32(template, tenantWord);
+      places.set(tenant, (places.get(tenant) ?? 0) + 1);
+    }
+    return places;
+  });
+  await sleep(settleMs);
+  settleUsage(pins, counted);
 }
 
 /** Nobody else writes to a template that is in use or retired: all but the state is written as it was. */

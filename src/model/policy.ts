@@ -24,6 +24,8 @@ export const maxPolicyCells = 16_384;
 
 /** Rules that apply, counted once for each slab of addresses: more takes seconds, and rules that decide something make fewer. */
 const maxPolicyWork = 2_000_000;
+/** And those of all tenants together: memory of the kernel, some 100 bytes each. */
+export const maxPolicyCellsInAll = 4_194_304;
 
 /** Thrown when a policy compiles to more than `maxPolicyCells` cells. */
 export class PolicyTooLargeError extends RangeError {

@@ -247,3 +247,35 @@ function tunnelled(inner: Buffer): Buffer {
     packet.ipv4(ip, wrapped(user1.wrap, { key: user1.key }, eth, inner)),
   );
 }
+
+describe("what a tenant may have of the slots of rules", () => {
+  const marks = [201, 202, 203, 204];
+  /** The half of the slots that is whose comes first. */
+  const firstHalfIsTaken = () => datapath.usages.rule.set(0, 20_000n);
+  const forwardEach = (tenant = user1, from = 0) => {
+    for (const mark of marks)
+      transmit(connectionOf({ tenant }).original.leaves({ payload: "12345" }), byStack(from + mark));
+  };
+
+  it("is its share when others have the rest: what is more is counted with its own rest, none is lost", () => {
+    datapath.limits.set(0, { rules: 2 });
+    firstHalfIsTaken();
+    forwardEach();
+    expect(counted()).toEqual({ 201: { stack: "1/45" }, 202: { stack: "1/45" }, 0: { stack: "2/90" } });
+    expect(datapath.losses.get(user1.id)?.rules_refused).toBe(2n);
+  });
+
+  it("is not less because another tenant has all of its own", () => {
+    datapath.limits.set(0, { rules: 2 });
+    firstHalfIsTaken();
+    forwardEach(user1, 100);
+    forwardEach(user2);
+    expect(Object.keys(counted(user2.id))).toEqual(["0", "201", "202"]);
+  });
+
+  it("is more than its share while half of them are free", () => {
+    datapath.limits.set(0, { rules: 2 });
+    forwardEach(user1, 200);
+    expect(Object.keys(counted())).toEqual(["401", "402", "403", "404"]);
+  });
+});

@@ -76,9 +76,13 @@ const declined: readonly Declined[] = [
     },
   },
   {
-    name: "a packet of a flow whose template is out of the table",
+    name: "a packet of a flow whose template is another tenant's",
     reason: "template",
-    given: ({ original }) => world.change(original, { encap: 0xffff_ffff }),
+    given: ({ original }) => {
+      const id = datapath.flows.get(original.key)?.encap ?? 0;
+      const encap = datapath.encaps.get(id);
+      if (encap) datapath.encaps.set(id, { ...encap, tenant: encap.tenant + 1 });
+    },
   },
   {
     name: "a packet of a flow that leaves by a NIC that is not ours any more",

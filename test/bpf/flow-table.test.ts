@@ -6,6 +6,9 @@ import { FlowWorkers, type Outcome } from "./support/flow-workers.js";
 /** Longer than a flow that is in use goes without asking conntrack, liveness_jiffies = 1024. */
 const idle = 5000;
 
+/** tcp_timeout_jiffies of bpf/lib/config.h, of which protocol the flows are. */
+const tcpTimeoutJiffies = 432_000_000;
+
 const sum = (outcomes: readonly Outcome[], field: keyof Outcome) =>
   outcomes.reduce((total, outcome) => total + outcome[field], 0);
 
@@ -48,6 +51,15 @@ describe("a table of one bucket", () => {
     expect(workers.faults()).toEqual([]);
   });
 
+  it("gives up a flow that is dead by its age before any other, whoever asks", () => {
+    workers.setShare(0, 8);
+    workers.run({ order: "insert", flows: 31, tenant: 2, age: idle });
+    workers.run({ order: "insert", first: 31, flows: 1, tenant: 3, age: tcpTimeoutJiffies + 1 });
+    expect(workers.run({ order: "insert", first: 100, flows: 1, tenant: 1 }).inserted).toBe(1);
+    expect([workers.numbersOf(3), workers.usage(3).evicted, workers.usage(2).evicted]).toEqual([[], 0, 0]);
+    expect(workers.faults()).toEqual([]);
+  });
+
   it("replaces a flow that is there, also when it is full", () => {
     workers.run({ order: "insert", flows: flowWays });
     expect(workers.run({ order: "insert", first: 7, flows: 1, version: 2 }).inserted).toBe(1);
@@ -67,6 +79,111 @@ describe("a table of one bucket", () => {
     expect(workers.reaches()).toBeGreaterThan(0);
     workers.run({ order: "delete", flows: flowWays });
     expect([workers.reaches(), workers.numbers()]).toEqual([0, []]);
+  });
+});
+
+describe("a full bucket that tenants share", () => {
+  const workers = new FlowWorkers(1);
+  afterAll(() => workers[Symbol.dispose]());
+  beforeEach(() => {
+    workers.clear();
+    workers.setShare(0, 16);
+  });
+
+  /** Tenant 1 has 8 flows, tenant 2 has 24, all just used or all idle. */
+  function fill(age = 0): void {
+    workers.run({ order: "insert", flows: 8, tenant: 1, age });
+    workers.run({ order: "insert", first: 8, flows: 24, tenant: 2, age });
+  }
+
+  it("is that of who comes first, as long as nobody else wants it", () => {
+    expect(workers.run({ order: "insert", flows: flowWays, tenant: 2 }).inserted).toBe(flowWays);
+    expect(workers.usage(2)).toEqual({ lines: flowWays, evicted: 0, refused: 0 });
+  });
+
+  it("has room for a tenant within its share, at the cost of one over it, though its flows are in use", () => {
+    fill();
+    expect(workers.run({ order: "insert", first: 100, flows: 8, tenant: 1 })).toMatchObject({ inserted: 8 });
+    expect([workers.usage(1), workers.usage(2)]).toEqual([
+      { lines: 16, evicted: 0, refused: 0 },
+      { lines: 16, evicted: 8, refused: 0 },
+    ]);
+    expect(workers.faults()).toEqual([]);
+  });
+
+  it("takes the flow that is idle the longest from a tenant over its share", () => {
+    fill();
+    workers.run({ order: "insert", first: 20, flows: 1, tenant: 2, age: 500 });
+    workers.run({ order: "insert", first: 100, flows: 1, tenant: 1 });
+    expect(workers.numbersOf(2)).not.toContain(20);
+  });
+
+  it("takes nothing from a tenant within its share, however idle its flows are: who is over it gives its own", () => {
+    fill(idle);
+    expect(workers.run({ order: "insert", first: 100, flows: 10, tenant: 2 }).inserted).toBe(10);
+    expect(workers.numbersOf(1)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    expect(workers.usage(2)).toMatchObject({ lines: 24, evicted: 10 });
+  });
+
+  it("refuses a tenant over its share while its own flows are in use, and counts that", () => {
+    fill();
+    expect(workers.run({ order: "insert", first: 100, flows: 5, tenant: 2 })).toMatchObject({ refused: 5 });
+    expect([workers.usage(2).refused, workers.usage(1).evicted]).toEqual([5, 0]);
+  });
+
+  it("takes nothing from another tenant within its share for one that is within its own", () => {
+    workers.setShare(0, 24);
+    fill(idle);
+    expect(workers.run({ order: "insert", first: 100, flows: 9, tenant: 1 })).toMatchObject({
+      inserted: 8,
+      refused: 1,
+    });
+    expect([workers.usage(1).lines, workers.usage(2)]).toEqual([8, { lines: 24, evicted: 0, refused: 0 }]);
+  });
+
+  it("goes by a tenant's own number where it has one", () => {
+    workers.setShare(2, 24);
+    fill();
+    expect(workers.run({ order: "insert", first: 100, flows: 1, tenant: 1 })).toMatchObject({ refused: 1 });
+  });
+
+  it("counts a line for the tenant that has it now, when its key has come to another one", () => {
+    fill();
+    workers.run({ order: "insert", first: 8, flows: 4, tenant: 1, version: 2 });
+    expect([workers.usage(1), workers.usage(2)]).toMatchObject([
+      { lines: 12, evicted: 0 },
+      { lines: 20, evicted: 0 },
+    ]);
+    expect(workers.faults()).toEqual([]);
+  });
+});
+
+describe("a table that one tenant floods with 400,000 flows", () => {
+  const flows = 131_072;
+  const [victim, hostile] = [1, 2];
+  const own = 10_000;
+  const workers = new FlowWorkers(flowBuckets(flows));
+  afterAll(() => workers[Symbol.dispose]());
+  beforeEach(() => {
+    workers.clear();
+    workers.setShare(0, flows / 2);
+  });
+  const flood = () => workers.run({ order: "insert", first: 1_000_000, flows: 400_000, tenant: hostile });
+
+  it("keeps all flows of the other, and takes all that are new", () => {
+    workers.run({ order: "insert", flows: own, tenant: victim, age: 1500 });
+    flood();
+    expect(workers.usage(victim)).toEqual({ lines: own, evicted: 0, refused: 0 });
+    expect(workers.run({ order: "insert", first: own, flows: own, tenant: victim }).refused).toBe(0);
+    expect(workers.run({ order: "lookUp", flows: 2 * own }).found).toBe(2 * own);
+    expect(workers.usage(hostile).refused).toBeGreaterThan(0);
+    expect(workers.faults()).toEqual([]);
+  });
+
+  it("lets the other use its whole share afterwards", () => {
+    flood();
+    expect(workers.run({ order: "insert", flows: flows / 2, tenant: victim }).refused).toBe(0);
+    expect(workers.run({ order: "lookUp", flows: flows / 2 }).found).toBe(flows / 2);
   });
 });
 

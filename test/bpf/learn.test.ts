@@ -3,8 +3,9 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { u32 } from "../../src/datapath/layout.js";
+import { packetMarks } from "../../src/plan/rules.js";
 import { Datapath } from "./support/datapath.js";
-import { expectSent } from "./support/expectations.js";
+import { expectDropped, expectSent } from "./support/expectations.js";
 import { type EntryOptions, makeNamespace, track, untrack } from "./support/kernel.js";
 import * as packet from "./support/packet.js";
 import { addressNumber } from "./support/types.js";
@@ -73,7 +74,7 @@ for (const tenant of [user1, user2])
             transmit(sent(direction));
             const flow = datapath.flows.get(direction.key);
             const { checked, encap } = flow ?? {};
-            const wanted = direction.flow(encap ?? -1, { generation: 5, peer: 0, checked: checked ?? -1 });
+            const wanted = direction.flow(encap ?? -1, { generation: 5, checked: checked ?? -1 });
             expect(flow).toMatchObject(wanted);
           });
 
@@ -100,6 +101,13 @@ for (const tenant of [user1, user2])
               translation: dstNat,
               closing: 0,
             });
+          });
+
+          it("is only for its tenant's peers from the first packet on: one without an outer source is dropped", () => {
+            const direction = tracked({ tenant, protocol })[name];
+            transmit(sent(direction));
+            const frame = direction.arrives({}, { src: "0.0.0.0" });
+            expectDropped(datapath.receive(frame, { netns }), tenant, "stranger");
           });
 
           it("is done by XDP from then on, byte for byte", () => {
@@ -198,6 +206,28 @@ describe("a flow that is known", () => {
   });
 });
 
+describe("what a tenant may cause of events", () => {
+  const births = (count: number) => {
+    for (let port = 1; port <= count; port++)
+      transmit(sent(tracked({ client: { address: "1.1.1.7", port } }).original));
+    return datapath.events().length;
+  };
+
+  it("is its share a second; what is more is lost, and counted", () => {
+    datapath.limits.set(0, { events_per_second: 1 });
+    const started = performance.now();
+    const told = births(20);
+    const seconds = Math.ceil((performance.now() - started) / 1000) + 1;
+    expect(told).toBeGreaterThan(0);
+    expect(told).toBeLessThanOrEqual(seconds);
+    expect(datapath.losses.get(user1.id)?.events_lost).toBe(BigInt(20 - told));
+  });
+
+  it("is everything where there are no shares", () => {
+    expect(births(20)).toBe(20);
+  });
+});
+
 it("equal tuples of two tenants become two flows", () => {
   const first = tracked({ tenant: user1 });
   const second = tracked({ tenant: user2 });
@@ -214,6 +244,17 @@ it("a large packet that GSO has yet to cut is learned from like any other", () =
 
 describe("nothing is learned from", () => {
   const cases: readonly (readonly [string, () => void])[] = [
+    [
+      "a packet that the gateway made itself",
+      () => datapath.transmit(sent(tracked({}).original), netns, testRunIfindex, { mark: packetMarks.own }),
+    ],
+    [
+      "a packet whose sender is behind no endpoint that the config knows",
+      () => {
+        for (const key of [...datapath.endpoints.keys()]) datapath.endpoints.delete(key);
+        transmit(sent(tracked({}).original));
+      },
+    ],
     ["a packet of no connection", () => transmit(sent(connectionOf({}).original))],
     ["a connection of another zone", () => transmit(sent(tracked({}, { zone: user2.zone }).original))],
     [

@@ -2,10 +2,10 @@
 import { BpfMap, possibleCpus } from "libbpf-ts";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { DaemonRecord } from "../../src/daemon/record.js";
-import { flowBytes, flowOffsets } from "../../src/datapath/flow-table.js";
 import { u32 } from "../../src/datapath/layout.js";
 import { reasonSlots, reasons } from "../../src/datapath/reasons.js";
 import type { Desired } from "../../src/model/desired.js";
+import { noLimits } from "../../src/model/shares.js";
 import { outboundMark } from "../../src/plan/rules.js";
 import { datapathModules } from "./support/built.js";
 
@@ -19,14 +19,17 @@ const constants = {
   underlayAddress: "172.168.0.1",
   tcpTimeoutMs: 1000,
   udpTimeoutMs: 2000,
+  ticksPerSecond: 1000,
   netnsInode: 1,
   countsSessions: false,
   flows: 524_288,
 };
-const tenants = Array.from({ length: 8000 }, (_, n) => ({ id: n + 1, name: `t${n + 1}` }));
-const desired = { instance, tenants } as unknown as Desired;
+const tenants = Array.from({ length: 8000 }, (_, n) => ({ id: n + 1, name: `t${n + 1}`, limits: noLimits }));
+const desired = { instance, tenants, shares: noLimits } as unknown as Desired;
 const flowsOfTenant = 64;
 const counted = reasons.findIndex(({ name }) => name === "no_flow");
+
+const i64 = (value: number) => Buffer.from(BigInt64Array.of(BigInt(value)).buffer);
 
 /** A value of a per-CPU map: the first CPU's counters, and 0 on the others. */
 function counters(packets: number, bytes: number, size = 16): Buffer {
@@ -38,18 +41,8 @@ function counters(packets: number, bytes: number, size = 16): Buffer {
 
 beforeAll(() => {
   load.loadDatapath(pins, objects.fingerprintOf(constants), constants);
-  using flows = BpfMap.openPinned(pins.map("flows"));
-  const bucket = Buffer.alloc(flows.valueSize);
-  // Half of all lines, as a table is that holds as many flows as it is for; in each bucket 32 tenants' or less.
-  const used = Math.floor((tenants.length * flowsOfTenant) / flows.maxEntries);
-  for (let at = 0, flow = 0; at < flows.maxEntries && flow < tenants.length * flowsOfTenant; at++) {
-    bucket.fill(0);
-    for (let way = 0; way <= used && flow < tenants.length * flowsOfTenant; way++, flow++) {
-      bucket.fill(0xff, way * flowBytes, (way + 1) * flowBytes);
-      bucket.writeUInt16LE(1 + (flow % tenants.length), way * flowBytes + flowOffsets.tenant);
-    }
-    flows.set(u32(at), bucket);
-  }
+  using usage = BpfMap.openPinned(pins.map("flow_usage"));
+  for (const { id } of tenants) usage.set(u32(id), i64(flowsOfTenant));
   using stats = BpfMap.openPinned(pins.map("stats"));
   for (const { id } of tenants) stats.setPacked(u32(id * reasonSlots + counted), counters(id, 100 * id), {});
   using ruleStats = BpfMap.openPinned(pins.map("rule_stats"));

@@ -10,12 +10,14 @@ import { fileURLToPath } from "node:url";
 import { BpfObject, type Btf, type Codec, codecOf, inNetNamespace, layoutOf, TypedMap } from "libbpf-ts";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { u32 } from "../../src/datapath/layout.js";
+import type { Moved } from "../../src/datapath/move.js";
+import { noLimits } from "../../src/model/shares.js";
 import type { Attachment } from "../../src/plan/state.js";
 import { type DatapathModules, datapathModules, otherVersion } from "./support/built.js";
 import { objectFile } from "./support/datapath.js";
 import { makeNamespace } from "./support/kernel.js";
 import type { Encap } from "./support/types.js";
-import { connectionOf, user1 } from "./support/world.js";
+import { connectionOf, user1, user2 } from "./support/world.js";
 
 const flows = 100_000;
 /** Inner source address of flow 0: 1.0.0.0. */
@@ -28,6 +30,7 @@ const constants = {
   underlayAddress: "172.168.0.1",
   tcpTimeoutMs: 600_000,
   udpTimeoutMs: 600_000,
+  ticksPerSecond: 1000,
   netnsInode: 1,
   countsSessions: false,
   flows: 131_072,
@@ -79,7 +82,10 @@ function trackAll(): void {
 }
 
 /** A version's programs, in the place of what was there, step by step as in src/execute.ts. */
-async function install(version: DatapathModules, wanted: typeof constants, between = async () => {}): Promise<number> {
+const install = async (version: DatapathModules, wanted: typeof constants): Promise<number> =>
+  (await change(version, wanted)).flows;
+
+async function change(version: DatapathModules, wanted: typeof constants): Promise<Pick<Moved, "flows" | "left">> {
   const moving = version.move.mapsToMove(pins, wanted);
   const fingerprint = version.objects.fingerprintOf(wanted);
   version.load.loadDatapath(pins, fingerprint, wanted, new Set(moving.keys()));
@@ -91,15 +97,14 @@ async function install(version: DatapathModules, wanted: typeof constants, betwe
   const was = inside(() => version.attachments.observeAttachments(pins, names));
   inside(() => version.attachments.attach(pins, "learn_v0", program("tcx-egress"), was.get("learn_v0"), names));
   const started = performance.now();
-  const moved = moving.size > 0 ? await version.move.moveLearned(pins, wanted) : { flows: 0 };
+  const moved = moving.size > 0 ? await version.move.moveLearned(pins, wanted) : { flows: 0, left: 0 };
   const tookMs = Math.round(performance.now() - started);
-  await between();
   inside(() => version.attachments.attach(pins, "xdp_v0", program("xdp"), was.get("xdp_v0"), names));
   pins.commitNext();
   for (const old of pins.fingerprints()) if (old !== fingerprint) pins.removeDatapath(old);
   if (moving.size > 0)
     process.stderr.write(`${moved.flows} flows moved in ${tookMs} ms (${[...moving.keys()].join(", ")})\n`);
-  return moved.flows;
+  return moved;
 }
 
 function configure(version: DatapathModules): void {
@@ -112,7 +117,7 @@ function configure(version: DatapathModules): void {
         key,
         value: {
           ...{ id, zone, vrf: "v0", tunnel: "v0", routeTable: 1, kind: "gretap", mtu },
-          ...{ sessions: 0, newPerSecond: 0, hasPolicy: false },
+          hasPolicy: false,
         },
       },
       ...user1.peers.map((address) => ({ map: "peers", tenant: id, address }) as const),
@@ -123,32 +128,31 @@ function configure(version: DatapathModules): void {
 }
 
 /** This version's table gets all flows, by the program that moves them. */
-function learnAll(): void {
+function learnAll(tenant = user1.id, count = flows, from = 0): void {
   const encaps = TypedMap.openPinned<number, Encap>(pins.map("encaps"));
-  encaps.set(42, connection.original.encap(nic));
+  encaps.set(42 + tenant, { ...connection.original.encap(nic), tenant });
   encaps[Symbol.dispose]();
   using mover = here.move.openMover(pins, constants);
   const btf = mover.btf as Btf;
   const codec = codecOf(layoutOf(btf, btf.get("xgw_flow", "struct").id)) as Codec<unknown>;
-  const { flags, bytes: _, ...flow } = connection.original.flow(42);
+  const { flags, bytes: _, ...flow } = connection.original.flow(42 + tenant);
   const program = mover.program("xgw_move_flows");
   const atOnce = 50;
   let added = 0;
-  for (let first = 0; first < flows; first += atOnce) {
+  for (let first = from; first < from + count; first += atOnce) {
     const records = Buffer.alloc(atOnce * codec.size);
     for (let n = 0; n < atOnce; n++) {
       const saddr = firstSource + first + n;
       const key = { ...connection.original.key, saddr, flags };
-      codec.encodeInto(
-        { ...flow, rule: 0, bytes_high: 0, bytes_low: 0, saddr, key, tenant: user1.id },
-        records,
-        n * codec.size,
-      );
+      codec.encodeInto({ ...flow, rule: 0, bytes_high: 0, bytes_low: 0, saddr, key, tenant }, records, n * codec.size);
     }
     added += here.move.runOn(program, records, atOnce).added;
   }
-  expect(added).toBe(flows);
+  expect(added).toBe(count);
 }
+
+/** As the programs have counted them. */
+const flowsOf = (tenant: number) => here.usage.readUsage(pins, "flow", [tenant]).get(tenant);
 
 interface Traffic {
   readonly sent: number;
@@ -217,7 +221,7 @@ describe(`${flows} live flows under load`, () => {
     expect([returned, countFlows()]).toEqual([sent, flows]);
   }
 
-  const countFlows = () => here.counters.countFlows(pins).get(user1.id);
+  const countFlows = () => flowsOf(user1.id);
 
   it("stay when a version with the same maps comes", () =>
     expectNoLoss(async () => {
@@ -236,12 +240,23 @@ describe(`${flows} live flows under load`, () => {
       await twiceAround(traffic);
       expect(await install(here, constants)).toBe(flows);
     }));
+});
 
-  it("stay where they are when the new table is too small, which is said", async () => {
-    await expectNoLoss(async () => {
-      const small = { ...constants, flows: 16_384 };
-      await expect(install(here, small)).rejects.toThrow(/\d+ live flows have no room in the new flow table/);
-      pins.dropNext();
-    });
-  });
+it("a table that is too small takes the flows that it has room for, and it is said how many it has not", async () => {
+  await install(here, constants);
+  learnAll();
+  const places = 2 * 16_384;
+  const { flows: moved, left } = await change(here, { ...constants, flows: places / 2 });
+  expect(moved + left).toBe(flows);
+  expect(moved).toBeGreaterThan(0.95 * places);
+  expect(flowsOf(user1.id)).toBe(moved);
+});
+
+it("a table that is too small takes all flows of a tenant within its share, whoever moves first", async () => {
+  await install(here, constants);
+  learnAll(user1.id, flows - 1000);
+  learnAll(user2.id, 1000, flows - 1000);
+  here.entries.setEntries(pins, [{ map: "limits", tenant: 0, value: { ...noLimits, flows: 8192 } }], names);
+  await change(here, { ...constants, flows: 16_384 });
+  expect(flowsOf(user2.id)).toBe(1000);
 });

@@ -2,7 +2,6 @@
 import { existsSync, readdirSync, unlinkSync } from "node:fs";
 import { BpfMap, BpfObject, BpfProgram, inNetNamespace, possibleCpus, queryXdp, setXdp } from "libbpf-ts";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
-import { flowBytes, flowOffsets } from "../../src/datapath/flow-table.js";
 import { readU32, u32 } from "../../src/datapath/layout.js";
 import type { Desired } from "../../src/model/desired.js";
 import { noLimits } from "../../src/model/shares.js";
@@ -11,13 +10,15 @@ import { datapathModules } from "./support/built.js";
 import { objectFile } from "./support/datapath.js";
 import { makeNamespace } from "./support/kernel.js";
 
-const { objects, load, move, programs, entries, generations, counters, accounting, attachments } = datapathModules;
+const { objects, load, move, programs, entries, generations, counters, accounting, attachments, usage } =
+  datapathModules;
 const instance = `test${process.pid}`;
 const pins = new datapathModules.pins.Pins(instance);
 const constants = {
   underlayAddress: "172.168.0.1",
   tcpTimeoutMs: 1000,
   udpTimeoutMs: 2000,
+  ticksPerSecond: 1000,
   netnsInode: 1,
   countsSessions: false,
   flows: 4096,
@@ -68,14 +69,19 @@ describe("loading", () => {
       "conntrack",
       "denials",
       "destinations",
+      "encap_returned",
+      "encap_usage",
       "encaps",
       "encaps_taken",
       "endpoints",
+      "event_usage",
       "events",
       "flow_locks",
+      "flow_usage",
       "flows",
       "generations",
       "limits",
+      "losses",
       "nic_macs",
       "nics",
       "peers",
@@ -83,7 +89,9 @@ describe("loading", () => {
       "policy_services",
       "public_ips",
       "refusals",
+      "rule_returned",
       "rule_stats",
+      "rule_usage",
       "rules",
       "session_base",
       "session_events",
@@ -115,6 +123,7 @@ describe("loading", () => {
     expect([...move.mapsToMove(pins, { ...constants, flows: 8192 })]).toEqual([
       ["flows", "entries 256, now 512"],
       ["flow_locks", "with what it belongs to"],
+      ["flow_usage", "with what it belongs to"],
     ]);
   });
 
@@ -275,7 +284,7 @@ describe("generations", () => {
 
 describe("counters", () => {
   it("are all absent before anything is loaded", () => {
-    expect([counters.readReasons(pins, [0]).size, counters.countFlows(pins).size]).toEqual([0, 0]);
+    expect([counters.readReasons(pins, [0]).size, usage.readUsage(pins, "flow", [1]).size]).toEqual([0, 0]);
   });
 
   it("are summed over the CPUs, by reason and without the zeros", () => {
@@ -290,25 +299,33 @@ describe("counters", () => {
     );
   });
 
-  it("count flows by tenant", () => {
+  it("say how many places tenants have, less what was given back", () => {
     load.loadDatapath(pins, fingerprint, constants);
-    using flows = BpfMap.openPinned(pins.map("flows"));
-    for (const [bucket, way, tenant] of [
-      [0, 0, 1],
-      [0, 31, 1],
-      [flows.maxEntries - 1, 7, 8191],
-    ] as const) {
-      const lines = flows.get(u32(bucket)) ?? Buffer.alloc(0);
-      lines.fill(0xff, way * flowBytes, (way + 1) * flowBytes);
-      lines.writeUInt16LE(tenant, way * flowBytes + flowOffsets.tenant);
-      flows.set(u32(bucket), lines);
-    }
-    expect(counters.countFlows(pins)).toEqual(
+    const count = (name: string, tenant: number, places: bigint) => {
+      using map = BpfMap.openPinned(pins.map(name));
+      map.set(u32(tenant), Buffer.from(new BigInt64Array([places]).buffer));
+    };
+    count("flow_usage", 8191, 7n);
+    count("encap_usage", 8191, 9n);
+    count("encap_returned", 8191, 4n);
+    expect(usage.readUsage(pins, "flow", [1, 8191])).toEqual(
       new Map([
-        [1, 2],
-        [8191, 1],
+        [1, 0],
+        [8191, 7],
       ]),
     );
+    expect(usage.readUsage(pins, "encap", [8191])).toEqual(new Map([[8191, 5]]));
+    const many = Array.from({ length: 8192 }, (_, tenant) => tenant);
+    expect(usage.readUsage(pins, "encap", many).get(8191), "with all others").toBe(5);
+  });
+
+  it("say what tenants did not get, of few and of many", () => {
+    load.loadDatapath(pins, fingerprint, constants);
+    using map = BpfMap.openPinned(pins.map("losses"));
+    map.set(u32(8191), Buffer.from(new BigInt64Array([1n, 2n, 3n, 4n, 5n]).buffer));
+    const wanted = { flowsEvicted: 1, flowsRefused: 2, templatesRefused: 3, rulesRefused: 4, eventsLost: 5 };
+    const many = Array.from({ length: 8192 }, (_, tenant) => tenant);
+    expect([[8191], many].map((tenants) => usage.readLosses(pins, tenants).get(8191))).toEqual([wanted, wanted]);
   });
 });
 
@@ -365,8 +382,8 @@ describe("what was forwarded", () => {
     );
   });
 
-  it("is forgotten of a tenant that goes, and of no other", () => {
-    accounting.forgetCounts(pins, new Set([5]));
+  it("is forgotten of a tenant that goes, and of no other", async () => {
+    await accounting.forgetCounts(pins, new Set([5]));
     expect(accounting.readForwarded(pins, [5, 6])).toEqual(
       new Map([
         [5, []],
@@ -375,30 +392,31 @@ describe("what was forwarded", () => {
     );
   });
 
-  it("leaves its slots free when it is forgotten", () => {
-    accounting.forgetCounts(pins, new Set([5]));
+  it("leaves its slots free when it is forgotten", async () => {
+    await accounting.forgetCounts(pins, new Set([5]));
     using rules = BpfMap.openPinned(pins.map("rules"));
     const isFree = (slot: number) => rules.get(u32(slot))?.every((byte) => byte === 0);
     expect(Object.values(slots).map(isFree)).toEqual([true, true, false]);
+    expect([...usage.readUsage(pins, "rule", [0, 5, 6]).values()], "slots in use of all, 5 and 6").toEqual([1, 0, 1]);
   });
 
-  it("goes with what was counted by reason", () => {
+  it("goes with what was counted by reason", async () => {
     using stats = BpfMap.openPinned(pins.map("stats"));
     for (const tenant of [5, 6]) stats.setPerCpu(u32(tenant * 32 + 2), new Array(cpus).fill(Buffer.alloc(16, 1)));
-    accounting.forgetCounts(pins, new Set([5]));
+    await accounting.forgetCounts(pins, new Set([5]));
     expect([...counters.readReasons(pins, [5, 6])].map(([tenant, counts]) => [tenant, Object.keys(counts)])).toEqual([
       [5, []],
       [6, ["no_flow"]],
     ]);
   });
 
-  it("goes with what was refused by rule", () => {
+  it("goes with what was refused by rule", async () => {
     using denials = BpfMap.openPinned(pins.map("denials"));
     const one = Buffer.alloc(16);
     one[0] = 1;
     for (const mark of [0x1_0000, 0x8000_0003])
       for (const tenant of [5, 6]) denials.setPerCpu(u32(tenant, mark), new Array(cpus).fill(one));
-    accounting.forgetCounts(pins, new Set([5]));
+    await accounting.forgetCounts(pins, new Set([5]));
     const counted = { packets: cpus, bytes: 0 };
     const seen = counters.readDenials(pins);
     expect([seen.get(5), new Set(seen.get(6))]).toEqual([

@@ -20,6 +20,9 @@ for (const [name, map] of Object.entries({
   encaps_taken: datapath.encapsTaken.map,
   generations: datapath.generations.map,
   flows: datapath.flows.map,
+  limits: datapath.limits.map,
+  encap_usage: datapath.usages.encap.map,
+  encap_returned: datapath.returned.encap,
 }))
   map.pin(pins.map(name));
 afterAll(() => {
@@ -58,6 +61,7 @@ function fillUp(): number {
       datapath.encapsTaken.set(id, 1);
       filled++;
     }
+  datapath.usages.encap.set(0, BigInt(map.maxEntries));
   return filled;
 }
 
@@ -67,7 +71,7 @@ describe("a table that is full of templates without flows", () => {
     const filled = fillUp();
     const second = learn("172.168.0.22", 2);
     expect(isLearned(second), "learned in a full table").toBe(false);
-    expect(await reclaimTemplates(pins)).toBe(filled);
+    expect(await reclaimTemplates(pins, [user1.id])).toBe(filled);
     datapath.transmit(second.moved.leaves(), netns, testRunIfindex);
     expectForwarded(first);
     expectForwarded(second);
@@ -75,8 +79,8 @@ describe("a table that is full of templates without flows", () => {
 
   it("gives each place back once", async () => {
     fillUp();
-    await reclaimTemplates(pins);
-    expect(await reclaimTemplates(pins, 0)).toBe(0);
+    await reclaimTemplates(pins, [user1.id]);
+    expect(await reclaimTemplates(pins, [user1.id], 0)).toBe(0);
   });
 });
 
@@ -84,19 +88,19 @@ describe("a template", () => {
   it("stays as long as the table is half empty", async () => {
     learn("172.168.0.21", 1);
     datapath.flows.clear();
-    expect(await reclaimTemplates(pins)).toBe(0);
+    expect(await reclaimTemplates(pins, [user1.id])).toBe(0);
   });
 
   it("goes whose flows are of before a change to the tenant", async () => {
     learn("172.168.0.21", 1);
     datapath.generations.set(user1.id, 1);
-    expect(await reclaimTemplates(pins, 0)).toBe(1);
+    expect(await reclaimTemplates(pins, [user1.id], 0)).toBe(1);
   });
 
   it("that has gone is no template for a flow that still names it", async () => {
     const stale = learn("172.168.0.21", 1);
     datapath.generations.set(user1.id, 1);
-    await reclaimTemplates(pins, 0);
+    await reclaimTemplates(pins, [user1.id], 0);
     datapath.generations.set(user1.id, 0);
     expect(datapath.receive(stale.original.arrives(), { netns }).summary).toBe("pass, tenant 1: template");
   });
@@ -105,7 +109,7 @@ describe("a template", () => {
     const connection = learn("172.168.0.21", 1);
     const flow = datapath.flows.get(connection.original.key);
     datapath.flows.clear();
-    const reclaimed = reclaimTemplates(pins, 0); // has looked at the flows, and waits
+    const reclaimed = reclaimTemplates(pins, [user1.id], 0); // has looked at the flows, and waits
     if (flow) datapath.flows.set(connection.original.key, flow);
     expect(datapath.receive(connection.original.arrives(), { netns }).verdict, "while it is retired").toBe("pass");
     expect(await reclaimed).toBe(0);
@@ -118,7 +122,46 @@ describe("a template", () => {
     const value = datapath.encaps.map.get(u32(id)) ?? Buffer.alloc(0);
     u32(templateStates.retired).copy(value);
     datapath.encaps.map.set(u32(id), value);
-    await reclaimTemplates(pins, 0);
+    await reclaimTemplates(pins, [user1.id], 0);
     expectForwarded(connection);
+  });
+});
+
+describe("what a tenant may have of the table", () => {
+  /** The half that is whose comes first is in use. */
+  const firstHalfIsTaken = () => {
+    datapath.usages.encap.set(0, 40_000n);
+    datapath.returned.encap.set(u32(0), Buffer.alloc(8));
+  };
+  const endpoints = [1, 2, 3].map((n) => `172.168.0.2${n}`);
+  const learnEach = (firstPort = 1) => endpoints.map((endpoint, n) => isLearned(learn(endpoint, firstPort + n)));
+
+  it("is its share when others have the rest, and a flow more stays with the kernel", () => {
+    datapath.limits.set(0, { templates: 2 });
+    firstHalfIsTaken();
+    expect(learnEach()).toEqual([true, true, false]);
+    expect(datapath.losses.get(user1.id)?.templates_refused).toBe(1n);
+  });
+
+  it("is more than its share while half of the table is free", () => {
+    datapath.limits.set(0, { templates: 2 });
+    expect(learnEach()).toEqual([true, true, true]);
+  });
+
+  it("is what the config says of it", () => {
+    datapath.limits.set(0, { templates: 2 });
+    datapath.limits.set(user1.id, { templates: 3 });
+    firstHalfIsTaken();
+    expect(learnEach()).toEqual([true, true, true]);
+  });
+
+  it("is not used up by templates that no flow leads to any more, once they are given back", async () => {
+    datapath.limits.set(0, { templates: 2 });
+    firstHalfIsTaken();
+    learnEach();
+    datapath.generations.set(user1.id, 2);
+    expect(await reclaimTemplates(pins, [user1.id])).toBe(2);
+    firstHalfIsTaken();
+    expect(learnEach(11)).toEqual([true, true, false]);
   });
 });

@@ -93,7 +93,7 @@ for (const { name, tags } of settings)
             it(`the way ${name} is learned as one flow, this one`, () => {
               const direction = learned({ tenant, protocol }, way);
               const flow = datapath.flows.get(direction.key);
-              const wanted = direction.flow(flow?.encap ?? -1, { peer: 0, checked: flow?.checked ?? -1 });
+              const wanted = direction.flow(flow?.encap ?? -1, { checked: flow?.checked ?? -1 });
               expect(flow).toMatchObject(wanted);
               expect([...datapath.flows.keys()]).toHaveLength(1);
             });

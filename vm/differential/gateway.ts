@@ -145,7 +145,7 @@ export class Gateway {
   private async forget(): Promise<void> {
     await run("conntrack", ["-F"]).catch(() => "");
     await redecide(instance, this.tenants);
-    await giveTemplatesBack(instance);
+    await giveTemplatesBack(instance, this.tenants);
   }
 
   /** Whether XDP is on. */

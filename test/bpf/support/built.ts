@@ -15,6 +15,7 @@ export interface DatapathModules {
   readonly accounting: typeof import("../../../src/datapath/accounting.js");
   readonly counters: typeof import("../../../src/datapath/counters.js");
   readonly templates: typeof import("../../../src/datapath/templates.js");
+  readonly usage: typeof import("../../../src/datapath/usage.js");
   readonly attachments: typeof import("../../../src/datapath/attachments.js");
 }
 
@@ -31,6 +32,7 @@ async function modulesIn(folder: string): Promise<DatapathModules> {
     accounting: await built("accounting"),
     counters: await built("counters"),
     templates: await built("templates"),
+    usage: await built("usage"),
     attachments: await built("attachments"),
   };
 }

@@ -28,6 +28,7 @@ import type {
   EndpointKey,
   Event,
   Limits,
+  Losses,
   PeerKey,
   PublicIp,
   RuleCounters,
@@ -105,6 +106,9 @@ export class Datapath implements Disposable {
   readonly rules: TypedMap<number, bigint>;
   readonly sessionEvents: TypedMap<number, bigint>;
   readonly limits: TypedMap<number, Limits>;
+  readonly usages: Readonly<Record<"flow" | "encap" | "rule", TypedMap<number, bigint>>>;
+  readonly returned: Readonly<Record<"encap" | "rule", BpfMap>>;
+  readonly losses: TypedMap<number, Losses>;
   readonly denials: TypedMap<{ tenant: number; mark: number }, Counter[]>;
   readonly #stats: TypedMap<number, Counter[]>;
   readonly #ruleStats: TypedMap<number, RuleCounters[]>;
@@ -131,7 +135,11 @@ export class Datapath implements Disposable {
     this.endpoints = this.#tc.typedMap("endpoints");
     this.publicIps = this.#xdp.typedMap("public_ips");
     this.tunnels = this.#tc.typedMap("tunnels");
-    this.limits = this.#xdp.typedMap("limits");
+    this.limits = this.#tc.typedMap("limits");
+    const usage = (name: string) => this.#tc.typedMap<number, bigint>(`${name}_usage`);
+    this.returned = { encap: this.#tc.map("encap_returned"), rule: this.#tc.map("rule_returned") };
+    this.losses = this.#tc.typedMap("losses");
+    this.usages = { flow: usage("flow"), encap: usage("encap"), rule: usage("rule") };
     this.sessionEvents = this.#xdp.typedMap("session_events");
     this.denials = this.#xdp.typedMap("denials");
     this.#stats = this.#xdp.typedMap("stats");
@@ -315,7 +323,13 @@ export class Datapath implements Disposable {
       for (const key of [...map.keys()]) map.delete(key);
     }
     this.forgetRefusals();
-    for (let tenant = 0; tenant < tenantIds; tenant++) this.limits.set(tenant, {});
+    for (let tenant = 0; tenant < tenantIds; tenant++) {
+      this.limits.set(tenant, {});
+      for (const usage of Object.values(this.usages)) usage.set(tenant, 0n);
+      this.losses.set(tenant, {});
+      for (const map of Object.values(this.returned)) map.set(u32(tenant), Buffer.alloc(8));
+      this.#tc.map("event_usage").set(u32(tenant), Buffer.alloc(16));
+    }
     this.flows.clear();
     for (const tenant of [1, 2, 3]) this.generations.set(tenant, 0);
     this.events();
@@ -367,6 +381,7 @@ function prepare(file: string, sides: Pick<Constants, "underlay" | "uplink">): B
       underlayAddress,
       tcpTimeoutMs: tcpTimeoutSeconds * 1000,
       udpTimeoutMs: udpTimeoutSeconds * 1000,
+      ticksPerSecond: 1000,
       netnsInode: 0,
       countsSessions: false,
     }),

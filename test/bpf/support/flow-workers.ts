@@ -48,6 +48,9 @@ function decode(bytes: Buffer): Outcome {
   return { inserted, refused, deleted, found, missed, torn };
 }
 
+/** For names of pins. */
+let made = 0;
+
 export class FlowWorkers implements Disposable {
   readonly #object: BpfObject;
   readonly #pins: string;
@@ -59,7 +62,7 @@ export class FlowWorkers implements Disposable {
     this.#object.setVariable("flow_buckets", u32(buckets)).resizeMap("flows", buckets).load();
     this.table = this.#object.map("flows");
     this.btf = this.#object.btf as Btf;
-    this.#pins = `/sys/fs/bpf/xgw-test-${process.pid}-${buckets}`;
+    this.#pins = `/sys/fs/bpf/xgw-test-${process.pid}-${++made}`;
     mkdirSync(this.#pins);
     this.#object.program("flow_table").pin(`${this.#pins}/program`);
   }
@@ -80,6 +83,26 @@ export class FlowWorkers implements Disposable {
     return Promise.all(runs.map(async ({ output }) => decode(Buffer.from(await output, "hex"))));
   }
 
+  /** How many lines a tenant may have and keep; 0: no limit. Tenant 0 stands for all that have no number. */
+  setShare(tenant: number, flows: number): void {
+    const map = this.#object.map("limits");
+    const value = Buffer.alloc(map.valueSize);
+    value.writeUInt32LE(flows, 8);
+    map.set(u32(tenant), value);
+  }
+
+  /** What is counted for a tenant. */
+  usage(tenant: number): { readonly lines: number; readonly evicted: number; readonly refused: number } {
+    const read = (map: string, at: number) => Number(this.#object.map(map).get(u32(tenant))?.readBigInt64LE(at));
+    return { lines: read("flow_usage", 0), evicted: read("losses", 0), refused: read("losses", 8) };
+  }
+
+  /** Numbers of the flows that a tenant has in the table, in order. */
+  numbersOf(tenant: number): number[] {
+    const mine = [...this.#lines()].filter(({ line }) => line.readUInt16LE(flowOffsets.tenant) === tenant);
+    return mine.map(({ line }) => line.readUInt32LE(0)).sort((a, b) => a - b);
+  }
+
   setGeneration(tenant: number, generation: number): void {
     this.#object.map("generations").set(u32(tenant), u32(generation));
   }
@@ -93,6 +116,7 @@ export class FlowWorkers implements Disposable {
   faults(): string[] {
     const faults: string[] = [];
     const seen = new Set<number>();
+    const linesOf = new Map<number, number>();
     for (const { line, lines, bucket, way } of this.#lines()) {
       const number = line.readUInt32LE(0);
       const home = flowHome(line, this.table.maxEntries);
@@ -102,6 +126,12 @@ export class FlowWorkers implements Disposable {
       if ((home.way ^ way) > reach) faults.push(`flow ${number} is out of its home's reach`);
       if (line.readUInt16LE(flowOffsets.sequence) % 2 !== 0) faults.push(`flow ${number} is being written`);
       seen.add(number);
+      const tenant = line.readUInt16LE(flowOffsets.tenant);
+      linesOf.set(tenant, (linesOf.get(tenant) ?? 0) + 1);
+    }
+    for (let tenant = 0; tenant < 8; tenant++) {
+      const [counted, there] = [this.usage(tenant).lines, linesOf.get(tenant) ?? 0];
+      if (counted !== there) faults.push(`tenant ${tenant} has ${there} lines, and ${counted} are counted`);
     }
     return faults;
   }
@@ -116,6 +146,13 @@ export class FlowWorkers implements Disposable {
 
   clear(): void {
     for (const [bucket] of this.table.entries()) this.table.set(bucket, Buffer.alloc(bucketBytes));
+    for (let tenant = 0; tenant < 8; tenant++) {
+      this.setShare(tenant, 0);
+      for (const name of ["flow_usage", "losses"]) {
+        const map = this.#object.map(name);
+        map.set(u32(tenant), Buffer.alloc(map.valueSize));
+      }
+    }
   }
 
   *#lines(): Generator<{ line: Buffer; lines: Buffer; bucket: number; way: number }> {

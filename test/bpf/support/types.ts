@@ -80,7 +80,17 @@ export interface Encap {
   readonly length: number;
   readonly mtu: number;
   readonly ip_sum: number;
+  readonly tenant: number;
   readonly header: Buffer;
+}
+
+/** struct xgw_losses: times. */
+export interface Losses {
+  readonly flows_evicted?: bigint;
+  readonly flows_refused?: bigint;
+  readonly templates_refused?: bigint;
+  readonly rules_refused?: bigint;
+  readonly events_lost?: bigint;
 }
 
 export interface ConnectionKey {

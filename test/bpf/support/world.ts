@@ -228,11 +228,12 @@ export class Direction {
   encap(ifindex: number): Encap {
     const { leavesBy, tags = untagged } = this.fields;
     const { tenant, plain = false } = leavesBy;
+    const owner = this.fields.arrivesBy.tenant.id;
     const header = Buffer.alloc(64);
     if (plain) {
       const length = 14 + 4 * tags.uplink.length;
       this.leaves().copy(header, 0, 0, length);
-      return { state: 2, ifindex, ...realmOf(leavesBy), length, mtu: uplinkMtu, ip_sum: 0, header };
+      return { state: 2, ifindex, ...realmOf(leavesBy), length, mtu: uplinkMtu, ip_sum: 0, tenant: owner, header };
     }
     const ip = 14 + 4 * tags.underlay.length;
     const length = ip + (tenant.wrap === "gretap" ? 42 : 28);
@@ -247,6 +248,7 @@ export class Direction {
       length,
       mtu: tenant.mtu,
       ip_sum: inMemory(sum(ipWords)),
+      tenant: owner,
       header,
     };
   }
@@ -277,7 +279,16 @@ export class World {
   addTenant({ id, key, zone, wrap, mtu, peers }: TestTenant): void {
     this.datapath.tenants.set(key, { id, zone, wrap: wrapNumber(wrap), mtu });
     for (const peer of peers) this.datapath.peers.set({ tenant: id, address: addressNumber(peer) }, 1);
+    const [outside, inside = outside] = peers;
+    this.addRoute(id, "0.0.0.0", 0, outside);
+    this.addRoute(id, "10.0.0.0", 8, inside);
     this.datapath.forgetRefusals();
+  }
+
+  /** Where a network of the tenant's lives on the underlay. */
+  addRoute(tenant: number, network: string, length: number, endpoint: string | undefined): void {
+    const key = { prefixlen: 32 + length, tenant, address: addressNumber(network) };
+    if (endpoint !== undefined) this.datapath.endpoints.set(key, addressNumber(endpoint));
   }
 
   removeTenant({ id, key, peers }: TestTenant): void {

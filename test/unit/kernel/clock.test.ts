@@ -1,0 +1,21 @@
+// How fast the kernel's clock ticks, by what it says of two clocks.
+import { describe, expect, it } from "vitest";
+import { rateOf } from "../../../src/kernel/clock.js";
+
+/** /proc/timer_list, so long after the boot. */
+const timers = (seconds: number, rate: number) => `Timer List Version: v0.10
+now at ${Math.round(seconds * 1e9)} nsecs
+cpu: 0
+jiffies: ${2 ** 32 + Math.floor((seconds - 300) * rate)}
+`;
+
+describe("the rate of jiffies", () => {
+  for (const rate of [100, 250, 300, 1000])
+    it(`is seen to be ${rate}, before and after they wrap`, () => {
+      expect([10, 290, 310, 1e7].map((seconds) => rateOf(timers(seconds, rate)))).toEqual([rate, rate, rate, rate]);
+    });
+
+  it("is taken to be the highest where nothing can be told", () => {
+    expect([rateOf(""), rateOf(timers(300.2, 100))]).toEqual([1000, 1000]);
+  });
+});

@@ -1,0 +1,77 @@
+// docs/limits.md has a row for each thing that tenants share, in words and numbers that are the code's.
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { jsonSchema } from "../../src/config/json-schema.js";
+import { reasons } from "../../src/datapath/reasons.js";
+import { noLosses } from "../../src/datapath/shares.js";
+import { lossName } from "../../src/metrics.js";
+import { eventPlaces, ruleSlots, templatePlaces } from "../../src/model/desired.js";
+import { maxPolicyCells, maxPolicyCellsInAll } from "../../src/model/policy.js";
+import { resources } from "../../src/model/shares.js";
+
+const read = (name: string) => readFileSync(new URL(`../../docs/${name}`, import.meta.url), "utf8");
+const text = read("limits.md");
+const rows = [...text.matchAll(/^\| ([^|`]+) \| (.+?) \| (.+?) \| (.+?) \| (.*?) ?\|$/gm)]
+  .map(([, resource = "", capacity = "", key = "", atLimit = "", counted = ""]) => ({
+    ...{ resource, capacity, key, atLimit, counted },
+  }))
+  .filter(({ resource }) => resource !== "resource");
+const rowOf = (resource: string) => rows.find((row) => row.resource === resource);
+const marked = (cell: string) => [...cell.matchAll(/`(\w+)`/g)].map(([, word]) => word);
+
+describe("docs/limits.md", () => {
+  it("has a row for everything that is shared", () => {
+    expect(rows.map(({ resource }) => resource)).toEqual([
+      "conntrack entries",
+      "new connections a second",
+      "lines of the flow table",
+      "neighbour entries",
+      "header templates",
+      "slots of rules",
+      "pieces of policies",
+      "pages of policies",
+      "places in the events ring",
+      "the daemon's work",
+    ]);
+  });
+
+  it("names each key of a tenant's limits once", () => {
+    const keys = rows.flatMap(({ key }) => (key.startsWith("`") ? [key.replaceAll("`", "")] : []));
+    expect(keys.sort()).toEqual(resources.map((resource) => `limits.${resource}`).sort());
+  });
+
+  it("names no key of the gateway that the config does not have", () => {
+    const { properties } = jsonSchema("config") as { properties: Record<string, { properties?: object }> };
+    const known = [
+      ...Object.keys(properties),
+      ...Object.keys(properties.limits?.properties ?? {}).map((key) => `limits.${key}`),
+    ];
+    const named = rows.flatMap(({ capacity }) => [...capacity.matchAll(/`([\w.]+)`/g)].map(([, key]) => key));
+    expect(named.filter((key) => !known.includes(key as string))).toEqual([]);
+  });
+
+  it("has the numbers of the code", () => {
+    expect(Number.parseInt(rowOf("header templates")?.capacity ?? "", 10)).toBe(templatePlaces / 2);
+    expect(Number.parseInt(rowOf("slots of rules")?.capacity ?? "", 10)).toBe(ruleSlots / 2);
+    expect(Number.parseInt(rowOf("places in the events ring")?.capacity ?? "", 10)).toBe(eventPlaces);
+    expect(Number.parseInt(rowOf("pieces of policies")?.capacity ?? "", 10)).toBe(maxPolicyCellsInAll);
+    expect(rowOf("pieces of policies")?.key).toContain(String(maxPolicyCells));
+  });
+
+  it("names every loss that is counted, and reasons that there are", () => {
+    const named = rows.flatMap(({ counted }) => (counted.startsWith("loss") ? marked(counted) : []));
+    expect(named.sort()).toEqual(Object.keys(noLosses).map(lossName).sort());
+    const reasonsNamed = rows.flatMap(({ counted }) => (counted.startsWith("reason") ? marked(counted) : []));
+    const known = reasons.map(({ name }) => name);
+    expect(reasonsNamed.filter((name) => !known.includes(name as string))).toEqual([]);
+  });
+
+  it("is where the other documents lead to", () => {
+    for (const name of ["../README.md", "config.md", "daemon.md"]) expect(read(name)).toContain("limits.md");
+  });
+
+  it("names metrics that docs/daemon.md has", () => {
+    const named = [...new Set(text.match(/xgw_\w+/g))];
+    expect(named.filter((name) => !read("daemon.md").includes(`\`${name}\``))).toEqual([]);
+  });
+});
