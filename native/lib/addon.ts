@@ -131,6 +131,7 @@ export interface Addon {
     relativeFd: number,
     relativeId: number,
     expectedRevision: bigint,
+    netfilter?: readonly number[],
   ): number;
   linkUpdate(linkFd: number, programFd: number, flags: number, oldProgramFd: number): number;
   linkDetach(linkFd: number): number;

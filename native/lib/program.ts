@@ -2,7 +2,9 @@
 import { addon } from "./addon.js";
 import {
   attachLink,
+  type NetfilterOptions,
   type NetkitOptions,
+  netfilterRequest,
   netkitRequest,
   type TcxOptions,
   tcxRequest,
@@ -175,6 +177,14 @@ export class BpfProgram extends FdHandle {
   attachTracing(attachType: AttachType): BpfLink {
     const target = { flags: 0, relativeFd: 0, relativeId: 0, expectedRevision: 0n };
     return attachLink(this.fd, { ...target, ifindex: 0, attachType }, this.label);
+  }
+
+  /**
+   * Attaches a netfilter program to a hook. Such a link cannot be updated: a successor takes another priority, and then this
+   * one goes. EBUSY when another BPF program has the priority.
+   */
+  attachNetfilter(options: NetfilterOptions): BpfLink {
+    return attachLink(this.fd, netfilterRequest(options), this.label);
   }
 
   /** Attaches to a netkit device, at its primary or peer side. */
