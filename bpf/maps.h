@@ -126,6 +126,13 @@ struct {
 	__type(value, __u32);
 } generations SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XGW_MAX_TENANTS);
+	__type(key, __u32); /* tenant id; 0: the shares of those that have no number of their own */
+	__type(value, struct xgw_limits);
+} limits SEC(".maps");
+
 /* New connections that a tenant may begin, as a level that rises with time. */
 struct xgw_bucket {
 	__u64 filled; /* bpf_ktime_get_coarse_ns, up to which it has risen */

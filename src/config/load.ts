@@ -159,6 +159,7 @@ function assemble(head: Head | undefined, tenants: ConfigTenant[]): Config {
     underlay: { device: "", address: "" },
     nics: [],
     flows: 0,
+    limits: {},
   };
   return { ...base, nics: base.nics ?? [{ name: base.underlay.device, xdp: "native" }], tenants };
 }

@@ -1,6 +1,7 @@
 /** Steps in words, one line each, for `plan` and the log. `+` makes, `~` changes, `-` removes, `>` moves on. */
 
 import { nobody } from "../model/desired.js";
+import { type Limits, resources } from "../model/shares.js";
 import { damagedRules } from "./rules.js";
 import type { Attachment, Device, Entry, Route } from "./state.js";
 import { entryId } from "./state.js";
@@ -84,6 +85,8 @@ function describeRoute({ routeTable, to, metric, uplink, tunnel }: Route): strin
 
 function describeEntry(entry: Entry): string {
   switch (entry.map) {
+    case "limits":
+      return `${entryId(entry)} : ${describeLimits(entry.value)}`;
     case "endpoints":
       return `${entryId(entry)} : ${entry.via}`;
     case "destinations":
@@ -96,6 +99,9 @@ function describeEntry(entry: Entry): string {
       return entryId(entry);
   }
 }
+
+const describeLimits = (limits: Limits) =>
+  resources.flatMap((resource) => (limits[resource] > 0 ? [`${resource} ${limits[resource]}`] : [])).join(", ");
 
 function describeAttachment({ program, device, hook, mode, fingerprint }: Attachment): string {
   return `${program} (${fingerprint}) to ${device}, ${hook}${mode ? ` ${mode}` : ""}`;

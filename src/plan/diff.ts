@@ -316,6 +316,14 @@ function tenantsOf(step: Step, byDevice: ReadonlyMap<string, number>): number[] 
 
 const tenantOfRoute = (route: Route) => route.routeTable - routeTableBase;
 function tenantOfEntry(entry: Entry): number {
-  if (entry.map === "tenants") return entry.value.id;
-  return entry.map === "nics" || entry.map === "policy_services" ? 0 : entry.tenant;
+  switch (entry.map) {
+    case "tenants":
+      return entry.value.id;
+    case "limits": // how much a tenant may have changes no flow
+    case "nics":
+    case "policy_services":
+      return nobody;
+    default:
+      return entry.tenant;
+  }
 }

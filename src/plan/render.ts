@@ -1,7 +1,8 @@
 /** Desired state, rendered into the form in which it is compared. Pure. */
 
-import type { Desired, DesiredTenant, PolicyCell, TunnelKind } from "../model/desired.js";
+import { type Desired, type DesiredTenant, nobody, type PolicyCell, type TunnelKind } from "../model/desired.js";
 import { formatAddress } from "../model/ipv4.js";
+import { type Limits, resources } from "../model/shares.js";
 import { ownerOf } from "./owner.js";
 import { destinationEntries, PolicyPages } from "./policy-maps.js";
 import { policyMark, rulesVersion } from "./rules.js";
@@ -66,6 +67,7 @@ export function render(desired: Desired, context: RenderContext): State {
     moving: new Map(),
     entries: byId(
       [
+        ...limitsEntries(nobody, desired.shares),
         ...desired.nics.map(nicEntry),
         ...tenants.flatMap((tenant) => entries(tenant, mtuOf(tenant), pages, context.uplinkMtu)),
         ...pages.entries(),
@@ -173,9 +175,15 @@ function nicEntry(nic: { readonly name: string }): Entry {
   return { map: "nics", device: nic.name };
 }
 
+/** Nothing where nothing is said, as the map has it. */
+function limitsEntries(tenant: number, value: Limits): Entry[] {
+  return resources.some((resource) => value[resource] > 0) ? [{ map: "limits", tenant, value }] : [];
+}
+
 function entries(tenant: DesiredTenant, mtu: number, pages: PolicyPages, uplinkMtu = 0): Entry[] {
   const networks = pages.networksOf(tenant);
   return [
+    ...limitsEntries(tenant.id, tenant.limits),
     {
       map: "tenants",
       key: tenant.key,
@@ -187,8 +195,6 @@ function entries(tenant: DesiredTenant, mtu: number, pages: PolicyPages, uplinkM
         routeTable: tenant.routeTable,
         kind: tenant.tunnelKind,
         mtu,
-        sessions: tenant.limits.sessions,
-        newPerSecond: tenant.limits.newPerSecond,
         hasPolicy: networks !== undefined,
       },
     },

@@ -7,6 +7,7 @@
  */
 
 import type { TunnelKind, XdpMode } from "../model/desired.js";
+import type { Limits } from "../model/shares.js";
 
 export type Device =
   | { readonly kind: "vrf"; readonly routeTable: number; readonly owner: string }
@@ -60,6 +61,8 @@ export interface Element {
 
 /** An entry of a BPF map, before encoding. */
 export type Entry =
+  /** Tenant 0: the shares of all those that have no number of their own. */
+  | { readonly map: "limits"; readonly tenant: number; readonly value: Limits }
   | { readonly map: "tenants"; readonly key: number; readonly value: TenantEntry }
   | { readonly map: "peers"; readonly tenant: number; readonly address: string }
   | { readonly map: "endpoints"; readonly tenant: number; readonly prefix: string; readonly via: string }
@@ -121,8 +124,6 @@ export interface TenantEntry {
   readonly routeTable: number;
   readonly kind: TunnelKind;
   readonly mtu: number;
-  readonly sessions: number;
-  readonly newPerSecond: number;
   /** Whether the maps have the policy, too, so that XDP can refuse what it does not admit. */
   readonly hasPolicy: boolean;
 }
@@ -189,6 +190,8 @@ export const elementId = (element: Element) => `${element.set} ${element.key}`;
 
 export function entryId(entry: Entry): string {
   switch (entry.map) {
+    case "limits":
+      return `limits ${entry.tenant}`;
     case "tenants":
       return `tenants ${entry.key}`;
     case "peers":

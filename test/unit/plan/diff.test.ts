@@ -79,7 +79,9 @@ describe("the first apply", async () => {
       "+ nft outbound: 2 . 6 . 0.0.0.0-255.255.255.255 . 24-65535 : 65538",
       "+ nft outbound: 2 . 7-255 . 0.0.0.0-255.255.255.255 . 0-65535 : 65538",
       "+ programs f00df00df00d",
+      "+ map limits 0 : flows 262144, templates 16384, rules 6144, eventsPerSecond 8192",
       "+ map nics eth0",
+      "+ map limits 1 : sessions 100000, newPerSecond 5000",
       "+ map tenants 1000",
       "+ map tunnels xgre1000",
       "+ map peers 1 172.168.0.7",
@@ -90,6 +92,7 @@ describe("the first apply", async () => {
       "+ map destinations 1 2.2.2.11 0 0/0 : 10.0.0.7 0",
       "+ map policy_networks 1 inbound 0.0.0.0/0 : 7f6c871d0c873ff2",
       "+ map policy_networks 1 outbound 0.0.0.0/0 : 254c46e639a4157a",
+      "+ map limits 2 : sessions 100000, newPerSecond 5000",
       "+ map tenants 2000",
       "+ map tunnels xgre2000",
       "+ map peers 2 172.168.0.7",
@@ -155,7 +158,7 @@ it("a change that died before its end is ended: the tenant's flows are decided a
 describe("a tenant that is added", async () => {
   const steps = await stepsBetween(example, example + thirdTenant);
 
-  it("is all that the steps are about, and no tenant's generation moves", () => {
+  it("is all that the steps are about but for the shares, and no tenant's generation moves", () => {
     expect(described(steps)).toEqual([
       "+ device xvrf3000: vrf, route table 100003",
       "+ device xgre3000: gre, key 3000, local 172.168.0.1, mtu 1472, in xvrf3000",
@@ -184,6 +187,7 @@ describe("a tenant that is added", async () => {
       "+ map policy_networks 3 outbound 0.0.0.0/0 : f0bb10084aa10e01",
       "+ map policy_services f51d23b052a19cad 6 8080/24 : 1",
       "+ map policy_services f0bb10084aa10e01 0 0/0 : 65537",
+      "~ map limits 0 : flows 174762, templates 10922, rules 4096, eventsPerSecond 5461",
       "> keys that no tenant had are looked up anew",
     ]);
   });
@@ -199,6 +203,7 @@ it("a tenant that is removed leaves in the order: maps, slow path, generation, p
     "- nft segment: 3",
     "- nft inbound: 3 . 6 . 0.0.0.0-255.255.255.255 . 8080",
     "- nft outbound: 3 . 0-255 . 0.0.0.0-255.255.255.255 . 0-65535",
+    "~ map limits 0 : flows 262144, templates 16384, rules 6144, eventsPerSecond 8192",
     "> connections of tenant 3 end",
     "- map tenants 3000",
     "- map tunnels xgre3000",
@@ -294,12 +299,9 @@ describe("a change to one tenant bumps that tenant only", () => {
     ]);
   });
 
-  it("its limits: the entry in the tenants map", async () => {
+  it("its limits: their entry, and its flows stay", async () => {
     const text = await exampleText(["sessions: 100000", "sessions: 7"]);
-    expect(described(await stepsBetween(example, text))).toEqual([
-      "~ map tenants 1000",
-      "> generation of tenant 1: its flows are decided anew",
-    ]);
+    expect(described(await stepsBetween(example, text))).toEqual(["~ map limits 1 : sessions 7, newPerSecond 5000"]);
   });
 
   it("the kind of its tunnel, back again: nothing is deleted that went with the old device", async () => {
