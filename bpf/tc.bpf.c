@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
-/* tc programs: the learner on a NIC's egress, ARP on a tunnel's, and the way in from a plain uplink. None drops. */
+/*
+ * tc programs: the learner on a NIC's egress, ARP on a tunnel's, and the way in from a plain uplink. None drops but the
+ * one for ARP that comes in.
+ */
+#include "lib/arp_in.h"
 #include "lib/endpoint.h"
 #include "lib/learn.h"
 #include "lib/uplink.h"
 
 /* TCX_NEXT (Linux 6.6): the next program, or the packet goes on. Debian 12's headers do not know it. */
 #define XGW_NEXT (-1)
+#define XGW_SHOT 2 /* TCX_DROP */
 
 SEC("tcx/egress")
 int xgw_learn(struct __sk_buff *skb)
@@ -13,14 +18,6 @@ int xgw_learn(struct __sk_buff *skb)
 	learn(skb);
 	return XGW_NEXT;
 }
-
-/* The tunnel's tenant: devices are few and each has its own entry. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, XGW_MAX_TENANTS);
-	__type(key, __u32);   /* ifindex of the tunnel device */
-	__type(value, __u32); /* tenant id */
-} tunnels SEC(".maps");
 
 SEC("tcx/egress")
 int xgw_arp(struct __sk_buff *skb)
@@ -34,6 +31,12 @@ int xgw_arp(struct __sk_buff *skb)
 	if (tenant)
 		direct_arp(skb, *tenant);
 	return XGW_NEXT;
+}
+
+SEC("tcx/ingress")
+int xgw_arp_in(struct __sk_buff *skb)
+{
+	return skb->protocol == bpf_htons(ETH_P_ARP) && !may_ask(skb) ? XGW_SHOT : XGW_NEXT;
 }
 
 SEC("tcx/ingress")

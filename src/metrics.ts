@@ -5,8 +5,11 @@ import type { DaemonReport } from "./daemon-socket.js";
 import { readForwarded, tiers } from "./datapath/accounting.js";
 import { countFlows, readReasons } from "./datapath/counters.js";
 import { readGenerations } from "./datapath/generations.js";
+import { readNeighbourCounts } from "./datapath/neighbours.js";
 import { Pins } from "./datapath/pins.js";
+import { readSessions } from "./datapath/sessions.js";
 import type { Desired } from "./model/desired.js";
+import { readConntrack } from "./observe/kernel-tables.js";
 import { readNftCounters } from "./observe/nft-counters.js";
 
 /** Of one scrape. A tenant is a label, an address never. */
@@ -88,9 +91,29 @@ function addTenants(registry: Registry, { instance, tenants }: Desired): void {
   const flows = gauge("xgw_flows", "Flows in the flow table, those of an older generation included.");
   const counted = countFlows(pins);
   for (const { id, name } of tenants) flows.set({ tenant: name }, counted.get(id) ?? 0);
+  const sessions = gauge("xgw_sessions", "Live connections.");
+  const neighbours = gauge("xgw_neighbours", "Neighbours that the kernel has on the tenant's tunnel.");
+  for (const [metric, counts] of [
+    [sessions, readSessions(pins)],
+    [neighbours, readNeighbourCounts(pins)],
+  ] as const)
+    if (counts) for (const { id, name } of tenants) metric.set({ tenant: name }, counts[id] ?? 0);
+  addConntrack(registry);
   const generations = gauge("xgw_generation", "Number of the tenant's last change; odd while it is being changed.");
   for (const [id, generation] of readGenerations(pins, ids))
     generations.set({ tenant: names.get(id) ?? "" }, generation);
+}
+
+function addConntrack(registry: Registry): void {
+  const registers = [registry];
+  const { entries, max, earlyDrops, drops, insertFailures } = readConntrack();
+  const gauge = (name: string, help: string, value: number) => new Gauge({ name, help, registers }).set(value);
+  const counter = (name: string, help: string, value: number) => new Counter({ name, help, registers }).inc(value);
+  gauge("xgw_conntrack_entries", "Connections in the network namespace, tenants' and others.", entries);
+  gauge("xgw_conntrack_entries_max", "How many the kernel takes.", max);
+  counter("xgw_conntrack_early_drops_total", "Connections that the kernel ended to make room for others.", earlyDrops);
+  counter("xgw_conntrack_drops_total", "Packets dropped because the table was full.", drops);
+  counter("xgw_conntrack_insert_failures_total", "Connections that found no place or no tuple.", insertFailures);
 }
 
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);

@@ -10,12 +10,14 @@ import {
   type Tiers,
 } from "./datapath/accounting.js";
 import { countFlows, type Denial, readDenials, readReasons } from "./datapath/counters.js";
+import { readNeighbourCounts } from "./datapath/neighbours.js";
 import { Pins } from "./datapath/pins.js";
 import { reasons } from "./datapath/reasons.js";
 import { readSessions } from "./datapath/sessions.js";
 import { plan } from "./gateway.js";
 import type { Desired } from "./model/desired.js";
 import { describeRule } from "./model/rule-name.js";
+import { type Conntrack, readConntrack, tableWarnings } from "./observe/kernel-tables.js";
 import { readNftCounters } from "./observe/nft-counters.js";
 import { describeStep } from "./plan/describe.js";
 import { type PolicyDirection, ruleOfMark } from "./plan/rules.js";
@@ -35,8 +37,10 @@ export interface TenantStatus {
   readonly key: number;
   readonly id: number;
   readonly flows: number;
-  /** Live connections; missing while no tenant has a limit of them, for nobody counts then. */
+  /** Live connections; missing while nobody counts. */
   readonly sessions?: number;
+  /** The kernel's neighbours on the tenant's tunnel; missing while nobody counts. */
+  readonly neighbours?: number;
   /** What came in, by reason; see docs/reasons.md. The bytes of `forwarded` are of IP packets, the others' of frames. */
   readonly xdp: Readonly<Record<string, Count>>;
   /** What XDP sent itself, what it gave to the kernel, and what it dropped, packets. */
@@ -54,19 +58,28 @@ export interface Status {
   readonly inStep: boolean;
   /** What `xgw apply` would do. */
   readonly pending: readonly string[];
+  /** What is too small and cannot be set from here. */
+  readonly warnings: readonly string[];
   readonly nics: readonly { readonly name: string; readonly xdp: string }[];
   /** Packets that are no tenant's, by reason. */
   readonly nobody: Readonly<Record<string, Count>>;
+  /** The kernel's table of connections. */
+  readonly conntrack: Conntrack;
   readonly tenants: readonly TenantStatus[];
 }
 
 export async function readStatus(config: Config): Promise<Status> {
   const { desired, steps } = await plan(config);
-  return { inStep: steps.length === 0, pending: steps.map(describeStep), ...readCounted(config, desired) };
+  return {
+    inStep: steps.length === 0,
+    pending: steps.map(describeStep),
+    warnings: tableWarnings(desired),
+    ...readCounted(config, desired),
+  };
 }
 
 /** What has been counted, without a look at what else there is in the kernel. */
-export type Counted = Omit<Status, "inStep" | "pending">;
+export type Counted = Omit<Status, "inStep" | "pending" | "warnings">;
 
 /** @param desired what the config was made into, and is in force */
 export function readCounted(config: Config, desired: Desired): Counted {
@@ -79,10 +92,12 @@ export function readCounted(config: Config, desired: Desired): Counted {
   const nft = readNftCounters(config.instance);
   const denials = readDenials(pins);
   const sessions = readSessions(pins);
+  const neighbours = readNeighbourCounts(pins);
   return {
     instance: config.instance,
     nics: desired.nics.map(({ name, xdp }) => ({ name, xdp })),
     nobody: counts.get(0) ?? {},
+    conntrack: readConntrack(),
     tenants: desired.tenants.map(({ name, key, id }) => {
       const byRule = forwardedByRule.get(id) ?? [];
       const forwarded = byRule.reduce((sum, { tiers }) => addTiers(sum, tiers), noTiers);
@@ -93,6 +108,7 @@ export function readCounted(config: Config, desired: Desired): Counted {
         id,
         flows: flows.get(id) ?? 0,
         ...(sessions ? { sessions: sessions[id] ?? 0 } : {}),
+        ...(neighbours ? { neighbours: neighbours[id] ?? 0 } : {}),
         xdp,
         packets: {
           forwarded: packetsOf(xdp, "forwarded"),

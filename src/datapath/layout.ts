@@ -47,6 +47,10 @@ export function readU64(buffer: Buffer, offset: number): bigint {
   return littleEndian ? buffer.readBigUInt64LE(offset) : buffer.readBigUInt64BE(offset);
 }
 
+export function readS64(buffer: Buffer, offset: number): bigint {
+  return littleEndian ? buffer.readBigInt64LE(offset) : buffer.readBigInt64BE(offset);
+}
+
 /** Dotted quad -> 4 bytes in network byte order. */
 export function addressBytes(address: string): Buffer {
   const bytes = Buffer.alloc(4);

@@ -13,7 +13,7 @@ import { addressBytes, u32 } from "./layout.js";
 interface ObjectFile {
   readonly file: string;
   readonly programs: readonly ProgramName[];
-  /** Only where somebody needs it; asks for more of the kernel than the others. */
+  /** Asks for more of the kernel than the others. */
   readonly isFor?: (constants: Constants) => boolean;
 }
 
@@ -24,13 +24,13 @@ const objects: readonly ObjectFile[] = [
     programs: ["xgw_session_born", "xgw_session_died"],
     isFor: ({ countsSessions }) => countsSessions,
   },
+  { file: "neighbours.bpf.o", programs: ["xgw_neighbour_made", "xgw_neighbour_seen", "xgw_neighbour_gone"] },
+  { file: "netfilter.bpf.o", programs: ["xgw_quota", "xgw_next_hop"] },
   { file: "xdp.bpf.o", programs: ["xgw_xdp"] },
-  { file: "tc.bpf.o", programs: ["xgw_learn", "xgw_arp", "xgw_uplink"] },
+  { file: "tc.bpf.o", programs: ["xgw_learn", "xgw_arp", "xgw_arp_in", "xgw_uplink"] },
 ];
 
 export const objectsFor = (constants: Constants) => objects.filter(({ isFor }) => isFor?.(constants) ?? true);
-
-export const programsFor = (constants: Constants) => objectsFor(constants).flatMap(({ programs }) => programs);
 
 /** Puts flows into a table. */
 export const moverFile = "migrate.bpf.o";
@@ -97,6 +97,8 @@ export function variablesOf(constants: Omit<Constants, "flows">): Record<string,
     tcp_timeout_ms: u32(constants.tcpTimeoutMs),
     udp_timeout_ms: u32(constants.udpTimeoutMs),
     netns_inode: u32(constants.netnsInode),
+    session_pool: u32(constants.sessionPool),
+    neighbour_pool: u32(constants.neighbourPool),
     ...(underlay ? { underlay_ifindex: u32(underlay.ifindex), ...tagVariables("underlay", underlay.tags) } : {}),
     ...(uplink
       ? {

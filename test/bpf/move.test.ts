@@ -30,6 +30,8 @@ const constants = {
   udpTimeoutMs: 600_000,
   netnsInode: 1,
   countsSessions: false,
+  sessionPool: 0,
+  neighbourPool: 0,
   flows: 131_072,
 };
 const namespace = makeNamespace();

@@ -20,6 +20,8 @@ const constants = {
   udpTimeoutMs: 2000,
   netnsInode: 1,
   countsSessions: false,
+  sessionPool: 0,
+  neighbourPool: 0,
   flows: 4096,
 };
 const fingerprint = objects.fingerprintOf(constants);

@@ -19,13 +19,16 @@ export const apply = defineCommand({
     const { loadConfig } = await import("../../config/load.js");
     const { apply } = await import("../../gateway.js");
     const { withLock } = await import("../../lock.js");
+    const { tableWarnings } = await import("../../observe/kernel-tables.js");
     const { describeStep } = await import("../../plan/describe.js");
     const { warningLines } = await import("../problems.js");
     const { config, warnings } = await loadConfig(context.configFile);
     for (const line of warningLines(warnings)) context.note(line);
     const lock = { instance: config.instance, purpose: "apply", waitMs: wait * 1000 };
-    const { steps } = await withLock(lock, () => apply(config));
-    if (context.json) return context.printJson({ instance: config.instance, steps });
+    const { steps, desired } = await withLock(lock, () => apply(config));
+    const short = tableWarnings(desired);
+    for (const line of short) context.note(`warning: ${line}`);
+    if (context.json) return context.printJson({ instance: config.instance, steps, warnings: short });
     for (const step of steps) context.print(describeStep(step));
     context.print(steps.length === 0 ? "nothing to do" : `${steps.length} steps done`);
   },

@@ -14,10 +14,13 @@ export const plan = defineCommand({
     const { loadConfig } = await import("../../config/load.js");
     const { plan } = await import("../../gateway.js");
     const { describeStep } = await import("../../plan/describe.js");
+    const { tableWarnings } = await import("../../observe/kernel-tables.js");
     const { asPlanFailure } = await import("../plan-failure.js");
     const { config } = await loadConfig(context.configFile);
-    const { steps } = await plan(config).catch(asPlanFailure);
-    if (context.json) context.printJson({ instance: config.instance, steps });
+    const { steps, desired } = await plan(config).catch(asPlanFailure);
+    const warnings = tableWarnings(desired);
+    for (const line of warnings) context.note(`warning: ${line}`);
+    if (context.json) context.printJson({ instance: config.instance, steps, warnings });
     else for (const step of steps) context.print(describeStep(step));
     if (!context.json) context.print(steps.length === 0 ? "nothing to do" : `${steps.length} steps`);
     return steps.length === 0 ? exitCodes.done : exitCodes.failed;

@@ -369,6 +369,8 @@ function prepare(file: string, sides: Pick<Constants, "underlay" | "uplink">): B
       udpTimeoutMs: udpTimeoutSeconds * 1000,
       netnsInode: 0,
       countsSessions: false,
+      sessionPool: 0,
+      neighbourPool: 0,
     }),
     drop_event_every: u32(1),
     flow_buckets: u32(flowEntries),

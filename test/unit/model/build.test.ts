@@ -31,6 +31,8 @@ describe("the seed deployment", async () => {
       underlay: { device: "eth0", address: "172.168.0.1" },
       nics: [{ name: "eth0", xdp: "native" }],
       maxTenants: 8192,
+      pools: { sessions: 131_072, neighbours: 32_768 },
+      promised: { sessions: 393_216, neighbours: 65_536 },
     });
   });
 
