@@ -237,6 +237,8 @@ it("the constants of config.h are those that the loader sets, and those that hav
     "flow_buckets",
     "flow_seed",
     "liveness_jiffies",
+    "neighbour_pool",
+    "session_pool",
     "tcp_timeout_ms",
     "udp_timeout_ms",
     "underlay_address",
