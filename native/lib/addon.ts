@@ -133,6 +133,7 @@ export interface Addon {
     expectedRevision: bigint,
     netfilter?: readonly number[],
   ): number;
+  rawTracepointOpen(programFd: number, name: string): number;
   linkUpdate(linkFd: number, programFd: number, flags: number, oldProgramFd: number): number;
   linkDetach(linkFd: number): number;
   xdpQuery(

@@ -131,6 +131,13 @@ function multiRequest(options: MultiOptions): Omit<LinkRequest, "attachType"> {
 }
 
 /** @internal */
+export function attachTracepoint(programFd: number, name: string, label: string): BpfLink {
+  const fd = addon.rawTracepointOpen(programFd, name);
+  if (fd < 0) throw new BpfError({ operation: `attach ${label} to raw tracepoint`, objectName: name, errno: fd });
+  return BpfLink.fromFd(fd, label);
+}
+
+/** @internal */
 export function attachLink(programFd: number, request: LinkRequest, label: string): BpfLink {
   const fd = addon.linkCreate(
     programFd,

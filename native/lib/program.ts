@@ -2,6 +2,7 @@
 import { addon } from "./addon.js";
 import {
   attachLink,
+  attachTracepoint,
   type NetfilterOptions,
   type NetkitOptions,
   netfilterRequest,
@@ -185,6 +186,14 @@ export class BpfProgram extends FdHandle {
    */
   attachNetfilter(options: NetfilterOptions): BpfLink {
     return attachLink(this.fd, netfilterRequest(options), this.label);
+  }
+
+  /**
+   * Attaches a raw tracepoint program to a tracepoint of the kernel. ENOENT when there is none of that name.
+   * @param name without its subsystem, such as `neigh_create`
+   */
+  attachRawTracepoint(name: string): BpfLink {
+    return attachTracepoint(this.fd, name, this.label);
   }
 
   /** Attaches to a netkit device, at its primary or peer side. */

@@ -35,6 +35,12 @@ Napi::Value create(const Napi::CallbackInfo &info)
 	return fdResult(info.Env(), fd);
 }
 
+/// rawTracepointOpen(programFd, name)
+Napi::Value openRawTracepoint(const Napi::CallbackInfo &info)
+{
+	return fdResult(info.Env(), bpf_raw_tracepoint_open(strArg(info, 1).c_str(), intArg(info, 0)));
+}
+
 /// linkUpdate(linkFd, newProgramFd, flags, oldProgramFd)
 Napi::Value update(const Napi::CallbackInfo &info)
 {
@@ -119,6 +125,7 @@ Napi::Value programQuery(const Napi::CallbackInfo &info)
 void initLink(Napi::Env env, Napi::Object exports)
 {
 	method<create>(env, exports, "linkCreate");
+	method<openRawTracepoint>(env, exports, "rawTracepointOpen");
 	method<update>(env, exports, "linkUpdate");
 	method<detach>(env, exports, "linkDetach");
 	method<xdpQuery>(env, exports, "xdpQuery");

@@ -343,6 +343,20 @@ test("a netfilter program's verdict ends a packet, for as long as the link is at
   expect(ping(ns.name), "detached").toBe(true);
 });
 
+test("a raw tracepoint program runs when its tracepoint is passed, and its link names it", () => {
+  const object = loaded("tracepoint");
+  const ns = loopbackNamespace();
+  const link = kept(object.program("count_neighbours").attachRawTracepoint("neigh_create"));
+  execFileSync("ip", ["-n", ns.name, "neigh", "add", "192.0.2.1", "lladdr", "02:00:00:00:00:01", "dev", "v0"]);
+  expect(object.readVariable("made")).not.toBe(0n);
+  expect(link.info).toMatchObject({ type: "raw_tracepoint", tracepointName: "neigh_create" });
+});
+
+test("a tracepoint that is not there is ENOENT", () => {
+  const program = loaded("tracepoint").program("count_neighbours");
+  expect(failure(() => program.attachRawTracepoint("no_such_tracepoint")).code).toBe("ENOENT");
+});
+
 test("two netfilter programs cannot have one priority at a hook", () => {
   const object = loaded("netfilter");
   const ns = loopbackNamespace();
