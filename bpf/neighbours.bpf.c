@@ -29,9 +29,20 @@ struct neighbour {
 
 #pragma clang attribute pop
 
-static __always_inline int is_ours(const struct neigh_table *table, const struct net_device *device)
+/* A neighbour on a device of the gateway's namespace; 0: it is not, or cannot be read. */
+static __always_inline int name_of(const struct neigh_table *table, const struct net_device *device,
+				   const void *address, struct xgw_neighbour_key *key)
 {
-	return table->family == FAMILY_INET && device->nd_net.net->ns.inum == netns_inode;
+	key->ifindex = BPF_CORE_READ(device, ifindex);
+	return BPF_CORE_READ(table, family) == FAMILY_INET &&
+	       BPF_CORE_READ(device, nd_net.net, ns.inum) == netns_inode &&
+	       !bpf_probe_read_kernel(&key->address, sizeof(key->address), address);
+}
+
+static __always_inline int name_of_made(const struct neighbour *neighbour, struct xgw_neighbour_key *key)
+{
+	return name_of(BPF_CORE_READ(neighbour, tbl), BPF_CORE_READ(neighbour, dev),
+		       __builtin_preserve_access_index(&neighbour->primary_key), key);
 }
 
 static __always_inline void count_neighbour(__u32 tenant, __s64 change)
@@ -56,38 +67,40 @@ static __always_inline void add(const struct xgw_neighbour_key *key)
 
 #pragma clang diagnostic ignored "-Wunused-parameter" /* BPF_PROG's context */
 
-/* A moment before it is in the table. */
-SEC("tp_btf/neigh_create")
-int BPF_PROG(xgw_neighbour_made, struct neigh_table *table, struct net_device *device, const void *address)
+/*
+ * A moment before it is in the table; `neighbour`: not filled yet, or NULL when the table is full. Raw tracepoints, for
+ * up to Linux 6.12 no other program may read the address.
+ */
+SEC("raw_tp/neigh_create")
+int BPF_PROG(xgw_neighbour_made, struct neigh_table *table, struct net_device *device, const void *address,
+	     struct neighbour *neighbour)
 {
-	struct xgw_neighbour_key key = {.ifindex = device->ifindex};
+	struct xgw_neighbour_key key = {};
 
-	if (is_ours(table, device) && !bpf_probe_read_kernel(&key.address, sizeof(key.address), address))
+	if (neighbour && name_of(table, device, address, &key))
 		add(&key);
 	return 0;
 }
 
 /* One that was made before anybody counted, or whose name went with the one that it follows. */
-SEC("tp_btf/neigh_update_done")
+SEC("raw_tp/neigh_update_done")
 int BPF_PROG(xgw_neighbour_seen, struct neighbour *neighbour)
 {
-	struct xgw_neighbour_key key = {.ifindex = neighbour->dev->ifindex};
+	struct xgw_neighbour_key key = {};
 
-	if (!neighbour->dead && is_ours(neighbour->tbl, neighbour->dev) &&
-	    !bpf_core_read(&key.address, sizeof(key.address), &neighbour->primary_key))
+	if (!BPF_CORE_READ(neighbour, dead) && name_of_made(neighbour, &key))
 		add(&key);
 	return 0;
 }
 
 /* The tenant is the one that it was counted for: its tunnel may have left the maps. */
-SEC("tp_btf/neigh_cleanup_and_release")
+SEC("raw_tp/neigh_cleanup_and_release")
 int BPF_PROG(xgw_neighbour_gone, struct neighbour *neighbour)
 {
-	struct xgw_neighbour_key key = {.ifindex = neighbour->dev->ifindex};
+	struct xgw_neighbour_key key = {};
 	__u32 *tenant, id;
 
-	if (!is_ours(neighbour->tbl, neighbour->dev) ||
-	    bpf_core_read(&key.address, sizeof(key.address), &neighbour->primary_key))
+	if (!name_of_made(neighbour, &key))
 		return 0;
 	tenant = bpf_map_lookup_elem(&neighbours, &key);
 	if (!tenant)

@@ -123,6 +123,8 @@ function readConstants(config: Config, desired: Desired, { underlay, uplink }: S
     countsSessions: true,
     sessionPool: desired.pools.sessions,
     neighbourPool: desired.pools.neighbours,
+    sessionRoom: desired.rooms.sessions,
+    neighbourRoom: desired.rooms.neighbours,
   };
 }
 

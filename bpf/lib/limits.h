@@ -28,13 +28,14 @@ static __always_inline __u32 limit_at(__u32 tenant, __u32 at)
 
 /*
  * May a tenant have one more of a table that is shared out in part, and of which the rest, the pool, is anybody's?
- * `own`: the number that the config gives the tenant; 0: none. `share`: of those without; 0: no limit. `all`: what all
- * have.
+ * `own`: the number that the config gives the tenant; 0: none. `share`: of those without, and kept for everybody; 0: no
+ * limit. `all`: what all have. `room`: up to there tenants get what the config gives them; above, shares only, for the
+ * numbers in a config may add up to more than any machine has.
  */
-static __always_inline int may_have_one_more(__s64 used, __s64 all, __u32 own, __u32 share, __u32 pool)
+static __always_inline int may_have_one_more(__s64 used, __s64 all, __u32 own, __u32 share, __u32 pool, __u32 room)
 {
 	if (own)
-		return used < (__s64)own;
+		return used < (__s64)own && (!share || used < (__s64)share || all < (__s64)room);
 	return !share || used < (__s64)share || all < (__s64)pool;
 }
 

@@ -30,7 +30,7 @@ static __always_inline int may_have_neighbour(__u32 tenant, const struct xgw_nei
 {
 	return bpf_map_lookup_elem(&neighbours, key) ||
 	       may_have_one_more(neighbours_of(tenant), neighbours_of(0), said_of(tenant, neighbours),
-				 said_of(0, neighbours), neighbour_pool);
+				 said_of(0, neighbours), neighbour_pool, neighbour_room);
 }
 
 #endif

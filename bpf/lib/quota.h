@@ -55,9 +55,10 @@ static __always_inline __s64 sessions_of(__u32 tenant)
 
 static __always_inline int may_begin(__u32 tenant, int takes)
 {
-	__u32 own = said_of(tenant, sessions), share = own ? 0 : said_of(0, sessions), per_second;
+	__u32 own = said_of(tenant, sessions), share = said_of(0, sessions), per_second;
 
-	if ((own || share) && !may_have_one_more(sessions_of(tenant), sessions_of(0), own, share, session_pool))
+	if ((own || share) &&
+	    !may_have_one_more(sessions_of(tenant), sessions_of(0), own, share, session_pool, session_room))
 		return 0;
 	per_second = limit_of(tenant, new_per_second);
 	return !per_second || ask_bucket(tenant, per_second, takes);

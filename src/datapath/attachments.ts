@@ -134,12 +134,19 @@ export function attach(
   }
 }
 
-function makeLink(program: BpfProgram, { device, hook, mode }: Attachment, names: DeviceNames): BpfLink {
+/** Those of neighbours, by the program on each. */
+const tracepoints: Readonly<Record<string, string>> = {
+  xgw_neighbour_made: "neigh_create",
+  xgw_neighbour_seen: "neigh_update_done",
+  xgw_neighbour_gone: "neigh_cleanup_and_release",
+};
+
+function makeLink(program: BpfProgram, { program: name, device, hook, mode }: Attachment, names: DeviceNames): BpfLink {
   switch (hook) {
     case "fentry":
       return program.attachTracing("trace_fentry");
     case "tracepoint":
-      return program.attachTracing("trace_raw_tp");
+      return program.attachRawTracepoint(tracepoints[name] ?? "");
     case "netfilter":
       return attachNetfilter(program, device as NetfilterHook);
     case "xdp":

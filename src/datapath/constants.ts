@@ -26,6 +26,9 @@ export interface Constants {
   /** Up to how many of all tenants together nobody is refused for being over its share. */
   readonly sessionPool: number;
   readonly neighbourPool: number;
+  /** Up to how many of all tenants together each gets what the config gives it. */
+  readonly sessionRoom: number;
+  readonly neighbourRoom: number;
   /** Flows that the flow table is made for. */
   readonly flows: number;
 }

@@ -99,6 +99,8 @@ export function variablesOf(constants: Omit<Constants, "flows">): Record<string,
     netns_inode: u32(constants.netnsInode),
     session_pool: u32(constants.sessionPool),
     neighbour_pool: u32(constants.neighbourPool),
+    session_room: u32(constants.sessionRoom),
+    neighbour_room: u32(constants.neighbourRoom),
     ...(underlay ? { underlay_ifindex: u32(underlay.ifindex), ...tagVariables("underlay", underlay.tags) } : {}),
     ...(uplink
       ? {

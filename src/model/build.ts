@@ -11,7 +11,7 @@ import {
   templatePlaces,
 } from "./desired.js";
 import { anyAddress, parseAddress } from "./ipv4.js";
-import { kernelTables, poolsOf, promisedOf } from "./kernel-tables.js";
+import { kernelTables, poolsOf, promisedOf, roomsOf } from "./kernel-tables.js";
 import { anyPort, anyProtocol, compilePolicy, type PolicyRule } from "./policy.js";
 import { type Capacities, mapLimits, sharesOf } from "./shares.js";
 import { sharedSources } from "./sources.js";
@@ -45,10 +45,16 @@ export function buildDesired(config: Config, idsInUse: ReadonlyMap<number, numbe
 function sharedOut(
   config: Config,
   tenants: readonly DesiredTenant[],
-): Pick<Desired, "capacities" | "shares" | "pools" | "promised"> {
+): Pick<Desired, "capacities" | "shares" | "pools" | "rooms" | "promised"> {
   const capacities = capacitiesOf(config);
   const shares = sharesOf(capacities, tenants);
-  return { capacities, shares, pools: poolsOf(capacities), promised: promisedOf(capacities, shares, tenants) };
+  return {
+    capacities,
+    shares,
+    pools: poolsOf(capacities),
+    rooms: roomsOf(capacities),
+    promised: promisedOf(capacities, shares, tenants),
+  };
 }
 
 /** Of a table without a number in the config, what its map has: XGW_ENCAPS, XGW_RULES and the ring of events. */

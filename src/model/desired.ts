@@ -119,6 +119,8 @@ export interface Desired {
   readonly shares: Limits;
   /** Of the kernel's tables, how much is anybody's. */
   readonly pools: TableSizes;
+  /** Up to how many of all tenants' together their own numbers count. */
+  readonly rooms: TableSizes;
   /** Entries that all tenants together may have in them at most. */
   readonly promised: TableSizes;
 }

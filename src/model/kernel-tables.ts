@@ -19,16 +19,21 @@ interface Size {
   readonly floor: number;
   /** For what is no tenant's. */
   readonly reserve: number;
+  /**
+   * What tenants' own numbers make of the table at most, however large they are, unless the config says that there is more
+   * than half of it. A quarter is kept for shares.
+   */
+  readonly most: number;
 }
 
 /**
- * Sessions: 2^18 is what the kernel itself takes on a machine with 4 GB or more (nf_conntrack_init_start), some 100 MB when
+ * The floors of 8191 tenants come to a quarter of the most. Sessions: 2^18 is what the kernel itself takes on a machine with 4 GB or more (nf_conntrack_init_start), some 100 MB when
  * full, and half of the flows that XDP has room for. Neighbours: half a kilobyte each; the kernel's own limit, 1024, is for a
  * host in one network.
  */
 export const kernelTables: Readonly<Record<KernelTable, Size>> = {
-  sessions: { capacity: 262_144, floor: 128, reserve: 16_384 },
-  neighbours: { capacity: 65_536, floor: 32, reserve: 4096 },
+  sessions: { capacity: 262_144, floor: 128, reserve: 16_384, most: 4_194_304 },
+  neighbours: { capacity: 65_536, floor: 16, reserve: 4096, most: 524_288 },
 };
 
 export type TableSizes = Readonly<Record<KernelTable, number>>;
@@ -41,6 +46,13 @@ export const tableSizes = (sizeOf: (table: KernelTable) => number): TableSizes =
 /** Of the capacities, what is anybody's. */
 export const poolsOf = (capacities: TableSizes): TableSizes => tableSizes((table) => Math.floor(capacities[table] / 2));
 
+const mostOf = (capacities: TableSizes, table: KernelTable) =>
+  Math.max(kernelTables[table].most, 2 * capacities[table]);
+
+/** Up to how many entries of all tenants together each gets what the config gives it; beyond, shares only. */
+export const roomsOf = (capacities: TableSizes): TableSizes =>
+  tableSizes((table) => Math.floor((mostOf(capacities, table) * 3) / 4));
+
 /** Entries that all tenants together may have at most, in steps, so that few edits change the kernel's limits. */
 export function promisedOf(
   capacities: TableSizes,
@@ -51,6 +63,7 @@ export function promisedOf(
   return tableSizes((table) => {
     const own = tenants.reduce((sum, { limits }) => sum + (limits[table] || shares[table]), 0);
     const step = kernelTables[table].capacity / 4;
-    return Math.ceil(Math.max(capacities[table], own + (tenants.length > 1 ? pools[table] : 0)) / step) * step;
+    const all = Math.max(capacities[table], own + (tenants.length > 1 ? pools[table] : 0));
+    return Math.min(mostOf(capacities, table), Math.ceil(all / step) * step);
   });
 }

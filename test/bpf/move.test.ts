@@ -32,6 +32,8 @@ const constants = {
   countsSessions: false,
   sessionPool: 0,
   neighbourPool: 0,
+  sessionRoom: 0xffff_ffff,
+  neighbourRoom: 0xffff_ffff,
   flows: 131_072,
 };
 const namespace = makeNamespace();

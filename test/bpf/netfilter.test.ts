@@ -42,10 +42,12 @@ interface Limits {
 }
 
 const pool = 30;
+const room = 50;
 const programs = BpfObject.open(objectFile("netfilter.bpf.o"));
 const watcher = BpfObject.open(objectFile("neighbours.bpf.o"));
 for (const object of [programs, watcher]) object.resizeMap("flows", 64);
 for (const name of ["session_pool", "neighbour_pool"]) programs.setVariable(name, pool);
+for (const name of ["session_room", "neighbour_room"]) programs.setVariable(name, room);
 watcher.setVariable("netns_inode", Number(within(() => namespaceInode())));
 programs.load();
 for (const { name, internal } of watcher.maps) if (!internal) watcher.reuseMap(name, programs.map(name));
@@ -57,7 +59,9 @@ const links = [
     programs.program("xgw_quota").attachNetfilter({ family: "ipv4", hook: "local_in", priority: 5 }),
     programs.program("xgw_next_hop").attachNetfilter({ family: "ipv4", hook: "postrouting", priority: 5 }),
   ]),
-  ...["made", "seen", "gone"].map((what) => watcher.program(`xgw_neighbour_${what}`).attachTracing("trace_raw_tp")),
+  watcher.program("xgw_neighbour_made").attachRawTracepoint("neigh_create"),
+  watcher.program("xgw_neighbour_seen").attachRawTracepoint("neigh_update_done"),
+  watcher.program("xgw_neighbour_gone").attachRawTracepoint("neigh_cleanup_and_release"),
 ];
 afterAll(() => {
   for (const link of links) link.close();
@@ -180,6 +184,26 @@ describe("a tenant over its share of connections", () => {
 
   it("gets no more when it is", () => {
     sessionEvents.set(0, BigInt(pool));
+    send(one);
+    expect(connections()).toBe(0);
+  });
+
+  it("gets what the config gives it, whatever others have", () => {
+    limits.set(tenant, { ...none, sessions: 100 });
+    sessionEvents.set(0, BigInt(pool));
+    send(one);
+    expect(connections()).toBe(1);
+  });
+
+  it("gets no more than that, with all of the rest unused", () => {
+    limits.set(tenant, { ...none, sessions: 10 });
+    send(one);
+    expect(connections()).toBe(0);
+  });
+
+  it("gets less where the numbers of all are more than there is", () => {
+    limits.set(tenant, { ...none, sessions: 100 });
+    sessionEvents.set(0, BigInt(room));
     send(one);
     expect(connections()).toBe(0);
   });

@@ -22,6 +22,8 @@ const constants = {
   countsSessions: false,
   sessionPool: 0,
   neighbourPool: 0,
+  sessionRoom: 0xffff_ffff,
+  neighbourRoom: 0xffff_ffff,
   flows: 4096,
 };
 const fingerprint = objects.fingerprintOf(constants);

@@ -379,6 +379,8 @@ function prepare(file: string, sides: Pick<Constants, "underlay" | "uplink">): B
       countsSessions: false,
       sessionPool: 0,
       neighbourPool: 0,
+      sessionRoom: 0xffff_ffff,
+      neighbourRoom: 0xffff_ffff,
     }),
     drop_event_every: u32(1),
     flow_buckets: u32(flowEntries),

@@ -65,6 +65,7 @@ export function stateWith(policy: TestPolicy): State {
     capacities: noLimits,
     shares: noLimits,
     pools: { sessions: 0, neighbours: 0 },
+    rooms: { sessions: 0, neighbours: 0 },
     promised: { sessions: 0, neighbours: 0 },
   };
   return render(desired, { underlayMtu: 1500, fingerprint: "f00df00df00d" });

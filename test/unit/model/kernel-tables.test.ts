@@ -1,6 +1,6 @@
 // How much of the kernel's own tables is promised, and to whom.
 import { describe, expect, it } from "vitest";
-import { kernelTables, poolsOf, promisedOf } from "../../../src/model/kernel-tables.js";
+import { kernelTables, poolsOf, promisedOf, roomsOf } from "../../../src/model/kernel-tables.js";
 import { type Limits, noLimits, sharesOf } from "../../../src/model/shares.js";
 
 const capacities = { ...noLimits, sessions: 10_000, neighbours: 1000 };
@@ -43,6 +43,14 @@ describe("what is promised", () => {
   ])("is as much as tenants can have at one time: %s", (_, all) => {
     const { sessions } = promisedOf(capacities, sharesOf(capacities, all), all);
     expect(sessions).toBeGreaterThanOrEqual(mostAtOneTime(all));
+  });
+
+  it("has a bound, whatever the numbers, and keeps every tenant's share within it", () => {
+    const all = tenants(...Array.from({ length: 8000 }, (_, at) => (at % 2 ? { sessions: 4_294_967_295 } : {})));
+    const share = sharesOf(capacities, all).sessions;
+    const { sessions } = promisedOf(capacities, sharesOf(capacities, all), all);
+    expect(sessions).toBe(kernelTables.sessions.most);
+    expect(roomsOf(capacities).sessions + share * all.length).toBeLessThanOrEqual(sessions);
   });
 
   it("stays as it is when one tenant more shares what there is", () => {
