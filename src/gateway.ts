@@ -35,7 +35,7 @@ import {
 import { describeStep } from "./plan/describe.js";
 import { diff } from "./plan/diff.js";
 import { type RenderContext, render } from "./plan/render.js";
-import { type State, tenantIds } from "./plan/state.js";
+import { programNames, type State, tenantIds } from "./plan/state.js";
 import type { Step } from "./plan/steps.js";
 import { sysctlsOf } from "./plan/sysctls.js";
 
@@ -98,7 +98,7 @@ async function observe(
     keepsConnections: new Set(),
     // Also of devices that are to go: a change that fails takes them back.
     sysctls: observeSysctls(new Set([...sysctls.keys(), ...sysctlsOf(slowPath.state.devices).map(([name]) => name)])),
-    datapaths: new Set(pins.fingerprints().filter((name) => !needed.has(name) || isWhole(pins, name))),
+    datapaths: new Set(pins.fingerprints().filter((name) => !needed.has(name) || isWhole(pins, name, programNames))),
     unpinnedMaps: new Set(unpinnedMaps(pins).keys()),
     moving,
     entries,

@@ -2,7 +2,7 @@
 
 import { BpfError, BpfLink, BpfMap, BpfProgram } from "libbpf-ts";
 import { crashPoint } from "../crash.js";
-import { type ProgramName, programNames } from "../plan/state.js";
+import { baseProgramNames, type ProgramName } from "../plan/state.js";
 import type { Pins } from "./pins.js";
 
 /** All maps of the data path; a test compares them with the objects. */
@@ -74,7 +74,7 @@ export function mapIdsOf(pins: Pins, fingerprint: string): Set<number> {
 const mapNameLength = 15;
 
 /** Whether a data path has all its programs, and maps for them. */
-export function isWhole(pins: Pins, fingerprint: string, programs: readonly ProgramName[] = programNames): boolean {
+export function isWhole(pins: Pins, fingerprint: string, programs: readonly ProgramName[] = baseProgramNames): boolean {
   const pinned = new Set(pins.programs(fingerprint));
   if (!programs.every((name) => pinned.has(name))) return false;
   const unpinned = unpinnedMaps(pins);
