@@ -174,7 +174,7 @@ struct {
 
 /* New connections that a tenant may begin, as a level that rises with time. */
 struct xgw_bucket {
-	__u64 filled; /* bpf_ktime_get_coarse_ns, up to which it has risen */
+	__u64 filled; /* bpf_ktime_get_ns, up to which it has risen */
 	__u64 level;  /* connections * 10^9 */
 	struct bpf_spin_lock lock;
 };
@@ -185,7 +185,8 @@ struct {
 	__type(value, struct xgw_bucket);
 } buckets SEC(".maps");
 
-/* Live connections of a tenant: those that came and went since the programs count, and what there was besides. */
+/* Live connections of a tenant: those that came and went since the programs count, and what there was besides. Of all
+ * tenants together in slot 0, so that what is not used of the shares can be anybody's. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, XGW_MAX_TENANTS);
@@ -196,9 +197,33 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, XGW_MAX_TENANTS);
-	__type(key, __u32); /* tenant id; 0: 1 when all are right */
+	__type(key, __u32); /* tenant id; 0: all */
 	__type(value, __s64);
 } session_base SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32); /* 1 when all of session_base is right */
+} sessions_settled SEC(".maps");
+
+/* Neighbours that the kernel has on tenants' tunnels. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 19); /* a bound only */
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct xgw_neighbour_key);
+	__type(value, __u32); /* tenant id */
+} neighbours SEC(".maps");
+
+/* How many of them each tenant has. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XGW_MAX_TENANTS);
+	__type(key, __u32); /* tenant id; 0: all */
+	__type(value, __s64);
+} neighbour_counts SEC(".maps");
 
 #define XGW_REFUSAL_BITS 10
 struct {

@@ -15,14 +15,17 @@ const volatile __u32 netns_inode;
 /* By reads that need no typed pointer: nf_ct_destroy has one to the connection's first member. */
 static __always_inline void count_session(struct nf_conn *ct, __s64 change)
 {
-	__u32 zone = BPF_CORE_READ(ct, zone.id);
-	__s64 *sessions;
+	__u32 zone = BPF_CORE_READ(ct, zone.id), nobody = 0;
+	__s64 *sessions, *all;
 
 	if (!zone || BPF_CORE_READ(ct, ct_net.net, ns.inum) != netns_inode)
 		return;
 	sessions = bpf_map_lookup_elem(&session_events, &zone);
-	if (sessions)
-		__sync_fetch_and_add(sessions, change);
+	all = bpf_map_lookup_elem(&session_events, &nobody);
+	if (!sessions || !all)
+		return;
+	__sync_fetch_and_add(sessions, change);
+	__sync_fetch_and_add(all, change);
 }
 
 #pragma clang diagnostic ignored "-Wunused-parameter" /* BPF_PROG's context */

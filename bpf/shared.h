@@ -45,6 +45,7 @@ enum xgw_reason {
 	XGW_REASON_STRANGER,	/* the outer source is not a peer of the tenant */
 	XGW_REASON_POLICY,	/* would begin a connection that the tenant's policy does not admit */
 	XGW_REASON_QUOTA,	/* would begin a connection that the tenant's limits have no room for */
+	XGW_REASON_NEIGHBOURS,	/* would make a neighbour that the tenant's limits have no room for */
 	XGW_REASONS
 };
 
@@ -104,6 +105,13 @@ struct xgw_peer_key {
 	__be32 address;
 };
 _Static_assert(sizeof(struct xgw_peer_key) == 8, "xgw_peer_key");
+
+/* neighbours: of the kernel, IPv4, on a tenant's tunnel */
+struct xgw_neighbour_key {
+	__u32 ifindex;
+	__be32 address;
+};
+_Static_assert(sizeof(struct xgw_neighbour_key) == 8, "xgw_neighbour_key");
 
 /* refusals: who was refused a moment ago, for each CPU */
 struct xgw_refusal {

@@ -10,7 +10,7 @@ import { deviceNames, observeEntries } from "./datapath/entries.js";
 import { closeGenerations, unsettledTenants } from "./datapath/generations.js";
 import type { DeviceNames } from "./datapath/layout.js";
 import { mapsToMove, settleOther } from "./datapath/move.js";
-import { fingerprintOf, programsFor } from "./datapath/objects.js";
+import { fingerprintOf } from "./datapath/objects.js";
 import { checkBpffs, Pins } from "./datapath/pins.js";
 import { isWhole, unpinnedMaps } from "./datapath/programs.js";
 import { reclaimTemplates } from "./datapath/templates.js";
@@ -25,6 +25,7 @@ import { removeDevices, removeRoutes, removeRules } from "./kernel/slow-path.js"
 import { readSysctl } from "./kernel/sysctl.js";
 import { buildDesired } from "./model/build.js";
 import { type Desired, nobody } from "./model/desired.js";
+import { fixedSysctls } from "./observe/kernel-tables.js";
 import { observeSides, type Sides } from "./observe/sides.js";
 import {
   checkForeignDevices,
@@ -36,8 +37,8 @@ import {
 import { observeWarnings } from "./observe/warnings.js";
 import { describeStep } from "./plan/describe.js";
 import { diff } from "./plan/diff.js";
-import { countsSessions, type RenderContext, render } from "./plan/render.js";
-import { baseProgramNames, type ProgramName, type State, tenantIds } from "./plan/state.js";
+import { type RenderContext, render } from "./plan/render.js";
+import { programNames, type State, tenantIds } from "./plan/state.js";
 import type { Step } from "./plan/steps.js";
 import { sysctlsOf } from "./plan/sysctls.js";
 
@@ -71,11 +72,11 @@ export async function plan(config: Config): Promise<Plan> {
     underlayDevices: sides.underlayDevices.map(({ name }) => name),
     families: families(),
     fingerprint,
+    fixedSysctls: fixedSysctls(desired),
   };
   const wanted = render(desired, context);
   const moving = movingMaps(pins, fingerprint, constants);
-  const programs = programsFor(constants);
-  const observed = await observe(slowPath, pins, names, { ...wanted, programs }, moving);
+  const observed = await observe(slowPath, pins, names, wanted, moving);
   const steps = diff(wanted, observed);
   return { desired, constants, context, wanted, observed, steps, warnings: observeWarnings(desired) };
 }
@@ -87,16 +88,13 @@ function movingMaps(pins: Pins, fingerprint: string, constants: Constants): Read
 }
 
 /** What is looked at closely. */
-interface Looked extends Pick<State, "sysctls" | "datapaths"> {
-  /** Those that a data path of `datapaths` has to have, or it does not count. */
-  readonly programs?: readonly ProgramName[];
-}
+type Looked = Pick<State, "sysctls" | "datapaths">;
 
 async function observe(
   slowPath: ObservedSlowPath,
   pins: Pins,
   names: DeviceNames,
-  { sysctls, datapaths: needed, programs = baseProgramNames }: Looked,
+  { sysctls, datapaths: needed }: Looked,
   moving: ReadonlyMap<string, string>,
 ): Promise<State> {
   const isBegun = pins.nextMaps().length > 0;
@@ -106,7 +104,7 @@ async function observe(
     keepsConnections: new Set(),
     // Also of devices that are to go: a change that fails takes them back.
     sysctls: observeSysctls(new Set([...sysctls.keys(), ...sysctlsOf(slowPath.state.devices).map(([name]) => name)])),
-    datapaths: new Set(pins.fingerprints().filter((name) => !needed.has(name) || isWhole(pins, name, programs))),
+    datapaths: new Set(pins.fingerprints().filter((name) => !needed.has(name) || isWhole(pins, name, programNames))),
     unpinnedMaps: new Set(unpinnedMaps(pins).keys()),
     moving,
     entries,
@@ -130,7 +128,11 @@ function readConstants(config: Config, desired: Desired, sides: Sides): Constant
     udpTimeoutMs: 1000 * seconds("nf_conntrack_udp_timeout_stream", 120),
     ticksPerSecond: ticksPerSecond(),
     netnsInode: namespaceInode(),
-    countsSessions: countsSessions(desired),
+    countsSessions: true,
+    sessionPool: desired.pools.sessions,
+    neighbourPool: desired.pools.neighbours,
+    sessionRoom: desired.rooms.sessions,
+    neighbourRoom: desired.rooms.neighbours,
   };
 }
 

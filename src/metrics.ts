@@ -4,10 +4,13 @@ import type { DaemonReport } from "./daemon-socket.js";
 import { type ForwardedByRule, scanForwarded, tiers } from "./datapath/accounting.js";
 import { type Denial, scanDenials, scanReasons } from "./datapath/counters.js";
 import { readGenerations } from "./datapath/generations.js";
+import { readNeighbourCounts } from "./datapath/neighbours.js";
 import { Pins } from "./datapath/pins.js";
+import { readSessions } from "./datapath/sessions.js";
 import { readShares, type TenantShares } from "./datapath/shares.js";
 import { Exposition } from "./exposition.js";
 import type { Desired } from "./model/desired.js";
+import { readConntrack } from "./observe/kernel-tables.js";
 import { scanNftCounters } from "./observe/nft-counters.js";
 import { inSlices, type Reading } from "./slices.js";
 
@@ -121,6 +124,15 @@ function* addTenants(exposition: Exposition, { instance, tenants, shares }: Desi
 
   yield;
   yield* addShares(exposition, each, readShares(pins, tenants, shares));
+  for (const [name, help, counts] of [
+    ["xgw_sessions", "Live connections.", readSessions(pins)],
+    ["xgw_neighbours", "Neighbours that the kernel has on the tenant's tunnel.", readNeighbourCounts(pins)],
+  ] as const) {
+    if (!counts) continue;
+    const gauge = exposition.gauge(name, help);
+    yield* each(new Map(ids.map((id) => [id, counts[id] ?? 0])), (tenant, count) => gauge({ tenant }, count));
+  }
+  addConntrack(exposition);
 
   const generation = exposition.gauge(
     "xgw_generation",
@@ -153,6 +165,17 @@ function* addForwarded(
         );
     });
   }
+}
+
+function addConntrack(exposition: Exposition): void {
+  const { entries, max, earlyDrops, drops, insertFailures } = readConntrack();
+  const gauge = (name: string, help: string, value: number) => exposition.gauge(name, help)({}, value);
+  const counter = (name: string, help: string, value: number) => exposition.counter(name, help)({}, value);
+  gauge("xgw_conntrack_entries", "Connections in the network namespace, tenants' and others.", entries);
+  gauge("xgw_conntrack_entries_max", "How many the kernel takes.", max);
+  counter("xgw_conntrack_early_drops_total", "Connections that the kernel ended to make room for others.", earlyDrops);
+  counter("xgw_conntrack_drops_total", "Packets dropped because the table was full.", drops);
+  counter("xgw_conntrack_insert_failures_total", "Connections that found no place or no tuple.", insertFailures);
 }
 
 /** The table itself is not read: what is in use is counted where it is taken. */

@@ -10,7 +10,7 @@ import type { DesiredTenant } from "./model/desired.js";
 import { namesDevice, observeTenants } from "./observe/tenants.js";
 import { diff } from "./plan/diff.js";
 import { render } from "./plan/render.js";
-import type { ElementKeys, State } from "./plan/state.js";
+import { type ElementKeys, isOnDevice, type State } from "./plan/state.js";
 import type { Step } from "./plan/steps.js";
 
 /** More tenants than this are compared with the kernel, all of it: that is one look for all of them. */
@@ -63,6 +63,6 @@ function wantedOf({ desired, context }: InForce, tenants: readonly DesiredTenant
   return {
     ...state,
     entries: new Map([...state.entries].filter(([, entry]) => namesDevice(entry))),
-    attachments: new Map([...state.attachments].filter(([, { hook }]) => hook !== "fentry")),
+    attachments: new Map([...state.attachments].filter(([, attachment]) => isOnDevice(attachment))),
   };
 }

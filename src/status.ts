@@ -10,6 +10,7 @@ import {
   type Tiers,
 } from "./datapath/accounting.js";
 import { type Denial, readDenials, readReasons } from "./datapath/counters.js";
+import { readNeighbourCounts } from "./datapath/neighbours.js";
 import { Pins } from "./datapath/pins.js";
 import { reasons } from "./datapath/reasons.js";
 import { readSessions } from "./datapath/sessions.js";
@@ -17,6 +18,7 @@ import { readShares, type TenantShares } from "./datapath/shares.js";
 import { plan } from "./gateway.js";
 import { type Desired, nobody } from "./model/desired.js";
 import { describeRule } from "./model/rule-name.js";
+import { type Conntrack, readConntrack } from "./observe/kernel-tables.js";
 import { type Refusals, readNftCounters } from "./observe/nft-counters.js";
 import { describeStep } from "./plan/describe.js";
 import { type PolicyDirection, ruleOfMark } from "./plan/rules.js";
@@ -36,8 +38,10 @@ export interface TenantStatus {
   readonly key: number;
   readonly id: number;
   readonly flows: number;
-  /** Live connections; missing while no tenant has a limit of them, for nobody counts then. */
+  /** Live connections; missing while nobody counts. */
   readonly sessions?: number;
+  /** The kernel's neighbours on the tenant's tunnel; missing while nobody counts. */
+  readonly neighbours?: number;
   /** What came in, by reason; see docs/reasons.md. The bytes of `forwarded` are of IP packets, the others' of frames. */
   readonly xdp: Readonly<Record<string, Count>>;
   /** What XDP sent itself, what it gave to the kernel, and what it dropped, packets. */
@@ -61,13 +65,15 @@ export interface Status {
   readonly inStep: boolean;
   /** What `xgw apply` would do. */
   readonly pending: readonly string[];
-  /** What is not xgw's to change and stands in the way of what the config promises. */
+  /** What is not xgw's to change, or cannot be from here, and stands in the way of what the config promises. */
   readonly warnings: readonly string[];
   readonly nics: readonly { readonly name: string; readonly xdp: string }[];
   /** Packets that are no tenant's, by reason. */
   readonly nobody: Readonly<Record<string, Count>>;
   /** Packets between underlay and uplink that the nft rules refused, by reason. */
   readonly refused: Refusals;
+  /** The kernel's table of connections. */
+  readonly conntrack: Conntrack;
   readonly tenants: readonly TenantStatus[];
 }
 
@@ -90,11 +96,13 @@ export function readCounted(config: Config, desired: Desired): Counted {
   const nft = readNftCounters(config.instance, desired.tenants);
   const denials = readDenials(pins);
   const sessions = readSessions(pins);
+  const neighbours = readNeighbourCounts(pins);
   return {
     instance: config.instance,
     nics: desired.nics.map(({ name, xdp }) => ({ name, xdp })),
     nobody: counts.get(nobody) ?? {},
     refused: nft.refused.get(nobody) ?? {},
+    conntrack: readConntrack(),
     tenants: desired.tenants.map(({ name, key, id }) => {
       const byRule = forwardedByRule.get(id) ?? [];
       const forwarded = byRule.reduce((sum, { tiers }) => addTiers(sum, tiers), noTiers);
@@ -105,6 +113,7 @@ export function readCounted(config: Config, desired: Desired): Counted {
         id,
         flows: shares.get(id)?.usage.flows.used ?? 0,
         ...(sessions ? { sessions: sessions[id] ?? 0 } : {}),
+        ...(neighbours ? { neighbours: neighbours[id] ?? 0 } : {}),
         xdp,
         packets: {
           forwarded: packetsOf(xdp, "forwarded"),

@@ -56,6 +56,17 @@ XGW_SETTING __u32 flow_buckets = 32768;
  * table. */
 XGW_SETTING __u64 flow_seed = 0;
 
+/*
+ * How many connections, and how many neighbours, all tenants together may have before who is over its share gets no
+ * more: up to there the table is anybody's. With what is promised above it, tables have the room (src/model/shares.ts).
+ */
+XGW_SETTING __u32 session_pool = 0;
+XGW_SETTING __u32 neighbour_pool = 0;
+
+/* And how many before the config's own numbers for tenants count no more, but only shares do. */
+XGW_SETTING __u32 session_room = ~0u;
+XGW_SETTING __u32 neighbour_room = ~0u;
+
 /* One drop in this many makes an event, for each tenant, reason and CPU; a power of two, or 0: none. */
 XGW_SETTING __u32 drop_event_every = 64;
 

@@ -2,22 +2,26 @@
 /*
  * A tenant's quotas, asked only for what would begin a connection that the policy admits: so many a second,
  * by a bucket that holds one second's worth, and so many at one time, counted by sessions.bpf.c.
+ *
+ * They are kept where conntrack is about to confirm a connection (netfilter.bpf.c), which is the one place that all
+ * shapes of packets pass; it alone takes from the bucket. XDP asks the same, takes nothing, and drops earlier.
  */
 #ifndef XGW_QUOTA_H
 #define XGW_QUOTA_H
 
 #include "../maps.h"
+#include "config.h"
 #include "limits.h"
 
 #define SECOND_NS 1000000000ull
 
-/* Takes what one connection costs out of the tenant's bucket; 0 when it is not in it. */
-static __always_inline int take_from_bucket(__u32 tenant, __u32 per_second)
+/* Whether what one connection costs is in the tenant's bucket; with `takes`, it is taken out. */
+static __always_inline int ask_bucket(__u32 tenant, __u32 per_second, int takes)
 {
 	struct xgw_bucket *bucket = bpf_map_lookup_elem(&buckets, &tenant);
-	__u64 now = bpf_ktime_get_coarse_ns();
+	__u64 now = bpf_ktime_get_ns();
 	__u64 full = (__u64)per_second * SECOND_NS, level, elapsed = 0;
-	int taken = 0;
+	int has = 0;
 
 	if (!bucket)
 		return 1;
@@ -32,39 +36,44 @@ static __always_inline int take_from_bucket(__u32 tenant, __u32 per_second)
 	if (level > full)
 		level = full;
 	if (level >= SECOND_NS) {
-		level -= SECOND_NS;
-		taken = 1;
+		level -= takes ? SECOND_NS : 0;
+		has = 1;
 	}
 	bucket->level = level;
 	bpf_spin_unlock(&bucket->lock);
-	return taken;
+	return has;
 }
 
-static __always_inline int has_room(__u32 tenant, __u32 max_sessions)
+/* Of all tenants for tenant 0. */
+static __always_inline __s64 sessions_of(__u32 tenant)
 {
 	__s64 *events = bpf_map_lookup_elem(&session_events, &tenant);
 	__s64 *base = bpf_map_lookup_elem(&session_base, &tenant);
 
-	return !events || !base || *(volatile __s64 *)events + *base < (__s64)max_sessions;
+	return events && base ? *(volatile __s64 *)events + *(volatile __s64 *)base : 0;
 }
 
-static __always_inline int has_quota(__u32 tenant)
+static __always_inline int may_begin(__u32 tenant, int takes)
 {
-	__u32 nobody = 0;
-	const struct xgw_limits *own = bpf_map_lookup_elem(&limits, &tenant);
-	const struct xgw_limits *shares = bpf_map_lookup_elem(&limits, &nobody);
+	__u32 own = said_of(tenant, sessions), share = said_of(0, sessions), per_second;
 
-	return own && shares && (own->sessions | own->new_per_second | shares->sessions | shares->new_per_second);
-}
-
-/* May the tenant have one more connection now? Takes it out of the bucket. */
-static __noinline int quota_admits(__u32 tenant)
-{
-	__u32 sessions = limit_of(tenant, sessions), per_second = limit_of(tenant, new_per_second);
-
-	if (sessions && !has_room(tenant, sessions))
+	if ((own || share) &&
+	    !may_have_one_more(sessions_of(tenant), sessions_of(0), own, share, session_pool, session_room))
 		return 0;
-	return !per_second || take_from_bucket(tenant, per_second);
+	per_second = limit_of(tenant, new_per_second);
+	return !per_second || ask_bucket(tenant, per_second, takes);
+}
+
+/* May the tenant have one more connection now? */
+static __noinline __attribute__((unused)) int quota_admits(__u32 tenant)
+{
+	return may_begin(tenant, 0);
+}
+
+/* The same, for the connection that begins by this: it counts as one of this second. */
+static __noinline __attribute__((unused)) int quota_takes(__u32 tenant)
+{
+	return may_begin(tenant, 1);
 }
 
 #endif

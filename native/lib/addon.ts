@@ -131,7 +131,9 @@ export interface Addon {
     relativeFd: number,
     relativeId: number,
     expectedRevision: bigint,
+    netfilter?: readonly number[],
   ): number;
+  rawTracepointOpen(programFd: number, name: string): number;
   linkUpdate(linkFd: number, programFd: number, flags: number, oldProgramFd: number): number;
   linkDetach(linkFd: number): number;
   xdpQuery(

@@ -36,6 +36,19 @@ export interface NetkitOptions extends MultiOptions {
   side: "primary" | "peer";
 }
 
+/** A hook of netfilter, in the network namespace of the caller. */
+export interface NetfilterOptions {
+  family: "ipv4" | "ipv6";
+  hook: "prerouting" | "local_in" | "forward" | "local_out" | "postrouting";
+  /**
+   * Where among the others of the hook, lower first: NF_IP_PRI_* of linux/netfilter_ipv4.h, which are nft's priorities, too
+   * (0 is `filter`). Other than the kernel's least and greatest, and no other BPF program's at the same hook.
+   */
+  priority: number;
+  /** IP fragments are put together before the program sees them; the priority must be above conntrack's defragmentation. */
+  defragment?: boolean;
+}
+
 interface LinkRequest {
   ifindex: number;
   attachType: AttachType;
@@ -43,6 +56,8 @@ interface LinkRequest {
   relativeFd: number;
   relativeId: number;
   expectedRevision: bigint;
+  /** Family, hook, priority and flags, as the kernel has them. */
+  netfilter?: readonly [number, number, number, number];
 }
 
 /** @internal */
@@ -75,6 +90,27 @@ export function netkitRequest(options: NetkitOptions): LinkRequest {
   return { ...multiRequest(options), attachType: options.side === "primary" ? "netkit_primary" : "netkit_peer" };
 }
 
+/** NFPROTO_*, linux/netfilter.h. */
+const NETFILTER_FAMILIES = { ipv4: 2, ipv6: 10 } as const;
+
+/** enum nf_inet_hooks, in its order. */
+const NETFILTER_HOOKS = ["prerouting", "local_in", "forward", "local_out", "postrouting"] as const;
+
+const F_IP_DEFRAG = 1 << 0;
+
+/** @internal */
+export function netfilterRequest({ family, hook, priority, defragment = false }: NetfilterOptions): LinkRequest {
+  return {
+    ifindex: 0,
+    attachType: "netfilter",
+    flags: 0,
+    relativeFd: 0,
+    relativeId: 0,
+    expectedRevision: 0n,
+    netfilter: [NETFILTER_FAMILIES[family], NETFILTER_HOOKS.indexOf(hook), priority, defragment ? F_IP_DEFRAG : 0],
+  };
+}
+
 function multiRequest(options: MultiOptions): Omit<LinkRequest, "attachType"> {
   if (options.before !== undefined && options.after !== undefined) {
     throw invalid("attach to", `interface ${options.ifindex}`, "both before and after are given");
@@ -95,6 +131,13 @@ function multiRequest(options: MultiOptions): Omit<LinkRequest, "attachType"> {
 }
 
 /** @internal */
+export function attachTracepoint(programFd: number, name: string, label: string): BpfLink {
+  const fd = addon.rawTracepointOpen(programFd, name);
+  if (fd < 0) throw new BpfError({ operation: `attach ${label} to raw tracepoint`, objectName: name, errno: fd });
+  return BpfLink.fromFd(fd, label);
+}
+
+/** @internal */
 export function attachLink(programFd: number, request: LinkRequest, label: string): BpfLink {
   const fd = addon.linkCreate(
     programFd,
@@ -104,6 +147,7 @@ export function attachLink(programFd: number, request: LinkRequest, label: strin
     request.relativeFd,
     request.relativeId,
     request.expectedRevision,
+    request.netfilter,
   );
   if (fd < 0) {
     const { ifindex, attachType } = request;

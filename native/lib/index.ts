@@ -1,7 +1,15 @@
 /** libbpf-ts: the public API. */
 import { addon } from "./addon.js";
 
-export type { Anchor, MultiOptions, NetkitOptions, TcxOptions, XdpMode, XdpOptions } from "./attach.js";
+export type {
+  Anchor,
+  MultiOptions,
+  NetfilterOptions,
+  NetkitOptions,
+  TcxOptions,
+  XdpMode,
+  XdpOptions,
+} from "./attach.js";
 export { Btf } from "./btf/btf.js";
 export * as codec from "./btf/codec.js";
 export { type Codec, type CodecValue, codecOf } from "./btf/codec.js";

@@ -270,7 +270,7 @@ export interface LinkInfo {
   iteratorTarget?: string;
   /** kprobe_multi, uprobe_multi: how many places. */
   count?: number;
-  /** netfilter */
+  /** netfilter: numbers of the kernel, NFPROTO_* and enum nf_inet_hooks. */
   netfilter?: { family: number; hook: number; priority: number; flags: number };
 }
 

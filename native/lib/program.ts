@@ -2,7 +2,10 @@
 import { addon } from "./addon.js";
 import {
   attachLink,
+  attachTracepoint,
+  type NetfilterOptions,
   type NetkitOptions,
+  netfilterRequest,
   netkitRequest,
   type TcxOptions,
   tcxRequest,
@@ -175,6 +178,22 @@ export class BpfProgram extends FdHandle {
   attachTracing(attachType: AttachType): BpfLink {
     const target = { flags: 0, relativeFd: 0, relativeId: 0, expectedRevision: 0n };
     return attachLink(this.fd, { ...target, ifindex: 0, attachType }, this.label);
+  }
+
+  /**
+   * Attaches a netfilter program to a hook. Such a link cannot be updated: a successor takes another priority, and then this
+   * one goes. EBUSY when another BPF program has the priority.
+   */
+  attachNetfilter(options: NetfilterOptions): BpfLink {
+    return attachLink(this.fd, netfilterRequest(options), this.label);
+  }
+
+  /**
+   * Attaches a raw tracepoint program to a tracepoint of the kernel. ENOENT when there is none of that name.
+   * @param name without its subsystem, such as `neigh_create`
+   */
+  attachRawTracepoint(name: string): BpfLink {
+    return attachTracepoint(this.fd, name, this.label);
   }
 
   /** Attaches to a netkit device, at its primary or peer side. */

@@ -11,7 +11,8 @@ namespace libbpf_ts
 namespace
 {
 
-/// linkCreate(programFd, target, attachType, flags, relativeFd, relativeId, expectedRevision)
+/// linkCreate(programFd, target, attachType, flags, relativeFd, relativeId, expectedRevision, [family, hook, priority,
+/// flags] of netfilter)
 Napi::Value create(const Napi::CallbackInfo &info)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, options, .flags = u32Arg(info, 3));
@@ -22,8 +23,22 @@ Napi::Value create(const Napi::CallbackInfo &info)
 		options.tcx.relative_id = u32Arg(info, 5);
 		options.tcx.expected_revision = u64Arg(info, 6);
 	}
+	if (type == kNetfilter) {
+		Napi::Array hook = info[7].As<Napi::Array>();
+		auto word = [&](uint32_t at) { return Napi::Value(hook[at]).As<Napi::Number>(); };
+		options.netfilter.pf = word(0).Uint32Value();
+		options.netfilter.hooknum = word(1).Uint32Value();
+		options.netfilter.priority = word(2).Int32Value();
+		options.netfilter.flags = word(3).Uint32Value();
+	}
 	int fd = bpf_link_create(intArg(info, 0), intArg(info, 1), static_cast<enum bpf_attach_type>(type), &options);
 	return fdResult(info.Env(), fd);
+}
+
+/// rawTracepointOpen(programFd, name)
+Napi::Value openRawTracepoint(const Napi::CallbackInfo &info)
+{
+	return fdResult(info.Env(), bpf_raw_tracepoint_open(strArg(info, 1).c_str(), intArg(info, 0)));
 }
 
 /// linkUpdate(linkFd, newProgramFd, flags, oldProgramFd)
@@ -110,6 +125,7 @@ Napi::Value programQuery(const Napi::CallbackInfo &info)
 void initLink(Napi::Env env, Napi::Object exports)
 {
 	method<create>(env, exports, "linkCreate");
+	method<openRawTracepoint>(env, exports, "rawTracepointOpen");
 	method<update>(env, exports, "linkUpdate");
 	method<detach>(env, exports, "linkDetach");
 	method<xdpQuery>(env, exports, "xdpQuery");

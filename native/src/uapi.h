@@ -7,6 +7,7 @@
 namespace libbpf_ts
 {
 
+constexpr int kNetfilter = 45;
 constexpr int kTcxIngress = 46;
 constexpr int kTcxEgress = 47;
 constexpr int kNetkitPrimary = 54;

@@ -190,7 +190,7 @@ const snatSchema = z.strictObject({
 const limit = z.int().min(1).max(0xffff_ffff);
 
 const limitsSchema = z.strictObject({
-  sessions: limit.optional().describe("Connections that the tenant may have at one time. No limit when missing."),
+  sessions: limit.optional().describe("Connections that the tenant may have at one time. A share when missing."),
   newPerSecond: limit.optional().describe("New connections a second. No limit when missing."),
   flows: limit
     .optional()
@@ -200,12 +200,26 @@ const limitsSchema = z.strictObject({
     .describe("Header templates that are kept for the tenant: about one for each host. An equal share when missing."),
   rules: limit.optional().describe("Rules of the policy that are counted each by itself. An equal share when missing."),
   eventsPerSecond: limit.optional().describe("Events a second that the tenant causes. An equal share when missing."),
-  neighbours: limit.optional().describe("Neighbour entries of the kernel that the tenant may cause."),
+  neighbours: limit
+    .optional()
+    .describe(
+      "Hosts on its tunnel that the kernel knows the tenant by at one time, there or not. A share when missing.",
+    ),
 });
 
 const capacitiesSchema = z.strictObject({
-  sessions: limit.optional().describe("Connections of all tenants together."),
-  neighbours: limit.optional().describe("Neighbour entries of all tenants together."),
+  sessions: z
+    .int()
+    .min(1024)
+    .max(0x4000_0000)
+    .optional()
+    .describe("Connections of all tenants together. 262144 when missing."),
+  neighbours: z
+    .int()
+    .min(128)
+    .max(262_144)
+    .optional()
+    .describe("Neighbours that the kernel has on all tenants' tunnels. 65536 when missing."),
 });
 
 export const tenantSchema = z.strictObject({

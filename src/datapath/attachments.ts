@@ -1,12 +1,13 @@
 /** Programs on devices, held by pinned links: they stay when the daemon goes, and are replaced atomically. */
 
 import { existsSync } from "node:fs";
-import { BpfError, BpfLink, BpfProgram, queryXdp } from "libbpf-ts";
+import { BpfError, BpfLink, BpfProgram, type LinkInfo, queryXdp } from "libbpf-ts";
 import { crashPoint } from "../crash.js";
 import { ForeignError, KernelError } from "../errors.js";
 import type { Desired } from "../model/desired.js";
-import type { Attachment, ProgramName } from "../plan/state.js";
+import { type Attachment, isOnDevice, type NetfilterHook, type ProgramName } from "../plan/state.js";
 import type { DeviceNames } from "./layout.js";
+import { forgetNeighbours } from "./neighbours.js";
 import type { Pins } from "./pins.js";
 import { forgetSessions, sessionsAreCounted } from "./sessions.js";
 
@@ -25,9 +26,10 @@ export function observeAttachments(
     const info = link.info;
     const ifindex = info.ifindex ?? 0;
     const { program, fingerprint } = programs.get(info.progId) ?? { program: "xgw_xdp", fingerprint: "" };
-    if (info.type === "tracing") {
+    if (!isDeviceLink(info)) {
+      const attachment: Attachment = { ...placeOf(info), program, fingerprint };
       // Programs that count, but have not been told from what on, count as not attached.
-      if (counted) attachments.set(name, { device: "conntrack", hook: "fentry", program, fingerprint });
+      if (counted || attachment.hook !== "fentry") attachments.set(name, attachment);
       continue;
     }
     const device = ifindex === 0 ? "" : names.nameOf(ifindex);
@@ -48,6 +50,17 @@ export function observeAttachments(
   return attachments;
 }
 
+const isDeviceLink = ({ type }: LinkInfo) => type === "xdp" || type === "tcx";
+
+/** Where a link is that is on no device. */
+function placeOf({ type, netfilter }: LinkInfo): Pick<Attachment, "device" | "hook"> {
+  if (netfilter) return { device: netfilterHooks[netfilter.hook] ?? "", hook: "netfilter" };
+  return type === "tracing" ? { device: "conntrack", hook: "fentry" } : { device: "neighbours", hook: "tracepoint" };
+}
+
+/** By their numbers (enum nf_inet_hooks), those that programs are on. */
+const netfilterHooks: Readonly<Record<number, NetfilterHook>> = { 1: "local_in", 2: "forward", 4: "postrouting" };
+
 /**
  * Whether a pinned link of a NIC's programs no longer has a device, as after `bpftool link detach`. Tunnels' links are not
  * looked at: there may be thousands of them, and what they serve is looked at by the full comparison.
@@ -57,7 +70,7 @@ export function hasLostPrograms(pins: Pins): boolean {
     if (name.startsWith("arp_")) return false;
     try {
       using link = BpfLink.openPinned(pins.link(name));
-      return link.info.type !== "tracing" && (link.info.ifindex ?? 0) === 0;
+      return isDeviceLink(link.info) && (link.info.ifindex ?? 0) === 0;
     } catch {
       return true; // gone between the list and the look
     }
@@ -84,8 +97,10 @@ function pinnedPrograms(pins: Pins): Map<number, { program: ProgramName; fingerp
 }
 
 /**
- * A link on the right device gets the new program, between one packet and the next; any other is made anew. On a function
- * of the kernel none can be replaced, and what was counted has to be settled afterwards: see sessions.ts.
+ * A link on the right device gets the new program, between one packet and the next; any other is made anew. On the kernel
+ * itself none can be replaced. Of those on tracepoints and in netfilter the new one is there before the old one goes: both
+ * run for a moment, which changes no count of neighbours, and takes from a tenant's new connections of a second twice. On a
+ * function of the kernel there is a gap, and what was counted has to be settled afterwards: see sessions.ts.
  *
  * @throws KernelError when the NIC does not take the program in that mode
  */
@@ -98,28 +113,68 @@ export function attach(
 ): void {
   const path = pins.link(name);
   using program = BpfProgram.openPinned(pins.program(attachment.fingerprint, attachment.program));
-  if (attachment.hook !== "fentry" && was && was.device === attachment.device && was.mode === attachment.mode) {
+  if (isOnDevice(attachment) && was && was.device === attachment.device && was.mode === attachment.mode) {
     using link = BpfLink.openPinned(path);
     link.update(program);
     crashPoint(`update ${name}`);
     return;
   }
+  const overlaps = attachment.hook === "tracepoint" || attachment.hook === "netfilter";
   if (attachment.hook === "fentry") forgetSessions(pins);
-  if (existsSync(path)) detach(pins, name);
-  const ifindex = names.indexOf(attachment.device);
+  if (attachment.hook === "tracepoint" && !was) forgetNeighbours(pins);
+  if (!overlaps && existsSync(path)) detach(pins, name);
   try {
-    using link =
-      attachment.hook === "fentry"
-        ? program.attachTracing("trace_fentry")
-        : attachment.hook === "xdp"
-          ? program.attachXdp({ ifindex, mode: attachment.mode ?? "native" })
-          : program.attachTcx({ ifindex, direction: attachment.hook === "tcx-ingress" ? "ingress" : "egress" });
+    using link = makeLink(program, attachment, names);
     crashPoint(`attach ${name}`);
+    if (existsSync(path)) detach(pins, name);
     link.pin(path);
     crashPoint(`pin ${name}`);
   } catch (error) {
     throw attachError(attachment, error);
   }
+}
+
+/** Those of neighbours, by the program on each. */
+const tracepoints: Readonly<Record<string, string>> = {
+  xgw_neighbour_made: "neigh_create",
+  xgw_neighbour_seen: "neigh_update_done",
+  xgw_neighbour_gone: "neigh_cleanup_and_release",
+};
+
+function makeLink(program: BpfProgram, { program: name, device, hook, mode }: Attachment, names: DeviceNames): BpfLink {
+  switch (hook) {
+    case "fentry":
+      return program.attachTracing("trace_fentry");
+    case "tracepoint":
+      return program.attachRawTracepoint(tracepoints[name] ?? "");
+    case "netfilter":
+      return attachNetfilter(program, device as NetfilterHook);
+    case "xdp":
+      return program.attachXdp({ ifindex: names.indexOf(device), mode: mode ?? "native" });
+    case "tcx-ingress":
+      return program.attachTcx({ ifindex: names.indexOf(device), direction: "ingress" });
+    case "tcx-egress":
+      return program.attachTcx({ ifindex: names.indexOf(device), direction: "egress" });
+  }
+}
+
+/**
+ * Between nft's chains forward (priority filter, 0) and forwarded (filter + 10), and elsewhere before NAT and long before
+ * connections are confirmed. Two BPF programs cannot have one priority: another instance has one, or the one that this
+ * program follows.
+ */
+const netfilterPriorities = [5, 6, 7, 8, 9, 4, 3, 2, 1] as const;
+
+function attachNetfilter(program: BpfProgram, hook: NetfilterHook): BpfLink {
+  let failure: unknown;
+  for (const priority of netfilterPriorities)
+    try {
+      return program.attachNetfilter({ family: "ipv4", hook, priority });
+    } catch (error) {
+      if (!(error instanceof BpfError) || error.code !== "EBUSY") throw error;
+      failure = error;
+    }
+  throw failure;
 }
 
 function attachError(attachment: Attachment, error: unknown): unknown {

@@ -31,8 +31,14 @@ export interface Constants {
   readonly ticksPerSecond: number;
   /** Inode number of the network namespace. */
   readonly netnsInode: number;
-  /** Whether any tenant's live connections are limited. */
+  /** Whether live connections are counted. A gateway always does; a kernel without fentry can still run the rest. */
   readonly countsSessions: boolean;
+  /** Up to how many of all tenants together nobody is refused for being over its share. */
+  readonly sessionPool: number;
+  readonly neighbourPool: number;
+  /** Up to how many of all tenants together each gets what the config gives it. */
+  readonly sessionRoom: number;
+  readonly neighbourRoom: number;
   /** Flows that the flow table is made for. */
   readonly flows: number;
 }

@@ -55,6 +55,10 @@ export function readCount(buffer: Buffer, offset: number): number {
   return (words[0] as number) + (words[1] as number) * 2 ** 32;
 }
 
+export function readS64(buffer: Buffer, offset: number): bigint {
+  return littleEndian ? buffer.readBigInt64LE(offset) : buffer.readBigInt64BE(offset);
+}
+
 /** Dotted quad -> 4 bytes in network byte order. */
 export function addressBytes(address: string): Buffer {
   const bytes = Buffer.alloc(4);

@@ -13,7 +13,7 @@ import { addressBytes, u32 } from "./layout.js";
 interface ObjectFile {
   readonly file: string;
   readonly programs: readonly ProgramName[];
-  /** Only where somebody needs it; asks for more of the kernel than the others. */
+  /** Asks for more of the kernel than the others. */
   readonly isFor?: (constants: Constants) => boolean;
 }
 
@@ -24,13 +24,13 @@ const objects: readonly ObjectFile[] = [
     programs: ["xgw_session_born", "xgw_session_died"],
     isFor: ({ countsSessions }) => countsSessions,
   },
+  { file: "neighbours.bpf.o", programs: ["xgw_neighbour_made", "xgw_neighbour_seen", "xgw_neighbour_gone"] },
+  { file: "netfilter.bpf.o", programs: ["xgw_quota", "xgw_next_hop"] },
   { file: "xdp.bpf.o", programs: ["xgw_xdp"] },
-  { file: "tc.bpf.o", programs: ["xgw_learn", "xgw_arp", "xgw_uplink"] },
+  { file: "tc.bpf.o", programs: ["xgw_learn", "xgw_arp", "xgw_arp_in", "xgw_uplink"] },
 ];
 
 export const objectsFor = (constants: Constants) => objects.filter(({ isFor }) => isFor?.(constants) ?? true);
-
-export const programsFor = (constants: Constants) => objectsFor(constants).flatMap(({ programs }) => programs);
 
 /** Puts flows into a table. */
 export const moverFile = "migrate.bpf.o";
@@ -99,6 +99,10 @@ export function variablesOf(constants: Omit<Constants, "flows">): Record<string,
     tcp_timeout_jiffies: u32(ticksIn(constants.tcpTimeoutMs, constants)),
     udp_timeout_jiffies: u32(ticksIn(constants.udpTimeoutMs, constants)),
     netns_inode: u32(constants.netnsInode),
+    session_pool: u32(constants.sessionPool),
+    neighbour_pool: u32(constants.neighbourPool),
+    session_room: u32(constants.sessionRoom),
+    neighbour_room: u32(constants.neighbourRoom),
     ...(underlay
       ? {
           underlay_ifindex: u32(underlay.ifindex),

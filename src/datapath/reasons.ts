@@ -32,6 +32,7 @@ export const reasons: readonly Reason[] = [
   reason("stranger", "drop", "the outer source is not a peer of the tenant"),
   reason("policy", "drop", "would begin a connection that the tenant's policy does not admit"),
   reason("quota", "drop", "would begin a connection that the tenant's limits have no room for"),
+  reason("neighbours", "drop", "would make a neighbour that the tenant's limits have no room for"),
 ];
 
 /** XGW_REASON_SLOTS */

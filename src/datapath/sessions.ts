@@ -10,21 +10,26 @@ import type { Pins } from "./pins.js";
 
 const eventsMap = "session_events";
 const baseMap = "session_base";
+const settledMap = "sessions_settled";
 
 /** How often conntrack is read until nothing came or went meanwhile; a tenant that is never at rest is off by what did. */
 const attempts = 4;
 
 /** Whether the counts are right. */
 export function sessionsAreCounted(pins: Pins): boolean {
-  if (!pins.hasMap(baseMap)) return false;
-  using base = BpfMap.openPinned(pins.map(baseMap));
-  return readCount(base.get(u32(nobody))) === 1;
+  if (!pins.hasMap(settledMap)) return false;
+  using settled = BpfMap.openPinned(pins.map(settledMap));
+  return settled.get(u32(0))?.some((byte) => byte !== 0) ?? false;
 }
 
 /** From now on they are not. */
 export function forgetSessions(pins: Pins): void {
-  using base = BpfMap.openPinned(pins.map(baseMap));
-  base.set(u32(nobody), countBytes(0));
+  setSettled(pins, false);
+}
+
+function setSettled(pins: Pins, isSettled: boolean): void {
+  using settled = BpfMap.openPinned(pins.map(settledMap));
+  settled.set(u32(0), u32(isSettled ? 1 : 0));
 }
 
 /** @param readZones the zone of each connection that conntrack has */
@@ -44,7 +49,12 @@ export function settleSessions(pins: Pins, readZones: () => Iterable<number>): v
     }
     open = restless;
   }
-  base.set(u32(nobody), countBytes(1));
+  const bases = readCounts(pins, baseMap);
+  const events = readCounts(pins, eventsMap);
+  // Of all together, what each tenant's own counts add up to.
+  const sum = (counts: readonly number[]) => counts.reduce((total, count, tenant) => total + (tenant ? count : 0), 0);
+  base.set(u32(nobody), countBytes(sum(bases) + sum(events) - (events[nobody] ?? 0)));
+  setSettled(pins, true);
 }
 
 /** Tenant id -> live connections; undefined while nobody counts. */

@@ -9,8 +9,11 @@ import { formatAddress } from "../model/ipv4.js";
 import type { Connection, ConnectionTuple } from "../plan/admission.js";
 import { nest, netfilter, ofIpv4 } from "./netfilter.js";
 
-/** NFNL_SUBSYS_CTNETLINK in the upper byte, IPCTNL_MSG_CT_GET and IPCTNL_MSG_CT_DELETE in the lower. */
-const messages = { get: 0x101, delete: 0x102 } as const;
+/** NFNL_SUBSYS_CTNETLINK in the upper byte, IPCTNL_MSG_CT_GET, _DELETE and _GET_STATS_CPU in the lower. */
+const messages = { get: 0x101, delete: 0x102, countsOfCpu: 0x104 } as const;
+
+/** Enum ctattr_stats_cpu. */
+const countAttributes = { insertFailures: 9, drops: 10, earlyDrops: 11 } as const;
 
 /** Enum ctattr_type, and within a tuple ctattr_tuple, ctattr_ip and ctattr_l4proto. */
 const attributes = { original: 1, reply: 2, mark: 8, zone: 18 } as const;
@@ -56,6 +59,16 @@ export function deleteConnections(connections: Iterable<TrackedConnection>): voi
   failed.delete(constants.errno.ENOENT);
   for (const [errno, count] of failed)
     throw new XgwError(`the kernel did not delete ${count} connections: ${getSystemErrorName(-errno)}`);
+}
+
+/** What conntrack has counted in this network namespace, over all CPUs. */
+export function readConntrackCounts(): Record<keyof typeof countAttributes, number> {
+  using socket = new NetlinkSocket(netfilter);
+  const counts = { insertFailures: 0, drops: 0, earlyDrops: 0 };
+  for (const { attributes } of socket.dump({ type: messages.countsOfCpu, body: ofIpv4 }, ofIpv4.length))
+    for (const name of Object.keys(counts) as (keyof typeof counts)[])
+      counts[name] += attributes.bytes(countAttributes[name])?.readUInt32BE() ?? 0;
+  return counts;
 }
 
 function* deletions(connections: Iterable<TrackedConnection>): Generator<Buffer> {

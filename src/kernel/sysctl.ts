@@ -3,8 +3,9 @@
  * at once, and a detour through other threads for each of three settings a tenant takes ten times as long.
  */
 
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { KernelError } from "../errors.js";
+import { isMinimum, suffices } from "../plan/sysctls.js";
 
 /** Device names may have dots, so the dots that separate are the ones around the device. */
 function pathOf(name: string): string {
@@ -23,8 +24,27 @@ export function readSysctl(name: string): string | undefined {
   }
 }
 
-/** @throws KernelError when there is no such setting */
+/**
+ * Whether the setting can be written from here. Of some that the whole machine has, another network namespace than the first
+ * has no file, or one that can only be read.
+ */
+export function isSettable(name: string): boolean {
+  try {
+    accessSync(pathOf(name), constants.W_OK);
+    return true;
+  } catch (error) {
+    // A module that is not loaded yet brings its settings along.
+    return (error as NodeJS.ErrnoException).code === "ENOENT" && name.startsWith("net.netfilter.");
+  }
+}
+
+/**
+ * One of which more is right, too, is raised, never lowered.
+ *
+ * @throws KernelError when there is no such setting
+ */
 export function writeSysctl(name: string, value: string): void {
+  if (isMinimum(name) && suffices(name, readSysctl(name) ?? "", value)) return;
   try {
     writeFileSync(pathOf(name), value);
   } catch (cause) {

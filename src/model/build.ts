@@ -11,6 +11,7 @@ import {
   templatePlaces,
 } from "./desired.js";
 import { anyAddress, parseAddress } from "./ipv4.js";
+import { kernelTables, poolsOf, promisedOf, roomsOf } from "./kernel-tables.js";
 import { anyPort, anyProtocol, compilePolicy, type PolicyRule } from "./policy.js";
 import { type Capacities, mapLimits, sharesOf } from "./shares.js";
 import { sharedSources } from "./sources.js";
@@ -42,20 +43,30 @@ export function buildDesired(config: Config, idsInUse: ReadonlyMap<number, numbe
   };
 }
 
-function sharedOut(config: Config, tenants: readonly DesiredTenant[]): Pick<Desired, "capacities" | "shares"> {
+function sharedOut(
+  config: Config,
+  tenants: readonly DesiredTenant[],
+): Pick<Desired, "capacities" | "shares" | "pools" | "rooms" | "promised"> {
   const capacities = capacitiesOf(config);
-  return { capacities, shares: sharesOf(capacities, tenants) };
+  const shares = sharesOf(capacities, tenants);
+  return {
+    capacities,
+    shares,
+    pools: poolsOf(capacities),
+    rooms: roomsOf(capacities),
+    promised: promisedOf(capacities, shares, tenants),
+  };
 }
 
 /** Of a table without a number in the config, what its map has: XGW_ENCAPS, XGW_RULES and the ring of events. */
 const capacitiesOf = ({ flows, limits }: Config): Capacities => ({
-  sessions: limits.sessions ?? 0,
+  sessions: limits.sessions ?? kernelTables.sessions.capacity,
   newPerSecond: 0,
   flows,
   templates: templatePlaces / 2,
   rules: ruleSlots / 2,
   eventsPerSecond: eventPlaces,
-  neighbours: limits.neighbours ?? 0,
+  neighbours: limits.neighbours ?? kernelTables.neighbours.capacity,
 });
 
 /**

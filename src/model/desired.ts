@@ -5,6 +5,7 @@
  * IPv4 addresses are dotted strings, prefixes `a.b.c.d/len` with the host bits kept only for interface addresses.
  */
 
+import type { TableSizes } from "./kernel-tables.js";
 import type { Capacities, Limits } from "./shares.js";
 
 /** How a tenant's packets are carried: Ethernet in GRE, or IP in GRE. */
@@ -118,6 +119,12 @@ export interface Desired {
   readonly capacities: Capacities;
   /** Of tenants whose limits say nothing; 0: no limit. By all tenants, also where only some are looked at. */
   readonly shares: Limits;
+  /** Of the kernel's tables, how much is anybody's. */
+  readonly pools: TableSizes;
+  /** Up to how many of all tenants' together their own numbers count. */
+  readonly rooms: TableSizes;
+  /** Entries that all tenants together may have in them at most. */
+  readonly promised: TableSizes;
 }
 
 /** Route table of tenant id 0; a tenant's table is this plus its id. */

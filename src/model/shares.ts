@@ -1,5 +1,7 @@
 /** What each tenant may have of what all share: its own number, or a share of what there is. Pure. */
 
+import { kernelTables, poolsOf } from "./kernel-tables.js";
+
 /** 0: nothing is said. Fields as in `struct xgw_limits`, and in its order. */
 export interface Limits {
   /** Live connections. */
@@ -40,16 +42,21 @@ interface Limited {
 
 /**
  * The shares of tenants whose limits say nothing: what those with a number of their own leave, in equal parts. A tenant that
- * is alone has no share, and may use everything.
+ * is alone has no share, and may use everything; of the kernel's tables, all that there is for tenants.
  */
 export function sharesOf(capacities: Capacities, tenants: readonly Limited[]): Limits {
   const share = (resource: Resource): number => {
-    if (tenants.length < 2 || capacities[resource] === 0) return 0;
+    const table = resource === "sessions" || resource === "neighbours" ? resource : undefined;
+    if (tenants.length < 2) return table ? capacities[table] : 0;
+    if (capacities[resource] === 0) return 0;
     let [left, silent] = [capacities[resource], 0];
+    if (table) left -= poolsOf(capacities)[table];
     for (const { limits } of tenants)
       if (limits[resource] === 0) silent++;
       else left -= limits[resource];
-    return Math.max(1, Math.floor(left / Math.max(1, silent)));
+    const floor = table ? kernelTables[table].floor : 1;
+    if (table && silent === 0) return floor; // nobody's
+    return Math.max(floor, Math.floor(left / Math.max(1, silent)));
   };
   return mapLimits(share);
 }

@@ -68,7 +68,10 @@ export function observeTenants(
     entries: observeDeviceEntries(pins, wanted),
     attachments: observeAttachments(pins, kernelNames, [
       // Also of tunnels of a kind that has none.
-      ...new Set([...wanted.attachments.keys(), ...tenants.map(({ tunnel }) => pinName("arp", tunnel))]),
+      ...new Set([
+        ...wanted.attachments.keys(),
+        ...tenants.flatMap(({ tunnel }) => ["arp", "arp_in"].map((prefix) => pinName(prefix, tunnel))),
+      ]),
     ]),
   };
 }

@@ -3,14 +3,17 @@
 import { families, type RoutingRule, readRules, rulesInFront } from "../kernel/routing-rules.js";
 import type { Desired } from "../model/desired.js";
 import type { Family } from "../plan/state.js";
+import { tableWarnings } from "./kernel-tables.js";
 
 /** Each with what to do about it. */
-export function observeWarnings({ tenants }: Desired): string[] {
+export function observeWarnings(desired: Desired): string[] {
+  const { tenants } = desired;
   if (tenants.length === 0) return [];
   const devices = new Set(tenants.flatMap(({ vrf, tunnel }) => [vrf, tunnel]));
-  return families().flatMap((family) =>
+  const rules = families().flatMap((family) =>
     rulesInFront(readRules(family), (device) => devices.has(device)).map((rule) => inFront(family, rule)),
   );
+  return [...rules, ...tableWarnings(desired)];
 }
 
 function inFront(family: Family, { preference, table }: RoutingRule): string {

@@ -18,7 +18,7 @@ import {
   tenantOfElement,
 } from "./state.js";
 import { phaseOrder, type Step } from "./steps.js";
-import { sysctlsOf } from "./sysctls.js";
+import { suffices, sysctlsOf } from "./sysctls.js";
 
 interface Difference<T, N extends string> {
   readonly added: readonly [N, T][];
@@ -113,7 +113,9 @@ const isDoubtful = (rules: string) => rules === "" || rules === damagedRules;
 
 function sysctlSteps(desired: State, observed: State): Step[] {
   const { added, changed } = difference(observed.sysctls, desired.sysctls);
-  return [...added, ...changed].map(([name, value, was]) => ({ kind: "sysctl.set", name, value, was }));
+  return [...added, ...changed]
+    .filter(([name, value, was]) => was === undefined || !suffices(name, was, value))
+    .map(([name, value, was]) => ({ kind: "sysctl.set", name, value, was }));
 }
 
 function deviceSteps(desired: State, observed: State): Step[] {

@@ -5,7 +5,7 @@ import type { Desired } from "../model/desired.js";
 import { diff } from "./diff.js";
 import { pagesOf } from "./policy-maps.js";
 import { type RenderContext, render } from "./render.js";
-import type { State } from "./state.js";
+import { isOnDevice, type State } from "./state.js";
 import type { Step } from "./steps.js";
 
 /**
@@ -16,11 +16,6 @@ export function changedTenants(now: Config, was: Config): ReadonlySet<number> | 
   const head = ({ tenants: _, ...rest }: Config) => JSON.stringify(rest);
   if (head(now) !== head(was)) return undefined;
   const [others, othersBefore] = notInPlace(now.tenants, was.tenants);
-  if (
-    [...others, ...othersBefore].some(limitsSessions) &&
-    now.tenants.some(limitsSessions) !== was.tenants.some(limitsSessions)
-  )
-    return undefined; // other programs are needed
   const before = new Map(othersBefore.map((tenant) => [tenant.key, tenant]));
   const changed = new Set<number>();
   for (const tenant of others) {
@@ -43,8 +38,6 @@ function notInPlace(now: readonly ConfigTenant[], was: readonly ConfigTenant[]):
   }
   return [others, othersBefore];
 }
-
-const limitsSessions = ({ limits }: ConfigTenant) => limits.sessions !== undefined;
 
 export interface Part {
   readonly steps: readonly Step[];
@@ -74,7 +67,7 @@ export function partialChange(
 function isOthers(step: Step, desired: Desired, inForce: Desired): boolean {
   if (step.kind === "entry.set" && step.entry.map === "policy_services") return hasPage(inForce, step.entry.page);
   if (step.kind === "entry.delete" && step.entry.map === "policy_services") return hasPage(desired, step.entry.page);
-  return (step.kind === "attach" || step.kind === "detach") && step.attachment.hook === "fentry";
+  return (step.kind === "attach" || step.kind === "detach") && !isOnDevice(step.attachment);
 }
 
 const hasPage = ({ tenants }: Desired, page: string) => tenants.some((tenant) => pagesOf(tenant).has(page));

@@ -18,7 +18,9 @@ import {
   elementId,
   entryId,
   type Family,
+  type Hook,
   type Neighbour,
+  type NetfilterHook,
   neighbourId,
   type ProgramName,
   type Route,
@@ -39,6 +41,8 @@ export interface RenderContext {
   readonly families: readonly Family[];
   /** Of the data path to run. */
   readonly fingerprint: string;
+  /** Settings of the whole machine that cannot be set from this network namespace. */
+  readonly fixedSysctls?: ReadonlySet<string>;
 }
 
 /** Bytes in front of the inner IP packet: outer IP 20, GRE with key 8, and for gretap the inner Ethernet header 14. */
@@ -50,7 +54,9 @@ export function render(desired: Desired, context: RenderContext): State {
   const mtuOf = (tenant: DesiredTenant) => context.underlayMtu - tunnelOverhead[tenant.tunnelKind];
   const made = new Map(tenants.flatMap((tenant) => devices(desired, tenant, mtuOf(tenant))));
   return {
-    sysctls: new Map([...globalSysctls(desired), ...sysctlsOf(made)]),
+    sysctls: new Map(
+      [...globalSysctls(desired), ...sysctlsOf(made)].filter(([name]) => !context.fixedSysctls?.has(name)),
+    ),
     devices: made,
     addresses: byId(tenants.flatMap(addresses), addressId),
     neighbours: byId(tenants.flatMap(neighbours), neighbourId),
@@ -273,30 +279,37 @@ function attachments(desired: Desired, context: RenderContext): [string, Attachm
     pinName(prefix, device),
     { device, hook: "tcx-egress", program, fingerprint },
   ];
+  const ingress = (prefix: string, device: string, program: ProgramName): [string, Attachment] => [
+    pinName(prefix, device),
+    { device, hook: "tcx-ingress", program, fingerprint },
+  ];
   return [
     ...desired.nics.flatMap((nic): [string, Attachment][] => [
       [pinName("xdp", nic.name), { device: nic.name, hook: "xdp", program: "xgw_xdp", fingerprint, mode: nic.xdp }],
       egress("learn", nic.name, "xgw_learn"),
     ]),
-    ...(desired.uplink ? [fromUplink(desired.uplink.device, fingerprint)] : []),
+    ...(desired.uplink ? [ingress("uplink", desired.uplink.device, "xgw_uplink")] : []),
     ...desired.tenants
       .filter((tenant) => tenant.tunnelKind === "gretap")
-      .map((tenant) => egress("arp", tenant.tunnel, "xgw_arp")),
-    ...(countsSessions(desired) ? sessionPrograms : []).map((program): [string, Attachment] => [
-      program.replace("xgw_", ""),
-      { device: "conntrack", hook: "fentry", program, fingerprint },
+      .flatMap(({ tunnel }) => [egress("arp", tunnel, "xgw_arp"), ingress("arp_in", tunnel, "xgw_arp_in")]),
+    ...onKernel.map(([name, device, hook, program]): [string, Attachment] => [
+      name,
+      { device, hook, program, fingerprint },
     ]),
   ];
 }
 
-function fromUplink(device: string, fingerprint: string): [string, Attachment] {
-  return [pinName("uplink", device), { device, hook: "tcx-ingress", program: "xgw_uplink", fingerprint }];
-}
-
-/** Connections cost a little more while they are counted, so they are only where a tenant has a limit of them. */
-export const countsSessions = ({ tenants }: Desired) => tenants.some(({ limits }) => limits.sessions > 0);
-
-const sessionPrograms: readonly ProgramName[] = ["xgw_session_born", "xgw_session_died"];
+/** What counts, and what refuses by the counts. */
+const onKernel: readonly (readonly [name: string, device: string, hook: Hook, program: ProgramName])[] = [
+  ["session_born", "conntrack", "fentry", "xgw_session_born"],
+  ["session_died", "conntrack", "fentry", "xgw_session_died"],
+  ["neighbour_made", "neighbours", "tracepoint", "xgw_neighbour_made"],
+  ["neighbour_seen", "neighbours", "tracepoint", "xgw_neighbour_seen"],
+  ["neighbour_gone", "neighbours", "tracepoint", "xgw_neighbour_gone"],
+  ["quota_forward", "forward" satisfies NetfilterHook, "netfilter", "xgw_quota"],
+  ["quota_local_in", "local_in" satisfies NetfilterHook, "netfilter", "xgw_quota"],
+  ["next_hop", "postrouting" satisfies NetfilterHook, "netfilter", "xgw_next_hop"],
+];
 
 /** bpffs allows no dots in names, device names do. */
 export const pinName = (prefix: string, device: string) => `${prefix}_${device.replaceAll(".", "~")}`;

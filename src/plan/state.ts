@@ -134,14 +134,34 @@ export interface TenantEntry {
   readonly hasPolicy: boolean;
 }
 
-/** fentry: on a function of the kernel, of no device. */
-export type Hook = "xdp" | "tcx-egress" | "tcx-ingress" | "fentry";
-/** Those that every data path has. */
-export const baseProgramNames = ["xgw_xdp", "xgw_learn", "xgw_arp", "xgw_uplink"] as const;
-export type ProgramName = (typeof baseProgramNames)[number] | "xgw_session_born" | "xgw_session_died";
+/** fentry and tracepoint: on the kernel itself; netfilter: on a hook of it. All three are of no device, but of all tenants. */
+export type Hook = "xdp" | "tcx-egress" | "tcx-ingress" | "fentry" | "tracepoint" | "netfilter";
+
+export const isOnDevice = ({ hook }: { readonly hook: Hook }): boolean =>
+  hook === "xdp" || hook === "tcx-egress" || hook === "tcx-ingress";
+
+/** Those that are loaded on every kernel, tests' included. */
+export const baseProgramNames = [
+  "xgw_xdp",
+  "xgw_learn",
+  "xgw_arp",
+  "xgw_arp_in",
+  "xgw_uplink",
+  "xgw_neighbour_made",
+  "xgw_neighbour_seen",
+  "xgw_neighbour_gone",
+  "xgw_quota",
+  "xgw_next_hop",
+] as const;
+/** Of a whole data path. */
+export const programNames = ["xgw_session_born", "xgw_session_died", ...baseProgramNames] as const;
+export type ProgramName = (typeof programNames)[number];
+
+/** Hooks of netfilter that programs are on. */
+export type NetfilterHook = "forward" | "local_in" | "postrouting";
 
 export interface Attachment {
-  /** `conntrack` for a function of it. */
+  /** `conntrack` or `neighbours` for a function or tracepoint of theirs, the hook's name for netfilter. */
   readonly device: string;
   readonly hook: Hook;
   readonly program: ProgramName;

@@ -1,16 +1,47 @@
 /** The kernel's settings that the slow path needs: path below /proc/sys with dots, and value. Pure. */
 
 import type { Desired } from "../model/desired.js";
+import { type KernelTable, kernelTables } from "../model/kernel-tables.js";
 import type { Device } from "./state.js";
 
 export function globalSysctls(desired: Desired): [string, string][] {
   return [
+    ...tableSysctls(desired),
     ["net.ipv4.ip_forward", "1"],
     ["net.netfilter.nf_conntrack_tcp_be_liberal", "1"], // the fast path's packets are not seen by the window tracking
     [`net.ipv4.conf.${desired.underlay.device}.rp_filter`, "0"],
     ["net.ipv4.conf.all.send_redirects", "0"], // a device sends them when its own setting or this one says so
   ];
 }
+
+/**
+ * How large the kernel's tables may become. All of the machine has them, so what is there already is raised, never lowered,
+ * and another network namespace than the first one has no hand in them.
+ *
+ * gc_thresh1 stays as it is: beyond that many neighbours the kernel removes those that nobody uses. From gc_thresh2 on it
+ * removes those in use as well, whosever they are, so that it is above what tenants may have.
+ */
+export function tableSysctls({ promised }: Desired): [string, string][] {
+  const max = (table: KernelTable) => promised[table] + kernelTables[table].reserve;
+  return [
+    // Each entry is in the table twice, and a bucket is a pointer.
+    [conntrackBuckets, String(Math.ceil(max("sessions") / 2))],
+    [conntrackMax, String(max("sessions"))],
+    ["net.ipv4.neigh.default.gc_thresh2", String(max("neighbours"))],
+    ["net.ipv4.neigh.default.gc_thresh3", String(max("neighbours") + kernelTables.neighbours.reserve)],
+  ];
+}
+
+export const conntrackMax = "net.netfilter.nf_conntrack_max";
+const conntrackBuckets = "net.netfilter.nf_conntrack_buckets";
+
+/** Whether more than the wanted value is right, too. */
+export const isMinimum = (name: string): boolean =>
+  name === conntrackMax || name === conntrackBuckets || name.startsWith("net.ipv4.neigh.default.gc_thresh");
+
+/** Whether a setting of this value does for what is wanted. */
+export const suffices = (name: string, value: string, wanted: string): boolean =>
+  isMinimum(name) ? Number(value) >= Number(wanted) : value === wanted;
 
 /** Of devices by name. */
 export function sysctlsOf(devices: Iterable<readonly [string, Device]>): [string, string][] {

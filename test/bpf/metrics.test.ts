@@ -22,6 +22,10 @@ const constants = {
   ticksPerSecond: 1000,
   netnsInode: 1,
   countsSessions: false,
+  sessionPool: 0,
+  neighbourPool: 0,
+  sessionRoom: 0xffff_ffff,
+  neighbourRoom: 0xffff_ffff,
   flows: 524_288,
 };
 const tenants = Array.from({ length: 8000 }, (_, n) => ({ id: n + 1, name: `t${n + 1}`, limits: noLimits }));

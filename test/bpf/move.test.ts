@@ -33,6 +33,10 @@ const constants = {
   ticksPerSecond: 1000,
   netnsInode: 1,
   countsSessions: false,
+  sessionPool: 0,
+  neighbourPool: 0,
+  sessionRoom: 0xffff_ffff,
+  neighbourRoom: 0xffff_ffff,
   flows: 131_072,
 };
 const namespace = makeNamespace();

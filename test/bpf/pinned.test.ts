@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { readU32, u32 } from "../../src/datapath/layout.js";
 import type { Desired } from "../../src/model/desired.js";
 import { noLimits } from "../../src/model/shares.js";
-import type { Attachment, Entry } from "../../src/plan/state.js";
+import { type Attachment, baseProgramNames, type Entry } from "../../src/plan/state.js";
 import { datapathModules } from "./support/built.js";
 import { objectFile } from "./support/datapath.js";
 import { makeNamespace } from "./support/kernel.js";
@@ -21,6 +21,10 @@ const constants = {
   ticksPerSecond: 1000,
   netnsInode: 1,
   countsSessions: false,
+  sessionPool: 0,
+  neighbourPool: 0,
+  sessionRoom: 0xffff_ffff,
+  neighbourRoom: 0xffff_ffff,
   flows: 4096,
 };
 const fingerprint = objects.fingerprintOf(constants);
@@ -82,6 +86,8 @@ describe("loading", () => {
       "generations",
       "limits",
       "losses",
+      "neighbour_counts",
+      "neighbours",
       "nic_macs",
       "nics",
       "peers",
@@ -95,6 +101,7 @@ describe("loading", () => {
       "rules",
       "session_base",
       "session_events",
+      "sessions_settled",
     ];
     expect({
       maps: readdirSync(`${pins.root}/maps`).sort(),
@@ -104,7 +111,7 @@ describe("loading", () => {
     }).toEqual({
       maps: [...maps, "stats", "tenants", "tunnels"],
       fingerprints: [fingerprint],
-      programs: ["xgw_arp", "xgw_learn", "xgw_uplink", "xgw_xdp"],
+      programs: [...baseProgramNames].sort(),
       attachments: [],
     });
   });
@@ -458,6 +465,31 @@ describe("attachments", () => {
       true,
       { xdp_v0: { ...xdp, fingerprint: next } },
     ]);
+  });
+
+  it.each([
+    ["quota_forward", { device: "forward", hook: "netfilter", program: "xgw_quota", fingerprint }],
+    ["quota_local_in", { device: "local_in", hook: "netfilter", program: "xgw_quota", fingerprint }],
+    ["next_hop", { device: "postrouting", hook: "netfilter", program: "xgw_next_hop", fingerprint }],
+    ["neighbour_made", { device: "neighbours", hook: "tracepoint", program: "xgw_neighbour_made", fingerprint }],
+    ["neighbour_gone", { device: "neighbours", hook: "tracepoint", program: "xgw_neighbour_gone", fingerprint }],
+  ] satisfies [string, Attachment][])(
+    "on the kernel itself get a new program without a gap: %s",
+    (name, attachment) => {
+      const next = { ...attachment, fingerprint: "000000000000" };
+      load.loadDatapath(pins, next.fingerprint, constants);
+      attach(name, attachment);
+      expect(observed()).toEqual({ [name]: attachment });
+      attach(name, next, attachment);
+      expect(observed()).toEqual({ [name]: next });
+    },
+  );
+
+  it("leave no link of the older program behind, so that any number of upgrades find a place", () => {
+    const quota: Attachment = { device: "forward", hook: "netfilter", program: "xgw_quota", fingerprint };
+    attach("quota_forward", quota);
+    for (let upgrade = 0; upgrade < 20; upgrade++) attach("quota_forward", quota, quota);
+    expect(observed()).toEqual({ quota_forward: quota });
   });
 
   it("change from one XDP mode to another", () => {

@@ -1,5 +1,5 @@
 /** Test runs, links and tc filters, on veth pairs in namespaces of their own. */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import {
   attachTc,
   BpfLink,
@@ -309,4 +309,59 @@ test("a tc filter that is not there cannot be detached", () => {
     return failure(detach).code;
   });
   expect(code).toMatch(/ENOENT|EINVAL/);
+});
+
+const ping = (ns: string) => spawnSync("ip", ["netns", "exec", ns, "ping", "-c1", "-W1", "127.0.0.1"]).status === 0;
+
+function loopbackNamespace() {
+  const ns = netNamespace();
+  execFileSync("ip", ["-n", ns.name, "link", "set", "lo", "up"]);
+  return ns;
+}
+
+test("a netfilter program sees the packets of its hook, and its link says where it is", () => {
+  const object = loaded("netfilter");
+  const ns = loopbackNamespace();
+  const hook = { family: "ipv4", hook: "local_in", priority: 5 } as const;
+  const link = ns.inside(() => kept(object.program("count_packets").attachNetfilter(hook)));
+  expect(ping(ns.name), "the program accepts").toBe(true);
+  expect(object.readVariable("seen"), "a question and an answer").toBe(2n);
+  expect(link.info).toMatchObject({
+    type: "netfilter",
+    attachType: "netfilter",
+    netfilter: { family: 2, hook: 1, priority: 5, flags: 0 },
+  });
+});
+
+test("a netfilter program's verdict ends a packet, for as long as the link is attached", () => {
+  const object = loaded("netfilter");
+  const ns = loopbackNamespace();
+  const hook = { family: "ipv4", hook: "local_in", priority: 5 } as const;
+  const link = ns.inside(() => kept(object.program("drop_packets").attachNetfilter(hook)));
+  expect(ping(ns.name), "attached").toBe(false);
+  link.detach();
+  expect(ping(ns.name), "detached").toBe(true);
+});
+
+test("a raw tracepoint program runs when its tracepoint is passed, and its link names it", () => {
+  const object = loaded("tracepoint");
+  const ns = loopbackNamespace();
+  const link = kept(object.program("count_neighbours").attachRawTracepoint("neigh_create"));
+  execFileSync("ip", ["-n", ns.name, "neigh", "add", "192.0.2.1", "lladdr", "02:00:00:00:00:01", "dev", "v0"]);
+  expect(object.readVariable("made")).not.toBe(0n);
+  expect(link.info).toMatchObject({ type: "raw_tracepoint", tracepointName: "neigh_create" });
+});
+
+test("a tracepoint that is not there is ENOENT", () => {
+  const program = loaded("tracepoint").program("count_neighbours");
+  expect(failure(() => program.attachRawTracepoint("no_such_tracepoint")).code).toBe("ENOENT");
+});
+
+test("two netfilter programs cannot have one priority at a hook", () => {
+  const object = loaded("netfilter");
+  const ns = loopbackNamespace();
+  const attach = () =>
+    object.program("count_packets").attachNetfilter({ family: "ipv4", hook: "forward", priority: 5 });
+  ns.inside(() => kept(attach()));
+  expect(failure(() => ns.inside(attach)).code).toBe("EBUSY");
 });

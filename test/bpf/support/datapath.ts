@@ -341,6 +341,14 @@ export class Datapath implements Disposable {
     for (let tenant = 0; tenant < tenantIds; tenant++) buckets.set(u32(tenant), Buffer.alloc(buckets.valueSize));
   }
 
+  /** As if the tenant had begun all the connections that it may begin now. */
+  emptyBucket(tenant: number): void {
+    const buckets = this.#xdp.map("buckets");
+    const bucket = Buffer.alloc(buckets.valueSize);
+    bucket.writeBigUInt64LE(process.hrtime.bigint(), 0); // CLOCK_MONOTONIC, as the programs read it
+    buckets.set(u32(tenant), bucket);
+  }
+
   /** As when a change to the tenants has moved the generations on. */
   forgetRefusals(): void {
     const refusals = this.#xdp.map("refusals");
@@ -384,6 +392,10 @@ function prepare(file: string, sides: Pick<Constants, "underlay" | "uplink">): B
       ticksPerSecond: 1000,
       netnsInode: 0,
       countsSessions: false,
+      sessionPool: 0,
+      neighbourPool: 0,
+      sessionRoom: 0xffff_ffff,
+      neighbourRoom: 0xffff_ffff,
     }),
     drop_event_every: u32(1),
     flow_buckets: u32(flowEntries),

@@ -65,6 +65,9 @@ export function stateWith(policy: TestPolicy): State {
     maxTenants: 8192,
     capacities: noLimits,
     shares: noLimits,
+    pools: { sessions: 0, neighbours: 0 },
+    rooms: { sessions: 0, neighbours: 0 },
+    promised: { sessions: 0, neighbours: 0 },
   };
   return render(desired, {
     underlayMtu: 1500,

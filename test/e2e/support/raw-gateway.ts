@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { TunnelKind } from "../../../src/model/desired.js";
+import type { Status } from "../../../src/status.js";
 import { Namespace, tryRun } from "../../../vm/lab/netns.js";
 import { cable, Wire } from "../../../vm/lab/wire.js";
 import { checksum, ethernet, etherType, gre, ipProtocol, ipv4, raw } from "../../bpf/support/packet.js";
@@ -74,15 +75,27 @@ export class RawGateway implements AsyncDisposable {
     return self;
   }
 
-  private async xgw(command: string): Promise<void> {
-    const { code, stderr } = await this.gateway.tryRun(
-      process.execPath,
-      program,
-      command,
-      "-c",
-      join(this.folder, "xgw.yaml"),
-    );
-    if (code !== 0) throw new Error(`xgw ${command} ended with ${code}: ${stderr}`);
+  private async xgw(...args: string[]): Promise<string> {
+    const config = join(this.folder, "xgw.yaml");
+    const { code, stdout, stderr } = await this.gateway.tryRun(process.execPath, program, ...args, "-c", config);
+    if (code !== 0) throw new Error(`xgw ${args.join(" ")} ended with ${code}: ${stderr}`);
+    return stdout;
+  }
+
+  async status(): Promise<Status> {
+    return JSON.parse(await this.xgw("status", "-j"));
+  }
+
+  /** Sends frames, and waits until the gateway has done with them. */
+  async send(frames: readonly Buffer[]): Promise<void> {
+    for (const frame of frames) this.wire.send(frame);
+    await this.wire.settled();
+  }
+
+  /** ARP that the gateway sends into tunnels, by what it asks for, in answer to frames. */
+  async asked(...frames: readonly Buffer[]): Promise<string[]> {
+    for (const frame of frames) this.wire.send(frame);
+    return (await this.wire.settled()).flatMap((frame) => parseArp(frame) ?? []);
   }
 
   /** The frame that carries an inner IP packet from that end of a tunnel to the gateway. */
@@ -128,6 +141,13 @@ export class RawGateway implements AsyncDisposable {
     await this.far.delete();
     rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+/** For what a tunnelled ARP request asks. */
+function parseArp(frame: Buffer): string | undefined {
+  if (frame.readUInt16BE(12) !== etherType.ipv4 || frame[23] !== ipProtocol.gre) return undefined;
+  const inner = frame.subarray(14 + 28);
+  return inner.readUInt16BE(12) === etherType.arp ? inner.subarray(38, 42).join(".") : undefined;
 }
 
 /** Undefined for what is no tenant's packet: ARP for an endpoint. */

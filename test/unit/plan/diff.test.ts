@@ -29,6 +29,10 @@ describe("the first apply", async () => {
       "+ device xgre1000: gretap, key 1000, local 172.168.0.1, mtu 1458, in xvrf1000",
       "+ device xvrf2000: vrf, route table 100002",
       "+ device xgre2000: gretap, key 2000, local 172.168.0.1, mtu 1458, in xvrf2000",
+      "~ sysctl net.netfilter.nf_conntrack_buckets = 204800",
+      "~ sysctl net.netfilter.nf_conntrack_max = 409600",
+      "~ sysctl net.ipv4.neigh.default.gc_thresh2 = 69632",
+      "~ sysctl net.ipv4.neigh.default.gc_thresh3 = 73728",
       "~ sysctl net.ipv4.ip_forward = 1",
       "~ sysctl net.netfilter.nf_conntrack_tcp_be_liberal = 1",
       "~ sysctl net.ipv4.conf.eth0.rp_filter = 0",
@@ -92,7 +96,7 @@ describe("the first apply", async () => {
       "+ nft outbound: 2 . 6 . 0.0.0.0-255.255.255.255 . 24-65535 : 65538",
       "+ nft outbound: 2 . 7-255 . 0.0.0.0-255.255.255.255 . 0-65535 : 65538",
       "+ programs f00df00df00d",
-      "+ map limits 0 : flows 262144, templates 16384, rules 6144, eventsPerSecond 8192",
+      "+ map limits 0 : sessions 128, flows 262144, templates 16384, rules 6144, eventsPerSecond 8192, neighbours 16384",
       "+ map nics eth0",
       "+ map limits 1 : sessions 100000, newPerSecond 5000",
       "+ map tenants 1000",
@@ -129,9 +133,17 @@ describe("the first apply", async () => {
       "+ attach xgw_xdp (f00df00df00d) to eth0, xdp native",
       "+ attach xgw_learn (f00df00df00d) to eth0, tcx-egress",
       "+ attach xgw_arp (f00df00df00d) to xgre1000, tcx-egress",
+      "+ attach xgw_arp_in (f00df00df00d) to xgre1000, tcx-ingress",
       "+ attach xgw_arp (f00df00df00d) to xgre2000, tcx-egress",
+      "+ attach xgw_arp_in (f00df00df00d) to xgre2000, tcx-ingress",
       "+ attach xgw_session_born (f00df00df00d) to conntrack, fentry",
       "+ attach xgw_session_died (f00df00df00d) to conntrack, fentry",
+      "+ attach xgw_neighbour_made (f00df00df00d) to neighbours, tracepoint",
+      "+ attach xgw_neighbour_seen (f00df00df00d) to neighbours, tracepoint",
+      "+ attach xgw_neighbour_gone (f00df00df00d) to neighbours, tracepoint",
+      "+ attach xgw_quota (f00df00df00d) to forward, netfilter",
+      "+ attach xgw_quota (f00df00df00d) to local_in, netfilter",
+      "+ attach xgw_next_hop (f00df00df00d) to postrouting, netfilter",
     ]);
   });
 
@@ -207,7 +219,7 @@ describe("a tenant that is added", async () => {
       "+ map policy_networks 3 outbound 0.0.0.0/0 : f0bb10084aa10e01",
       "+ map policy_services f51d23b052a19cad 6 8080/24 : 1",
       "+ map policy_services f0bb10084aa10e01 0 0/0 : 65537",
-      "~ map limits 0 : flows 174762, templates 10922, rules 4096, eventsPerSecond 5461",
+      "~ map limits 0 : sessions 128, flows 174762, templates 10922, rules 4096, eventsPerSecond 5461, neighbours 10922",
       "> keys that no tenant had are looked up anew",
     ]);
   });
@@ -226,7 +238,7 @@ it("a tenant that is removed leaves in the order: maps, slow path, generation, p
     "- nft segment: 3",
     "- nft inbound: 3 . 6 . 0.0.0.0-255.255.255.255 . 8080",
     "- nft outbound: 3 . 0-255 . 0.0.0.0-255.255.255.255 . 0-65535",
-    "~ map limits 0 : flows 262144, templates 16384, rules 6144, eventsPerSecond 8192",
+    "~ map limits 0 : sessions 128, flows 262144, templates 16384, rules 6144, eventsPerSecond 8192, neighbours 16384",
     "> connections of tenant 3 end",
     "- map tenants 3000",
     "- map tunnels xgre3000",
@@ -247,6 +259,7 @@ it("a tenant that is removed leaves in the order: maps, slow path, generation, p
     "> generation of tenant 3: its flows are decided anew",
     "> keys that no tenant had are looked up anew",
     "- attachment arp_xgre3000",
+    "- attachment arp_in_xgre3000",
     "- device xvrf3000",
     "- device xgre3000",
   ]);
@@ -364,6 +377,7 @@ describe("a change to one tenant bumps that tenant only", () => {
       "- map tunnels #13",
       "> generation of tenant 2: its flows are decided anew",
       "- attachment arp_xgre2000",
+      "- attachment arp_in_xgre2000",
     ]);
   });
 
@@ -424,6 +438,7 @@ describe("what somebody else has changed in the kernel is put right", () => {
       "~ map tenants 1000",
       "~ map public_ips 2.2.2.11",
       "~ attach xgw_arp (f00df00df00d) to xgre1000, tcx-egress",
+      "~ attach xgw_arp_in (f00df00df00d) to xgre1000, tcx-ingress",
       "- map tunnels #11",
       "> generation of tenant 1: its flows are decided anew",
     ]);
@@ -471,6 +486,24 @@ describe("rules of another version", async () => {
   });
 });
 
+describe("the kernel's limits of its tables", async () => {
+  const wanted = await stateOf(example);
+  const name = "net.netfilter.nf_conntrack_max";
+  const stepsWhere = (value: string) =>
+    described(diff(wanted, { ...wanted, sysctls: new Map([...wanted.sysctls, [name, value]]) }));
+
+  it("are raised where they are too low", () => {
+    expect(stepsWhere("65536")).toEqual([`~ sysctl ${name} = 409600 (was 65536)`]);
+  });
+
+  it("are never lowered", () => expect(stepsWhere("2097152")).toEqual([]));
+
+  it("are left out where they cannot be set", async () => {
+    const fixed = render(await desiredOf(example, nothing), { ...context, fixedSysctls: new Set([name]) });
+    expect([fixed.sysctls.has(name), fixed.sysctls.has("net.ipv4.ip_forward")]).toEqual([false, true]);
+  });
+});
+
 it("new programs are loaded, attached in place of the old ones, and those unloaded", async () => {
   const observed = await stateOf(example);
   const attachments = new Map(
@@ -481,9 +514,17 @@ it("new programs are loaded, attached in place of the old ones, and those unload
     "~ attach xgw_xdp (f00df00df00d) to eth0, xdp native",
     "~ attach xgw_learn (f00df00df00d) to eth0, tcx-egress",
     "~ attach xgw_arp (f00df00df00d) to xgre1000, tcx-egress",
+    "~ attach xgw_arp_in (f00df00df00d) to xgre1000, tcx-ingress",
     "~ attach xgw_arp (f00df00df00d) to xgre2000, tcx-egress",
+    "~ attach xgw_arp_in (f00df00df00d) to xgre2000, tcx-ingress",
     "~ attach xgw_session_born (f00df00df00d) to conntrack, fentry",
     "~ attach xgw_session_died (f00df00df00d) to conntrack, fentry",
+    "~ attach xgw_neighbour_made (f00df00df00d) to neighbours, tracepoint",
+    "~ attach xgw_neighbour_seen (f00df00df00d) to neighbours, tracepoint",
+    "~ attach xgw_neighbour_gone (f00df00df00d) to neighbours, tracepoint",
+    "~ attach xgw_quota (f00df00df00d) to forward, netfilter",
+    "~ attach xgw_quota (f00df00df00d) to local_in, netfilter",
+    "~ attach xgw_next_hop (f00df00df00d) to postrouting, netfilter",
     "> generation of tenant 1: its flows are decided anew",
     "> generation of tenant 2: its flows are decided anew",
     "- programs 000000000000",

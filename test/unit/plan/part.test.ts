@@ -80,11 +80,6 @@ describe("a page of the policy that a tenant does not want any more", () => {
 });
 
 describe("what only a look at everything can tell", () => {
-  it("is that connections have to be counted from now on", () => {
-    const limited = tenant(2, { limits: { sessions: 10 } });
-    expect(changedTenants(configOf([tenant(1), limited, tenant(3)]), before)).toBeUndefined();
-  });
-
   it("is a change of the underlay", () => {
     const underlay = { device: "eth0", address: "172.16.0.2" };
     expect(changedTenants(configOf([tenant(1), tenant(2), tenant(3)], { underlay }), before)).toBeUndefined();

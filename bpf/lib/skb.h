@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What netfilter's programs read of a packet; the loader finds the offsets in the running kernel's BTF. */
+#ifndef XGW_SKB_H
+#define XGW_SKB_H
+
+#include <linux/bpf.h>
+#include <linux/ip.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include "ct.h"
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct sk_buff {
+	unsigned int len;
+	unsigned long _nfct;
+	unsigned long _skb_refdst;
+	__u16 network_header;
+	unsigned char *head;
+};
+
+struct net_device {
+	int ifindex;
+	possible_net_t nd_net;
+};
+
+struct nf_hook_state {
+	struct net_device *out;
+};
+
+struct rtable {
+	__u8 rt_gw_family;
+	__be32 rt_gw4;
+};
+
+#pragma clang attribute pop
+
+/* The context of BPF_PROG_TYPE_NETFILTER. */
+struct bpf_nf_ctx {
+	const struct nf_hook_state *state;
+	struct sk_buff *skb;
+};
+
+/* Bits of a pointer that say something else: SKB_NFCT_PTRMASK (enum ip_conntrack_info), SKB_DST_NOREF. */
+#define NFCT_BITS 7ul
+#define REFDST_BITS 1ul
+
+/* NULL: the packet is not tracked. */
+static __always_inline struct nf_conn *conntrack_of(const struct sk_buff *skb)
+{
+	return (struct nf_conn *)(skb->_nfct & ~NFCT_BITS);
+}
+
+/* Of an IPv4 packet that is routed, as the kernel has it (rt_nexthop). */
+static __always_inline __be32 next_hop_of(const struct sk_buff *skb)
+{
+	struct rtable *route = (struct rtable *)(skb->_skb_refdst & ~REFDST_BITS);
+	struct iphdr *ip = (struct iphdr *)(skb->head + skb->network_header);
+	__be32 address = 0;
+
+	if (BPF_CORE_READ(route, rt_gw_family) == 2 /* AF_INET */)
+		return BPF_CORE_READ(route, rt_gw4);
+	bpf_probe_read_kernel(&address, sizeof(address), (void *)ip + __builtin_offsetof(struct iphdr, daddr));
+	return address;
+}
+
+#endif

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Netfilter programs: the last word about what a tenant may take of the kernel's own tables, for packets of every shape
+ * and from wherever they come. XDP repeats the one about connections, earlier and for the plainest packets only.
+ */
+#include "lib/ct.h"
+#include "lib/neighbour.h"
+#include "lib/quota.h"
+#include "lib/skb.h"
+#include "lib/verdict.h"
+
+#define NF_DROP 0
+#define NF_ACCEPT 1
+
+static __always_inline int refuse(const struct sk_buff *skb, const struct nf_conn *ct, __u32 tenant,
+				  enum xgw_reason reason)
+{
+	struct xgw_flow_key key = {};
+
+	if (ct) {
+		key.saddr = BPF_CORE_READ(ct, tuplehash[0].tuple.src.u3.ip);
+		key.daddr = BPF_CORE_READ(ct, tuplehash[0].tuple.dst.u3.ip);
+		key.sport = BPF_CORE_READ(ct, tuplehash[0].tuple.src.u.all);
+		key.dport = BPF_CORE_READ(ct, tuplehash[0].tuple.dst.u.all);
+		key.protocol = BPF_CORE_READ(ct, tuplehash[0].tuple.dst.protonum);
+	}
+	drop(tenant, reason, skb->len, &key, 0);
+	return NF_DROP;
+}
+
+/*
+ * Forward and input, behind the policy: a connection that conntrack has not confirmed yet begins with this packet,
+ * unless something drops it later. It is confirmed in the same run of the same CPU, so that all CPUs at once go past a
+ * limit by at most one connection each.
+ */
+SEC("netfilter")
+int xgw_quota(struct bpf_nf_ctx *ctx)
+{
+	struct sk_buff *skb = ctx->skb;
+	struct nf_conn *ct = conntrack_of(skb);
+	__u32 tenant;
+
+	if (!ct || BPF_CORE_READ(ct, status) & CT_CONFIRMED)
+		return NF_ACCEPT;
+	tenant = BPF_CORE_READ(ct, zone.id);
+	if (!tenant || quota_takes(tenant))
+		return NF_ACCEPT;
+	return refuse(skb, ct, tenant, XGW_REASON_QUOTA);
+}
+
+/*
+ * Postrouting: the one place through which both what is forwarded into a tunnel and what the gateway itself sends there
+ * comes before the kernel looks for the next hop's neighbour, and makes one where there is none. A next hop that has an
+ * entry, resolved or not, takes no more room.
+ */
+SEC("netfilter")
+int xgw_next_hop(struct bpf_nf_ctx *ctx)
+{
+	struct sk_buff *skb = ctx->skb;
+	struct xgw_neighbour_key key = {.ifindex = ctx->state->out->ifindex};
+	__u32 *tenant = bpf_map_lookup_elem(&tunnels, &key.ifindex);
+
+	if (!tenant)
+		return NF_ACCEPT;
+	key.address = next_hop_of(skb);
+	if (may_have_neighbour(*tenant, &key))
+		return NF_ACCEPT;
+	return refuse(skb, conntrack_of(skb), *tenant, XGW_REASON_NEIGHBOURS);
+}
+
+char _license[] SEC("license") = "GPL";

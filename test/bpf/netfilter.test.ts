@@ -1,0 +1,279 @@
+// The kernel's own path, natively: what netfilter's programs refuse, for packets of every shape.
+import { statSync } from "node:fs";
+import { BpfObject, inNetNamespace, type TypedMap } from "libbpf-ts";
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { u32 } from "../../src/datapath/layout.js";
+import { reasonSlots, reasons } from "../../src/datapath/reasons.js";
+import { objectFile } from "./support/datapath.js";
+import { makeNamespace } from "./support/kernel.js";
+import { ethernet, icmp, ipv4, raw, tcp, udp } from "./support/packet.js";
+
+/** The tenant's id, and so the zone of its connections. */
+const tenant = 5;
+const macs = { gateway: "02:00:00:00:00:01", host: "02:00:00:00:00:02" };
+const host = "10.0.0.7";
+const far = (at: number) => `198.51.${100 + (at >> 8)}.${at & 255}`;
+
+/** A gateway: what comes in by v0 is the tenant's, and leaves by v1, which stands for its tunnel. */
+const gateway = makeNamespace();
+gateway.ip("link", "set", "v0", "address", macs.gateway);
+gateway.ip("addr", "add", "10.0.0.1/24", "dev", "v0");
+gateway.ip("addr", "add", "198.51.0.1/16", "dev", "v1");
+for (const setting of ["ip_forward=1", "conf.all.rp_filter=0", "conf.v0.rp_filter=0", "conf.v1.rp_filter=0"])
+  gateway.exec("sysctl", "-qw", `net.ipv4.${setting}`);
+gateway.exec(
+  "nft",
+  `table ip t {
+    chain zone { type filter hook prerouting priority raw; ct zone set ${tenant}; }
+    chain forward { type filter hook forward priority filter; ct state established accept; }
+  }`,
+);
+const within = <T>(work: () => T): T => inNetNamespace(gateway.path, work as () => never);
+
+interface Limits {
+  readonly sessions: number;
+  readonly new_per_second: number;
+  readonly flows: number;
+  readonly templates: number;
+  readonly rules: number;
+  readonly events_per_second: number;
+  readonly neighbours: number;
+  readonly pad: number;
+}
+
+const pool = 30;
+const room = 50;
+const programs = BpfObject.open(objectFile("netfilter.bpf.o"));
+const watcher = BpfObject.open(objectFile("neighbours.bpf.o"));
+for (const object of [programs, watcher]) object.resizeMap("flows", 64);
+for (const name of ["session_pool", "neighbour_pool"]) programs.setVariable(name, pool);
+for (const name of ["session_room", "neighbour_room"]) programs.setVariable(name, room);
+watcher.setVariable("netns_inode", Number(within(() => namespaceInode())));
+programs.load();
+for (const { name, internal } of watcher.maps) if (!internal) watcher.reuseMap(name, programs.map(name));
+watcher.load();
+const wire = BpfObject.open(objectFile("test-pass.bpf.o")).load();
+const links = [
+  ...within(() => [
+    programs.program("xgw_quota").attachNetfilter({ family: "ipv4", hook: "forward", priority: 5 }),
+    programs.program("xgw_quota").attachNetfilter({ family: "ipv4", hook: "local_in", priority: 5 }),
+    programs.program("xgw_next_hop").attachNetfilter({ family: "ipv4", hook: "postrouting", priority: 5 }),
+  ]),
+  watcher.program("xgw_neighbour_made").attachRawTracepoint("neigh_create"),
+  watcher.program("xgw_neighbour_seen").attachRawTracepoint("neigh_update_done"),
+  watcher.program("xgw_neighbour_gone").attachRawTracepoint("neigh_cleanup_and_release"),
+];
+afterAll(() => {
+  for (const link of links) link.close();
+  for (const object of [wire, watcher, programs]) object.close();
+});
+
+function namespaceInode(): number {
+  return statSync("/proc/thread-self/ns/net").ino;
+}
+
+const limits: TypedMap<number, Limits> = programs.typedMap("limits");
+const sessionEvents: TypedMap<number, bigint> = programs.typedMap("session_events");
+const neighbourCounts: TypedMap<number, bigint> = programs.typedMap("neighbour_counts");
+const tunnels: TypedMap<number, number> = programs.typedMap("tunnels");
+const stats: TypedMap<number, { packets: bigint; bytes: bigint }[]> = programs.typedMap("stats");
+
+const none: Limits = {
+  ...{ sessions: 0, new_per_second: 0, flows: 0, templates: 0, rules: 0, events_per_second: 0, neighbours: 0, pad: 0 },
+};
+
+function dropped(reason: string): number {
+  const slot = tenant * reasonSlots + reasons.findIndex(({ name }) => name === reason);
+  return (stats.get(slot) ?? []).reduce((sum, { packets }) => sum + Number(packets), 0);
+}
+
+const connections = () => Number(gateway.exec("sh", "-c", "conntrack -L 2>/dev/null | wc -l"));
+
+/** Gives the gateway inner packets as they come out of the tenant's tunnel, by v0. */
+function send(packets: readonly Buffer[]): void {
+  const context = Buffer.alloc(24);
+  context.writeUInt32LE(gateway.veth[0], 12);
+  within(() => {
+    for (const packet of packets) {
+      const data = ethernet({ src: macs.host, dst: macs.gateway }, packet);
+      context.writeUInt32LE(data.length, 4);
+      wire.program("pass").testRun({ data, context, liveFrames: true });
+    }
+  });
+}
+
+const count = 200;
+const each = (packetOf: (at: number) => readonly Buffer[]) =>
+  Array.from({ length: count }, (_, at) => packetOf(at)).flat();
+const syn = (at: number) => tcp({ sport: 10_000 + at, dport: 80, flags: ["syn"] });
+
+/** So many beginnings of connections; how many packets of each the kernel refuses. */
+const shapes: readonly (readonly [string, () => Buffer[]])[] = [
+  ["SYNs", () => each((at) => [ipv4({ src: host, dst: far(1) }, syn(at))])],
+  [
+    "SYNs with an IP option",
+    () => each((at) => [ipv4({ src: host, dst: far(1), options: Buffer.from([1, 1, 1, 1]) }, syn(at))]),
+  ],
+  [
+    "fragments",
+    () =>
+      each((at) => {
+        const whole = udp({ sport: 20_000 + at, dport: 53, payload: Buffer.alloc(16) }).bytes(host, far(1));
+        return [0, 16].map((offset) =>
+          ipv4(
+            { src: host, dst: far(1), id: 500 + at, df: false, more: offset === 0, offset },
+            raw(17, offset === 0 ? whole.subarray(0, 16) : whole.subarray(16)),
+          ),
+        );
+      }),
+  ],
+  ["ICMP", () => each((at) => [ipv4({ src: host, dst: far(at + 1) }, icmp())])],
+  ["another protocol", () => each((at) => [ipv4({ src: host, dst: far(at + 1) }, raw(99, Buffer.alloc(8)))])],
+  ["what is for the gateway itself", () => each((at) => [ipv4({ src: far(at + 1), dst: "10.0.0.1" }, icmp())])],
+];
+
+beforeEach(() => {
+  gateway.exec("conntrack", "-F");
+  gateway.exec("ip", "neigh", "flush", "all");
+  for (const id of [0, tenant]) {
+    limits.set(id, none);
+    sessionEvents.set(id, 0n);
+    programs.map("buckets").set(u32(id), Buffer.alloc(programs.map("buckets").valueSize));
+  }
+  if (tunnels.get(gateway.veth[1]) !== undefined) tunnels.delete(gateway.veth[1]);
+});
+
+describe.each(shapes)("%s", (_, packets) => {
+  it("begin as many connections a second as the tenant may, and the others are counted", () => {
+    const perSecond = 20;
+    limits.set(tenant, { ...none, new_per_second: perSecond });
+    const [before, started] = [dropped("quota"), performance.now()];
+    send(packets());
+    const admitted = connections();
+    const seconds = (performance.now() - started) / 1000;
+    expect(admitted).toBeGreaterThanOrEqual(perSecond);
+    expect(admitted, `in ${seconds} s`).toBeLessThanOrEqual(perSecond + Math.ceil(perSecond * seconds) + 1);
+    expect(admitted + dropped("quota") - before).toBe(count);
+  });
+
+  it("begin none when the tenant has as many as it may have", () => {
+    limits.set(tenant, { ...none, sessions: 7 });
+    sessionEvents.set(tenant, 7n);
+    send(packets());
+    expect(connections()).toBe(0);
+  });
+
+  it("begin freely where there is no limit", () => {
+    send(packets());
+    expect(connections()).toBe(count);
+  });
+});
+
+describe("a tenant over its share of connections", () => {
+  const one = [ipv4({ src: host, dst: far(1) }, syn(1))];
+  beforeEach(() => {
+    limits.set(0, { ...none, sessions: 10 });
+    sessionEvents.set(tenant, 10n);
+  });
+
+  it("gets more while what is anybody's is not used up", () => {
+    sessionEvents.set(0, BigInt(pool - 1));
+    send(one);
+    expect(connections()).toBe(1);
+  });
+
+  it("gets no more when it is", () => {
+    sessionEvents.set(0, BigInt(pool));
+    send(one);
+    expect(connections()).toBe(0);
+  });
+
+  it("gets what the config gives it, whatever others have", () => {
+    limits.set(tenant, { ...none, sessions: 100 });
+    sessionEvents.set(0, BigInt(pool));
+    send(one);
+    expect(connections()).toBe(1);
+  });
+
+  it("gets no more than that, with all of the rest unused", () => {
+    limits.set(tenant, { ...none, sessions: 10 });
+    send(one);
+    expect(connections()).toBe(0);
+  });
+
+  it("gets less where the numbers of all are more than there is", () => {
+    limits.set(tenant, { ...none, sessions: 100 });
+    sessionEvents.set(0, BigInt(room));
+    send(one);
+    expect(connections()).toBe(0);
+  });
+
+  it("keeps no other from its own", () => {
+    sessionEvents.set(0, BigInt(pool));
+    sessionEvents.set(tenant, 9n);
+    send(one);
+    expect(connections()).toBe(1);
+  });
+});
+
+describe("packets of a connection that there is", () => {
+  it("cost nothing, and are never refused", () => {
+    limits.set(tenant, { ...none, new_per_second: 1 });
+    const packet = ipv4({ src: host, dst: far(1) }, udp({ sport: 1000, dport: 53 }));
+    send([packet]);
+    sessionEvents.set(tenant, 5n);
+    limits.set(tenant, { ...none, sessions: 5, new_per_second: 1 });
+    const before = dropped("quota");
+    send(Array.from({ length: 50 }, () => packet));
+    expect(dropped("quota") - before).toBe(0);
+  });
+});
+
+describe("neighbours on a tenant's tunnel", () => {
+  const neighbours = () => Number(gateway.exec("sh", "-c", "ip neigh show dev v1 | grep -c -v FAILED || true"));
+  const toAbsent = (at: number) => ipv4({ src: host, dst: far(at + 1) }, udp({ sport: 1000 + at, dport: 53 }));
+  beforeEach(() => tunnels.set(gateway.veth[1], tenant));
+
+  it("are counted as the kernel makes and removes them", () => {
+    const before = Number(neighbourCounts.get(tenant));
+    send([1, 2, 3].map(toAbsent));
+    expect(Number(neighbourCounts.get(tenant)) - before).toBe(3);
+    for (const at of [1, 2, 3]) gateway.ip("neigh", "del", far(at + 1), "dev", "v1");
+    expect(Number(neighbourCounts.get(tenant)) - before).toBe(0);
+  });
+
+  it("are no more than the tenant may have, and the packets that would make others are counted", () => {
+    limits.set(tenant, { ...none, neighbours: 8 });
+    const before = dropped("neighbours");
+    send(Array.from({ length: 100 }, (_, at) => toAbsent(at)));
+    expect(neighbours()).toBe(8);
+    expect(dropped("neighbours") - before).toBe(92);
+  });
+
+  it("that are known are reached, also at the limit", () => {
+    limits.set(tenant, { ...none, neighbours: 8 });
+    send(Array.from({ length: 8 }, (_, at) => toAbsent(at)));
+    const before = dropped("neighbours");
+    send(Array.from({ length: 8 }, (_, at) => toAbsent(at)));
+    expect(dropped("neighbours") - before).toBe(0);
+  });
+
+  it("are bounded, too, where the gateway answers in the name of many", () => {
+    limits.set(tenant, { ...none, neighbours: 8 });
+    send(Array.from({ length: 100 }, (_, at) => ipv4({ src: far(at + 1), dst: "10.0.0.1" }, icmp())));
+    expect(neighbours()).toBe(8);
+  });
+
+  it("that an operator puts there are counted, and never refused", () => {
+    const before = Number(neighbourCounts.get(tenant));
+    gateway.ip("neigh", "replace", far(900), "lladdr", macs.host, "dev", "v1", "nud", "permanent");
+    expect(Number(neighbourCounts.get(tenant)) - before).toBe(1);
+    gateway.ip("neigh", "del", far(900), "dev", "v1");
+  });
+
+  it("beyond the share are anybody's as long as there are some left", () => {
+    limits.set(0, { ...none, neighbours: 8 });
+    send(Array.from({ length: 100 }, (_, at) => toAbsent(at)));
+    expect(neighbours()).toBe(pool);
+  });
+});

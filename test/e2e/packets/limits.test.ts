@@ -1,0 +1,178 @@
+// What one tenant may take of the kernel's own tables, by packets of every shape, and that another tenant does not notice.
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { arp, etherType, gre, icmp, ipv4, raw as rawBytes, tcp, udp } from "../../bpf/support/packet.js";
+import { type End, gatewayAddress, RawGateway } from "../support/raw-gateway.js";
+
+const sessions = 10;
+const config = `apiVersion: xgw/v1
+instance: raw
+underlay: { device: eth0, address: 172.168.0.1 }
+limits: { neighbours: 200 }
+tenants:
+  - name: hostile
+    key: 1000
+    addresses: [10.0.0.1/24]
+    routes:
+      - { to: 10.0.0.0/24, via: 172.168.0.11 }
+      - { to: 1.1.0.0/16, via: 172.168.0.7 }
+    snat: { address: 2.2.2.11 }
+    limits: { sessions: ${sessions} }
+  - name: victim
+    key: 2000
+    addresses: [10.0.0.1/24]
+    routes:
+      - { to: 10.0.0.0/16, via: 172.168.0.12 }
+      - { to: 1.1.1.7/32, via: 172.168.0.7 }
+  - name: scanner
+    key: 3000
+    addresses: [10.0.0.1/24]
+    routes:
+      - { to: 10.0.0.0/14, via: 172.168.0.13 }
+      - { to: 1.1.1.7/32, via: 172.168.0.7 }
+`;
+
+const hostile: End = { kind: "gretap", key: 1000, endpoint: "172.168.0.11" };
+const victim: End = { kind: "gretap", key: 2000, endpoint: "172.168.0.12" };
+const scanner: End = { kind: "gretap", key: 3000, endpoint: "172.168.0.13" };
+const far = "1.1.1.7";
+const farHosts = Array.from({ length: 60 }, (_, at) => `1.1.2.${at + 1}`);
+
+let raw: RawGateway;
+beforeAll(async () => {
+  raw = await RawGateway.start({
+    config,
+    endpoints: ["172.168.0.7", "172.168.0.11", "172.168.0.12", "172.168.0.13"],
+    neighbours: { 1000: ["10.0.0.7", far, ...farHosts], 2000: ["10.0.0.7", far], 3000: ["10.0.0.7", far] },
+  });
+});
+afterAll(async () => raw[Symbol.asyncDispose]());
+
+const tenant = async (name: string) => {
+  const found = (await raw.status()).tenants.find((one) => one.name === name);
+  if (!found) throw new Error(`no tenant ${name}`);
+  return found;
+};
+const dropped = async (name: string, reason: string) => (await tenant(name)).xdp[reason]?.packets ?? 0;
+
+/** Inner packets of the hostile tenant's, each of which would begin a connection. */
+const beginnings = (packetOf: (at: number) => Buffer, count = 50) =>
+  Array.from({ length: count }, (_, at) => raw.frame(hostile, packetOf(at)));
+const to = (dst: string) => ({ src: "10.0.0.7", dst, df: false });
+const syn = (at: number) => tcp({ sport: 10_000 + at, dport: 80, flags: ["syn"] });
+
+describe("a tenant's connections at one time are no more than its limit, whatever the packets' shape:", () => {
+  beforeEach(async () => void (await raw.gateway.tryRun("conntrack", "-F")));
+
+  const shapes: readonly (readonly [string, () => Buffer[], number])[] = [
+    ["plain SYNs", () => beginnings((at) => ipv4(to(far), syn(at))), 50],
+    [
+      "SYNs with an IP option",
+      () => beginnings((at) => ipv4({ ...to(far), options: Buffer.from([1, 1, 1, 1]) }, syn(at))),
+      50,
+    ],
+    [
+      "fragments",
+      () =>
+        Array.from({ length: 50 }, (_, at) => {
+          const whole = udp({ sport: 20_000 + at, dport: 53, payload: Buffer.alloc(16) }).bytes("10.0.0.7", far);
+          const piece = (bytes: Buffer, more: boolean, offset: number) =>
+            raw.frame(hostile, ipv4({ ...to(far), id: 500 + at, more, offset }, rawBytes(17, bytes)));
+          return [piece(whole.subarray(0, 16), true, 0), piece(whole.subarray(16), false, 16)];
+        }).flat(),
+      50,
+    ],
+    ["ICMP", () => beginnings((at) => ipv4(to(farHosts[at] ?? far), icmp())), 50],
+    ["another protocol", () => beginnings((at) => ipv4(to(farHosts[at] ?? far), rawBytes(99, Buffer.alloc(8)))), 50],
+    [
+      "GRE with a sequence number",
+      () =>
+        Array.from({ length: 50 }, (_, at) => {
+          const inner = raw.frame(hostile, ipv4(to(far), syn(100 + at))).subarray(14 + 28);
+          const outer = gre({ type: etherType.bridged, key: 1000, sequence: at }, inner);
+          return raw.outerFrame(ipv4({ src: hostile.endpoint, dst: gatewayAddress, id: 7000 + at }, outer));
+        }),
+      50,
+    ],
+    [
+      "answers of hosts to the gateway itself",
+      () => beginnings((at) => ipv4({ src: `10.0.0.${at + 100}`, dst: "10.0.0.1" }, icmp())),
+      50,
+    ],
+  ];
+
+  it.each(shapes)("%s", async (_, framesOf, count) => {
+    const before = await dropped("hostile", "quota");
+    await raw.send(framesOf());
+    expect((await tenant("hostile")).sessions, "in conntrack").toBe(sessions);
+    expect((await dropped("hostile", "quota")) - before, "refused, and counted").toBe(count - sessions);
+  });
+
+  it("and another tenant's begin all the same", async () => {
+    await raw.send(beginnings((at) => ipv4({ ...to(far), options: Buffer.from([1, 1, 1, 1]) }, syn(at))));
+    const sent = await raw.ask(victim, ipv4({ src: "10.0.0.7", dst: far }, syn(1)));
+    expect(sent.map(({ key }) => key)).toEqual([victim.key]);
+  });
+});
+
+describe("a tenant that sends to 1,600 absent hosts of its own", () => {
+  const absent = (at: number) => `10.1.${at >> 8}.${at & 255}`;
+  const neighboursOf = async (key: number) =>
+    (await raw.gateway.run("ip", "neigh", "show", "dev", `xgre${key}`)).split("\n").filter((line) => line !== "")
+      .length;
+  let before = 0;
+
+  beforeAll(async () => {
+    before = await dropped("scanner", "neighbours");
+    const echo = (at: number) => raw.frame(scanner, ipv4({ src: "10.0.0.7", dst: absent(at) }, icmp()));
+    for (let at = 1; at <= 1600; at += 50) await raw.send(Array.from({ length: 50 }, (_, more) => echo(at + more)));
+  });
+
+  it("gets no more neighbours than the part that is anybody's, or its share", async () => {
+    const { neighbours = 0 } = await tenant("scanner");
+    expect(neighbours).toBeGreaterThan(0);
+    expect(neighbours).toBeLessThanOrEqual(100);
+  });
+
+  it("has them counted as the kernel has them", async () => {
+    expect((await tenant("scanner")).neighbours).toBe(await neighboursOf(scanner.key));
+  });
+
+  it("is refused the others, and that is counted", async () => {
+    expect((await dropped("scanner", "neighbours")) - before).toBeGreaterThanOrEqual(1400);
+  });
+
+  it("still reaches the hosts that the kernel knows", async () => {
+    const sent = await raw.ask(scanner, ipv4({ src: "10.0.0.7", dst: far }, syn(1)));
+    expect(sent.map(({ key }) => key)).toEqual([scanner.key]);
+  });
+
+  it("does not keep the gateway from asking for another tenant's next hosts", async () => {
+    for (const host of ["10.0.0.20", "10.0.1.21", "10.0.2.22"]) {
+      const frame = raw.frame(victim, ipv4({ src: "10.0.0.7", dst: host }, syn(2)));
+      expect(await raw.asked(frame)).toEqual([host]);
+    }
+  });
+
+  it("gets no more by asking for the gateway under many addresses", async () => {
+    const inner = (at: number) =>
+      arp({
+        operation: "request",
+        senderMac: "02:00:00:00:00:07",
+        sender: `10.1.100.${at}`,
+        targetMac: "00:00:00:00:00:00",
+        target: "10.0.0.1",
+      });
+    const frames = Array.from({ length: 200 }, (_, at) =>
+      raw.outerFrame(
+        ipv4(
+          { src: scanner.endpoint, dst: gatewayAddress },
+          gre({ type: etherType.bridged, key: scanner.key }, inner(at + 1)),
+        ),
+      ),
+    );
+    const earlier = await dropped("scanner", "neighbours");
+    await raw.send(frames);
+    expect(await neighboursOf(scanner.key)).toBeLessThanOrEqual(100);
+    expect((await dropped("scanner", "neighbours")) - earlier).toBeGreaterThan(100);
+  });
+});
