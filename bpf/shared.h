@@ -275,9 +275,11 @@ struct xgw_encap {
 	__u32 ip_sum; /* one's complement sum of the outer IP header, if any, without length, ECN and checksum */
 	/* Whose flows may follow it; of one that an older version has left, the mover says it. */
 	__u32 tenant __attribute__((btf_decl_tag("xgw:default=0")));
+	__u32 news __attribute__((btf_decl_tag("xgw:default=0"))); /* the last of which mtu takes account: path_mtu.h */
+	__u32 pad;
 	__u8 header[XGW_ENCAP_MAX];
 };
-_Static_assert(sizeof(struct xgw_encap) == 88, "xgw_encap");
+_Static_assert(sizeof(struct xgw_encap) == 96, "xgw_encap");
 
 /* conntrack: a connection, by its original tuple */
 struct xgw_connection_key {
@@ -330,14 +332,14 @@ _Static_assert(sizeof(struct xgw_rule_counters) == 48, "xgw_rule_counters");
  * those of its connection's mark. None: by the flowtable, which passes the rules by. */
 enum xgw_mark {
 	XGW_MARK_RULE = 0x1fffffff,
-	XGW_MARK_OWN = 0x20000000,   /* made by the gateway itself: forwarded for nobody */
-	XGW_MARK_STACK = 0x40000000, /* forwarded by the stack */
+	XGW_MARK_OWN = 0x20000000,    /* made by the gateway itself: forwarded for nobody */
+	XGW_MARK_STACK = 0x40000000,  /* forwarded by the stack */
 	XGW_MARK_UPLINK = 0x80000000, /* handed over by the uplink's program; the rules' first chain takes it off */
 };
 
 /* event_usage: what a tenant, or nobody (0), has put into the ring lately. */
 struct xgw_event_usage {
-	__u64 second; /* bpf_ktime_get_coarse_ns / 10^9, that `emitted` is of */
+	__u64 second; /* bpf_ktime_get_ns / 10^9, that `emitted` is of */
 	__u64 emitted;
 };
 _Static_assert(sizeof(struct xgw_event_usage) == 16, "xgw_event_usage");

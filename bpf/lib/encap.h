@@ -57,6 +57,7 @@ static __always_inline void encap_fill(struct xgw_encap *slot, const struct xgw_
 	slot->mtu = wanted->mtu;
 	slot->ip_sum = wanted->ip_sum;
 	slot->tenant = wanted->tenant;
+	slot->news = 0;
 	__builtin_memcpy(slot->header, wanted->header, XGW_ENCAP_MAX);
 	__sync_lock_test_and_set(&slot->state, XGW_ENCAP_READY); /* a full barrier: contents first */
 }

@@ -13,6 +13,7 @@
 #include "flow_table.h"
 #include "nic_mac.h"
 #include "parse.h"
+#include "path_mtu.h"
 #include "tenant.h"
 
 #define unlikely(condition) __builtin_expect(!!(condition), 0)
@@ -38,14 +39,15 @@ static __always_inline enum xgw_reason check_ecn(__u8 outer_tos, __u8 inner_tos,
 	return XGW_GO_ON;
 }
 
-/* Asks conntrack every liveness_jiffies. */
+/* Asks conntrack every liveness_jiffies, and what fits the way. */
 static __always_inline int is_alive(struct xdp_md *ctx, const struct xgw_flow_key *key, struct xgw_flow *place,
-				    const struct xgw_flow *flow)
+				    const struct xgw_flow *flow, struct xgw_encap *encap)
 {
 	int zone;
 
 	if (!flow_is_due(place, flow))
 		return 1;
+	path_look(ctx, encap);
 	zone = zone_of(key);
 	return zone >= 0 && ct_refresh(ctx, key, zone);
 }
@@ -73,7 +75,7 @@ static __always_inline int is_for_nic(struct xdp_md *ctx, const struct arrival *
 /* Everything that can send an established flow's packet up instead. */
 static __always_inline enum xgw_reason check_packet(struct xdp_md *ctx, const struct arrival *a, const struct iphdr *ip,
 						    struct xgw_flow *place, const struct xgw_flow *flow,
-						    const struct xgw_encap *encap, __u8 *set_ce)
+						    struct xgw_encap *encap, __u8 *set_ce)
 {
 	if (unlikely(flow->generation != generation_of(flow->tenant)))
 		return decline(XGW_REASON_GENERATION);
@@ -88,11 +90,13 @@ static __always_inline enum xgw_reason check_packet(struct xdp_md *ctx, const st
 	}
 	if (ip->ttl <= 1)
 		return decline(XGW_REASON_TTL);
+	if (unlikely(encap->news != path_news))
+		path_look(ctx, encap);
 	if (a->length > encap->mtu)
 		return decline(XGW_REASON_MTU);
 	if (!can_leave(ctx, encap))
 		return decline(XGW_REASON_TEMPLATE);
-	if (!is_alive(ctx, &a->key, place, flow)) {
+	if (!is_alive(ctx, &a->key, place, flow, encap)) {
 		close_flows(&a->key, flow, encap, XGW_REASON_CT_GONE);
 		return decline(XGW_REASON_CT_GONE);
 	}

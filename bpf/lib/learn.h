@@ -175,7 +175,8 @@ static __always_inline int parse_tunnelled(struct __sk_buff *skb, struct departu
 
 /*
  * By the uplink. The device that it came in by says whose it is (of the stack's packets the VRF, of the flowtable's the
- * tunnel). One with a source that is not this tenant's teaches nothing; that it is here at all, the nft rules are missing.
+ * tunnel). One with a source that is not this tenant's teaches nothing; that it is here at all, the nft rules are
+ * missing.
  */
 static __always_inline int parse_uplink(struct __sk_buff *skb, struct departure *d)
 {
@@ -385,7 +386,7 @@ static __always_inline void learn(struct __sk_buff *skb)
 		return;
 	if (d.encap.wrap != XGW_WRAP_PLAIN) {
 		remember_mac(&d.encap);
-		d.encap.mtu = path_mtu(skb, d.endpoint, d.encap.length - underlay_tag_bytes, d.encap.mtu);
+		d.encap.mtu = path_mtu(skb, skb->ifindex, d.endpoint, d.encap.length - underlay_tag_bytes, d.encap.mtu);
 	}
 	finish_template(&d.encap);
 	add_flow(&from, &d, !found, generation);

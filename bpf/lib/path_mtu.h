@@ -2,7 +2,9 @@
 /*
  * What fits the way to a tunnel endpoint. The kernel knows: by routes with `mtu lock`, and by the "fragmentation
  * needed" that routers of the underlay have sent; a route's plain `mtu` is left to the first of those. A template has
- * it as it was when the flow was learned; news about it come in by the NIC, and have the tenant's flows decided anew.
+ * it as it was when the flow was learned. Whoever sends such an error, true or forged, makes XDP ask the kernel once
+ * more for each template in use, and at most once a tick; what the kernel did not believe changes nothing. A flow that
+ * asks conntrack asks this as well, so that what is forgotten after a while, or was missed, is noticed.
  */
 #ifndef XGW_PATH_MTU_H
 #define XGW_PATH_MTU_H
@@ -10,6 +12,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
+#include "encap.h"
 #include "parse.h"
 #include "tenant.h"
 
@@ -22,20 +25,20 @@
  * the kernel says no less, or has no route. Its routes count with what it has learned about them
  * (ip_mtu_from_fib_result).
  */
-static __noinline __attribute__((unused)) __u32 path_mtu(struct __sk_buff *skb, __be32 endpoint, __u32 header,
+static __noinline __attribute__((unused)) __u32 path_mtu(void *ctx, __u32 ifindex, __be32 endpoint, __u32 header,
 							 __u32 known)
 {
 	struct bpf_fib_lookup fib = {
 	    .family = XGW_AF_INET,
 	    .l4_protocol = IPPROTO_GRE,
 	    .tot_len = 1, /* any: asks for the MTU, which comes in its place */
-	    .ifindex = skb->ifindex,
+	    .ifindex = ifindex,
 	    .ipv4_src = underlay_address,
 	    .ipv4_dst = endpoint,
 	};
 	__u32 room;
 
-	if (bpf_fib_lookup(skb, &fib, sizeof(fib), XGW_FIB_SKIP_NEIGH))
+	if (bpf_fib_lookup(ctx, &fib, sizeof(fib), XGW_FIB_SKIP_NEIGH))
 		return known;
 	room = header - ETH_HLEN;
 	if (fib.mtu_result <= room)
@@ -63,19 +66,33 @@ struct path_mtu_news {
 	struct gre_header gre;
 } __attribute__((packed));
 
-/* An even step keeps the daemon's parity, and a large one makes no number that the daemon will come to. */
-#define PATH_MTU_STEP 0x10000
+/* Errors so far, counted once a tick (bpf_jiffies64). Begins with 1: a new template has 0, and so is looked at. */
+volatile __u32 path_news = 1;
+volatile __u32 path_news_tick;
 
-/*
- * Of a packet for the gateway itself; `frame` is where the frame would begin without tags (lib/vlan.h). The kernel gets
- * it as well, and before any packet that is decided anew by this CPU; should another CPU be quicker, the next packet
- * that is too large brings the next news.
- */
+/* Asks the kernel what fits the way of a template for a tunnel. */
+static __noinline __attribute__((unused)) int path_look(void *ctx, struct xgw_encap *encap)
+{
+	const struct outer *outer = (const void *)encap->header + underlay_tag_bytes;
+	struct xgw_tenant *tenant = tenant_by_key(encap->realm);
+	__u32 mtu;
+
+	encap->news = path_news; /* before the look: what comes meanwhile makes for another one */
+	if (!tenant || encap->wrap == XGW_WRAP_PLAIN)
+		return 0;
+	mtu = path_mtu(ctx, encap->ifindex, outer->ip.daddr, encap->length - underlay_tag_bytes, tenant->mtu);
+	if (encap->mtu != mtu)
+		*(volatile __u16 *)&encap->mtu = mtu;
+	return 0;
+}
+
+/* A packet for the gateway itself; `frame` is where the frame would begin without tags (lib/vlan.h). The kernel gets
+ * it, too. */
 static __always_inline void heed_path_mtu(void *frame, void *end)
 {
 	struct path_mtu_news *news = frame;
+	__u32 now = bpf_jiffies64();
 	struct xgw_tenant *tenant;
-	__u32 id, *generation;
 
 	if ((void *)(news + 1) > end || news->eth.h_proto != bpf_htons(ETH_P_IP) || news->ip.protocol != IPPROTO_ICMP ||
 	    news->ip.version != 4 || news->ip.ihl != 5 || is_fragment(news->ip.frag_off) ||
@@ -86,12 +103,10 @@ static __always_inline void heed_path_mtu(void *frame, void *end)
 	    news->gre.flags != GRE_KEY_ONLY)
 		return;
 	tenant = tenant_by_key(bpf_ntohl(news->gre.key));
-	if (!tenant || !is_peer(tenant->id, news->quoted.daddr))
+	if (!tenant || !is_peer(tenant->id, news->quoted.daddr) || path_news_tick == now)
 		return;
-	id = tenant->id;
-	generation = bpf_map_lookup_elem(&generations, &id);
-	if (generation)
-		__sync_fetch_and_add(generation, PATH_MTU_STEP);
+	path_news_tick = now;
+	path_news++;
 }
 
 #endif

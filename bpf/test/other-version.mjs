@@ -18,7 +18,7 @@ export const otherVersion = [
     "	__u32 ip_sum; /* one's",
     '	__u64 since __attribute__((btf_decl_tag("xgw:default=7")));\n	__u32 ip_sum; /* one\'s',
   ],
-  ["shared.h", "sizeof(struct xgw_encap) == 88", "sizeof(struct xgw_encap) == 96"],
+  ["shared.h", "sizeof(struct xgw_encap) == 96", "sizeof(struct xgw_encap) == 104"],
   ["shared.h", "	__u32 closing;	   /* XGW_CLOSING_* */", "	__u64 closing;"],
   ["shared.h", "sizeof(struct xgw_connection) == 40", "sizeof(struct xgw_connection) == 48"],
   // Another size of what the config says.

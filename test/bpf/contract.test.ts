@@ -247,6 +247,7 @@ it("the constants of config.h are those that the loader sets, and those that hav
     "udp_timeout_ms",
     "underlay_address",
     "underlay_ifindex",
+    "underlay_others",
     "underlay_tag_bytes",
     "underlay_tags",
     "uplink_ifindex",

@@ -1,6 +1,6 @@
-// How much fits the way to a tunnel endpoint: learned with the flow from the kernel's routes, and heard of by ICMP.
+// How much fits the way to a tunnel endpoint: learned with the flow from the kernel's routes, and asked again after ICMP.
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
-import { Datapath, underlayAddress } from "./support/datapath.js";
+import { Datapath, jiffies, underlayAddress } from "./support/datapath.js";
 import { makeNamespace, track, untrack } from "./support/kernel.js";
 import * as packet from "./support/packet.js";
 import { clientEndpoint, connectionOf, macs, stranger, type TestTenant, user1, user2, World } from "./support/world.js";
@@ -69,16 +69,47 @@ function news({ type = 3, code = 4, key = 1000, endpoint, source, to }: News = {
 }
 
 describe("news of a smaller path MTU", () => {
-  it("go to the kernel, and have the tenant's flows decided anew", () => {
-    const connection = world.establish();
-    expect(datapath.receive(news()).summary).toBe("pass, tenant 0: host");
-    expect(datapath.receive(connection.original.arrives()).summary).toBe("pass, tenant 1: generation");
+  const inside = { netns: namespace.path, ingressIfindex: nic };
+  const whole = { payload: Buffer.alloc(1400, 7) };
+  const route = (mtu: number) =>
+    namespace.ip("route", "replace", "172.168.0.11/32", "dev", "v0", "mtu", "lock", `${mtu}`);
+
+  /** A connection to the server whose template has been looked at, by way of the NIC, where all fits. */
+  function establish(tenant = user1) {
+    route(1500);
+    const connection = world.establish({ tenant, ifindex: nic });
+    expect(datapath.receive(connection.original.arrives(whole), inside).summary).toMatch(/^tx/);
+    return connection;
+  }
+
+  it("go to the kernel, and have it asked at once what fits the template's way", () => {
+    const connection = establish();
+    route(1400);
+    expect(datapath.receive(news(), inside).summary).toBe("pass, tenant 0: host");
+    expect(datapath.receive(connection.original.arrives(whole), inside).summary).toBe("pass, tenant 1: mtu");
+    expect(datapath.receive(connection.original.arrives(), inside).summary).toMatch(/^tx/);
   });
 
-  it("leave the tenant as settled as it was", () => {
-    datapath.generations.set(user1.id, 4);
-    datapath.receive(news());
-    expect((datapath.generations.get(user1.id) ?? 1) % 2).toBe(0);
+  it("change nothing that the kernel has not believed: not the way, nor the tenant's generation", () => {
+    const connection = establish();
+    const generation = datapath.generations.get(user1.id);
+    for (let n = 0; n < 100; n++) datapath.receive(news(), inside);
+    expect(datapath.receive(connection.original.arrives(whole), inside).summary).toMatch(/^tx/);
+    expect(datapath.generations.get(user1.id)).toBe(generation);
+  });
+
+  it("that were missed are noticed when a flow asks conntrack, and so is that all fits again", () => {
+    const connection = establish();
+    track(namespace, connection);
+    const later = () => world.change(connection.original, { checked: (jiffies() - 2000) >>> 0 });
+    route(1400);
+    later();
+    expect(datapath.receive(connection.original.arrives(), inside).summary).toMatch(/^tx/);
+    expect(datapath.receive(connection.original.arrives(whole), inside).summary).toBe("pass, tenant 1: mtu");
+    route(1500);
+    later();
+    datapath.receive(connection.original.arrives(), inside);
+    expect(datapath.receive(connection.original.arrives(whole), inside).summary).toMatch(/^tx/);
   });
 
   it.each<[string, News]>([
@@ -88,16 +119,17 @@ describe("news of a smaller path MTU", () => {
     ["an endpoint that is not the tenant's", { endpoint: stranger }],
     ["a packet that the gateway has not sent", { source: stranger }],
     ["somebody else's address", { to: stranger }],
-    ["another tenant", { key: 2000 }],
-  ])("about %s move nothing", (_what, what) => {
-    const connection = world.establish();
-    expect(datapath.receive(news(what)).verdict).toBe("pass");
-    expect(datapath.receive(connection.original.arrives()).verdict).toBe("tx");
+  ])("are no such news: %s", (_what, what) => {
+    const connection = establish();
+    route(1400);
+    expect(datapath.receive(news(what), inside).verdict).toBe("pass");
+    expect(datapath.receive(connection.original.arrives(whole), inside).summary).toMatch(/^tx/);
   });
 
-  it("cut short move nothing", () => {
-    const connection = world.establish();
-    expect(datapath.receive(news().subarray(0, 69)).verdict).toBe("pass");
-    expect(datapath.receive(connection.original.arrives()).verdict).toBe("tx");
+  it("cut short are no news", () => {
+    const connection = establish();
+    route(1400);
+    expect(datapath.receive(news().subarray(0, 69), inside).verdict).toBe("pass");
+    expect(datapath.receive(connection.original.arrives(whole), inside).summary).toMatch(/^tx/);
   });
 });
