@@ -10,8 +10,8 @@
 
 #define EVENT_SECOND_NS 1000000000ull
 
-/* Is there a place in the tenant's share of this second? Two CPUs at the turn of a second may find a few more. (Netfilter
- * programs have no coarse clock.) */
+/* Is there a place in the tenant's share of this second? Two CPUs at the turn of a second may find a few more.
+ * (Netfilter programs have no coarse clock.) */
 static __always_inline int event_admitted(struct xgw_event_usage *usage, __u32 share)
 {
 	__u64 now = bpf_ktime_get_ns() / EVENT_SECOND_NS, second = *(volatile __u64 *)&usage->second;
