@@ -1,8 +1,9 @@
 /** What is sent on the connections of a site: packets drawn from a seed, each from a stream of numbers of its own. */
 
-import { makeRandom, type Random } from "../../test/bpf/support/random.js";
-import { type Draft, draftOf, frameOf, type Tuple, type Way } from "./draft.js";
-import { type Mutation, mutations, nextFragmentId, suits } from "./mutations.js";
+import type { Random } from "../../test/bpf/support/random.js";
+import { type Draft, draftOf, frameOf, type Tuple, type Way } from "../frames/draft.js";
+import { type Mutation, mutations, nextFragmentId, suits } from "../frames/mutations.js";
+import { stream } from "../frames/stream.js";
 
 /** One direction of a living connection. */
 export interface Side {
@@ -22,13 +23,6 @@ export interface Packet {
   readonly story: string;
   readonly mutations: readonly string[];
   readonly side: Side;
-}
-
-/** Of a stream that other streams of the same seed have nothing to do with. */
-export function stream(seed: number, name: string, number = 0): Random {
-  let state = 0x811c9dc5;
-  for (const byte of Buffer.from(`${seed} ${name} ${number}`)) state = Math.imul(state ^ byte, 0x01000193) >>> 0;
-  return makeRandom(state);
 }
 
 const largestPayload = { gretap: 1500 - 42 - 40, gre: 1500 - 28 - 40, plain: 1500 - 40 } as const;
