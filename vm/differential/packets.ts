@@ -2,6 +2,7 @@
 
 import type { Random } from "../../test/bpf/support/random.js";
 import { type Draft, draftOf, frameOf, type Tuple, type Way } from "../frames/draft.js";
+import { fragmentsOf } from "../frames/fragments.js";
 import { type Mutation, mutations, nextFragmentId, suits } from "../frames/mutations.js";
 import { stream } from "../frames/stream.js";
 
@@ -64,7 +65,7 @@ export function* drawPackets({ seed, count, sides, only }: DrawOptions): Generat
     yield {
       number,
       wire: side.way.wire,
-      frames: isFragmented ? fragmentsOf(draft) : [frameOf(draft)],
+      frames: isFragmented ? fragmentsOf(draft, nextFragmentId()) : [frameOf(draft)],
       story: `${side.name}: ${isFragmented ? "in two fragments" : names.join(" and ") || "nothing odd"}`,
       mutations: isFragmented ? ["two fragments"] : names,
       side,
@@ -102,21 +103,4 @@ function drawDraft(side: Side, random: Random): Draft {
     draft.header.writeUInt16BE(integer(0, 0xffff), 14);
   }
   return draft;
-}
-
-/** The datagram in two fragments, as a router on the way would have made them. */
-function fragmentsOf(draft: Draft): Buffer[] {
-  frameOf(draft); // lengths and checksums of the whole
-  const segment = Buffer.concat([draft.header, draft.payload]);
-  const cutAt = Math.max(8, (segment.length >> 4) << 3);
-  const id = nextFragmentId();
-  const piece = (from: number, to: number, flagsAndOffset: number): Buffer => {
-    const ip = Buffer.from(draft.ip);
-    ip.writeUInt16BE(id, 4);
-    ip.writeUInt16BE(flagsAndOffset, 6);
-    const part = { ...draft, ip, header: Buffer.alloc(0), payload: segment.subarray(from, to) };
-    part.spoiled.add("transport checksum").add("udp length");
-    return frameOf(part);
-  };
-  return [piece(0, cutAt, 0x2000), piece(cutAt, segment.length, cutAt >> 3)];
 }

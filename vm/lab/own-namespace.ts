@@ -93,7 +93,7 @@ export async function prepareHost({ ipv6 = false } = {}): Promise<void> {
   await run("sysctl", ["-qw", `net.ipv6.conf.all.disable_ipv6=${off}`, `net.ipv6.conf.default.disable_ipv6=${off}`]);
 }
 
-async function addVlan(nic: string, { device, type, id }: Vlan): Promise<void> {
+export async function addVlan(nic: string, { device, type, id }: Vlan): Promise<void> {
   const protocol = type === 0x8100 ? "802.1Q" : "802.1ad";
   await here.ip(`link add link ${nic} name ${device} type vlan protocol ${protocol} id ${id}`, `link set ${device} up`);
 }
