@@ -17,6 +17,14 @@ struct {
 	__type(value, struct xgw_tenant);
 } tenants SEC(".maps");
 
+/* Devices by which a tenant's packets come to the stack: its tunnel and its VRF. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 2 * XGW_MAX_TENANTS);
+	__type(key, __u32);   /* ifindex */
+	__type(value, __u32); /* tenant id */
+} tunnels SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 131072); /* set at load */
@@ -125,6 +133,13 @@ struct {
 	__type(key, __u32); /* tenant id */
 	__type(value, __u32);
 } generations SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XGW_MAX_TENANTS);
+	__type(key, __u32); /* tenant id; 0: the shares of those that have no number of their own */
+	__type(value, struct xgw_limits);
+} limits SEC(".maps");
 
 /* New connections that a tenant may begin, as a level that rises with time. */
 struct xgw_bucket {

@@ -66,15 +66,35 @@ struct xgw_tenant {
 	__u32 vrf_ifindex;
 	__u32 tunnel_ifindex;
 	__u32 route_table;
-	__u32 wrap;		  /* enum xgw_wrap */
-	__u32 mtu;		  /* largest inner IP packet that fits the tunnel, bytes */
-	__u32 max_sessions;	  /* 0: no limit */
-	__u32 max_new_per_second; /* 0: no limit */
-	__u32 flags;		  /* XGW_TENANT_* */
+	__u32 wrap;  /* enum xgw_wrap */
+	__u32 mtu;   /* largest inner IP packet that fits the tunnel, bytes */
+	__u32 flags; /* XGW_TENANT_* */
 };
-_Static_assert(sizeof(struct xgw_tenant) == 40, "xgw_tenant");
+_Static_assert(sizeof(struct xgw_tenant) == 32, "xgw_tenant");
 
 #define XGW_TENANT_POLICY 1 /* the policy maps have all of the tenant's policy, so what they lack is denied */
+
+/* limits: what a tenant may have, by its id; slot 0 has the shares of those that have no number of their own. 0: in
+ * slot 0 no limit, elsewhere the share. What is over a share, and who pays then, is the resource's own affair. */
+struct xgw_limits {
+	__u32 sessions;	      /* live connections */
+	__u32 new_per_second; /* connections that begin */
+	__u32 flows;	      /* lines of the flow table */
+	__u32 templates;      /* of headers */
+	__u32 rules;	      /* slots of rules */
+	__u32 events_per_second;
+	__u32 neighbours;
+	__u32 pad;
+};
+_Static_assert(sizeof(struct xgw_limits) == 32, "xgw_limits");
+
+/* flow_usage, encap_usage, rule_usage: what a tenant has taken of a table, by its id. */
+struct xgw_usage {
+	__s64 taken;   /* places, less those that programs have given back; what the daemon gives back is apart */
+	__u64 evicted; /* times that it lost a place to another flow */
+	__u64 refused; /* times that it got none */
+};
+_Static_assert(sizeof(struct xgw_usage) == 24, "xgw_usage");
 
 /* peers: may this outer source send for the tenant? */
 struct xgw_peer_key {

@@ -14,23 +14,14 @@ int xgw_learn(struct __sk_buff *skb)
 	return XGW_NEXT;
 }
 
-/* The tunnel's tenant: devices are few and each has its own entry. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, XGW_MAX_TENANTS);
-	__type(key, __u32);   /* ifindex of the tunnel device */
-	__type(value, __u32); /* tenant id */
-} tunnels SEC(".maps");
-
 SEC("tcx/egress")
 int xgw_arp(struct __sk_buff *skb)
 {
-	__u32 ifindex = skb->ifindex;
 	__u32 *tenant;
 
 	if (skb->protocol != bpf_htons(ETH_P_ARP))
 		return XGW_NEXT;
-	tenant = bpf_map_lookup_elem(&tunnels, &ifindex);
+	tenant = tenant_of_device(skb->ifindex);
 	if (tenant)
 		direct_arp(skb, *tenant);
 	return XGW_NEXT;

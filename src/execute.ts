@@ -14,6 +14,7 @@ import { settleSessions } from "./datapath/sessions.js";
 import { reclaimTemplates } from "./datapath/templates.js";
 import { readConnections } from "./kernel/conntrack.js";
 import { revokeConnections } from "./kernel/revoke.js";
+import { putBack } from "./kernel/routing-rules.js";
 import { addSlowPath, removeDevices, removeRoutes, removeRules } from "./kernel/slow-path.js";
 import type { Desired } from "./model/desired.js";
 import { leavingTenants } from "./plan/leaving.js";
@@ -32,6 +33,8 @@ export interface Plan {
   readonly wanted: State;
   /** What was there, which is what a failure goes back to. */
   readonly observed: State;
+  /** What is not xgw's to change and may keep the steps from being enough; in words. Missing where nobody has looked. */
+  readonly warnings?: readonly string[];
 }
 
 interface Change extends Plan {
@@ -83,8 +86,9 @@ const phases: readonly Phase[] = [
     "unload programs",
     ({ pins, steps }) => each(steps, "datapath.unload", (step) => pins.removeDatapath(step.fingerprint)),
   ],
-  ["remove rules", removeTable],
   ["remove devices", ({ steps }) => removeDevices(of(steps, "device.delete", ({ name }) => name))],
+  ["remove rules", removeTable],
+  ["put routing rules back", restoreRuleOrder],
 ];
 
 /** @param isRepair nothing but the kernel has changed since the last time */
@@ -151,6 +155,10 @@ function* zonesOfConnections(): Generator<number> {
 function countSessions({ pins, steps }: Change): void {
   if (stepsOf(steps, "attach").some(({ attachment }) => attachment.hook === "fentry"))
     settleSessions(pins, zonesOfConnections);
+}
+
+async function restoreRuleOrder({ steps }: Change): Promise<void> {
+  for (const { family } of stepsOf(steps, "rule-order.restore")) await putBack(family);
 }
 
 async function removeTable({ desired, steps }: Change): Promise<void> {

@@ -19,6 +19,7 @@ import { execute, type Plan } from "./execute.js";
 import { deleteConnections, readConnections } from "./kernel/conntrack.js";
 import { namespaceInode } from "./kernel/namespace.js";
 import { checkHost, checkReversePathFilter, loadModules } from "./kernel/preflight.js";
+import { families, putBack } from "./kernel/routing-rules.js";
 import { removeDevices, removeRoutes, removeRules } from "./kernel/slow-path.js";
 import { readSysctl } from "./kernel/sysctl.js";
 import { buildDesired } from "./model/build.js";
@@ -31,6 +32,7 @@ import {
   observeSlowPath,
   observeSysctls,
 } from "./observe/slow-path.js";
+import { observeWarnings } from "./observe/warnings.js";
 import { describeStep } from "./plan/describe.js";
 import { diff } from "./plan/diff.js";
 import { countsSessions, type RenderContext, render } from "./plan/render.js";
@@ -65,13 +67,16 @@ export async function plan(config: Config): Promise<Plan> {
   const context: RenderContext = {
     underlayMtu: sides.underlay.mtu,
     ...(sides.uplink ? { uplinkMtu: sides.uplink.mtu } : {}),
+    underlayDevices: sides.underlayDevices.map(({ name }) => name),
+    families: families(),
     fingerprint,
   };
   const wanted = render(desired, context);
   const moving = movingMaps(pins, fingerprint, constants);
   const programs = programsFor(constants);
   const observed = await observe(slowPath, pins, names, { ...wanted, programs }, moving);
-  return { desired, constants, context, wanted, observed, steps: diff(wanted, observed) };
+  const steps = diff(wanted, observed);
+  return { desired, constants, context, wanted, observed, steps, warnings: observeWarnings(desired) };
 }
 
 /** Maps that have to become others before all programs are the wanted ones, or that a change has left half-way. */
@@ -112,18 +117,28 @@ async function observe(
 }
 
 /** Seconds in the settings, milliseconds in the programs. The defaults are the kernel's, for before conntrack is loaded. */
-function readConstants(config: Config, desired: Desired, { underlay, uplink }: Sides): Constants {
+function readConstants(config: Config, desired: Desired, sides: Sides): Constants {
+  const { uplink } = sides;
   const seconds = (name: string, otherwise: number) => Number(readSysctl(`net.netfilter.${name}`) ?? otherwise);
   return {
     flows: config.flows,
     underlayAddress: config.underlay.address,
-    ...(underlay.tags.length > 0 ? { underlay: { ifindex: underlay.nic.ifindex, tags: underlay.tags } } : {}),
+    ...underlayConstants(desired, sides),
     ...(uplink ? { uplink: { ifindex: uplink.nic.ifindex, tags: uplink.tags, mac: uplink.mac } } : {}),
     tcpTimeoutMs: 1000 * seconds("nf_conntrack_tcp_timeout_established", 432000),
     udpTimeoutMs: 1000 * seconds("nf_conntrack_udp_timeout_stream", 120),
     netnsInode: namespaceInode(),
     countsSessions: countsSessions(desired),
   };
+}
+
+/** Left out where the programs need not look: everything that they see may be the underlay's. */
+function underlayConstants({ nics }: Desired, { underlay, underlayDevices }: Sides): Pick<Constants, "underlay"> {
+  const { nic, tags } = underlay;
+  const names = new Set(underlayDevices.map(({ name }) => name));
+  if (tags.length === 0 && nics.every(({ name }) => names.has(name))) return {};
+  const others = underlayDevices.map(({ ifindex }) => ifindex).filter((ifindex) => ifindex !== nic.ifindex);
+  return { underlay: { ifindex: nic.ifindex, tags, others: tags.length > 0 ? [] : others } };
 }
 
 /** How often a change is compared with its result before it counts as failed. */
@@ -222,7 +237,7 @@ export interface Removed {
   readonly table: boolean;
 }
 
-/** Removes everything of an instance and nothing else: programs first, the devices under them last. */
+/** Removes everything of an instance and nothing else: programs first; the rules stand as long as any device of a tenant. */
 export async function teardown(instance: string): Promise<Removed> {
   checkHost();
   checkBpffs();
@@ -231,11 +246,12 @@ export async function teardown(instance: string): Promise<Removed> {
   const attachments = pins.links();
   for (const name of attachments) detach(pins, name);
   pins.removeAll();
-  if (state.rules !== "") await removeRules(instance);
-  deleteConnections(readConnections(new Set(idsInUse(state.devices).values())));
   await removeRoutes(
     [...state.routes.values()].filter((route) => !route.tunnel).map((route) => ({ kind: "route.delete", route })),
   );
   await removeDevices([...state.devices.keys()]);
+  if (state.rules !== "") await removeRules(instance);
+  deleteConnections(readConnections(new Set(idsInUse(state.devices).values())));
+  for (const family of families()) await putBack(family);
   return { attachments, devices: [...state.devices.keys()], table: state.rules !== "" };
 }

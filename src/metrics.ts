@@ -82,9 +82,17 @@ function addTenants(registry: Registry, { instance, tenants }: Desired): void {
       bytes.inc({ tenant: names.get(id) ?? "", reason }, count.bytes);
     }
   const denied = counter("xgw_denied_packets_total", "Packets that the policy refused.", ["tenant", "direction"]);
-  for (const [id, refusals] of readNftCounters(instance).denied)
+  const nft = readNftCounters(instance, tenants);
+  for (const [id, refusals] of nft.denied)
     for (const refusal of refusals)
       denied.inc({ tenant: names.get(id) ?? "", direction: refusal.direction }, refusal.packets);
+  const refused = counter("xgw_refused_packets_total", "Packets that the nft rules refused, by why.", [
+    "tenant",
+    "reason",
+  ]);
+  for (const [id, counts] of nft.refused)
+    for (const [reason, { packets }] of Object.entries(counts))
+      refused.inc({ tenant: names.get(id) ?? "", reason }, packets);
   const flows = gauge("xgw_flows", "Flows in the flow table, those of an older generation included.");
   const counted = countFlows(pins);
   for (const { id, name } of tenants) flows.set({ tenant: name }, counted.get(id) ?? 0);

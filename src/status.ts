@@ -14,9 +14,9 @@ import { Pins } from "./datapath/pins.js";
 import { reasons } from "./datapath/reasons.js";
 import { readSessions } from "./datapath/sessions.js";
 import { plan } from "./gateway.js";
-import type { Desired } from "./model/desired.js";
+import { type Desired, nobody } from "./model/desired.js";
 import { describeRule } from "./model/rule-name.js";
-import { readNftCounters } from "./observe/nft-counters.js";
+import { type Refusals, readNftCounters } from "./observe/nft-counters.js";
 import { describeStep } from "./plan/describe.js";
 import { type PolicyDirection, ruleOfMark } from "./plan/rules.js";
 
@@ -47,6 +47,8 @@ export interface TenantStatus {
   readonly rules: readonly RuleStatus[];
   /** Packets that the policy refused, in XDP or in the nft rules. */
   readonly denied: readonly Denial[];
+  /** Packets that the nft rules refused for other reasons, by reason. */
+  readonly refused: Refusals;
 }
 
 export interface Status {
@@ -54,35 +56,40 @@ export interface Status {
   readonly inStep: boolean;
   /** What `xgw apply` would do. */
   readonly pending: readonly string[];
+  /** What is not xgw's to change and stands in the way of what the config promises. */
+  readonly warnings: readonly string[];
   readonly nics: readonly { readonly name: string; readonly xdp: string }[];
   /** Packets that are no tenant's, by reason. */
   readonly nobody: Readonly<Record<string, Count>>;
+  /** Packets between underlay and uplink that the nft rules refused, by reason. */
+  readonly refused: Refusals;
   readonly tenants: readonly TenantStatus[];
 }
 
 export async function readStatus(config: Config): Promise<Status> {
-  const { desired, steps } = await plan(config);
-  return { inStep: steps.length === 0, pending: steps.map(describeStep), ...readCounted(config, desired) };
+  const { desired, steps, warnings = [] } = await plan(config);
+  return { inStep: steps.length === 0, pending: steps.map(describeStep), warnings, ...readCounted(config, desired) };
 }
 
 /** What has been counted, without a look at what else there is in the kernel. */
-export type Counted = Omit<Status, "inStep" | "pending">;
+export type Counted = Omit<Status, "inStep" | "pending" | "warnings">;
 
 /** @param desired what the config was made into, and is in force */
 export function readCounted(config: Config, desired: Desired): Counted {
   const pins = new Pins(config.instance);
   const ids = desired.tenants.map((tenant) => tenant.id);
-  const counts = readReasons(pins, [0, ...ids]);
+  const counts = readReasons(pins, [nobody, ...ids]);
   const forwardedByRule = readForwarded(pins, ids);
   const byKey = new Map(config.tenants.map((tenant) => [tenant.key, tenant]));
   const flows = countFlows(pins);
-  const nft = readNftCounters(config.instance);
+  const nft = readNftCounters(config.instance, desired.tenants);
   const denials = readDenials(pins);
   const sessions = readSessions(pins);
   return {
     instance: config.instance,
     nics: desired.nics.map(({ name, xdp }) => ({ name, xdp })),
-    nobody: counts.get(0) ?? {},
+    nobody: counts.get(nobody) ?? {},
+    refused: nft.refused.get(nobody) ?? {},
     tenants: desired.tenants.map(({ name, key, id }) => {
       const byRule = forwardedByRule.get(id) ?? [];
       const forwarded = byRule.reduce((sum, { tiers }) => addTiers(sum, tiers), noTiers);
@@ -102,6 +109,7 @@ export function readCounted(config: Config, desired: Desired): Counted {
         forwarded,
         rules: byRule.map((counted) => ruleStatus(byKey.get(key), counted)),
         denied: sumDenials([...(nft.denied.get(id) ?? []), ...(denials.get(id) ?? [])]),
+        refused: nft.refused.get(id) ?? {},
       };
     }),
   };

@@ -22,11 +22,15 @@ XGW_SETTING __u64 uplink_mac;
 
 /*
  * VLAN tags that a side's frames have: bytes (0, 4 or 8), and each tag as it lies in the packet with all bits of
- * priority 0, the outermost first. With tags the underlay is one NIC, too; without, GRE may come in by any.
+ * priority 0, the outermost first.
  */
 XGW_SETTING __u32 underlay_tag_bytes;
 XGW_SETTING __be32 underlay_tags[2];
+
+/* NICs by which tunnelled packets may come in; the others are 0 from some place on. 0: by any that has the program. */
+#define XGW_UNDERLAY_OTHERS 63
 XGW_SETTING __u32 underlay_ifindex;
+XGW_SETTING __u32 underlay_others[XGW_UNDERLAY_OTHERS];
 XGW_SETTING __u32 uplink_tag_bytes;
 XGW_SETTING __be32 uplink_tags[2];
 

@@ -172,28 +172,35 @@ static __always_inline int parse_tunnelled(struct __sk_buff *skb, struct departu
 	return load_inner(skb, inner_offset(wrap), d);
 }
 
-/* By the uplink. Its source says whose it is, and that tenant's tunnel is where it came from. */
+/*
+ * By the uplink. The device that it came in by says whose it is (of the stack's packets the VRF, of the flowtable's the
+ * tunnel). One with a source that is not this tenant's teaches nothing; that it is here at all, the nft rules are missing.
+ */
 static __always_inline int parse_uplink(struct __sk_buff *skb, struct departure *d)
 {
 	struct ethhdr *eth = (void *)d->encap.header + uplink_tag_bytes;
 	struct xgw_public_ip *public;
 	struct xgw_tenant *tenant;
+	__u32 *id;
 
 	if (skb->ifindex != uplink_ifindex)
 		return -1;
 	__builtin_memset(d, 0, sizeof(*d));
-	if (load_header(skb, &d->encap, uplink_tag_bytes, uplink_tags, 0))
+	id = tenant_of_device(skb->ingress_ifindex);
+	if (!id || load_header(skb, &d->encap, uplink_tag_bytes, uplink_tags, 0))
 		return -1;
 	if (eth->h_proto != bpf_htons(ETH_P_IP) || load_inner(skb, uplink_tag_bytes + ETH_HLEN, d))
 		return -1;
-	public = public_ip(d->source);
-	tenant = public ? tenant_by_key(public->key) : NULL;
-	if (!tenant)
-		return -1;
-	d->learnable = 1;
+	d->id = *id;
 	d->encap.wrap = XGW_WRAP_PLAIN;
+	public = public_ip(d->source);
+	tenant = public && public->tenant == *id ? tenant_by_key(public->key) : NULL;
+	if (!tenant) {
+		d->has_tuple = 0;
+		return 0;
+	}
+	d->learnable = 1;
 	d->encap.mtu = public->mtu;
-	d->id = tenant->id;
 	d->zone = tenant->zone;
 	d->from_wrap = tenant->wrap;
 	d->from_realm = public->key;

@@ -125,6 +125,21 @@ static __always_inline __u64 frame_bytes(const void *data, const void *end)
 	return bytes;
 }
 
+static __noinline int is_other_underlay_nic(__u32 ifindex)
+{
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < XGW_UNDERLAY_OTHERS && underlay_others[i]; i++)
+		if (underlay_others[i] == ifindex)
+			return 1;
+	return 0;
+}
+
+/* May a tunnelled packet come in there? If not, the kernel drops and counts it (src/plan/rules.ts, judge_gre). */
+static __always_inline int is_underlay_nic(__u32 ifindex)
+{
+	return !underlay_ifindex || ifindex == underlay_ifindex || is_other_underlay_nic(ifindex);
+}
+
 /* The outer headers of a frame of so many bytes. XGW_REASON_HOST: not in a tenant's tunnel. */
 static __always_inline enum xgw_reason parse_outer(struct xdp_md *ctx, void *data, void *end, __u64 bytes,
 						   struct arrival *a)
@@ -136,10 +151,11 @@ static __always_inline enum xgw_reason parse_outer(struct xdp_md *ctx, void *dat
 
 	if ((void *)(gre + 1) > end)
 		return decline(XGW_REASON_HOST);
-	if (underlay_tag_bytes && (ctx->ingress_ifindex != underlay_ifindex ||
-				   !is_tagged(data + TAGS_OFFSET, underlay_tag_bytes, underlay_tags)))
+	if (underlay_tag_bytes && !is_tagged(data + TAGS_OFFSET, underlay_tag_bytes, underlay_tags))
 		return decline(XGW_REASON_HOST);
 	if (ether_type(eth) != bpf_htons(ETH_P_IP) || ip->protocol != IPPROTO_GRE || ip->daddr != underlay_address)
+		return decline(XGW_REASON_HOST);
+	if (!is_underlay_nic(ctx->ingress_ifindex))
 		return decline(XGW_REASON_HOST);
 	a->peer = ip->saddr;
 	a->outer_tos = ip->tos;

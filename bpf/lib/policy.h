@@ -111,12 +111,12 @@ static __noinline enum xgw_reason judge_beginning(struct xdp_md *ctx, const stru
 						  const struct xgw_tenant *tenant, __u32 *mark)
 {
 	__u32 id = tenant->id, generation = generation_of(id), has_policy = tenant->flags & XGW_TENANT_POLICY;
-	__u32 has_quota = tenant->max_sessions | tenant->max_new_per_second;
+	int is_limited = has_quota(id);
 	struct judgement judgement = {.mark = 1, .destination = a->key.daddr};
 	enum beginning beginning;
 	int denied;
 
-	if (!(has_policy | has_quota) || generation & 1)
+	if (!(has_policy || is_limited) || generation & 1)
 		return XGW_GO_ON;
 	beginning = beginning_of(ctx, a);
 	if (beginning == NO_BEGINNING)
@@ -125,13 +125,13 @@ static __noinline enum xgw_reason judge_beginning(struct xdp_md *ctx, const stru
 		judge(a, id, &judgement);
 	*mark = judgement.mark;
 	denied = judgement.mark & XGW_CT_MARK_DENIED || !(judgement.mark & XGW_CT_MARK_RULE);
-	if ((denied ? beginning == PICKED_UP : !has_quota) || ct_may_know(ctx, &a->key, tenant->zone) ||
+	if ((denied ? beginning == PICKED_UP : !is_limited) || ct_may_know(ctx, &a->key, tenant->zone) ||
 	    !would_be_forwarded(ctx, a, tenant->vrf_ifindex, judgement.destination) ||
 	    generation_of(id) != generation) /* lest the maps have changed meanwhile */
 		return XGW_GO_ON;
 	if (denied)
 		return XGW_REASON_POLICY;
-	return quota_admits(tenant) ? XGW_GO_ON : XGW_REASON_QUOTA;
+	return quota_admits(id) ? XGW_GO_ON : XGW_REASON_QUOTA;
 }
 
 static __always_inline void count_denial(__u32 tenant, __u32 mark, __u32 bytes)

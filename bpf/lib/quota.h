@@ -7,6 +7,7 @@
 #define XGW_QUOTA_H
 
 #include "../maps.h"
+#include "limits.h"
 
 #define SECOND_NS 1000000000ull
 
@@ -47,14 +48,19 @@ static __always_inline int has_room(__u32 tenant, __u32 max_sessions)
 	return !events || !base || *(volatile __s64 *)events + *base < (__s64)max_sessions;
 }
 
-/* May the tenant have one more connection now? Takes it out of the bucket. */
-static __noinline int quota_admits(const struct xgw_tenant *tenant)
+static __always_inline int has_quota(__u32 tenant)
 {
-	__u32 sessions = tenant->max_sessions, per_second = tenant->max_new_per_second;
+	return limit_of(tenant, sessions) || limit_of(tenant, new_per_second);
+}
 
-	if (sessions && !has_room(tenant->id, sessions))
+/* May the tenant have one more connection now? Takes it out of the bucket. */
+static __noinline int quota_admits(__u32 tenant)
+{
+	__u32 sessions = limit_of(tenant, sessions), per_second = limit_of(tenant, new_per_second);
+
+	if (sessions && !has_room(tenant, sessions))
 		return 0;
-	return !per_second || take_from_bucket(tenant->id, per_second);
+	return !per_second || take_from_bucket(tenant, per_second);
 }
 
 #endif

@@ -11,6 +11,12 @@ static __always_inline struct xgw_tenant *tenant_by_key(__u32 gre_key)
 	return bpf_map_lookup_elem(&tenants, &gre_key);
 }
 
+/* Whose device it is; NULL for nobody's. */
+static __always_inline __u32 *tenant_of_device(__u32 ifindex)
+{
+	return bpf_map_lookup_elem(&tunnels, &ifindex);
+}
+
 static __always_inline int is_peer(__u32 tenant, __be32 outer_source)
 {
 	struct xgw_peer_key key = {.tenant = tenant, .address = outer_source};

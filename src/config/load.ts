@@ -158,7 +158,9 @@ function assemble(head: Head | undefined, tenants: ConfigTenant[]): Config {
     instance: "default",
     underlay: { device: "", address: "" },
     nics: [],
+    host: { forward: false },
     flows: 0,
+    limits: {},
   };
   return { ...base, nics: base.nics ?? [{ name: base.underlay.device, xdp: "native" }], tenants };
 }

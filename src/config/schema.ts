@@ -192,6 +192,20 @@ const limit = z.int().min(1).max(0xffff_ffff);
 const limitsSchema = z.strictObject({
   sessions: limit.optional().describe("Connections that the tenant may have at one time. No limit when missing."),
   newPerSecond: limit.optional().describe("New connections a second. No limit when missing."),
+  flows: limit
+    .optional()
+    .describe("Flows of XDP that nobody may take from the tenant. An equal share of `flows` when missing."),
+  templates: limit
+    .optional()
+    .describe("Header templates that are kept for the tenant: about one for each host. An equal share when missing."),
+  rules: limit.optional().describe("Rules of the policy that are counted each by itself. An equal share when missing."),
+  eventsPerSecond: limit.optional().describe("Events a second that the tenant causes. An equal share when missing."),
+  neighbours: limit.optional().describe("Neighbour entries of the kernel that the tenant may cause."),
+});
+
+const capacitiesSchema = z.strictObject({
+  sessions: limit.optional().describe("Connections of all tenants together."),
+  neighbours: limit.optional().describe("Neighbour entries of all tenants together."),
 });
 
 export const tenantSchema = z.strictObject({
@@ -244,6 +258,15 @@ const nicSchema = z.strictObject({
     ),
 });
 
+const hostSchema = z.strictObject({
+  forward: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Whether the machine forwards packets that are no tenant's between underlay and uplink, either way. Traffic of other devices is never concerned.",
+    ),
+});
+
 /** A table of the largest size takes 2 GiB. */
 const maxFlows = 2 ** 24;
 
@@ -263,6 +286,7 @@ const headFields = {
     .array(nicSchema)
     .optional()
     .describe("The devices with the fast path. The underlay device with native XDP when missing."),
+  host: hostSchema.prefault({}).describe("What the machine does besides serving tenants."),
   metrics: z
     .strictObject({
       listen: listenAddress.describe("Where the daemon answers `GET /metrics`: an IPv4 address and a port."),
@@ -277,6 +301,7 @@ const headFields = {
     .describe(
       "How many flows XDP has room for; a connection has two. Each takes 128 bytes of memory that cannot be swapped. Live flows stay when it is changed.",
     ),
+  limits: capacitiesSchema.prefault({}).describe("What there is for all tenants together, and is shared out."),
 };
 
 /** The main file before its tenants are looked at: each is parsed by itself, with its own file and place. */

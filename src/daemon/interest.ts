@@ -77,8 +77,8 @@ export class Interest {
         return this.ofRoute(event);
       case "neighbour":
         return this.ofNeighbour(event);
-      case "l3mdev rule":
-        return { check: "rule l3mdev" };
+      case "routing rule":
+        return { check: "ip rule" };
       case "nft":
         return event.table === this.table ? this.ofNft(event) : {};
     }

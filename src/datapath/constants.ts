@@ -8,12 +8,20 @@ export interface SideConstants {
   readonly tags: readonly number[];
 }
 
+export interface UnderlayConstants extends SideConstants {
+  /** Of NICs besides the underlay's own by which tunnelled packets may come in. */
+  readonly others: readonly number[];
+}
+
+/** NICs of `UnderlayConstants.others`: XGW_UNDERLAY_OTHERS. */
+export const maxUnderlayOthers = 63;
+
 /** Values of bpf/lib/config.h. */
 export interface Constants {
   /** Dotted quad. */
   readonly underlayAddress: string;
-  /** Of an underlay with VLAN tags. */
-  readonly underlay?: SideConstants;
+  /** Where the underlay's frames have VLAN tags, or some NIC with the programs is not the underlay's. */
+  readonly underlay?: UnderlayConstants;
   /** `mac`: to which its packets are sent, with colons. */
   readonly uplink?: SideConstants & { readonly mac: string };
   /** What conntrack's timeouts of established connections are, milliseconds. */

@@ -10,6 +10,7 @@ import { unpinnedMaps } from "./programs.js";
 
 /** In the order in which a packet may depend on them: written from the first on, deleted from the last on. */
 const entryMaps: readonly Entry["map"][] = [
+  "limits",
   "policy_services",
   "policy_networks",
   "destinations",
@@ -20,6 +21,11 @@ const entryMaps: readonly Entry["map"][] = [
   "nics",
   "tenants",
 ];
+
+/** An array has every key, and 0 where nothing is said. */
+const isArray = (map: Entry["map"]) => map === "limits";
+
+const isThere = (map: Entry["map"], value: Buffer) => !isArray(map) || value.some((byte) => byte !== 0);
 
 export function deviceNames(links: readonly Link[]): DeviceNames {
   const byName = new Map(links.map(({ name, ifindex }) => [name, ifindex]));
@@ -60,7 +66,7 @@ export function presentEntries(pins: Pins, entries: Iterable<Entry>, names: Devi
   forEachMap(entryMaps, pins, [...entries], (map, entry) => {
     const { key } = encodeEntry(entry, names);
     const value = map.get(key);
-    if (value) present.set(entryId(entry), decodeEntry(entry.map, { key, value }, names));
+    if (value && isThere(entry.map, value)) present.set(entryId(entry), decodeEntry(entry.map, { key, value }, names));
   });
   return present;
 }
@@ -78,6 +84,7 @@ export function observeEntries(
     if (unreadable.has(name) || (!pins.hasMap(name) && id === undefined)) continue;
     using map = id === undefined ? BpfMap.openPinned(pins.map(name)) : BpfMap.openById(id);
     for (const [key, value] of map.entries()) {
+      if (!isThere(name, value)) continue;
       const entry = decodeEntry(name, { key, value }, names);
       entries.set(entryId(entry), entry);
     }
@@ -95,7 +102,9 @@ export function setEntries(pins: Pins, entries: readonly Entry[], names: DeviceN
 
 export function deleteEntries(pins: Pins, entries: readonly Entry[], names: DeviceNames): void {
   forEachMap([...entryMaps].reverse(), pins, entries, (map, entry) => {
-    map.delete(encodeEntry(entry, names).key);
+    const { key } = encodeEntry(entry, names);
+    if (isArray(entry.map)) map.set(key, Buffer.alloc(map.valueSize));
+    else map.delete(key);
     crashPoint(`entry ${entryId(entry)}`);
   });
 }

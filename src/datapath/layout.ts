@@ -6,6 +6,7 @@
 import { endianness } from "node:os";
 import type { TunnelKind } from "../model/desired.js";
 import { formatAddress, formatPrefix, parseAddress, parsePrefix } from "../model/ipv4.js";
+import { mapLimits, resources } from "../model/shares.js";
 import { serviceWord } from "../plan/policy-maps.js";
 import type { Entry } from "../plan/state.js";
 
@@ -61,6 +62,8 @@ function be32(value: number): Buffer {
 
 export function encodeEntry(entry: Entry, names: DeviceNames): RawEntry {
   switch (entry.map) {
+    case "limits":
+      return { key: u32(entry.tenant), value: u32(...resources.map((resource) => entry.value[resource]), 0) };
     case "tenants": {
       const { value } = entry;
       return {
@@ -73,8 +76,6 @@ export function encodeEntry(entry: Entry, names: DeviceNames): RawEntry {
           value.routeTable,
           wraps.indexOf(value.kind),
           value.mtu,
-          value.sessions,
-          value.newPerSecond,
           value.hasPolicy ? hasPolicyFlag : 0,
         ),
       };
@@ -129,6 +130,12 @@ export function encodeEntry(entry: Entry, names: DeviceNames): RawEntry {
 
 export function decodeEntry(map: Entry["map"], { key, value }: RawEntry, names: DeviceNames): Entry {
   switch (map) {
+    case "limits":
+      return {
+        map,
+        tenant: readU32(key, 0),
+        value: mapLimits((resource) => readU32(value, resources.indexOf(resource))),
+      };
     case "tenants": {
       const word = (n: number) => readU32(value, n);
       return {
@@ -142,9 +149,7 @@ export function decodeEntry(map: Entry["map"], { key, value }: RawEntry, names: 
           routeTable: word(4),
           kind: wraps[word(5)] ?? "gretap",
           mtu: word(6),
-          sessions: word(7),
-          newPerSecond: word(8),
-          hasPolicy: (word(9) & hasPolicyFlag) !== 0,
+          hasPolicy: (word(7) & hasPolicyFlag) !== 0,
         },
       };
     }

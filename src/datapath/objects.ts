@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { BpfObject } from "libbpf-ts";
 import { XgwError } from "../errors.js";
 import { type ProgramName, sidesDigits } from "../plan/state.js";
-import type { Constants } from "./constants.js";
+import { type Constants, maxUnderlayOthers } from "./constants.js";
 import { flowBuckets } from "./flow-table.js";
 import { addressBytes, u32 } from "./layout.js";
 
@@ -97,7 +97,13 @@ export function variablesOf(constants: Omit<Constants, "flows">): Record<string,
     tcp_timeout_ms: u32(constants.tcpTimeoutMs),
     udp_timeout_ms: u32(constants.udpTimeoutMs),
     netns_inode: u32(constants.netnsInode),
-    ...(underlay ? { underlay_ifindex: u32(underlay.ifindex), ...tagVariables("underlay", underlay.tags) } : {}),
+    ...(underlay
+      ? {
+          underlay_ifindex: u32(underlay.ifindex),
+          underlay_others: othersVariable(underlay.others),
+          ...tagVariables("underlay", underlay.tags),
+        }
+      : {}),
     ...(uplink
       ? {
           uplink_ifindex: u32(uplink.ifindex),
@@ -106,6 +112,12 @@ export function variablesOf(constants: Omit<Constants, "flows">): Record<string,
         }
       : {}),
   };
+}
+
+/** Filled up with zeros: no device has that ifindex. */
+function othersVariable(others: readonly number[]): Buffer {
+  const words = u32(...others.slice(0, maxUnderlayOthers));
+  return Buffer.concat([words, Buffer.alloc(maxUnderlayOthers * 4 - words.length)]);
 }
 
 function tagVariables(side: "underlay" | "uplink", tags: readonly number[]): Record<string, Buffer> {

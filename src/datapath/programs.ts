@@ -18,6 +18,7 @@ export const mapNames = [
   "flow_locks",
   "flows",
   "generations",
+  "limits",
   "nic_macs",
   "nics",
   "peers",

@@ -1,11 +1,10 @@
-/** The kernel's notifications about devices, addresses, routes, neighbours, rules and nft tables, IPv4 only. */
+/** The kernel's notifications about devices, addresses, routes, neighbours, rules and nft tables. */
 
 import { Attributes, BpfError, NetlinkListener } from "libbpf-ts";
 import type { Prefix } from "../model/ipv4.js";
-import { netfilter, ofIpv4 } from "./netfilter.js";
+import { netfilter, ofIpv4, ofIpv6 } from "./netfilter.js";
 import { type NftElement, nftSubsystem, ofTable, toChangedDevices, toChangedElements } from "./nftables.js";
 import {
-  isVrfRule,
   type Link,
   linkNames,
   messages,
@@ -25,7 +24,7 @@ export type KernelEvent =
   | { readonly of: "address"; readonly device: string }
   | { readonly of: "route"; readonly protocol: number; readonly routeTable: number; readonly to: Prefix }
   | NeighbourEvent
-  | { readonly of: "l3mdev rule" }
+  | { readonly of: "routing rule" }
   | NftEvent;
 
 interface DeviceEvent {
@@ -125,8 +124,8 @@ export function monitorKernel(onEvent: (event: KernelEvent) => void, onGap: () =
 /** Route tables by ifindex. */
 type Vrfs = Map<number, number>;
 
-/** RTNLGRP_LINK, _NEIGH, _IPV4_IFADDR, _IPV4_ROUTE and _IPV4_RULE. */
-const routeGroups: readonly number[] = [1, 3, 5, 7, 8];
+/** RTNLGRP_LINK, _NEIGH, _IPV4_IFADDR, _IPV4_ROUTE, _IPV4_RULE, _IPV6_ROUTE and _IPV6_RULE. */
+const routeGroups: readonly number[] = [1, 3, 5, 7, 8, 11, 19];
 /** NFNLGRP_NFTABLES (linux/netfilter/nfnetlink.h). */
 const nftGroup = 7;
 
@@ -157,15 +156,15 @@ function toRouteEvents(type: number, body: Buffer, names: Map<number, string>, v
       return address ? [{ of: "address", device: address.device }] : [];
     }
     case "route": {
-      const { protocol, routeTable, to } = toRoute(header, attributes, names);
-      return [{ of: "route", protocol, routeTable, to }];
+      const route = toRoute(header, attributes, names);
+      return route ? [{ of: "route", protocol: route.protocol, routeTable: route.routeTable, to: route.to }] : [];
     }
     case "neighbour": {
       const neighbour = toNeighbour(header, attributes, names);
       return neighbour ? [toNeighbourEvent(neighbour, kind.isGone)] : [];
     }
     case "rule":
-      return isVrfRule(attributes) ? [{ of: "l3mdev rule" }] : [];
+      return [{ of: "routing rule" }];
   }
 }
 
@@ -211,7 +210,7 @@ const nftThings: Readonly<Record<number, string>> = {
 
 function toNftEvents(type: number, body: Buffer): KernelEvent[] {
   const what = type >> 8 === nftSubsystem ? nftThings[type & 0xff] : undefined;
-  if (what === undefined || body[0] !== ofIpv4[0]) return [];
+  if (what === undefined || (body[0] !== ofIpv4[0] && body[0] !== ofIpv6[0])) return [];
   const attributes = new Attributes(body.subarray(ofIpv4.length));
   const table = attributes.text(ofTable);
   if (table === undefined) return [];

@@ -1,5 +1,5 @@
 /**
- * A table of the family `ip`, read by netlink (linux/netfilter/nf_tables.h). What is in sets is as the packets or the kernel
+ * A table of the family `ip`, or the small one of `ip6`, read by netlink (linux/netfilter/nf_tables.h). What is in sets is as the packets or the kernel
  * have it.
  */
 
@@ -8,7 +8,11 @@ import { XgwError } from "../errors.js";
 import { formatAddress } from "../model/ipv4.js";
 import { type SetTypes, typesOfSet } from "../plan/rules.js";
 import { intervalSets, isShareWhole, setOfMap } from "../plan/shares.js";
-import { nest, netfilter, ofIpv4 } from "./netfilter.js";
+import { nest, netfilter, ofIpv4, ofIpv6 } from "./netfilter.js";
+
+/** As nft names it. */
+export type NftFamily = "ip" | "ip6";
+const ofFamily: Readonly<Record<NftFamily, Buffer>> = { ip: ofIpv4, ip6: ofIpv6 };
 
 export interface NftElement {
   /** Parts with ` . ` between them; a range is `from-to`. See `unknown`. */
@@ -59,7 +63,11 @@ const ofHook = { devices: 3 } as const;
  *
  * @param typesOf of sets by name; others are not looked into
  */
-export function readTable(name: string, typesOf: (set: string) => SetTypes | undefined): NftTable | undefined {
+export function readTable(
+  name: string,
+  typesOf: (set: string) => SetTypes | undefined,
+  family: NftFamily = "ip",
+): NftTable | undefined {
   return reading((reader) => {
     const table = text(ofTable, name);
     if (reader.one(asks.tables, [table], () => name) === undefined) return undefined;
@@ -77,7 +85,7 @@ export function readTable(name: string, typesOf: (set: string) => SetTypes | und
     }
     const flowtableDevices = new Map(reader.all(asks.flowtables, [table], toFlowtable).flat());
     return { chains, sets, flowtableDevices };
-  });
+  }, family);
 }
 
 /** What a notification of a flowtable tells of its devices: see `KernelEvent`. */
@@ -99,11 +107,16 @@ export function readFlowtable(table: string, name: string): readonly string[] | 
 }
 
 /** A set of the table, with no look at its others, which may be large; undefined when there is none. */
-export function readSet(table: string, name: string, types: SetTypes): readonly NftElement[] | undefined {
+export function readSet(
+  table: string,
+  name: string,
+  types: SetTypes,
+  family: NftFamily = "ip",
+): readonly NftElement[] | undefined {
   return reading((reader) => {
     const set = reader.one(asks.sets, named(table, name), toSet);
     return set && readElements(reader, table, set, types);
-  });
+  }, family);
 }
 
 /**
@@ -166,10 +179,10 @@ function toSet(attributes: Attributes): NftSet {
 const attempts = 20;
 
 /** @throws XgwError when the tables change all the time */
-function reading<T>(read: (reader: Reader) => T): T {
+function reading<T>(read: (reader: Reader) => T, family: NftFamily = "ip"): T {
   using socket = new NetlinkSocket(netfilter);
   for (let attempt = 0; attempt < attempts; attempt++) {
-    const reader = new Reader(socket);
+    const reader = new Reader(socket, ofFamily[family]);
     try {
       reader.look();
       const result = read(reader);
@@ -189,7 +202,10 @@ class Reader {
   private generation: number | undefined;
   hasChanged = false;
 
-  constructor(private readonly socket: NetlinkSocket) {}
+  constructor(
+    private readonly socket: NetlinkSocket,
+    private readonly family: Buffer,
+  ) {}
 
   /** At the tables' generation, which no answer tells when there is nothing to answer. */
   look(): void {
@@ -199,7 +215,7 @@ class Reader {
   /** One thing; undefined when there is none. */
   one<T>(ask: number, of: readonly Buffer[], toItem: (attributes: Attributes) => T): T | undefined {
     try {
-      const { header, attributes } = this.socket.get(toRequest(ask, of), ofIpv4.length);
+      const { header, attributes } = this.socket.get(this.toRequest(ask, of), ofIpv4.length);
       this.seen(generationOf(header));
       return toItem(attributes);
     } catch (error) {
@@ -209,7 +225,7 @@ class Reader {
   }
 
   all<T>(ask: number, of: readonly Buffer[], toItem: (attributes: Attributes) => T | undefined): T[] {
-    const told = this.socket.collect(toRequest(ask, of), ofIpv4.length, (header, attributes) => ({
+    const told = this.socket.collect(this.toRequest(ask, of), ofIpv4.length, (header, attributes) => ({
       generation: generationOf(header),
       item: toItem(attributes),
     }));
@@ -221,12 +237,11 @@ class Reader {
     this.generation ??= generation;
     if (generation !== this.generation) this.hasChanged = true;
   }
-}
 
-const toRequest = (ask: number, of: readonly Buffer[]) => ({
-  type: (nftSubsystem << 8) | ask,
-  body: Buffer.concat([ofIpv4, ...of]),
-});
+  private toRequest(ask: number, of: readonly Buffer[]) {
+    return { type: (nftSubsystem << 8) | ask, body: Buffer.concat([this.family, ...of]) };
+  }
+}
 
 /** Of all tables: its last 16 bits. */
 const generationOf = (header: Buffer) => header.readUInt16BE(2);
@@ -291,6 +306,17 @@ const networkU16: Field = {
   read: (bytes, at) => String(bytes.readUInt16BE(at)),
   toBytes: (text) => Uint8Array.of(Number(text) >> 8, Number(text)),
 };
+/** IFNAMSIZ. */
+const deviceName: Field = {
+  size: 16,
+  read: (bytes, at) => cText(bytes.subarray(at, at + 16)),
+  toBytes: (text) => Buffer.from(text),
+};
+function be32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+}
 const hostBytes = (numbers: Uint16Array | Uint32Array) => new Uint8Array(numbers.buffer);
 
 /** By the words with which nft names them. */
@@ -314,7 +340,13 @@ const fields: Readonly<Record<string, Field>> = {
   },
   "th dport": networkU16,
   "tcp option maxseg size": networkU16,
-  iifname: { size: 16, read: (bytes, at) => cText(bytes.subarray(at, at + 16)), toBytes: (text) => Buffer.from(text) },
+  "@th,32,32": {
+    size: 4,
+    read: (bytes, at) => String(bytes.readUInt32BE(at)),
+    toBytes: (text) => be32(Number(text)),
+  },
+  iifname: deviceName,
+  oifname: deviceName,
 };
 
 /** In keys of intervals, which the kernel compares byte by byte. */

@@ -1,7 +1,8 @@
-/** Devices, addresses, routes, neighbours and rules as rtnetlink tells of them (linux/rtnetlink.h), IPv4 only. */
+/** Devices, addresses, routes, neighbours and rules as rtnetlink tells of them (linux/rtnetlink.h), all but a few routes and the rules IPv4 only. */
 
 import { type Attributes, attribute, BpfError, hostU16, hostU32, type NetlinkRequest, NetlinkSocket } from "libbpf-ts";
 import { formatAddress, type Prefix } from "../model/ipv4.js";
+import type { Family } from "../plan/state.js";
 
 /** Of each kind of message, the types of the new, the gone and the request for all, and the size of the fixed struct. */
 export const messages = {
@@ -13,9 +14,10 @@ export const messages = {
 } as const;
 
 export const rtnetlink = 0;
-const AF_INET = 2;
+const addressFamilies = { ipv4: 2, ipv6: 10 } as const;
+export const isIpv6 = (header: Buffer) => header.readUInt8(0) === addressFamilies.ipv6;
 
-/** Types of attributes: IFLA_*, IFLA_INFO_*, IFLA_VRF_*, IFLA_GRE_*, IFLA_VLAN_*, IFA_*, RTA_*, LWTUNNEL_IP_*, NDA_*, FRA_*. */
+/** Types of attributes: IFLA_*, IFLA_INFO_*, IFLA_VRF_*, IFLA_GRE_*, IFLA_VLAN_*, IFA_*, RTA_*, LWTUNNEL_IP_*, NDA_*. */
 const ofLink = {
   mac: 1,
   name: 3,
@@ -36,7 +38,6 @@ const ofAddress = { local: 2 };
 const ofRoute = { to: 1, device: 4, gateway: 5, metric: 6, table: 15, encapType: 21, encap: 22 };
 const ofEncap = { id: 1, remote: 2 };
 const ofNeighbour = { address: 1, linkAddress: 2, device: 8 };
-const ofRule = { l3mdev: 19 };
 
 const inHostOrder = (value: number) => Buffer.from(new Uint32Array([value]).buffer);
 const u32 = (type: number, value: number) => attribute(type, inHostOrder(value));
@@ -93,6 +94,8 @@ export interface InterfaceAddress {
 }
 
 export interface KernelRoute {
+  /** IPv4 when missing. */
+  readonly family?: "ipv6";
   readonly to: Prefix;
   readonly routeTable: number;
   /** Who made it: RTPROT_*. */
@@ -167,20 +170,26 @@ export function readAddresses(names: LinkNames, ifindex = 0): InterfaceAddress[]
 }
 
 /**
- * Those that bear a protocol: the others may be as many as the Internet has.
+ * Those that bear a protocol: the others may be as many as the Internet has. Of IPv6 only routes to everywhere.
  *
  * @param routeTable that they are in; all when it is not given
  */
 export function readRoutes(names: LinkNames, protocol: number, routeTable?: number): KernelRoute[] {
+  return (["ipv4", "ipv6"] as const).flatMap((family) => readRoutesOf(family, names, protocol, routeTable));
+}
+
+function readRoutesOf(family: Family, names: LinkNames, protocol: number, routeTable?: number): KernelRoute[] {
   using socket = new NetlinkSocket(rtnetlink, { isStrict: true });
-  const asked = request("route", ...(routeTable === undefined ? [] : [u32(ofRoute.table, routeTable)]));
+  const asked = requestOf("route", family, ...(routeTable === undefined ? [] : [u32(ofRoute.table, routeTable)]));
   asked.body.writeUInt8(protocol, 5);
   try {
     return readAll(socket, asked, (header, attributes) =>
       header.readUInt8(5) === protocol ? toRoute(header, attributes, names) : undefined,
     );
   } catch (error) {
-    if (routeTable !== undefined && error instanceof BpfError && error.code === "ENOENT") return []; // no such table
+    if (!(error instanceof BpfError)) throw error;
+    if (routeTable !== undefined && error.code === "ENOENT") return []; // no such table
+    if (family === "ipv6" && error.code === "EOPNOTSUPP") return []; // a kernel without IPv6
     throw error;
   }
 }
@@ -192,19 +201,23 @@ export function readNeighbours(names: LinkNames, ifindex?: number): Neighbour[] 
   return readAll(socket, asked, (header, attributes) => toNeighbour(header, attributes, names));
 }
 
-/** Whether packets of a VRF look their routes up in its table: the kernel adds the rule with the first VRF, and only then. */
-export function hasVrfRule(): boolean {
+/** Routing rules, in the order in which the kernel asks them. */
+export function readRuleMessages<T>(family: Family, toItem: (header: Buffer, attributes: Attributes) => T): T[] {
   using socket = new NetlinkSocket(rtnetlink);
-  return readAll(socket, request("rule"), (_header, attributes) => isVrfRule(attributes)).includes(true);
+  return readAll(socket, requestOf("rule", family), toItem);
 }
 
 type Kind = keyof typeof messages;
 
 /** With the family in the first byte of the fixed struct, and the rest of it 0. */
 function request(kind: Kind, ...attributes: readonly Buffer[]): NetlinkRequest & { kind: Kind } {
+  return requestOf(kind, kind === "link" ? undefined : "ipv4", ...attributes);
+}
+
+function requestOf(kind: Kind, family: Family | undefined, ...attributes: readonly Buffer[]) {
   const { get, headerSize } = messages[kind];
   const header = Buffer.alloc(headerSize);
-  header.writeUInt8(kind === "link" ? 0 : AF_INET, 0);
+  header.writeUInt8(family === undefined ? 0 : addressFamilies[family], 0);
   return { kind, type: get, body: Buffer.concat([header, ...attributes]) };
 }
 
@@ -268,10 +281,13 @@ export function toAddress(header: Buffer, attributes: Attributes, names: LinkNam
   return { device: nameOf(names, hostU32(header, 4)), address: local, prefixLength: header.readUInt8(1) };
 }
 
-/** `struct rtmsg`: at 1 the length of the prefix, at 4 the table if it is below 256, at 5 the protocol, at 7 the type. */
-export function toRoute(header: Buffer, attributes: Attributes, names: LinkNames): KernelRoute {
+/** Undefined for one of IPv6 to less than everywhere. `struct rtmsg`: at 1 the length of the prefix, at 4 the table if it is below 256, at 5 the protocol, at 7 the type. */
+export function toRoute(header: Buffer, attributes: Attributes, names: LinkNames): KernelRoute | undefined {
   const device = attributes.u32(ofRoute.device);
+  const isOfIpv6 = isIpv6(header);
+  if (isOfIpv6 && header.readUInt8(1) > 0) return undefined;
   return {
+    ...(isOfIpv6 ? { family: "ipv6" } : {}),
     to: { address: attributes.bytes(ofRoute.to)?.readUInt32BE() ?? 0, length: header.readUInt8(1) },
     routeTable: attributes.u32(ofRoute.table) ?? header.readUInt8(4),
     protocol: header.readUInt8(5),
@@ -292,7 +308,7 @@ function toEncap(attributes: Attributes): KernelRoute["encap"] {
 /** `struct ndmsg`: at 0 the family (bridges tell of what they learned by the same messages), at 4 the ifindex, at 8 the state. */
 export function toNeighbour(header: Buffer, attributes: Attributes, names: LinkNames): Neighbour | undefined {
   const to = address(attributes.bytes(ofNeighbour.address));
-  if (header.readUInt8(0) !== AF_INET || to === undefined) return undefined;
+  if (header.readUInt8(0) !== addressFamilies.ipv4 || to === undefined) return undefined;
   const bytes = attributes.bytes(ofNeighbour.linkAddress);
   return {
     device: nameOf(names, hostU32(header, 4)),
@@ -301,8 +317,6 @@ export function toNeighbour(header: Buffer, attributes: Attributes, names: LinkN
     isPermanent: (hostU16(header, 8) & NUD_PERMANENT) !== 0,
   };
 }
-
-export const isVrfRule = (attributes: Attributes): boolean => attributes.bytes(ofRule.l3mdev) !== undefined;
 
 /** One that has come since the names were read has none yet. */
 const nameOf = (names: LinkNames, ifindex: number) => names.get(ifindex) ?? `#${ifindex}`;

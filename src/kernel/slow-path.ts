@@ -1,22 +1,20 @@
 /** Steps of the slow path as iproute2 lines and nft scripts. Writing them down is pure; running them is one call each. */
 
 import { crashPoint } from "../crash.js";
-import { groupOf, instanceOf } from "../plan/owner.js";
-import { rulesScript, tableName } from "../plan/rules.js";
+import { groupOf, instanceOf, routeProtocol } from "../plan/owner.js";
+import { removalScript, rulesScript, tableName, typesOfSet } from "../plan/rules.js";
 import { devicesScript, intervalSets, mapOf, shareOfFlowtable, shareScript } from "../plan/shares.js";
 import type { Device, Element, Route, State } from "../plan/state.js";
 import { type Step, stepsOf } from "../plan/steps.js";
 import { batch } from "./ip.js";
 import { applyScript } from "./nft.js";
 import { hasWholeShare } from "./nftables.js";
+import { putTenantsFirst } from "./routing-rules.js";
 import { writeSysctl } from "./sysctl.js";
 
-/** In the range that iproute2 leaves to others (rt_protos): marks the routes that xgw made. */
-export const routeProtocol = 201;
-
 export async function addSlowPath(instance: string, steps: readonly Step[]): Promise<void> {
+  for (const { family } of stepsOf(steps, "rule-order.set")) await putTenantsFirst(family);
   await batch(deviceLines(steps));
-  if (stepsOf(steps, "vrf-rule.add").length > 0) await batch(["rule add l3mdev pref 1000"]);
   for (const { name, value } of stepsOf(steps, "sysctl.set")) {
     writeSysctl(name, value);
     crashPoint(`sysctl ${name}`);
@@ -57,7 +55,7 @@ function takenAlong(
 }
 
 export async function removeRules(instance: string): Promise<void> {
-  await applyScript(`delete table ip ${tableName(instance)}\n`);
+  await applyScript(removalScript(instance));
 }
 
 /** Tunnels before the VRFs that they are in. */
@@ -132,8 +130,9 @@ function routeLines(steps: readonly Step[]): string[] {
   });
 }
 
-function routeSelector({ to, routeTable, metric }: Route): string {
-  return `${to} table ${routeTable} proto ${routeProtocol}${metric ? ` metric ${metric}` : ""}`;
+function routeSelector({ family, to, routeTable, metric }: Route): string {
+  const prefix = family === "ipv6" ? "::/0" : to; // which says the family, too
+  return `${prefix} table ${routeTable} proto ${routeProtocol}${metric ? ` metric ${metric}` : ""}`;
 }
 
 /**
@@ -146,7 +145,7 @@ export function nftScript(
   steps: readonly Step[],
   isWhole: (table: string, share: number) => boolean = () => false,
 ): string {
-  const rules = stepsOf(steps, "rules.set").map(({ was }) => rulesScript(instance, was !== ""));
+  const rules = stepsOf(steps, "rules.set").map(() => rulesScript(instance));
   const changes = stepsOf(steps, "element.set");
   const old = [
     ...stepsOf(steps, "element.delete").map(({ element }) => element),
@@ -160,7 +159,7 @@ export function nftScript(
       instance,
       "add",
       changes.map(({ element }) => element),
-      (element) => `${keyText(element)} : ${element.value}`,
+      (element) => `${keyText(element)}${element.value === "" ? "" : ` : ${element.value}`}`,
     ),
   ].join("");
 }
@@ -219,8 +218,13 @@ function devicesByShare(steps: readonly { readonly flowtable: string; readonly d
 
 /**
  * nft (1.0.6 at least) does not find an element of an interval map to delete when no part of its key is a range, so the
- * last part, a port or an address, always is one.
+ * last part, a port or an address, always is one. Names of devices may be words of nft's.
  */
 function keyText({ set, key }: Element): string {
-  return intervalSets.includes(set) ? key.replace(/ ([\d.]+)$/, " $1-$1") : key;
+  if (intervalSets.includes(set)) return key.replace(/ ([\d.]+)$/, " $1-$1");
+  const types = typesOfSet(set)?.key ?? [];
+  return key
+    .split(" . ")
+    .map((part, at) => (/^[io]ifname$/.test(types[at] ?? "") ? `"${part}"` : part))
+    .join(" . ");
 }

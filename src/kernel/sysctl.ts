@@ -3,7 +3,7 @@
  * at once, and a detour through other threads for each of three settings a tenant takes ten times as long.
  */
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { KernelError } from "../errors.js";
 
 /** Device names may have dots, so the dots that separate are the ones around the device. */
@@ -32,3 +32,6 @@ export function writeSysctl(name: string, value: string): void {
     throw new KernelError(`there is no setting ${name}`, { cause, remedy: "load the module that has it" });
   }
 }
+
+/** Whether the kernel has IPv6 here, in use or not. */
+export const hasIpv6 = (): boolean => existsSync("/proc/sys/net/ipv6");

@@ -1,8 +1,18 @@
 import type { Config, ConfigTenant } from "../config/schema.js";
 import { allocateIds } from "./allocate.js";
-import { type Desired, type DesiredRoute, type DesiredTenant, maxTenants, routeTableBase } from "./desired.js";
+import {
+  type Desired,
+  type DesiredRoute,
+  type DesiredTenant,
+  eventPlaces,
+  maxTenants,
+  routeTableBase,
+  ruleSlots,
+  templatePlaces,
+} from "./desired.js";
 import { anyAddress, parseAddress } from "./ipv4.js";
 import { anyPort, anyProtocol, compilePolicy, type PolicyRule } from "./policy.js";
+import { type Capacities, mapLimits, sharesOf } from "./shares.js";
 import { sharedSources } from "./sources.js";
 
 /** What a tenant without an `outbound` list may do: everything. Its one cell counts as rule 0. */
@@ -25,10 +35,28 @@ export function buildDesired(config: Config, idsInUse: ReadonlyMap<number, numbe
     underlay: { device: config.underlay.device, address: config.underlay.address },
     ...(config.uplink ? { uplink: { device: config.uplink.device, gateway: config.uplink.gateway } } : {}),
     nics: config.nics.map((nic) => ({ name: nic.name, xdp: nic.xdp })),
+    mayForward: config.host.forward,
     tenants: tenants.sort((a, b) => a.id - b.id),
     maxTenants,
+    ...sharedOut(config, tenants),
   };
 }
+
+function sharedOut(config: Config, tenants: readonly DesiredTenant[]): Pick<Desired, "capacities" | "shares"> {
+  const capacities = capacitiesOf(config);
+  return { capacities, shares: sharesOf(capacities, tenants) };
+}
+
+/** Of a table without a number in the config, what its map has: XGW_ENCAPS, XGW_RULES and the ring of events. */
+const capacitiesOf = ({ flows, limits }: Config): Capacities => ({
+  sessions: limits.sessions ?? 0,
+  newPerSecond: 0,
+  flows,
+  templates: templatePlaces / 2,
+  rules: ruleSlots / 2,
+  eventsPerSecond: eventPlaces,
+  neighbours: limits.neighbours ?? 0,
+});
 
 /**
  * The desired state of a config that differs from the one before in these tenants only, of which some may have come or gone.
@@ -41,7 +69,7 @@ export function rebuildDesired(config: Config, before: Desired, changed: Readonl
   const next = now.every(({ key }) => ids.has(key)) ? ids : allocateIds(keysOf(config), ids);
   const tenants = before.tenants.filter(({ key }) => !changed.has(key));
   tenants.push(...now.map((tenant) => tenantOf(tenant, next.get(tenant.key) as number)));
-  return { ...before, tenants: tenants.sort((a, b) => a.id - b.id) };
+  return { ...before, tenants: tenants.sort((a, b) => a.id - b.id), ...sharedOut(config, tenants) };
 }
 
 const keysOf = ({ tenants }: Config) => tenants.map(({ key }) => key);
@@ -81,7 +109,7 @@ function buildTenant(tenant: ConfigTenant, id: number): DesiredTenant {
     inbound: compilePolicy(tenant.policy.inbound),
     outbound: compilePolicy(tenant.policy.outbound ?? outboundDefault),
     established: tenant.policy.established,
-    limits: { sessions: tenant.limits.sessions ?? 0, newPerSecond: tenant.limits.newPerSecond ?? 0 },
+    limits: mapLimits((resource) => tenant.limits[resource] ?? 0),
   };
 }
 

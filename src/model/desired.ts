@@ -5,6 +5,8 @@
  * IPv4 addresses are dotted strings, prefixes `a.b.c.d/len` with the host bits kept only for interface addresses.
  */
 
+import type { Capacities, Limits } from "./shares.js";
+
 /** How a tenant's packets are carried: Ethernet in GRE, or IP in GRE. */
 export type TunnelKind = "gretap" | "gre";
 
@@ -86,8 +88,8 @@ export interface DesiredTenant {
   readonly outbound: readonly PolicyCell[];
   /** What becomes of live connections that a changed policy no longer allows. */
   readonly established: "keep" | "drop";
-  /** 0 means no limit. */
-  readonly limits: { readonly sessions: number; readonly newPerSecond: number };
+  /** 0 where the config says nothing: the share of `Desired.shares` counts then. */
+  readonly limits: Limits;
 }
 
 export interface DesiredNic {
@@ -107,9 +109,15 @@ export interface Desired {
   readonly underlay: { readonly device: string; readonly address: string };
   readonly uplink?: DesiredUplink;
   readonly nics: readonly DesiredNic[];
+  /** Whether the host forwards between its sides what is no tenant's. */
+  readonly mayForward: boolean;
   /** Sorted by id. */
   readonly tenants: readonly DesiredTenant[];
   readonly maxTenants: number;
+  /** What all tenants share. */
+  readonly capacities: Capacities;
+  /** Of tenants whose limits say nothing; 0: no limit. By all tenants, also where only some are looked at. */
+  readonly shares: Limits;
 }
 
 /** Route table of tenant id 0; a tenant's table is this plus its id. */
@@ -123,3 +131,12 @@ export const nobody = 0;
 
 /** Size of the per-tenant BPF arrays: ids run from 1 to this minus 1. */
 export const maxTenants = 8192;
+
+/** XGW_ENCAPS: header templates that there is room for. */
+export const templatePlaces = 65_536;
+
+/** XGW_RULES less XGW_RULE_RESTS: slots that are not tenants' own. */
+export const ruleSlots = 24_576;
+
+/** Events that the ring holds. */
+export const eventPlaces = 16_384;

@@ -19,6 +19,8 @@ export interface Side {
 export interface Sides {
   readonly underlay: Side;
   readonly uplink?: Side;
+  /** Devices that tunnelled packets may come in by. */
+  readonly underlayDevices: readonly { readonly name: string; readonly ifindex: number }[];
 }
 
 const vlanDepth = 2;
@@ -42,9 +44,28 @@ export function observeSides(desired: Desired, links: readonly Link[]): Sides {
       });
   const nics = new Set(desired.nics.map((nic) => nic.name));
   const side = (what: string, device: string) => sideOf(what, byName.get(device) as Link, nics, byName);
-  if (!uplink) return { underlay: side("underlay", underlay.device) };
-  checkUp(byName.get(uplink.device) as Link);
-  return { underlay: side("underlay", underlay.device), uplink: side("uplink", uplink.device) };
+  if (uplink) checkUp(byName.get(uplink.device) as Link);
+  const sides = {
+    underlay: side("underlay", underlay.device),
+    ...(uplink ? { uplink: side("uplink", uplink.device) } : {}),
+  };
+  const devices = underlayDevices(desired, sides).map((name) => byName.get(name) as Link);
+  return { ...sides, underlayDevices: devices.map(({ name, ifindex }) => ({ name, ifindex })) };
+}
+
+/**
+ * The underlay's own, and where it has no VLAN tags the other NICs: packets of tunnels may come in by another one than they
+ * leave by. Not the uplink's, nor a NIC of which a side is a VLAN.
+ */
+function underlayDevices(
+  { underlay, uplink, nics }: Desired,
+  { underlay: { tags }, uplink: uplinkSide }: Omit<Sides, "underlayDevices">,
+): string[] {
+  if (tags.length > 0) return [underlay.device];
+  const others = nics
+    .map(({ name }) => name)
+    .filter((name) => name !== uplink?.device && name !== uplinkSide?.nic.name);
+  return [...new Set([underlay.device, ...others])];
 }
 
 /** The kernel takes no route over a device that is down, and drops those that there are. */

@@ -2,8 +2,8 @@
 
 import { ForeignError } from "../errors.js";
 import { type NftTable, readTable, unknown } from "../kernel/nftables.js";
+import { readRuleOrders } from "../kernel/routing-rules.js";
 import {
-  hasVrfRule,
   type InterfaceAddress,
   type KernelRoute,
   type Link,
@@ -14,12 +14,11 @@ import {
   readNeighbours,
   readRoutes,
 } from "../kernel/rtnetlink.js";
-import { routeProtocol } from "../kernel/slow-path.js";
 import { readSysctl } from "../kernel/sysctl.js";
 import type { Desired } from "../model/desired.js";
 import { routeTableBase } from "../model/desired.js";
 import { formatPrefix } from "../model/ipv4.js";
-import { groupOf, instanceOf } from "../plan/owner.js";
+import { groupOf, instanceOf, routeProtocol } from "../plan/owner.js";
 import {
   areRulesWhole,
   damagedRules,
@@ -50,7 +49,7 @@ export type SlowPathState = Pick<
   | "addresses"
   | "neighbours"
   | "routes"
-  | "vrfRule"
+  | "ruleOrder"
   | "rules"
   | "flowtableDevices"
   | "elements"
@@ -72,8 +71,12 @@ export function observeSlowPath(instance: string): ObservedSlowPath {
       neighbours: readNeighbours(names),
       routes: readRoutes(names, routeProtocol),
     }),
-    vrfRule: hasVrfRule(),
-    ...toNft(instance, readTable(tableName(instance), typesOfCompared)),
+    ruleOrder: readRuleOrders(),
+    ...toNft(
+      instance,
+      readTable(tableName(instance), typesOfCompared),
+      readTable(tableName(instance), () => undefined, "ip6"),
+    ),
   };
   return { state, links };
 }
@@ -136,15 +139,26 @@ function toDevice({ name, isUp, alias, kind, vrf, tunnel, master, mtu }: Link): 
 const unreachable = 7;
 
 function toRoute(route: KernelRoute, ours: ReadonlyMap<string, Device>): Route {
-  const { routeTable, device = "", gateway, encap } = route;
+  const { routeTable, family, device = "", gateway, encap } = route;
   const to = route.to.length === 0 ? "default" : formatPrefix(route.to);
-  if (route.type === unreachable) return { routeTable, to, ...(route.metric ? { metric: route.metric } : {}) };
+  if (route.type === unreachable || family)
+    return {
+      routeTable,
+      ...(family ? { family } : {}),
+      to,
+      ...(route.metric ? { metric: route.metric } : {}),
+    };
   if (!encap && gateway !== undefined && routeTable >= routeTableBase && device !== "" && !ours.has(device))
     return { routeTable, to, uplink: { device, via: gateway } };
   return { routeTable, to, tunnel: { device, via: encap?.remote ?? gateway ?? "", key: encap?.id ?? null } };
 }
 
-function toNft(instance: string, table: NftTable | undefined): Pick<State, "rules" | "flowtableDevices" | "elements"> {
+/** @param ofIpv6 the table of that family */
+function toNft(
+  instance: string,
+  table: NftTable | undefined,
+  ofIpv6: NftTable | undefined,
+): Pick<State, "rules" | "flowtableDevices" | "elements"> {
   if (!table) return { rules: "", flowtableDevices: new Map(), elements: new Map() };
   const version = versionOf(table.chains.keys());
   if (version === undefined)
@@ -169,8 +183,10 @@ function toNft(instance: string, table: NftTable | undefined): Pick<State, "rule
       ),
     ),
   );
+  const isOfIpv6Whole = ofIpv6 && versionOf(ofIpv6.chains.keys()) === version && areRulesWhole("ip6", ofIpv6.chains);
+  const isWhole = !hasForeign && isOfIpv6Whole && areRulesWhole("ip", table.chains);
   return {
-    rules: version === rulesVersion && (hasForeign || !areRulesWhole(table.chains)) ? damagedRules : version,
+    rules: version === rulesVersion && !isWhole ? damagedRules : version,
     // What is not led to it is not in it.
     flowtableDevices: new Map([...table.flowtableDevices].filter(([, flowtable]) => whole.has(flowtable))),
     elements: byId(elements, elementId),

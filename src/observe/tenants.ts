@@ -5,9 +5,10 @@ import { kernelNames, presentEntries } from "../datapath/entries.js";
 import { unsettledTenants } from "../datapath/generations.js";
 import type { Pins } from "../datapath/pins.js";
 import { type NftElement, readElementsOf, readFlowtable, readSet, unknown } from "../kernel/nftables.js";
-import { hasVrfRule, readAddresses, readLinksOf, readNeighbours, readRoutes } from "../kernel/rtnetlink.js";
-import { routeProtocol } from "../kernel/slow-path.js";
+import { readRuleOrders } from "../kernel/routing-rules.js";
+import { readAddresses, readLinksOf, readNeighbours, readRoutes } from "../kernel/rtnetlink.js";
 import type { DesiredTenant } from "../model/desired.js";
+import { routeProtocol } from "../plan/owner.js";
 import { pinName } from "../plan/render.js";
 import { type SetTypes, tableName, typesOfSet } from "../plan/rules.js";
 import { flowtableOf, intervalSets, mapOf } from "../plan/shares.js";
@@ -60,7 +61,7 @@ export function observeTenants(
     ...wanted,
     ...routing,
     sysctls: observeSysctls(wanted.sysctls.keys()),
-    vrfRule: hasVrfRule(),
+    ruleOrder: readRuleOrders(),
     flowtableDevices: observeFlowtables(table, tenants),
     elements,
     keepsConnections: new Set(),
@@ -123,11 +124,13 @@ function observeFlowtables(table: string, tenants: readonly DesiredTenant[]): Ma
   );
 }
 
-/** Also of a tunnel that has gone, and that the tenant's entry still names. */
+/** Also of devices that have gone, and that the tenant's entry still names. */
 function observeDeviceEntries(pins: Pins, wanted: State): Map<string, Entry> {
   const found = presentEntries(pins, wanted.entries.values(), kernelNames);
   const named = [...found.values()].flatMap((entry): Entry[] =>
-    entry.map === "tenants" ? [{ map: "tunnels", device: entry.value.tunnel, tenant: entry.value.id }] : [],
+    entry.map === "tenants"
+      ? [entry.value.tunnel, entry.value.vrf].map((device) => ({ map: "tunnels", device, tenant: entry.value.id }))
+      : [],
   );
   const ids = new Set(tenantIds(wanted.entries.values()));
   for (const [id, entry] of presentEntries(pins, named, kernelNames))

@@ -1,8 +1,9 @@
 /** Steps in words, one line each, for `plan` and the log. `+` makes, `~` changes, `-` removes, `>` moves on. */
 
 import { nobody } from "../model/desired.js";
+import { type Limits, resources } from "../model/shares.js";
 import { damagedRules } from "./rules.js";
-import type { Attachment, Device, Entry, Route } from "./state.js";
+import type { Attachment, Device, Element, Entry, Route } from "./state.js";
 import { entryId } from "./state.js";
 import type { Step } from "./steps.js";
 
@@ -16,8 +17,10 @@ export function describeStep(step: Step): string {
       return `~ device ${step.name}, made anew: ${describeDevice(step.device)}`;
     case "device.delete":
       return `- device ${step.name}`;
-    case "vrf-rule.add":
-      return "+ ip rule that leads packets of a VRF to its route table";
+    case "rule-order.set":
+      return `~ ip rules of ${step.family}: tenants' tables before the gateway's own addresses`;
+    case "rule-order.restore":
+      return `~ ip rules of ${step.family}: the gateway's own addresses first, as the kernel has it`;
     case "sysctl.set":
       return `~ sysctl ${step.name} = ${step.value}${step.was === undefined ? "" : ` (was ${step.was})`}`;
     case "address.add":
@@ -42,7 +45,7 @@ export function describeStep(step: Step): string {
     case "flowtable.add":
       return `+ device ${step.device} in flowtable ${step.flowtable}`;
     case "element.set":
-      return `${step.was ? "~" : "+"} nft ${step.element.set}: ${step.element.key} : ${step.element.value}`;
+      return `${step.was ? "~" : "+"} nft ${describeElement(step.element)}`;
     case "element.delete":
       return `- nft ${step.element.set}: ${step.element.key}`;
     case "map.pin":
@@ -69,12 +72,15 @@ export function describeStep(step: Step): string {
   }
 }
 
+const describeElement = ({ set, key, value }: Element) => `${set}: ${key}${value === "" ? "" : ` : ${value}`}`;
+
 function describeDevice(device: Device): string {
   if (device.kind === "vrf") return `vrf, route table ${device.routeTable}`;
   return `${device.kind}, key ${device.key}, local ${device.local}, mtu ${device.mtu}, in ${device.vrf}`;
 }
 
-function describeRoute({ routeTable, to, metric, uplink, tunnel }: Route): string {
+function describeRoute({ routeTable, family, to: destination, metric, uplink, tunnel }: Route): string {
+  const to = family ? `${destination} (${family})` : destination;
   if (uplink) return `${to} in table ${routeTable}: via ${uplink.via}, dev ${uplink.device}`;
   if (metric) return `${to} in table ${routeTable}: unreachable, when nothing else is left`;
   const key = tunnel && tunnel.key !== null ? `, key ${tunnel.key}` : "";
@@ -84,6 +90,8 @@ function describeRoute({ routeTable, to, metric, uplink, tunnel }: Route): strin
 
 function describeEntry(entry: Entry): string {
   switch (entry.map) {
+    case "limits":
+      return `${entryId(entry)} : ${describeLimits(entry.value)}`;
     case "endpoints":
       return `${entryId(entry)} : ${entry.via}`;
     case "destinations":
@@ -96,6 +104,9 @@ function describeEntry(entry: Entry): string {
       return entryId(entry);
   }
 }
+
+const describeLimits = (limits: Limits) =>
+  resources.flatMap((resource) => (limits[resource] > 0 ? [`${resource} ${limits[resource]}`] : [])).join(", ");
 
 function describeAttachment({ program, device, hook, mode, fingerprint }: Attachment): string {
   return `${program} (${fingerprint}) to ${device}, ${hook}${mode ? ` ${mode}` : ""}`;

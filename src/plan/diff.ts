@@ -20,10 +20,10 @@ import {
 import { phaseOrder, type Step } from "./steps.js";
 import { sysctlsOf } from "./sysctls.js";
 
-interface Difference<T> {
-  readonly added: readonly [string, T][];
-  readonly changed: readonly [string, T, T][];
-  readonly removed: readonly [string, T][];
+interface Difference<T, N extends string> {
+  readonly added: readonly [N, T][];
+  readonly changed: readonly [N, T, T][];
+  readonly removed: readonly [N, T][];
 }
 
 /** Of plain data; what is undefined counts as missing. Called for hundreds of thousands of records. */
@@ -37,10 +37,10 @@ function isSame(a: unknown, b: unknown): boolean {
 }
 
 /** Old to new. */
-function difference<T>(was: ReadonlyMap<string, T>, is: ReadonlyMap<string, T>): Difference<T> {
-  const added: [string, T][] = [];
-  const changed: [string, T, T][] = [];
-  const removed: [string, T][] = [];
+function difference<T, N extends string>(was: ReadonlyMap<N, T>, is: ReadonlyMap<N, T>): Difference<T, N> {
+  const added: [N, T][] = [];
+  const changed: [N, T, T][] = [];
+  const removed: [N, T][] = [];
   for (const [name, record] of is) {
     const old = was.get(name);
     if (old === undefined) added.push([name, record]);
@@ -57,7 +57,7 @@ export function diff(desired: State, observed: State): Step[] {
   const steps: Step[] = [
     ...sysctlSteps(desired, kept),
     ...devices,
-    ...vrfRuleSteps(desired, observed),
+    ...ruleOrderSteps(desired, observed),
     ...addressSteps(desired, kept),
     ...neighbourSteps(desired, kept),
     ...routeSteps(desired, kept),
@@ -162,10 +162,12 @@ function keptBy(deviceSteps: readonly Step[], observed: State): State {
   };
 }
 
-/** Before there is a VRF, the rule is the kernel's to make. */
-function vrfRuleSteps(desired: State, observed: State): Step[] {
-  const hasVrf = [...observed.devices.values()].some(({ kind }) => kind === "vrf");
-  return desired.vrfRule && !observed.vrfRule && hasVrf ? [{ kind: "vrf-rule.add" }] : [];
+function ruleOrderSteps(desired: State, observed: State): Step[] {
+  const { added, changed } = difference(observed.ruleOrder, desired.ruleOrder);
+  return [...added, ...changed].map(([family, order]) => ({
+    kind: order === "tenants first" ? "rule-order.set" : "rule-order.restore",
+    family,
+  }));
 }
 
 /** What the kernel cannot change on a living device: its kind, a VRF's table, a tunnel's key and local address. */
@@ -316,6 +318,14 @@ function tenantsOf(step: Step, byDevice: ReadonlyMap<string, number>): number[] 
 
 const tenantOfRoute = (route: Route) => route.routeTable - routeTableBase;
 function tenantOfEntry(entry: Entry): number {
-  if (entry.map === "tenants") return entry.value.id;
-  return entry.map === "nics" || entry.map === "policy_services" ? 0 : entry.tenant;
+  switch (entry.map) {
+    case "tenants":
+      return entry.value.id;
+    case "limits": // how much a tenant may have changes no flow
+    case "nics":
+    case "policy_services":
+      return nobody;
+    default:
+      return entry.tenant;
+  }
 }

@@ -15,3 +15,6 @@ export const instanceOf = (alias: string): string | undefined => /^xgw\/([^/]+)\
 export function groupOf(instance: string): number {
   return 2 ** 30 + (createHash("sha256").update(`xgw/${instance}`).digest().readUInt32BE(0) >>> 2);
 }
+
+/** In the range that iproute2 leaves to others (rt_protos): marks the routes and routing rules that xgw made. */
+export const routeProtocol = 201;

@@ -1,7 +1,8 @@
 /** Desired state, rendered into the form in which it is compared. Pure. */
 
-import type { Desired, DesiredTenant, PolicyCell, TunnelKind } from "../model/desired.js";
+import { type Desired, type DesiredTenant, nobody, type PolicyCell, type TunnelKind } from "../model/desired.js";
 import { formatAddress } from "../model/ipv4.js";
+import { type Limits, resources } from "../model/shares.js";
 import { ownerOf } from "./owner.js";
 import { destinationEntries, PolicyPages } from "./policy-maps.js";
 import { policyMark, rulesVersion } from "./rules.js";
@@ -16,6 +17,7 @@ import {
   type Entry,
   elementId,
   entryId,
+  type Family,
   type Neighbour,
   neighbourId,
   type ProgramName,
@@ -31,6 +33,10 @@ export interface RenderContext {
   readonly underlayMtu: number;
   /** MTU of the uplink device, bytes, when there is one. */
   readonly uplinkMtu?: number;
+  /** Devices that tunnelled packets may come in by. */
+  readonly underlayDevices: readonly string[];
+  /** Families of which the kernel has routes. */
+  readonly families: readonly Family[];
   /** Of the data path to run. */
   readonly fingerprint: string;
 }
@@ -49,14 +55,20 @@ export function render(desired: Desired, context: RenderContext): State {
     addresses: byId(tenants.flatMap(addresses), addressId),
     neighbours: byId(tenants.flatMap(neighbours), neighbourId),
     routes: byId(
-      tenants.flatMap((tenant) => routes(desired, tenant)),
+      tenants.flatMap((tenant) => routes(desired, tenant, context.families)),
       routeId,
     ),
-    vrfRule: tenants.length > 0,
+    ruleOrder: new Map(context.families.map((family) => [family, "tenants first"])),
     rules: rulesVersion,
     flowtableDevices: new Map(tenants.map((tenant) => [tenant.tunnel, flowtableOf(tenant.id)])),
     elements: byId(
-      tenants.flatMap((tenant) => elements(tenant, mtuOf(tenant))),
+      [
+        ...sideElements(desired, context),
+        ...tenants.flatMap((tenant) => [
+          ...boundaryElements(desired, tenant, context),
+          ...elements(tenant, mtuOf(tenant)),
+        ]),
+      ],
       elementId,
     ),
     keepsConnections: new Set(tenants.filter(({ established }) => established === "keep").map(({ id }) => id)),
@@ -66,6 +78,7 @@ export function render(desired: Desired, context: RenderContext): State {
     moving: new Map(),
     entries: byId(
       [
+        ...limitsEntries(nobody, desired.shares),
         ...desired.nics.map(nicEntry),
         ...tenants.flatMap((tenant) => entries(tenant, mtuOf(tenant), pages, context.uplinkMtu)),
         ...pages.entries(),
@@ -97,24 +110,30 @@ function neighbours(tenant: DesiredTenant): Neighbour[] {
   return tenant.peers.map((endpoint) => ({ device: tenant.tunnel, endpoint }));
 }
 
-/** As far behind as a route can be: what counts when the uplink has gone, and its route with it. */
+/** As far behind as a route can be: what counts when a device is down or has gone, and the routes over it with it. */
 const lastMetric = 0xffff_ffff;
 
 /**
- * What comes to a public address and is not translated ends here. A route to the rest of the world would send it back to
- * where it came from, and from there here again.
+ * No look-up of a tenant's packet goes on to other tables. What comes to a public address and is not translated ends here, too:
+ * a route to the rest of the world would send it back to where it came from, and from there here again.
  */
-function routes({ uplink }: Desired, tenant: DesiredTenant): Route[] {
+function routes({ uplink }: Desired, tenant: DesiredTenant, families: readonly Family[]): Route[] {
   const { routeTable } = tenant;
   const own = new Set(tenant.addresses.map((address) => address.slice(0, address.indexOf("/"))));
   const named = new Set(tenant.routes.map(({ to }) => to));
+  const ends = families.map(
+    (family): Route => ({
+      routeTable,
+      ...(family === "ipv6" ? { family } : {}),
+      to: "default",
+      metric: lastMetric,
+    }),
+  );
   const defaults: Route[] = uplink
-    ? [
-        { routeTable, to: "default", metric: lastMetric },
-        { routeTable, to: "default", uplink: { device: uplink.device, via: uplink.gateway } },
-      ]
-    : [{ routeTable, to: "default" }];
+    ? [{ routeTable, to: "default", uplink: { device: uplink.device, via: uplink.gateway } }]
+    : [];
   return [
+    ...ends,
     ...defaults,
     ...publicAddresses(tenant)
       .filter((address) => !own.has(address) && !named.has(`${address}/32`))
@@ -127,16 +146,41 @@ function routes({ uplink }: Desired, tenant: DesiredTenant): Route[] {
   ];
 }
 
+const element = (set: string, key: (string | number)[], value: string | number = ""): Element => ({
+  set,
+  key: key.join(" . "),
+  value: String(value),
+});
+
+/** Of nobody: devices between which only tenants' packets go. */
+function sideElements({ uplink, mayForward }: Desired, { underlayDevices }: RenderContext): Element[] {
+  if (mayForward) return [];
+  const devices = new Set([...underlayDevices, ...(uplink ? [uplink.device] : [])]);
+  return Array.from(devices, (device) => element("sides", [device]));
+}
+
+/** Where the tenant's packets may come from, and leave by with which addresses. */
+function boundaryElements(
+  { underlay, uplink }: Desired,
+  tenant: DesiredTenant,
+  { underlayDevices }: RenderContext,
+): Element[] {
+  const { id: zone, key, tunnel, peers } = tenant;
+  return [
+    element("gre_keys", [underlay.address, key], zone),
+    ...underlayDevices.flatMap((device) => peers.map((peer) => element("gre_peers", [device, peer, key], zone))),
+    element("own_tunnel", [zone, tunnel]),
+    ...(uplink
+      ? publicAddresses(tenant).map((address) => element("uplink_sources", [zone, uplink.device, address]))
+      : []),
+  ];
+}
+
 /** IPv4 and TCP headers without options, which is what a segment's size is reckoned with (RFC 9293, section 3.7.1). */
 const tcpOverhead = 40;
 
 function elements(tenant: DesiredTenant, mtu: number): Element[] {
   const zone = tenant.id;
-  const element = (set: string, key: (string | number)[], value: string | number) => ({
-    set,
-    key: key.join(" . "),
-    value: String(value),
-  });
   return [
     element("zones", [tenant.tunnel], zone),
     ...tenant.publicIps.flatMap(({ address, to }) => [
@@ -173,9 +217,15 @@ function nicEntry(nic: { readonly name: string }): Entry {
   return { map: "nics", device: nic.name };
 }
 
+/** Nothing where nothing is said, as the map has it. */
+function limitsEntries(tenant: number, value: Limits): Entry[] {
+  return resources.some((resource) => value[resource] > 0) ? [{ map: "limits", tenant, value }] : [];
+}
+
 function entries(tenant: DesiredTenant, mtu: number, pages: PolicyPages, uplinkMtu = 0): Entry[] {
   const networks = pages.networksOf(tenant);
   return [
+    ...limitsEntries(tenant.id, tenant.limits),
     {
       map: "tenants",
       key: tenant.key,
@@ -187,12 +237,11 @@ function entries(tenant: DesiredTenant, mtu: number, pages: PolicyPages, uplinkM
         routeTable: tenant.routeTable,
         kind: tenant.tunnelKind,
         mtu,
-        sessions: tenant.limits.sessions,
-        newPerSecond: tenant.limits.newPerSecond,
         hasPolicy: networks !== undefined,
       },
     },
     { map: "tunnels", device: tenant.tunnel, tenant: tenant.id },
+    { map: "tunnels", device: tenant.vrf, tenant: tenant.id },
     ...tenant.peers.map((address): Entry => ({ map: "peers", tenant: tenant.id, address })),
     ...tenant.routes.map(({ to, via }): Entry => ({ map: "endpoints", tenant: tenant.id, prefix: to, via })),
     ...publicAddresses(tenant).map(

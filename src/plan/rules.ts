@@ -38,9 +38,14 @@ export function ruleOfMark(mark: number): { readonly direction: PolicyDirection;
   return { direction: (mark & outboundMark) === 0 ? "inbound" : "outbound", rule: number - 1 };
 }
 
-/** Names of the sets that tenants are elements of. */
+/** Names of the sets that tenants are elements of, and the sides' devices. */
 export const elementSets = [
   "zones",
+  "gre_keys",
+  "gre_peers",
+  "own_tunnel",
+  "uplink_sources",
+  "sides",
   "dnat_to",
   "forward_to",
   "forward_range",
@@ -60,12 +65,25 @@ export const counterSets = {
   deniedOutbound: "denied_outbound",
 } as const;
 
+/** Counters of what the rules drop for other reasons: by GRE key, or by the device that it came in by. */
+export const refusalSets = {
+  stranger: "strangers",
+  spoofed: "spoofed",
+  unserved: "unserved",
+  crossed: "crossed",
+} as const;
+export type RefusalReason = keyof typeof refusalSets | "other_family";
+/** In the table of IPv6. */
+export const otherFamilySet = "other_family";
+
 /** Tenants whose TCP connections conntrack must not take up in their middle, for some of them have been ended. */
 export const noPickupSet = "no_pickup";
 
 /** Whether a set is written by packets and by what ends connections, and never compared with the config. */
 export const isUncompared = (name: string): boolean =>
-  name === noPickupSet || (Object.values(counterSets) as readonly string[]).includes(name);
+  name === noPickupSet ||
+  name === otherFamilySet ||
+  [...Object.values(counterSets), ...Object.values(refusalSets)].some((counter) => counter === name);
 
 const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
 
@@ -73,33 +91,65 @@ const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
  * `ip protocol`, not `meta l4proto`, in the keys: Linux 7.2 refuses the latter there, as nft 1.0.6 writes it.
  *
  * Rules from top to bottom:
- * - assign_zone: the VRF's second pass through prerouting has nothing to add; the outer GRE packets are not tracked.
+ * - assign_zone: GRE with one of our keys is let in by the peers' devices only, wherever it comes in, also out of a VRF; other
+ *   people's GRE is not ours to judge. The VRF's second pass through prerouting has nothing to add; the outer GRE packets are
+ *   not tracked.
+ * - judge_gre: RFC 2890's header of version 0 with a key, which is in the second word, behind a checksum in the third. The
+ *   reassembly of fragments comes before (NF_IP_PRI_CONNTRACK_DEFRAG), and the kernel itself takes no GRE with routing.
  * - own: an ICMP error of the gateway's quotes a packet after its translation. In the tenant's zone conntrack knows the
  *   connection, and gives the error back the addresses that the sender used. Nothing else that the gateway sends into a
  *   tenant is the tenant's connection.
  * - to_tenant: a range of ports that stay as they are is one element. The kernel cannot add, and would choose any port of a
  *   range that it is given, so that a range that is led to other ports is an element a port of forward_to.
- * - forward: what is established goes to the flowtable of its zone's share; those come with the first device of each.
+ * - to_gateway: of a tenant's packets to its gateway none reaches what listens for all devices alike (raw sockets do, unless
+ *   net.ipv4.raw_l3mdev_accept is 0): routing daemons, VRRP, other people's tunnels.
+ * - forward: between the sides nobody is served but tenants. What is established goes to the flowtable of its zone's share; those come with the first device of each.
  *   What does not come out of one of our VRFs is not ours to judge. Denied is what no rule admits. A packet from
  *   the middle of a connection that conntrack does not have may be of one that was ended: an answer of its server would
- *   begin it again, as an outbound one. Where connections were ended within a day, both ends are told instead.
+ *   begin it again, as an outbound one. Where connections were ended within a day, both ends are told instead: those that
+ *   answer by the tenant's tunnel, for a reset takes the routes of the device that its packet would have left by, and the
+ *   uplink's are not the tenant's.
  *   A SYN says what its sender can receive, so that its maximum segment size is lowered to what the tenant's tunnel carries
  *   (which it came by, or will be answered by), and to what the route that it takes carries. nft never raises it.
+ * - leaving: after translation. A tenant's packet leaves by its tunnel, or by the uplink with an address of the tenant's.
+ *   Conntrack's zone says whose it is; without one it is nobody's, and stays here.
  * - forwarded, and the end of own: for the count of what leaves, see packetMarks. Of the gateway's own packets only those
  *   into tenants are marked.
  */
 const body = `
 	map zones { typeof iifname : ct zone; }
+	map gre_keys { typeof ip daddr . @th,32,32 : ct zone; }
+	map gre_peers { typeof iifname . ip saddr . @th,32,32 : ct zone; }
+	set own_tunnel { typeof ct zone . oifname; }
+	set uplink_sources { typeof ct zone . oifname . ip saddr; }
+	set sides { typeof iifname; }
 	map dnat_to { typeof ct zone . ip daddr : ip daddr; }
 	map forward_to { typeof ct zone . ip daddr . ip protocol . th dport : ip daddr . th dport; }
 	map snat_to { typeof ct zone . ip saddr : ip saddr; }
 	map segment { typeof ct zone : tcp option maxseg size; }
 	set denied_inbound { typeof ct zone . ct mark; size 65535; flags dynamic; counter; }
 	set denied_outbound { typeof ct zone . ct mark; size 65535; flags dynamic; counter; }
+	set strangers { typeof @th,32,32; size 65535; flags dynamic; counter; }
+	set spoofed { typeof iifname; size 65535; flags dynamic; counter; }
+	set unserved { typeof iifname; size 65535; flags dynamic; counter; }
+	set crossed { typeof iifname; size 65535; flags dynamic; counter; }
 	set ${noPickupSet} { typeof ct zone; flags timeout; timeout 1d; }
 ${verdictMaps}
+	chain judge_gre {
+		@th,0,16 & 0xa007 == 0xa000 goto judge_summed_gre
+		@th,0,16 & 0xa007 != 0x2000 return
+		iifname . ip saddr . @th,32,32 @gre_peers return
+		ip daddr . @th,32,32 @gre_keys update @strangers { @th,32,32 }
+		ip daddr . @th,32,32 @gre_keys drop
+	}
+	chain judge_summed_gre {
+		iifname . ip saddr . @th,64,32 @gre_peers return
+		ip daddr . @th,64,32 @gre_keys update @strangers { @th,64,32 }
+		ip daddr . @th,64,32 @gre_keys drop
+	}
 	chain assign_zone {
 		type filter hook prerouting priority raw; policy accept;
+		ip protocol gre jump judge_gre
 		meta iifkind "vrf" accept
 		ip protocol gre notrack
 		ct zone set iifname map @zones
@@ -117,6 +167,13 @@ ${verdictMaps}
 		${toShare("forward_range")}
 		dnat ip to ct zone . ip daddr map @dnat_to
 	}
+	chain to_gateway {
+		type filter hook input priority filter; policy accept;
+		iifname != "xvrf*" accept
+		ip protocol { icmp, tcp, udp } accept
+		update @unserved { iifname }
+		drop
+	}
 	chain from_tenant {
 		type nat hook postrouting priority srcnat; policy accept;
 		snat ip to ct zone . ip saddr map @snat_to
@@ -124,16 +181,34 @@ ${verdictMaps}
 	}
 	chain forward {
 		type filter hook forward priority filter; policy accept;
+		iifname @sides oifname @sides goto between_sides
 		iifname != "xvrf*" accept
 		tcp flags syn tcp option maxseg size set rt mtu
 		tcp flags syn tcp option maxseg size set ct zone map @segment
 		ct state established ip protocol { tcp, udp } ${toShare("fastpath")}
 		ct state established,related accept
 		ct state invalid drop
-		ct zone @${noPickupSet} tcp flags & (fin | syn | rst | ack) != syn reject with tcp reset
+		ct zone @${noPickupSet} tcp flags & (fin | syn | rst | ack) != syn goto refuse_pickup
 		ct status dnat jump admit_inbound
 		ct status dnat accept
 		jump admit_outbound
+	}
+	chain between_sides {
+		update @crossed { iifname }
+		drop
+	}
+	chain refuse_pickup {
+		oifname "xgre*" reject with tcp reset
+		drop
+	}
+	chain leaving {
+		type filter hook postrouting priority srcnat + 10; policy accept;
+		iifname != "xvrf*" accept
+		meta mark & 0x20000000 == 0x20000000 accept
+		ct zone . oifname @own_tunnel accept
+		ct zone . oifname . ip saddr @uplink_sources accept
+		update @spoofed { iifname }
+		drop
 	}
 	chain forwarded {
 		type filter hook forward priority filter + 10; policy accept;
@@ -153,6 +228,20 @@ ${verdictMaps}
 	}
 `;
 
+/** The table of IPv6, of which a tenant has none: what comes out of a tunnel in spite of that goes nowhere. */
+const otherFamilyBody = `
+	set ${otherFamilySet} { typeof iifname; size 65535; flags dynamic; counter; }
+	chain refuse {
+		type filter hook prerouting priority raw; policy accept;
+		iifname "xgre*" goto count
+		iifname "xvrf*" goto count
+	}
+	chain count {
+		update @${otherFamilySet} { iifname }
+		drop
+	}
+`;
+
 /** What the keys and values of a set are made of, each in nft's words. */
 export interface SetTypes {
   readonly key: readonly string[];
@@ -163,7 +252,7 @@ export interface SetTypes {
 const setTypes: ReadonlyMap<string, SetTypes> = new Map(
   [
     ...shareTypes,
-    ...[...body.matchAll(/^\t(?:map|set) (\w+) \{ typeof ([^;]+);/gm)].map(
+    ...[...`${body}${otherFamilyBody}`.matchAll(/^\t(?:map|set) (\w+) \{ typeof ([^;]+);/gm)].map(
       ([, name = "", types = ""]) => [name, types] as const,
     ),
   ].map(([name, types]) => {
@@ -178,27 +267,32 @@ export const typesOfSet = (name: string): SetTypes | undefined => setTypes.get(s
 /** Changes whenever the rules do, those of a share included. */
 export const rulesVersion = createHash("sha256")
   .update(body)
+  .update(otherFamilyBody)
   .update(shareScript("", 0, []))
   .digest("hex")
   .slice(0, 12);
 
-/** How many rules each chain of the constant part has. */
-const ruleCounts: ReadonlyMap<string, number> = new Map(
-  body
-    .split("\tchain ")
-    .map((chain) => {
-      const [head = "", ...lines] = chain.slice(0, chain.indexOf("\n\t}")).split("\n");
-      return [head.replace(" {", ""), lines.filter((line) => !line.startsWith("\t\ttype ")).length] as const;
-    })
-    .slice(1),
-);
+/** How many rules each chain of a constant part has. */
+const countRules = (part: string): ReadonlyMap<string, number> =>
+  new Map(
+    part
+      .split("\tchain ")
+      .map((chain) => {
+        const [head = "", ...lines] = chain.slice(0, chain.indexOf("\n\t}")).split("\n");
+        return [head.replace(" {", ""), lines.filter((line) => !line.startsWith("\t\ttype ")).length] as const;
+      })
+      .slice(1),
+  );
+
+/** By family, as nft names it. */
+const ruleCounts = { ip: countRules(body), ip6: countRules(otherFamilyBody) } as const;
 
 /** In the place of the version of rules of which some are missing. */
 export const damagedRules = "damaged";
 
-/** Whether no rule is missing, given the number of rules by chain. */
-export const areRulesWhole = (rules: ReadonlyMap<string, number>): boolean =>
-  [...ruleCounts].every(([chain, count]) => rules.get(chain) === count);
+/** Whether no rule of the family's table is missing, given the number of rules by chain. */
+export const areRulesWhole = (family: keyof typeof ruleCounts, rules: ReadonlyMap<string, number>): boolean =>
+  [...ruleCounts[family]].every(([chain, count]) => rules.get(chain) === count);
 
 export const tableName = (instance: string) => `xgw_${instance.replaceAll("-", "_")}`;
 
@@ -211,8 +305,21 @@ export function versionOf(chains: Iterable<string>): string | undefined {
   return [...chains].find((name) => name.startsWith(prefix))?.slice(prefix.length);
 }
 
-/** Makes the table anew, without elements; `replace` drops an older one in the same transaction. */
-export function rulesScript(instance: string, replace: boolean): string {
-  const table = `ip ${tableName(instance)}`;
-  return `${replace ? `delete table ${table}\n` : ""}table ${table} {\n\tchain ${versionChain(rulesVersion)} { }\n${body}}\n`;
+/** Makes both tables anew, without elements, in one transaction, in the place of what there is of them. */
+export function rulesScript(instance: string): string {
+  const version = `\n\tchain ${versionChain(rulesVersion)} { }\n`;
+  return `${removalScript(instance)}${tables(instance)
+    .map(({ table, rules }) => `table ${table} {${version}${rules}}\n`)
+    .join("")}`;
 }
+
+/** Removes both tables, also where they are not there: nft knows no such deletion before `destroy` of 1.0.7. */
+export const removalScript = (instance: string): string =>
+  tables(instance)
+    .map(({ table }) => `add table ${table}\ndelete table ${table}\n`)
+    .join("");
+
+const tables = (instance: string) => [
+  { table: `ip ${tableName(instance)}`, rules: body },
+  { table: `ip6 ${tableName(instance)}`, rules: otherFamilyBody },
+];

@@ -6,7 +6,8 @@
  * made before the device exists.
  */
 
-import type { TunnelKind, XdpMode } from "../model/desired.js";
+import { nobody, type TunnelKind, type XdpMode } from "../model/desired.js";
+import type { Limits } from "../model/shares.js";
 
 export type Device =
   | { readonly kind: "vrf"; readonly routeTable: number; readonly owner: string }
@@ -25,8 +26,13 @@ export interface Address {
   readonly address: string;
 }
 
+/** IPv6 has nothing but what keeps a tenant's packets in. */
+export type Family = "ipv4" | "ipv6";
+
 export interface Route {
   readonly routeTable: number;
+  /** IPv4 when missing. */
+  readonly family?: "ipv6";
   /** `a.b.c.d/len`, or `default` */
   readonly to: string;
   /** Of a route that counts only where there is no other to the same prefix. */
@@ -60,9 +66,12 @@ export interface Element {
 
 /** An entry of a BPF map, before encoding. */
 export type Entry =
+  /** Tenant 0: the shares of all those that have no number of their own. */
+  | { readonly map: "limits"; readonly tenant: number; readonly value: Limits }
   | { readonly map: "tenants"; readonly key: number; readonly value: TenantEntry }
   | { readonly map: "peers"; readonly tenant: number; readonly address: string }
   | { readonly map: "endpoints"; readonly tenant: number; readonly prefix: string; readonly via: string }
+  /** By the devices that its packets come in by: the tunnel, and the VRF behind it. */
   | { readonly map: "tunnels"; readonly device: string; readonly tenant: number }
   | {
       readonly map: "public_ips";
@@ -121,8 +130,6 @@ export interface TenantEntry {
   readonly routeTable: number;
   readonly kind: TunnelKind;
   readonly mtu: number;
-  readonly sessions: number;
-  readonly newPerSecond: number;
   /** Whether the maps have the policy, too, so that XDP can refuse what it does not admit. */
   readonly hasPolicy: boolean;
 }
@@ -144,6 +151,13 @@ export interface Attachment {
   readonly mode?: XdpMode;
 }
 
+/**
+ * The order of the routing policy's rules: `tenants first`, the rule that leads packets of a VRF to its table (l3mdev)
+ * stands before the one for the gateway's own addresses (table local), so that the latter are not there inside a tenant;
+ * `kernel's`, as the kernel makes them.
+ */
+export type RuleOrder = "tenants first" | "kernel's";
+
 export interface State {
   /** Path below /proc/sys with dots -> value. Only ever set, never taken back: xgw cannot know what else needs it. */
   readonly sysctls: ReadonlyMap<string, string>;
@@ -154,8 +168,8 @@ export interface State {
   readonly addresses: ReadonlyMap<string, Address>;
   readonly neighbours: ReadonlyMap<string, Neighbour>;
   readonly routes: ReadonlyMap<string, Route>;
-  /** Whether packets of a VRF look their routes up in its table (`ip rule`, l3mdev). Only ever put back, never removed. */
-  readonly vrfRule: boolean;
+  /** By family: whose tables packets of a VRF are looked up in first. */
+  readonly ruleOrder: ReadonlyMap<Family, RuleOrder>;
   /** Version of the constant rules; empty when there is no table, `damagedRules` when some of them are missing. */
   readonly rules: string;
   /** Name of the flowtable by device. */
@@ -181,7 +195,8 @@ export interface State {
 
 export const addressId = (address: Address) => `${address.device} ${address.address}`;
 export const neighbourId = (neighbour: Neighbour) => `${neighbour.device} ${neighbour.endpoint}`;
-export const routeId = ({ routeTable, to, metric }: Route) => `${routeTable} ${to}${metric ? ` metric ${metric}` : ""}`;
+export const routeId = ({ routeTable, family, to, metric }: Route) =>
+  `${routeTable} ${family ? `${family} ` : ""}${to}${metric ? ` metric ${metric}` : ""}`;
 /** Keys of elements, by set. */
 export type ElementKeys = ReadonlyMap<string, ReadonlySet<string>>;
 
@@ -189,6 +204,8 @@ export const elementId = (element: Element) => `${element.set} ${element.key}`;
 
 export function entryId(entry: Entry): string {
   switch (entry.map) {
+    case "limits":
+      return `limits ${entry.tenant}`;
     case "tenants":
       return `tenants ${entry.key}`;
     case "peers":
@@ -234,9 +251,14 @@ export function tenantIds(entries: Iterable<Entry>): number[] {
   return [...entries].flatMap((entry) => (entry.map === "tenants" ? [entry.value.id] : []));
 }
 
-/** The id of the tenant whose an element is: its zone. */
-export const tenantOfElement = ({ set, key, value }: Element): number =>
-  Number(set === "zones" ? value : key.split(" ")[0]);
+/** Maps of which the zone is the value. */
+const mapsToZone: readonly string[] = ["zones", "gre_keys", "gre_peers"];
+
+/** The id of the tenant whose an element is: its zone; `nobody` for the sides' devices. */
+export function tenantOfElement({ set, key, value }: Element): number {
+  if (set === "sides") return nobody;
+  return Number(mapsToZone.includes(set) ? value : key.split(" ")[0]);
+}
 
 /** The records by the name that the function gives them. */
 export function byId<T>(records: Iterable<T>, id: (record: T) => string): Map<string, T> {

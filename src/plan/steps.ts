@@ -1,12 +1,13 @@
 /** Steps are data: printed by `plan`, run by `execute`. Each is of one phase, and phases run in the order given here. */
 
-import type { Address, Attachment, Device, Element, Entry, Neighbour, Route } from "./state.js";
+import type { Address, Attachment, Device, Element, Entry, Family, Neighbour, Route } from "./state.js";
 
 export type Step =
   | { readonly kind: "device.add"; readonly name: string; readonly device: Device }
   | { readonly kind: "device.set"; readonly name: string; readonly device: Device; readonly was: Device }
   | { readonly kind: "device.replace"; readonly name: string; readonly device: Device; readonly was: Device }
-  | { readonly kind: "vrf-rule.add" }
+  | { readonly kind: "rule-order.set"; readonly family: Family }
+  | { readonly kind: "rule-order.restore"; readonly family: Family }
   | { readonly kind: "sysctl.set"; readonly name: string; readonly value: string; readonly was: string | undefined }
   | { readonly kind: "address.add"; readonly address: Address }
   | { readonly kind: "neighbour.set"; readonly neighbour: Neighbour }
@@ -40,6 +41,8 @@ export type Step =
 export type StepKind = Step["kind"];
 
 /**
+ * The order of the routing rules comes first: no tenant's device is there before its packets keep to its tables.
+ *
  * Adds before deletes: the slow path is right before a map points at it, maps are right before a program is attached,
  * and what goes is taken out of the maps before it is taken out of the slow path. Once nothing old can be decided any
  * more, the generation moves on, and no flow learned before it is followed.
@@ -52,10 +55,10 @@ export type StepKind = Step["kind"];
  * deleted: from Linux 6.16 on its name would stay there, and keep a later one of that name from any other flowtable.
  */
 export const phaseOrder: readonly StepKind[] = [
+  "rule-order.set",
   "device.add",
   "device.set",
   "device.replace",
-  "vrf-rule.add",
   "sysctl.set",
   "address.add",
   "neighbour.set",
@@ -78,8 +81,9 @@ export const phaseOrder: readonly StepKind[] = [
   "generation.bump",
   "detach",
   "datapath.unload",
-  "rules.delete",
   "device.delete",
+  "rules.delete",
+  "rule-order.restore",
 ];
 
 export type StepOf<K extends StepKind> = Extract<Step, { kind: K }>;

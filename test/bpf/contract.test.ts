@@ -86,7 +86,7 @@ describe("marks of packets", () => {
   });
 
   it("are in the nft rules as they are here", () => {
-    const words = rulesScript("gw1", false).match(/0x[0-9a-f]+/g) ?? [];
+    const words = rulesScript("gw1").match(/0x[0-9a-f]+/g) ?? [];
     expect(words.map(Number)).toEqual(expect.arrayContaining([packetMarks.own, packetMarks.stack]));
   });
 });
@@ -139,6 +139,15 @@ describe("the maps of both objects", () => {
 
 describe("entries that the daemon writes", () => {
   const names = { indexOf: (name: string) => Number(name.slice(3)), nameOf: (index: number) => `dev${index}` };
+  const limits = {
+    sessions: 1,
+    newPerSecond: 2,
+    flows: 3,
+    templates: 4,
+    rules: 5,
+    eventsPerSecond: 6,
+    neighbours: 7,
+  };
   const entries: readonly Entry[] = [
     {
       map: "tenants",
@@ -151,8 +160,6 @@ describe("entries that the daemon writes", () => {
         routeTable: 0x55,
         kind: "gre",
         mtu: 0x77,
-        sessions: 0x88,
-        newPerSecond: 0x99,
         hasPolicy: true,
       },
     },
@@ -161,6 +168,7 @@ describe("entries that the daemon writes", () => {
     { map: "tunnels", device: "dev68", tenant: 7 },
     { map: "public_ips", address: "2.2.2.11", tenant: 7, device: "dev68", key: 0x99, mtu: 1500 },
     { map: "nics", device: "dev68" },
+    { map: "limits", tenant: 7, value: limits },
     {
       map: "destinations",
       tenant: 7,
@@ -194,9 +202,22 @@ describe("entries that the daemon writes", () => {
       route_table: 0x55,
       wrap: 1,
       mtu: 0x77,
-      max_sessions: 0x88,
-      max_new_per_second: 0x99,
       flags: 1,
+    });
+  });
+
+  it("of limits have each field where the programs look for it", () => {
+    const { value } = encodeEntry({ map: "limits", tenant: 7, value: limits }, names);
+    const seen = Object.entries(offsetsOf("xgw_limits")).map(([name, offset]) => [name, value.readUInt32LE(offset)]);
+    expect(Object.fromEntries(seen)).toEqual({
+      sessions: 1,
+      new_per_second: 2,
+      flows: 3,
+      templates: 4,
+      rules: 5,
+      events_per_second: 6,
+      neighbours: 7,
+      pad: 0,
     });
   });
 

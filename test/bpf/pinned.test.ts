@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { flowBytes, flowOffsets } from "../../src/datapath/flow-table.js";
 import { readU32, u32 } from "../../src/datapath/layout.js";
 import type { Desired } from "../../src/model/desired.js";
+import { noLimits } from "../../src/model/shares.js";
 import type { Attachment, Entry } from "../../src/plan/state.js";
 import { datapathModules } from "./support/built.js";
 import { objectFile } from "./support/datapath.js";
@@ -74,6 +75,7 @@ describe("loading", () => {
       "flow_locks",
       "flows",
       "generations",
+      "limits",
       "nic_macs",
       "nics",
       "peers",
@@ -178,11 +180,11 @@ describe("entries", () => {
         routeTable: 100_001,
         kind: "gretap",
         mtu: 1458,
-        sessions: 0,
-        newPerSecond: 5000,
         hasPolicy: true,
       },
     },
+    { map: "limits", tenant: 0, value: { ...noLimits, flows: 4_294_967_295 } },
+    { map: "limits", tenant: 1, value: { ...noLimits, newPerSecond: 5000 } },
     { map: "peers", tenant: 1, address: "255.255.255.255" },
     { map: "endpoints", tenant: 1, prefix: "0.0.0.0/0", via: "172.168.0.7" },
     { map: "endpoints", tenant: 1, prefix: "10.0.0.7/32", via: "172.168.0.11" },

@@ -60,21 +60,21 @@ describe("new connections a second", () => {
   ];
   for (const [name, segment] of kinds)
     it(`as many as there may be, out of ten times as many: ${name}`, () => {
-      load({ sessions: 0, newPerSecond: perSecond });
+      load({ newPerSecond: perSecond });
       const { admitted, seconds } = flood(10 * perSecond, segment);
       expect(admitted).toBeGreaterThanOrEqual(perSecond);
       expect(admitted, `in ${seconds} s`).toBeLessThanOrEqual(perSecond + Math.ceil(perSecond * seconds) + 1);
     });
 
   it("too many are dropped as the tenant's, by its quota", () => {
-    load({ sessions: 0, newPerSecond: 1 });
+    load({ newPerSecond: 1 });
     const summaries = [1, 2, 3, 4, 5].map((port) => receive(beginning(port).original.arrives(syn)).summary);
     expect(summaries).toContain(`drop, tenant ${judged.id}: quota`);
     expect(summaries[0]).toBe(`pass, tenant ${judged.id}: no_flow`);
   });
 
   it("a connection that conntrack knows costs nothing", () => {
-    load({ sessions: 0, newPerSecond: 1 });
+    load({ newPerSecond: 1 });
     const known = beginning(7);
     track(namespace, known);
     flood(20, (at) => beginning(10_000 + at).original.arrives(syn));
@@ -85,14 +85,14 @@ describe("new connections a second", () => {
   });
 
   it("one tenant's flood takes nothing from another", () => {
-    load({ sessions: 0, newPerSecond: 1 });
+    load({ newPerSecond: 1 });
     flood(20, (at) => beginning(10_000 + at).original.arrives(syn));
     const other = { ...judged, id: 6, key: 6000, zone: 6 };
     world.addTenant(other);
     datapath.tenants.set(other.key, {
       ...{ id: other.id, zone: other.zone, wrap: 0, mtu: 1458, vrf_ifindex: namespace.veth[0] },
-      max_new_per_second: 1,
     });
+    datapath.limits.set(other.id, { new_per_second: 1 });
     const frame = connectionOf({ tenant: other }).original.arrives(syn);
     expectPassed(receive(frame), frame, other, "no_flow");
   });
@@ -104,7 +104,7 @@ describe("new connections a second", () => {
 });
 
 describe("live connections", () => {
-  beforeEach(() => load({ sessions: 10, newPerSecond: 0 }));
+  beforeEach(() => load({ sessions: 10 }));
 
   it("one more is let in while there is room", () => {
     datapath.sessionEvents.set(judged.id, 9n);

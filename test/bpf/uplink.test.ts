@@ -15,6 +15,7 @@ import {
   type Segment,
   stranger,
   type Tags,
+  type TestTenant,
   testRunIfindex,
   user1,
   user2,
@@ -40,13 +41,16 @@ const settings: readonly Setting[] = [
   { name: "with two tags on both sides", tags: { underlay: [ad(20), q(30)], uplink: [ad(40), q(4094)] } },
 ];
 
+/** Ifindex of the tenant's VRF, by which its packets come to the stack. */
+const vrfOf = ({ id }: TestTenant) => 1000 + id;
+
 for (const { name, tags } of settings)
   describe(`an uplink and an underlay ${name}`, () => {
     let datapath: Datapath;
     let world: World;
     beforeAll(() => {
       datapath = new Datapath({
-        ...(tags.underlay.length > 0 ? { underlay: { ifindex: testRunIfindex, tags: tags.underlay } } : {}),
+        ...(tags.underlay.length > 0 ? { underlay: { ifindex: testRunIfindex, tags: tags.underlay, others: [] } } : {}),
         uplink: { ifindex: testRunIfindex, tags: tags.uplink, mac: macs.gateway },
       });
       world = new World(datapath);
@@ -55,6 +59,7 @@ for (const { name, tags } of settings)
     beforeEach(() => {
       world.reset();
       untrack(namespace);
+      for (const tenant of [user1, user2]) datapath.tunnels.set(vrfOf(tenant), tenant.id);
     });
 
     const establish = (options: EstablishOptions = {}) => world.establish({ plain: true, tags, ...options });
@@ -117,22 +122,43 @@ for (const { name, tags } of settings)
             track(namespace, connection);
             const fromUplink = way === "original";
             const side = fromUplink ? tags.underlay : tags.uplink;
+            const cameInBy = fromUplink ? 0 : vrfOf(options.tenant ?? user1);
             for (const heldTag of side.length > 0 ? [true, false] : [false])
-              datapath.transmit(connection[way].leaves(), netns, testRunIfindex, { fromUplink, heldTag });
+              datapath.transmit(connection[way].leaves(), netns, testRunIfindex, { fromUplink, heldTag, cameInBy });
             expect(datapath.encapsInUse(), "templates; a tag in metadata makes no other").toHaveLength(1);
             return connection[way];
           }
         });
 
-    it("what leaves by the uplink is counted as its tenant's, in bytes of IP", () => {
-      const connection = connectionOf({ plain: true, tags, tenant: user2, protocol: "udp" });
+    /** What the stack sends by the uplink of a tenant's packet that came in by a device, admitted by a rule; how often. */
+    function leave(options: EstablishOptions, cameInBy: number, rule: number): number {
+      const connection = connectionOf({ plain: true, tags, protocol: "udp", ...options });
       world.publish(connection);
       track(namespace, connection);
       const frame = connection.reply.leaves({ payload: "ten bytes!" });
-      for (const heldTag of tags.uplink.length > 0 ? [true, false] : [false])
-        datapath.transmit(frame, netns, testRunIfindex, { heldTag, mark: 0x4000_0007 });
-      const times = tags.uplink.length > 0 ? 2 : 1;
+      const how = tags.uplink.length > 0 ? [true, false] : [false];
+      for (const heldTag of how)
+        datapath.transmit(frame, netns, testRunIfindex, { heldTag, mark: 0x4000_0000 + rule, cameInBy });
+      return how.length;
+    }
+
+    it("what leaves by the uplink is counted as its tenant's, in bytes of IP", () => {
+      const times = leave({ tenant: user2 }, vrfOf(user2), 7);
       expect(datapath.forwarded(user2.id)[7]).toEqual({ stack: { packets: times, bytes: 38 * times } });
+    });
+
+    it("what leaves with another tenant's address is counted as its sender's, and teaches nothing", () => {
+      const times = leave({ tenant: user2 }, vrfOf(user1), 8);
+      expect([datapath.forwarded(user2.id)[8], datapath.forwarded(user1.id)[8]]).toEqual([
+        undefined,
+        { stack: { packets: times, bytes: 38 * times } },
+      ]);
+      expect([...datapath.flows.keys()]).toEqual([]);
+    });
+
+    it("what leaves with a tenant's address and came from nobody's device is nobody's", () => {
+      leave({ tenant: user2 }, 4711, 9);
+      expect(datapath.forwarded(user2.id)[9]).toBeUndefined();
     });
 
     it("equal packets for two tenants' public addresses go to each its own", () => {

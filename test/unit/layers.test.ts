@@ -17,6 +17,7 @@ const reserved = [
       "src/kernel/monitor.ts",
       "src/kernel/netfilter.ts",
       "src/kernel/nftables.ts",
+      "src/kernel/routing-rules.ts",
       "src/kernel/rtnetlink.ts",
     ],
     within: "src/",

@@ -24,9 +24,11 @@ export const apply = defineCommand({
     const { config, warnings } = await loadConfig(context.configFile);
     for (const line of warningLines(warnings)) context.note(line);
     const lock = { instance: config.instance, purpose: "apply", waitMs: wait * 1000 };
-    const { steps } = await withLock(lock, () => apply(config));
-    if (context.json) return context.printJson({ instance: config.instance, steps });
+    const applied = await withLock(lock, () => apply(config));
+    const { steps } = applied;
+    if (context.json) return context.printJson({ instance: config.instance, steps, warnings: applied.warnings ?? [] });
     for (const step of steps) context.print(describeStep(step));
+    for (const warning of applied.warnings ?? []) context.note(`warning: ${warning}`);
     context.print(steps.length === 0 ? "nothing to do" : `${steps.length} steps done`);
   },
 });

@@ -16,9 +16,10 @@ export const plan = defineCommand({
     const { describeStep } = await import("../../plan/describe.js");
     const { asPlanFailure } = await import("../plan-failure.js");
     const { config } = await loadConfig(context.configFile);
-    const { steps } = await plan(config).catch(asPlanFailure);
-    if (context.json) context.printJson({ instance: config.instance, steps });
+    const { steps, warnings = [] } = await plan(config).catch(asPlanFailure);
+    if (context.json) context.printJson({ instance: config.instance, steps, warnings });
     else for (const step of steps) context.print(describeStep(step));
+    if (!context.json) for (const warning of warnings) context.note(`warning: ${warning}`);
     if (!context.json) context.print(steps.length === 0 ? "nothing to do" : `${steps.length} steps`);
     return steps.length === 0 ? exitCodes.done : exitCodes.failed;
   },

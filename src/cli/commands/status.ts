@@ -45,13 +45,27 @@ export function daemonLines({ pid, startedAt, config, drifts, repairs, repairFai
 function statusLines(status: Status): string[] {
   const head = status.inStep ? "in step" : `${status.pending.length} steps pending: see xgw plan`;
   const nics = status.nics.map(({ name, xdp }) => `${name} (${xdp})`).join(", ");
-  const columns = ["TENANT", "KEY", "FLOWS", "BY XDP", "FLOWTABLE", "STACK", "TO KERNEL", "DROPPED", "DENIED"];
+  const columns = [
+    "TENANT",
+    "KEY",
+    "FLOWS",
+    "BY XDP",
+    "FLOWTABLE",
+    "STACK",
+    "TO KERNEL",
+    "DROPPED",
+    "REFUSED",
+    "DENIED",
+  ];
   const table = tableLines(1, [columns, ...status.tenants.map(tenantRow)]);
   const unknown = status.nobody.unknown_key?.packets ?? 0;
+  const crossed = status.refused.crossed?.packets ?? 0;
   return [
     `${status.instance}: ${head}; XDP on ${nics}`,
     ...table,
     ...(unknown > 0 ? [`${unknown} packets dropped with a key that no tenant has`] : []),
+    ...(crossed > 0 ? [`${crossed} packets refused between underlay and uplink (see host.forward)`] : []),
+    ...status.warnings.map((warning) => `warning: ${warning}`),
   ];
 }
 
@@ -59,7 +73,8 @@ function tenantRow(tenant: TenantStatus): string[] {
   const denied = tenant.denied.reduce((sum, { packets }) => sum + packets, 0);
   const { key, flows, packets, forwarded } = tenant;
   const carried = [forwarded.xdp, forwarded.flowtable, forwarded.stack].map(({ packets }) => packets);
-  return [tenant.name, ...[key, flows, ...carried, packets.passed, packets.dropped, denied].map(String)];
+  const refused = Object.values(tenant.refused).reduce((sum, { packets }) => sum + packets, 0);
+  return [tenant.name, ...[key, flows, ...carried, packets.passed, packets.dropped, refused, denied].map(String)];
 }
 
 /** What each rule has let through; the packets by the tier that carried them, the bytes of them all. */

@@ -27,6 +27,7 @@ import type {
   Encap,
   EndpointKey,
   Event,
+  Limits,
   PeerKey,
   PublicIp,
   RuleCounters,
@@ -103,6 +104,7 @@ export class Datapath implements Disposable {
   readonly nicMacs: BpfMap;
   readonly rules: TypedMap<number, bigint>;
   readonly sessionEvents: TypedMap<number, bigint>;
+  readonly limits: TypedMap<number, Limits>;
   readonly denials: TypedMap<{ tenant: number; mark: number }, Counter[]>;
   readonly #stats: TypedMap<number, Counter[]>;
   readonly #ruleStats: TypedMap<number, RuleCounters[]>;
@@ -129,6 +131,7 @@ export class Datapath implements Disposable {
     this.endpoints = this.#tc.typedMap("endpoints");
     this.publicIps = this.#xdp.typedMap("public_ips");
     this.tunnels = this.#tc.typedMap("tunnels");
+    this.limits = this.#xdp.typedMap("limits");
     this.sessionEvents = this.#xdp.typedMap("session_events");
     this.denials = this.#xdp.typedMap("denials");
     this.#stats = this.#xdp.typedMap("stats");
@@ -312,6 +315,7 @@ export class Datapath implements Disposable {
       for (const key of [...map.keys()]) map.delete(key);
     }
     this.forgetRefusals();
+    for (let tenant = 0; tenant < tenantIds; tenant++) this.limits.set(tenant, {});
     this.flows.clear();
     for (const tenant of [1, 2, 3]) this.generations.set(tenant, 0);
     this.events();

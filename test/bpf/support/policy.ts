@@ -3,6 +3,7 @@
 import type { DeviceNames } from "../../../src/datapath/layout.js";
 import type { Desired, DesiredTenant } from "../../../src/model/desired.js";
 import { compilePolicy, type PolicyRule } from "../../../src/model/policy.js";
+import { type Limits, noLimits } from "../../../src/model/shares.js";
 import { render } from "../../../src/plan/render.js";
 import type { State } from "../../../src/plan/state.js";
 import type { Namespace } from "./kernel.js";
@@ -31,7 +32,7 @@ export interface TestPolicy {
   readonly outbound?: readonly PolicyRule[];
   readonly publicIps?: DesiredTenant["publicIps"];
   readonly portForwards?: DesiredTenant["portForwards"];
-  readonly limits?: DesiredTenant["limits"];
+  readonly limits?: Partial<Limits>;
 }
 
 /** What the gateway would write for a tenant with that policy. */
@@ -53,16 +54,24 @@ export function stateWith(policy: TestPolicy): State {
     inbound: compilePolicy(policy.inbound ?? []),
     outbound: compilePolicy(policy.outbound ?? []),
     established: "keep",
-    limits: policy.limits ?? { sessions: 0, newPerSecond: 0 },
+    limits: { ...noLimits, ...policy.limits },
   };
   const desired: Desired = {
     instance: "gw1",
     underlay: { device: "eth0", address: "172.168.0.1" },
     nics: [],
+    mayForward: false,
     tenants: [tenant],
     maxTenants: 8192,
+    capacities: noLimits,
+    shares: noLimits,
   };
-  return render(desired, { underlayMtu: 1500, fingerprint: "f00df00df00d" });
+  return render(desired, {
+    underlayMtu: 1500,
+    underlayDevices: ["eth0"],
+    families: ["ipv4"],
+    fingerprint: "f00df00df00d",
+  });
 }
 
 /** The tenant as XDP has to know it. */

@@ -8,9 +8,18 @@ export interface Tenant {
   readonly route_table?: number;
   readonly wrap: number;
   readonly mtu: number;
-  readonly max_sessions?: number;
-  readonly max_new_per_second?: number;
   readonly flags?: number;
+}
+
+/** Of a tenant, or in slot 0 the shares of all; 0: nothing is said. */
+export interface Limits {
+  readonly sessions?: number;
+  readonly new_per_second?: number;
+  readonly flows?: number;
+  readonly templates?: number;
+  readonly rules?: number;
+  readonly events_per_second?: number;
+  readonly neighbours?: number;
 }
 
 export interface PeerKey {

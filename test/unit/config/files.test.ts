@@ -33,7 +33,7 @@ describe("a main file that cannot be used", () => {
     [
       "is a list",
       "- 1\n",
-      "xgw.yaml:1:1: must be a map of fields, not a list; write its fields: apiVersion, instance, underlay, uplink, nics, metrics, flows, tenants",
+      "xgw.yaml:1:1: must be a map of fields, not a list; write its fields: apiVersion, instance, underlay, uplink, nics, host, metrics, flows, limits, tenants",
     ],
     [
       "has a field twice",

@@ -93,7 +93,7 @@ const told: readonly (readonly [what: string, event: KernelEvent, notice: Notice
   ["a neighbour that fails", neighbour("eth0", "172.168.0.11"), {}],
   ["a neighbour of ours that is deleted", forgotten("xgre3000", "172.168.0.13"), look("neighbour on xgre3000", [3])],
   ["a neighbour that is forgotten", forgotten("xgre2000", "10.0.0.7"), {}],
-  ["the rule of the VRFs", { of: "l3mdev rule" }, { check: "rule l3mdev" }],
+  ["a routing rule", { of: "routing rule" }, { check: "ip rule" }],
   ["an element that cannot be read", nft("element", "xgw_gw1"), { check: "nft element" }],
   [
     "an element of a tenant",

@@ -1,6 +1,7 @@
 // Entries of the BPF maps as bytes and back. That the bytes are where the programs look is tested with the programs.
 import { describe, expect, it } from "vitest";
 import { type DeviceNames, decodeEntry, encodeEntry, readU32, u32 } from "../../../src/datapath/layout.js";
+import { mapLimits } from "../../../src/model/shares.js";
 import type { Entry } from "../../../src/plan/state.js";
 import { makeRandom } from "../../bpf/support/random.js";
 
@@ -47,11 +48,10 @@ const makers: Record<Entry["map"], () => Entry> = {
       routeTable: word(),
       kind: pick(["gretap", "gre"] as const),
       mtu: integer(68, 65535),
-      sessions: word(),
-      newPerSecond: word(),
       hasPolicy: pick([true, false]),
     },
   }),
+  limits: () => ({ map: "limits", tenant: integer(0, 8191), value: mapLimits(word) }),
   peers: () => ({ map: "peers", tenant: integer(1, 8191), address: address() }),
   endpoints: () => ({ map: "endpoints", tenant: integer(1, 8191), prefix: prefix(), via: address() }),
   tunnels: () => ({ map: "tunnels", device: device(), tenant: integer(1, 8191) }),

@@ -53,11 +53,15 @@ net.ipv4.conf.xgre3000.promote_secondaries = 1
 $ ip -batch -
 addr replace 10.0.0.1/24 dev xgre3000 noprefixroute
 neigh replace 172.168.0.13 lladdr 172.168.0.13 dev xgre3000 nud permanent
-route replace unreachable default table 100003 proto 201
+route replace unreachable default table 100003 proto 201 metric 4294967295
+route replace unreachable ::/0 table 100003 proto 201 metric 4294967295
 route replace unreachable 2.2.2.13/32 table 100003 proto 201
 route replace 10.0.0.8/32 table 100003 proto 201 via 172.168.0.13 dev xgre3000 onlink
 $ nft -f -
-${shareScript("ip xgw_gw1", 0, ["xgre3000"])}add element ip xgw_gw1 zones { xgre3000 : 3 }
+${shareScript("ip xgw_gw1", 0, ["xgre3000"])}add element ip xgw_gw1 gre_keys { 172.168.0.1 . 3000 : 3 }
+add element ip xgw_gw1 gre_peers { "eth0" . 172.168.0.13 . 3000 : 3 }
+add element ip xgw_gw1 own_tunnel { 3 . "xgre3000" }
+add element ip xgw_gw1 zones { "xgre3000" : 3 }
 add element ip xgw_gw1 forward_to { 3 . 2.2.2.13 . 6 . 80 : 10.0.0.8 . 8080 }
 add element ip xgw_gw1 segment { 3 : 1432 }
 add element ip xgw_gw1 inbound0 { 3 . 6 . 0.0.0.0-255.255.255.255 . 8080-8080 : 1 }
@@ -65,13 +69,14 @@ add element ip xgw_gw1 outbound0 { 3 . 0-255 . 0.0.0.0-255.255.255.255 . 0-65535
 `);
 });
 
-it("an uplink that is added: its route, and one that is left when that has gone", async () => {
+it("an uplink that is added: its route, and what may leave by it", async () => {
   const uplink = "uplink: { device: eth1, gateway: 203.0.113.1 }\nnics:\n  - { name: eth1 }\n";
   expect(await added(await stepsBetween(example, example.replace("nics:\n", uplink)))).toBe(`$ ip -batch -
-route replace unreachable default table 100001 proto 201 metric 4294967295
-route replace unreachable default table 100002 proto 201 metric 4294967295
 route replace default table 100001 proto 201 via 203.0.113.1 dev eth1 onlink
 route replace default table 100002 proto 201 via 203.0.113.1 dev eth1 onlink
+$ nft -f -
+add element ip xgw_gw1 sides { "eth1" }
+add element ip xgw_gw1 uplink_sources { 1 . "eth1" . 2.2.2.11, 2 . "eth1" . 2.2.2.12 }
 `);
 });
 
@@ -81,7 +86,10 @@ describe("a tenant that is removed", async () => {
   it("leaves the nft table in one transaction", async () => {
     expect(await added(steps)).toBe(`$ nft -f -
 delete flowtable ip xgw_gw1 fastpath0 { hook ingress priority filter; devices = { xgre3000 }; }
-delete element ip xgw_gw1 zones { xgre3000 }
+delete element ip xgw_gw1 gre_keys { 172.168.0.1 . 3000 }
+delete element ip xgw_gw1 gre_peers { "eth0" . 172.168.0.13 . 3000 }
+delete element ip xgw_gw1 own_tunnel { 3 . "xgre3000" }
+delete element ip xgw_gw1 zones { "xgre3000" }
 delete element ip xgw_gw1 forward_to { 3 . 2.2.2.13 . 6 . 80 }
 delete element ip xgw_gw1 segment { 3 }
 delete element ip xgw_gw1 inbound0 { 3 . 6 . 0.0.0.0-255.255.255.255 . 8080-8080 }
@@ -91,7 +99,8 @@ delete element ip xgw_gw1 outbound0 { 3 . 0-255 . 0.0.0.0-255.255.255.255 . 0-65
 
   it("loses its routes and addresses", async () => {
     expect(await ran(() => removeRoutes(steps))).toBe(`$ ip -batch -
-route del default table 100003 proto 201
+route del default table 100003 proto 201 metric 4294967295
+route del ::/0 table 100003 proto 201 metric 4294967295
 route del 2.2.2.13/32 table 100003 proto 201
 route del 10.0.0.8/32 table 100003 proto 201
 neigh del 172.168.0.13 dev xgre3000
@@ -184,22 +193,30 @@ describe("the nft script", async () => {
   it("of the first apply makes the table and fills it in one transaction", async () => {
     const text = await added(diff(wanted, nothing));
     const script = text.slice(text.indexOf("$ nft -f -\n"));
-    const rules = rulesScript("gw1", false);
+    const rules = rulesScript("gw1");
     expect([script.startsWith(`$ nft -f -\n${rules}add flowtable ip xgw_gw1`), script.split("$ nft").length]).toEqual([
       true,
       2,
     ]);
   });
 
-  it("of other rules drops the old table first, in the same transaction", async () => {
+  it("of other rules drops the old tables first, in the same transaction, whether they are there or not", async () => {
     const text = await added(diff(wanted, { ...wanted, rules: "0123456789ab" }));
-    expect(text.split("\n").slice(0, 3)).toEqual(["$ nft -f -", "delete table ip xgw_gw1", "table ip xgw_gw1 {"]);
+    expect(text.split("\n").slice(0, 6)).toEqual([
+      "$ nft -f -",
+      "add table ip xgw_gw1",
+      "delete table ip xgw_gw1",
+      "add table ip6 xgw_gw1",
+      "delete table ip6 xgw_gw1",
+      "table ip xgw_gw1 {",
+    ]);
   });
 
   it("of other rules adds every element again", async () => {
     const text = await added(diff(wanted, { ...wanted, rules: "0123456789ab" }));
     const commands = text.split("\n").filter((line) => /^add element (?!.*_shares)/.test(line));
-    expect(commands.join().match(/ : /g)?.length).toBe(wanted.elements.size);
+    const elements = commands.flatMap((line) => line.replace(/^.*\{ | \}$/g, "").split(", "));
+    expect(elements.length).toBe(wanted.elements.size);
   });
 
   it("names so many elements of a map in a command that one which fails can still be read", async () => {
@@ -249,7 +266,7 @@ add element ip xgw_gw1 ${set}1 { 128 . 1-2 : 7 }
   );
 
   it("of an instance with a dash names its table without", () => {
-    expect(rulesScript("gw-1", false)).toMatch(/^table ip xgw_gw_1 \{\n/);
+    expect(rulesScript("gw-1")).toMatch(/^table ip xgw_gw_1 \{\n/m);
   });
 });
 

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { loadConfig } from "../../../src/config/load.js";
 import { buildDesired, rebuildDesired } from "../../../src/model/build.js";
 import type { DesiredTenant, PolicyCell } from "../../../src/model/desired.js";
+import { noLimits } from "../../../src/model/shares.js";
 import { configOf, head, tenant } from "../config/fixture.js";
 
 const seedFile = fileURLToPath(new URL("../../../examples/two-tenants.yaml", import.meta.url));
@@ -23,10 +24,12 @@ describe("the seed deployment", async () => {
   const desired = buildDesired(config);
 
   it("is one gateway on eth0 with native XDP", () => {
-    const { tenants: _, ...gateway } = desired;
+    const { tenants: _, capacities, shares, ...gateway } = desired;
+    expect([capacities.flows, shares.flows]).toEqual([524_288, 262_144]);
     expect(gateway).toEqual({
       instance: "gw1",
       underlay: { device: "eth0", address: "172.168.0.1" },
+      mayForward: false,
       nics: [{ name: "eth0", xdp: "native" }],
       maxTenants: 8192,
     });
@@ -110,7 +113,7 @@ describe("a tenant's desired state", () => {
 
   it("has 0 for limits that are not named", async () => {
     const { limits } = await built("limits: { sessions: 5 }");
-    expect(limits).toEqual({ sessions: 5, newPerSecond: 0 });
+    expect(limits).toEqual({ ...noLimits, sessions: 5 });
   });
 
   it("has a route once that the config lists twice", async () => {

@@ -38,6 +38,33 @@ const refusal = (message: string, remedy?: string) =>
 it("a NIC is its own", () => {
   expect(observeSides(desired("eth0", undefined, "eth0"), [nic("eth0", 2, 9000)])).toEqual({
     underlay: { mtu: 9000, mac: "02:00:00:00:00:02", nic: { name: "eth0", ifindex: 2 }, tags: [] },
+    underlayDevices: [{ name: "eth0", ifindex: 2 }],
+  });
+});
+
+describe("tunnelled packets may come in by", () => {
+  const eth1 = nic("eth1", 3);
+  const names = (wanted: Desired, ...others: Link[]) =>
+    observeSides(wanted, [nic("eth0", 2), eth1, ...others]).underlayDevices.map(({ name }) => name);
+
+  it("every NIC with the programs, where the underlay has no tags and there is no uplink", () => {
+    expect(names(desired("eth0", undefined, "eth0", "eth1"))).toEqual(["eth0", "eth1"]);
+  });
+
+  it("not the uplink's NIC", () => {
+    expect(names(desired("eth0", "eth1", "eth0", "eth1"))).toEqual(["eth0"]);
+  });
+
+  it("not the NIC that the uplink is a VLAN of", () => {
+    expect(names(desired("eth0", "wan", "eth0", "eth1"), vlan("wan", "eth1", 100))).toEqual(["eth0"]);
+  });
+
+  it("the NIC that is both sides", () => {
+    expect(names(desired("eth0", "eth0", "eth0"))).toEqual(["eth0"]);
+  });
+
+  it("the underlay's VLAN alone where it is one: not untagged, nor by another NIC", () => {
+    expect(names(desired("lan", undefined, "eth0", "eth1"), vlan("lan", "eth0", 7))).toEqual(["lan"]);
   });
 });
 

@@ -2,7 +2,13 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { NftTable } from "../../../src/kernel/nftables.js";
 import type { InterfaceAddress, KernelRoute, Link, Neighbour } from "../../../src/kernel/rtnetlink.js";
-import { checkForeignDevices, idsInUse, observeSlowPath, observeSysctls } from "../../../src/observe/slow-path.js";
+import {
+  checkForeignDevices,
+  idsInUse,
+  observeSlowPath,
+  observeSysctls,
+  type SlowPathState,
+} from "../../../src/observe/slow-path.js";
 import { groupOf } from "../../../src/plan/owner.js";
 import { damagedRules, rulesScript, rulesVersion } from "../../../src/plan/rules.js";
 import { shareScript } from "../../../src/plan/shares.js";
@@ -13,22 +19,26 @@ interface Told {
   addresses: InterfaceAddress[];
   neighbours: Neighbour[];
   routes: KernelRoute[];
-  vrfRule: boolean;
+  ruleOrder: SlowPathState["ruleOrder"];
   table: NftTable | undefined;
+  ofIpv6: NftTable | undefined;
 }
 
 /** What the kernel tells. */
 const told = vi.hoisted(() => ({}) as Told);
 
 const unknown = "*";
-vi.mock("../../../src/kernel/nftables.js", () => ({ readTable: () => told.table, unknown: "*" }));
+vi.mock("../../../src/kernel/nftables.js", () => ({
+  readTable: (_name: string, _types: unknown, family?: string) => (family === "ip6" ? told.ofIpv6 : told.table),
+  unknown: "*",
+}));
+vi.mock("../../../src/kernel/routing-rules.js", () => ({ readRuleOrders: () => told.ruleOrder }));
 vi.mock("../../../src/kernel/rtnetlink.js", () => ({
   readLinks: () => told.links,
   linkNames: () => new Map(),
   readAddresses: () => told.addresses,
   readNeighbours: () => told.neighbours,
   readRoutes: (_names: unknown, protocol: number) => told.routes.filter((route) => route.protocol === protocol),
-  hasVrfRule: () => told.vrfRule,
 }));
 
 const vrf: Link = {
@@ -60,8 +70,9 @@ beforeEach(() => {
     addresses: [],
     neighbours: [],
     routes: [],
-    vrfRule: false,
+    ruleOrder: new Map(),
     table: undefined,
+    ofIpv6: undefined,
   });
 });
 
@@ -150,9 +161,9 @@ it("neighbours are the permanent ones of our devices whose link-layer address is
   expect([...observe().neighbours.values()]).toEqual([{ device: "xgre1000", endpoint: "172.168.0.11" }]);
 });
 
-it.each([true, false])("the rule of VRFs is there: %s", async (isThere) => {
-  told.vrfRule = isThere;
-  expect(observe().vrfRule).toBe(isThere);
+it("the order of the routing rules is that of each family", async () => {
+  told.ruleOrder = new Map([["ipv4", "tenants first"]]);
+  expect(observe().ruleOrder).toEqual(told.ruleOrder);
 });
 
 describe("routes", () => {
@@ -211,13 +222,26 @@ describe("the nft table", () => {
     ]);
   });
 
-  /** Our rules and the first share, less the one that is named. */
-  function ours(lost: { rule?: string; jump?: string }): NftTable {
+  const [ofIpv4 = "", ofIpv6 = ""] = rulesScript("gw1").split("table ip6 xgw_gw1 {");
+
+  /** Number of rules by chain. */
+  function chainsOf(script: string): Map<string, number> {
     const chains = new Map<string, number>();
-    for (const chain of rulesScript("gw1", false).split("\tchain ").slice(1)) {
+    for (const chain of script.split("\tchain ").slice(1)) {
       const [head = "", ...lines] = (chain.split("\n\t}")[0] ?? "").split("\n");
       chains.set(head.split(" ")[0] ?? "", lines.filter((line) => /^\t\t(?!type )/.test(line)).length);
     }
+    return chains;
+  }
+
+  const whole = { sets: new Map(), flowtableDevices: new Map() };
+  beforeEach(() => {
+    told.ofIpv6 = { ...whole, chains: chainsOf(ofIpv6) };
+  });
+
+  /** Our rules and the first share, less the one that is named. */
+  function ours(lost: { rule?: string; jump?: string }): NftTable {
+    const chains = chainsOf(ofIpv4);
     const share = shareScript("ip xgw_gw1", 0, ["xgre1000"]);
     const names = (pattern: RegExp) => [...share.matchAll(pattern)].map(([, ...found]) => found as string[]);
     for (const [name = ""] of names(/^add chain ip xgw_gw1 (\S+)/gm)) chains.set(name, 1);
@@ -241,8 +265,14 @@ describe("the nft table", () => {
   });
 
   it.each([
+    "judge_gre",
+    "judge_summed_gre",
     "assign_zone",
     "own",
+    "to_gateway",
+    "between_sides",
+    "refuse_pickup",
+    "leaving",
     "to_tenant",
     "from_tenant",
     "forward",
@@ -251,6 +281,18 @@ describe("the nft table", () => {
     "admit_outbound",
   ])("that lacks a rule of %s has damaged rules", (rule) => {
     told.table = ours({ rule });
+    expect(observe().rules).toBe(damagedRules);
+  });
+
+  it.each(["refuse", "count"])("whose table of IPv6 lacks a rule of %s has damaged rules", (chain) => {
+    told.table = ours({});
+    told.ofIpv6 = { ...whole, chains: chainsOf(ofIpv6).set(chain, 0) };
+    expect(observe().rules).toBe(damagedRules);
+  });
+
+  it("without its table of IPv6 has damaged rules", () => {
+    told.table = ours({});
+    told.ofIpv6 = undefined;
     expect(observe().rules).toBe(damagedRules);
   });
 

@@ -34,7 +34,14 @@ const lines: readonly (readonly [Step, string])[] = [
     "~ device xgre7, made anew: gre, key 7, local 172.168.0.1, mtu 1472, in xvrf7",
   ],
   [{ kind: "device.delete", name: "xgre7", device: tunnel }, "- device xgre7"],
-  [{ kind: "vrf-rule.add" }, "+ ip rule that leads packets of a VRF to its route table"],
+  [
+    { kind: "rule-order.set", family: "ipv4" },
+    "~ ip rules of ipv4: tenants' tables before the gateway's own addresses",
+  ],
+  [
+    { kind: "rule-order.restore", family: "ipv6" },
+    "~ ip rules of ipv6: the gateway's own addresses first, as the kernel has it",
+  ],
   [{ kind: "sysctl.set", name: "net.a", value: "1", was: undefined }, "~ sysctl net.a = 1"],
   [{ kind: "sysctl.set", name: "net.a", value: "1", was: "2" }, "~ sysctl net.a = 1 (was 2)"],
   [{ kind: "address.add", address }, "+ address 10.0.0.1/8 on xgre7"],

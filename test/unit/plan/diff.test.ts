@@ -23,6 +23,8 @@ describe("the first apply", async () => {
 
   it("builds everything, in this order", () => {
     expect(described(steps)).toEqual([
+      "~ ip rules of ipv4: tenants' tables before the gateway's own addresses",
+      "~ ip rules of ipv6: tenants' tables before the gateway's own addresses",
       "+ device xvrf1000: vrf, route table 100001",
       "+ device xgre1000: gretap, key 1000, local 172.168.0.1, mtu 1458, in xvrf1000",
       "+ device xvrf2000: vrf, route table 100002",
@@ -43,17 +45,24 @@ describe("the first apply", async () => {
       "+ address 10.0.0.1/24 on xgre1000",
       "+ address 1.1.1.12/24 on xgre2000",
       "+ address 10.0.0.1/24 on xgre2000",
-      "+ route default in table 100001: unreachable",
+      "+ route default in table 100001: unreachable, when nothing else is left",
+      "+ route default (ipv6) in table 100001: unreachable, when nothing else is left",
       "+ route 2.2.2.11/32 in table 100001: unreachable",
       "+ route 10.0.0.7/32 in table 100001: via 172.168.0.11, key 1000, dev xgre1000",
       "+ route 1.1.1.7/32 in table 100001: via 172.168.0.7, key 1000, dev xgre1000",
-      "+ route default in table 100002: unreachable",
+      "+ route default in table 100002: unreachable, when nothing else is left",
+      "+ route default (ipv6) in table 100002: unreachable, when nothing else is left",
       "+ route 2.2.2.12/32 in table 100002: unreachable",
       "+ route 10.0.0.7/32 in table 100002: via 172.168.0.12, key 2000, dev xgre2000",
       "+ route 1.1.1.7/32 in table 100002: via 172.168.0.7, key 2000, dev xgre2000",
       "+ nft rules",
       "+ device xgre1000 in flowtable fastpath0",
       "+ device xgre2000 in flowtable fastpath0",
+      "+ nft sides: eth0",
+      "+ nft gre_keys: 172.168.0.1 . 1000 : 1",
+      "+ nft gre_peers: eth0 . 172.168.0.7 . 1000 : 1",
+      "+ nft gre_peers: eth0 . 172.168.0.11 . 1000 : 1",
+      "+ nft own_tunnel: 1 . xgre1000",
       "+ nft zones: xgre1000 : 1",
       "+ nft dnat_to: 1 . 2.2.2.11 : 10.0.0.7",
       "+ nft snat_to: 1 . 10.0.0.7 : 2.2.2.11",
@@ -66,6 +75,10 @@ describe("the first apply", async () => {
       "+ nft outbound: 1 . 6 . 0.0.0.0-255.255.255.255 . 22 : 2147549185",
       "+ nft outbound: 1 . 6 . 0.0.0.0-255.255.255.255 . 23-65535 : 65538",
       "+ nft outbound: 1 . 7-255 . 0.0.0.0-255.255.255.255 . 0-65535 : 65538",
+      "+ nft gre_keys: 172.168.0.1 . 2000 : 2",
+      "+ nft gre_peers: eth0 . 172.168.0.7 . 2000 : 2",
+      "+ nft gre_peers: eth0 . 172.168.0.12 . 2000 : 2",
+      "+ nft own_tunnel: 2 . xgre2000",
       "+ nft zones: xgre2000 : 2",
       "+ nft dnat_to: 2 . 2.2.2.12 : 10.0.0.7",
       "+ nft snat_to: 2 . 10.0.0.7 : 2.2.2.12",
@@ -79,9 +92,12 @@ describe("the first apply", async () => {
       "+ nft outbound: 2 . 6 . 0.0.0.0-255.255.255.255 . 24-65535 : 65538",
       "+ nft outbound: 2 . 7-255 . 0.0.0.0-255.255.255.255 . 0-65535 : 65538",
       "+ programs f00df00df00d",
+      "+ map limits 0 : flows 262144, templates 16384, rules 6144, eventsPerSecond 8192",
       "+ map nics eth0",
+      "+ map limits 1 : sessions 100000, newPerSecond 5000",
       "+ map tenants 1000",
       "+ map tunnels xgre1000",
+      "+ map tunnels xvrf1000",
       "+ map peers 1 172.168.0.7",
       "+ map peers 1 172.168.0.11",
       "+ map endpoints 1 10.0.0.7/32 : 172.168.0.11",
@@ -90,8 +106,10 @@ describe("the first apply", async () => {
       "+ map destinations 1 2.2.2.11 0 0/0 : 10.0.0.7 0",
       "+ map policy_networks 1 inbound 0.0.0.0/0 : 7f6c871d0c873ff2",
       "+ map policy_networks 1 outbound 0.0.0.0/0 : 254c46e639a4157a",
+      "+ map limits 2 : sessions 100000, newPerSecond 5000",
       "+ map tenants 2000",
       "+ map tunnels xgre2000",
+      "+ map tunnels xvrf2000",
       "+ map peers 2 172.168.0.7",
       "+ map peers 2 172.168.0.12",
       "+ map endpoints 2 10.0.0.7/32 : 172.168.0.12",
@@ -155,7 +173,7 @@ it("a change that died before its end is ended: the tenant's flows are decided a
 describe("a tenant that is added", async () => {
   const steps = await stepsBetween(example, example + thirdTenant);
 
-  it("is all that the steps are about, and no tenant's generation moves", () => {
+  it("is all that the steps are about but for the shares, and no tenant's generation moves", () => {
     expect(described(steps)).toEqual([
       "+ device xvrf3000: vrf, route table 100003",
       "+ device xgre3000: gre, key 3000, local 172.168.0.1, mtu 1472, in xvrf3000",
@@ -165,10 +183,14 @@ describe("a tenant that is added", async () => {
       "~ sysctl net.ipv4.conf.xgre3000.promote_secondaries = 1",
       "+ address 10.0.0.1/24 on xgre3000",
       "+ neighbour 172.168.0.13 on xgre3000",
-      "+ route default in table 100003: unreachable",
+      "+ route default in table 100003: unreachable, when nothing else is left",
+      "+ route default (ipv6) in table 100003: unreachable, when nothing else is left",
       "+ route 2.2.2.13/32 in table 100003: unreachable",
       "+ route 10.0.0.8/32 in table 100003: via 172.168.0.13, dev xgre3000",
       "+ device xgre3000 in flowtable fastpath0",
+      "+ nft gre_keys: 172.168.0.1 . 3000 : 3",
+      "+ nft gre_peers: eth0 . 172.168.0.13 . 3000 : 3",
+      "+ nft own_tunnel: 3 . xgre3000",
       "+ nft zones: xgre3000 : 3",
       "+ nft forward_to: 3 . 2.2.2.13 . 6 . 80 : 10.0.0.8 . 8080",
       "+ nft segment: 3 : 1432",
@@ -176,6 +198,7 @@ describe("a tenant that is added", async () => {
       "+ nft outbound: 3 . 0-255 . 0.0.0.0-255.255.255.255 . 0-65535 : 65537",
       "+ map tenants 3000",
       "+ map tunnels xgre3000",
+      "+ map tunnels xvrf3000",
       "+ map peers 3 172.168.0.13",
       "+ map endpoints 3 10.0.0.8/32 : 172.168.0.13",
       "+ map public_ips 2.2.2.13",
@@ -184,6 +207,7 @@ describe("a tenant that is added", async () => {
       "+ map policy_networks 3 outbound 0.0.0.0/0 : f0bb10084aa10e01",
       "+ map policy_services f51d23b052a19cad 6 8080/24 : 1",
       "+ map policy_services f0bb10084aa10e01 0 0/0 : 65537",
+      "~ map limits 0 : flows 174762, templates 10922, rules 4096, eventsPerSecond 5461",
       "> keys that no tenant had are looked up anew",
     ]);
   });
@@ -194,14 +218,19 @@ it("a tenant that is removed leaves in the order: maps, slow path, generation, p
     described(await stepsBetween(example + thirdTenant.replace("tunnel: gre", "tunnel: gretap"), example)),
   ).toEqual([
     "- device xgre3000 in flowtable fastpath0",
+    "- nft gre_keys: 172.168.0.1 . 3000",
+    "- nft gre_peers: eth0 . 172.168.0.13 . 3000",
+    "- nft own_tunnel: 3 . xgre3000",
     "- nft zones: xgre3000",
     "- nft forward_to: 3 . 2.2.2.13 . 6 . 80",
     "- nft segment: 3",
     "- nft inbound: 3 . 6 . 0.0.0.0-255.255.255.255 . 8080",
     "- nft outbound: 3 . 0-255 . 0.0.0.0-255.255.255.255 . 0-65535",
+    "~ map limits 0 : flows 262144, templates 16384, rules 6144, eventsPerSecond 8192",
     "> connections of tenant 3 end",
     "- map tenants 3000",
     "- map tunnels xgre3000",
+    "- map tunnels xvrf3000",
     "- map peers 3 172.168.0.13",
     "- map endpoints 3 10.0.0.8/32",
     "- map public_ips 2.2.2.13",
@@ -210,7 +239,8 @@ it("a tenant that is removed leaves in the order: maps, slow path, generation, p
     "- map policy_networks 3 outbound 0.0.0.0/0",
     "- map policy_services f51d23b052a19cad 6 8080/24",
     "- map policy_services f0bb10084aa10e01 0 0/0",
-    "- route default in table 100003: unreachable",
+    "- route default in table 100003: unreachable, when nothing else is left",
+    "- route default (ipv6) in table 100003: unreachable, when nothing else is left",
     "- route 2.2.2.13/32 in table 100003: unreachable",
     "- route 10.0.0.8/32 in table 100003: via 172.168.0.13, key 3000, dev xgre3000",
     "- address 10.0.0.1/24 on xgre3000",
@@ -229,6 +259,8 @@ describe("a change to one tenant bumps that tenant only", () => {
       ["to: 10.0.0.7/32, via: 172.168.0.12", "to: 10.0.0.7/32, via: 172.168.0.99"],
       [
         "~ route 10.0.0.7/32 in table 100002: via 172.168.0.99, key 2000, dev xgre2000",
+        "- nft gre_peers: eth0 . 172.168.0.12 . 2000",
+        "+ nft gre_peers: eth0 . 172.168.0.99 . 2000 : 2",
         "+ map peers 2 172.168.0.99",
         "~ map endpoints 2 10.0.0.7/32 : 172.168.0.99",
         "- map peers 2 172.168.0.12",
@@ -294,12 +326,9 @@ describe("a change to one tenant bumps that tenant only", () => {
     ]);
   });
 
-  it("its limits: the entry in the tenants map", async () => {
+  it("its limits: their entry, and its flows stay", async () => {
     const text = await exampleText(["sessions: 100000", "sessions: 7"]);
-    expect(described(await stepsBetween(example, text))).toEqual([
-      "~ map tenants 1000",
-      "> generation of tenant 1: its flows are decided anew",
-    ]);
+    expect(described(await stepsBetween(example, text))).toEqual(["~ map limits 1 : sessions 7, newPerSecond 5000"]);
   });
 
   it("the kind of its tunnel, back again: nothing is deleted that went with the old device", async () => {
@@ -469,10 +498,11 @@ it("an uplink that is added: routes, addresses with its MTU, its program; all te
   const observed = await stateOf(example);
   const desired = render(await desiredOf(text, observed), { ...context, uplinkMtu: 1500 });
   expect(described(diff(desired, observed))).toEqual([
-    "+ route default in table 100001: unreachable, when nothing else is left",
-    "+ route default in table 100002: unreachable, when nothing else is left",
-    "~ route default in table 100001: via 203.0.113.1, dev eth1",
-    "~ route default in table 100002: via 203.0.113.1, dev eth1",
+    "+ route default in table 100001: via 203.0.113.1, dev eth1",
+    "+ route default in table 100002: via 203.0.113.1, dev eth1",
+    "+ nft sides: eth1",
+    "+ nft uplink_sources: 1 . eth1 . 2.2.2.11",
+    "+ nft uplink_sources: 2 . eth1 . 2.2.2.12",
     "+ map nics eth1",
     "~ map public_ips 2.2.2.11",
     "~ map public_ips 2.2.2.12",
@@ -547,16 +577,31 @@ describe("connections are looked through", async () => {
   });
 });
 
-describe("the rule that leads packets of a VRF to its table", async () => {
+describe("the order of the routing rules", async () => {
   const wanted = await stateOf(example);
+  const kernels: typeof wanted.ruleOrder = new Map([
+    ["ipv4", "kernel's"],
+    ["ipv6", "tenants first"],
+  ]);
 
-  it("is put back", () => {
-    expect(described(diff(wanted, { ...wanted, vrfRule: false }))).toEqual([
-      "+ ip rule that leads packets of a VRF to its route table",
+  it("is put right, of the family where it is not", () => {
+    expect(described(diff(wanted, { ...wanted, ruleOrder: kernels }))).toEqual([
+      "~ ip rules of ipv4: tenants' tables before the gateway's own addresses",
     ]);
   });
 
-  it("is left to the kernel while there is no VRF", () => {
-    expect(diff(wanted, nothing).some(({ kind }) => kind === "vrf-rule.add")).toBe(false);
+  it("comes before any device of a tenant", () => {
+    expect(diff(wanted, { ...nothing, ruleOrder: kernels })[0]?.kind).toBe("rule-order.set");
+  });
+
+  it("is as it was again, last of all, when a change is taken back", () => {
+    expect(diff({ ...nothing, ruleOrder: kernels }, wanted).at(-1)).toEqual({
+      kind: "rule-order.restore",
+      family: "ipv4",
+    });
+  });
+
+  it("is nobody's concern without tenants", () => {
+    expect(diff(nothing, { ...nothing, ruleOrder: kernels })).toEqual([]);
   });
 });

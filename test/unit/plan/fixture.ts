@@ -10,11 +10,16 @@ import type { Desired } from "../../../src/model/desired.js";
 import { idsInUse } from "../../../src/observe/slow-path.js";
 import { describeStep } from "../../../src/plan/describe.js";
 import { diff } from "../../../src/plan/diff.js";
-import { render } from "../../../src/plan/render.js";
+import { type RenderContext, render } from "../../../src/plan/render.js";
 import type { Device, State } from "../../../src/plan/state.js";
 import type { Step } from "../../../src/plan/steps.js";
 
-export const context = { underlayMtu: 1500, fingerprint: "f00df00df00d" };
+export const context: RenderContext = {
+  underlayMtu: 1500,
+  underlayDevices: ["eth0"],
+  families: ["ipv4", "ipv6"],
+  fingerprint: "f00df00df00d",
+};
 
 export const nothing: State = {
   sysctls: new Map(),
@@ -23,7 +28,7 @@ export const nothing: State = {
   addresses: new Map(),
   neighbours: new Map(),
   routes: new Map(),
-  vrfRule: false,
+  ruleOrder: new Map(),
   rules: "",
   flowtableDevices: new Map(),
   elements: new Map(),

@@ -1,0 +1,60 @@
+/** What each tenant may have of what all share: its own number, or a share of what there is. Pure. */
+
+/** 0: nothing is said. Fields as in `struct xgw_limits`, and in its order. */
+export interface Limits {
+  /** Live connections. */
+  readonly sessions: number;
+  /** Connections that begin, a second. */
+  readonly newPerSecond: number;
+  /** Lines of the flow table. */
+  readonly flows: number;
+  /** Header templates. */
+  readonly templates: number;
+  /** Slots of rules. */
+  readonly rules: number;
+  readonly eventsPerSecond: number;
+  /** Entries of the kernel's neighbour table. */
+  readonly neighbours: number;
+}
+
+export type Resource = keyof Limits;
+
+/** What there is for all tenants together; 0: nobody shares it out. Of tables that are filled by whoever comes, the part that is in shares. */
+export type Capacities = Limits;
+
+export const noLimits: Limits = {
+  sessions: 0,
+  newPerSecond: 0,
+  flows: 0,
+  templates: 0,
+  rules: 0,
+  eventsPerSecond: 0,
+  neighbours: 0,
+};
+
+export const resources = Object.keys(noLimits) as readonly Resource[];
+
+interface Limited {
+  readonly limits: Limits;
+}
+
+/**
+ * The shares of tenants whose limits say nothing: what those with a number of their own leave, in equal parts. A tenant that
+ * is alone has no share, and may use everything.
+ */
+export function sharesOf(capacities: Capacities, tenants: readonly Limited[]): Limits {
+  const share = (resource: Resource): number => {
+    if (tenants.length < 2 || capacities[resource] === 0) return 0;
+    let [left, silent] = [capacities[resource], 0];
+    for (const { limits } of tenants)
+      if (limits[resource] === 0) silent++;
+      else left -= limits[resource];
+    return Math.max(1, Math.floor(left / Math.max(1, silent)));
+  };
+  return mapLimits(share);
+}
+
+/** One number for each resource, in the order of the fields. */
+export function mapLimits(numberOf: (resource: Resource) => number): Limits {
+  return Object.fromEntries(resources.map((resource) => [resource, numberOf(resource)])) as unknown as Limits;
+}

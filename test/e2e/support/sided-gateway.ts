@@ -1,0 +1,184 @@
+/**
+ * A gateway with an underlay, an uplink and a NIC that xgw knows nothing of, each of which ends in raw frames: everybody on
+ * all three is the test.
+ */
+
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Status } from "../../../src/status.js";
+import { Namespace, type Output, tryRun } from "../../../vm/lab/netns.js";
+import { cable, Wire } from "../../../vm/lab/wire.js";
+import {
+  ethernet,
+  etherType,
+  gre,
+  type Ipv4Fields,
+  ipProtocol,
+  ipv4,
+  type Transport,
+} from "../../bpf/support/packet.js";
+
+const program = fileURLToPath(new URL("../../../dist/src/cli/main.js", import.meta.url));
+
+export const nics = ["eth0", "eth1", "mgmt0"] as const;
+export type Nic = (typeof nics)[number];
+
+export const macs: Readonly<Record<Nic, string>> = {
+  eth0: "02:00:00:00:00:01",
+  eth1: "02:00:00:00:01:01",
+  mgmt0: "02:00:00:00:02:01",
+};
+const farMac = "02:00:00:00:00:fe";
+const hostMac = "02:00:00:00:00:07";
+export const underlayAddress = "172.168.0.1";
+
+/** A frame that left the gateway. */
+export interface Left {
+  readonly nic: Nic;
+  readonly frame: Buffer;
+  /** Of IPv4: the packet, and what is in its GRE if it is GRE with a key. */
+  readonly packet?: Buffer;
+  readonly tunnelled?: { readonly key: number; readonly endpoint: string; readonly packet: Buffer };
+}
+
+export interface SidedOptions {
+  readonly config: string;
+  /** `ip` commands for the gateway's namespace, before xgw is applied. */
+  readonly setUp?: readonly string[];
+  /** Inner addresses whose neighbour entries are given, by the gretap key. */
+  readonly neighbours?: Readonly<Record<number, readonly string[]>>;
+}
+
+export class SidedGateway implements AsyncDisposable {
+  private constructor(
+    readonly gateway: Namespace,
+    private readonly far: Namespace,
+    private readonly wires: Readonly<Record<Nic, Wire>>,
+    private readonly folder: string,
+    private readonly neighbours: NonNullable<SidedOptions["neighbours"]>,
+  ) {}
+
+  static async start({ config, setUp = [], neighbours = {} }: SidedOptions): Promise<SidedGateway> {
+    for (const name of ["vrf", "ip_gre", "nf_flow_table", "nf_conntrack", "8021q"])
+      await tryRun("modprobe", ["-q", name]);
+    const gateway = await Namespace.create(`xgw${process.pid}-sides`);
+    const far = await Namespace.create(`xgw${process.pid}-wires`);
+    const folder = mkdtempSync(join(tmpdir(), "xgw-sides-"));
+    const wires: Partial<Record<Nic, Wire>> = {};
+    for (const nic of nics) {
+      await cable(gateway, nic, far, `far-${nic}`);
+      await gateway.ip(`link set ${nic} address ${macs[nic]}`);
+      wires[nic] = Wire.open({ netns: far.path, device: `far-${nic}` });
+    }
+    await gateway.ip(...setUp);
+    writeFileSync(join(folder, "xgw.yaml"), config);
+    const self = new SidedGateway(gateway, far, wires as Record<Nic, Wire>, folder, neighbours);
+    await self.apply();
+    return self;
+  }
+
+  /** With another config, if one is given. */
+  async apply(config?: string): Promise<void> {
+    if (config !== undefined) writeFileSync(join(this.folder, "xgw.yaml"), config);
+    const { code, stderr } = await this.xgw("apply");
+    if (code !== 0) throw new Error(`xgw apply ended with ${code}: ${stderr}`);
+    for (const [key, addresses] of Object.entries(this.neighbours))
+      for (const address of addresses)
+        await this.gateway.ip(`neigh replace ${address} lladdr ${hostMac} dev xgre${key} nud permanent`);
+    await this.settled();
+  }
+
+  xgw(...command: string[]): Promise<Output> {
+    return this.gateway.tryRun(process.execPath, program, ...command, "-c", join(this.folder, "xgw.yaml"));
+  }
+
+  async status(): Promise<Status> {
+    const { stdout, stderr } = await this.xgw("status", "-j");
+    if (stdout === "") throw new Error(`xgw status: ${stderr}`);
+    return JSON.parse(stdout) as Status;
+  }
+
+  /** An IP packet on the wire of a NIC, to the gateway's MAC address. */
+  frame(nic: Nic, packet: Uint8Array, tags: readonly number[] = [], type: number = etherType.ipv4): Buffer {
+    return ethernet({ src: farMac, dst: macs[nic], tags, type }, packet);
+  }
+
+  /** An IP packet in a gretap tunnel's frame, as it comes to the gateway's underlay address. */
+  tunnelled(key: number, endpoint: string, inner: Uint8Array, options: TunnelOptions = {}): Buffer {
+    const { type = etherType.ipv4, gre: more = {}, outer = {} } = options;
+    const payload = ethernet({ src: hostMac, dst: tunnelMac(key), type }, inner);
+    const transport = gre({ type: etherType.bridged, key, ...more }, payload);
+    return ipv4({ src: endpoint, dst: underlayAddress, id: 1, ...outer }, transport);
+  }
+
+  /** Puts a frame on a wire, and gives all that leaves the gateway until nothing has for a while, ARP apart. */
+  async send(nic: Nic, frame: Uint8Array): Promise<Left[]> {
+    this.wires[nic].send(frame);
+    return this.settled();
+  }
+
+  async settled(): Promise<Left[]> {
+    const left: Left[] = [];
+    for (const nic of nics)
+      for (const frame of await this.wires[nic].settled())
+        if (frame.readUInt16BE(12) !== etherType.arp) left.push(parse(nic, frame));
+    return left.filter(({ tunnelled }) => tunnelled?.packet.length !== 0);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.xgw("teardown");
+    for (const nic of nics) this.wires[nic][Symbol.dispose]();
+    await this.gateway.delete();
+    await this.far.delete();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+interface TunnelOptions {
+  readonly type?: number;
+  readonly gre?: { readonly checksum?: boolean; readonly sequence?: number };
+  readonly outer?: Partial<Ipv4Fields>;
+}
+
+const tunnelMac = (key: number) =>
+  `02:67:${key
+    .toString(16)
+    .padStart(8, "0")
+    .replace(/..(?!$)/g, "$&:")}`;
+
+/** ARP in a tunnel has an empty packet. */
+function parse(nic: Nic, frame: Buffer): Left {
+  let at = 12;
+  while ([0x8100, 0x88a8].includes(frame.readUInt16BE(at))) at += 4;
+  if (frame.readUInt16BE(at) !== etherType.ipv4) return { nic, frame };
+  const packet = frame.subarray(at + 2, at + 2 + frame.readUInt16BE(at + 4));
+  const ihl = ((packet[0] ?? 0) & 15) * 4;
+  if (packet[9] !== ipProtocol.gre || ((packet[ihl] ?? 0) & 0x20) === 0) return { nic, frame, packet };
+  const bridged = packet.readUInt16BE(ihl + 2) === etherType.bridged;
+  const isIp = !bridged || packet.readUInt16BE(ihl + 20) === etherType.ipv4;
+  const inner = packet.subarray(ihl + (bridged ? 22 : 8));
+  const endpoint = packet.subarray(16, 20).join(".");
+  return {
+    nic,
+    frame,
+    packet,
+    tunnelled: { key: packet.readUInt32BE(ihl + 4), endpoint, packet: isIp ? inner : Buffer.alloc(0) },
+  };
+}
+
+/** Addresses of an IP packet. */
+export const addressesOf = (packet: Buffer) =>
+  `${packet.subarray(12, 16).join(".")} > ${packet.subarray(16, 20).join(".")}`;
+
+/** What left, one a line: by which NIC, in which tunnel, from whom to whom. */
+export const told = (left: readonly Left[]): string[] =>
+  left.map(({ nic, frame, packet, tunnelled }) => {
+    if (tunnelled) return `${nic}: key ${tunnelled.key} to ${tunnelled.endpoint}: ${addressesOf(tunnelled.packet)}`;
+    return packet ? `${nic}: ${addressesOf(packet)}` : `${nic}: ${frame.subarray(0, 14).toString("hex")}`;
+  });
+
+/** An IP packet with a payload of its own. */
+export const packetOf = (src: string, dst: string, transport: Transport, more: Partial<Ipv4Fields> = {}): Buffer =>
+  ipv4({ src, dst, ...more }, transport);
