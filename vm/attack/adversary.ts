@@ -9,7 +9,7 @@ import { type Mutation, mutations, suits } from "../frames/mutations.js";
 import { stream } from "../frames/stream.js";
 import { type Drawn, drawContent, type Palette } from "./content.js";
 import { type Nonce, nonceOf } from "./nonce.js";
-import { identify, type Sent } from "./sent.js";
+import { identify, isUnderlay, type Sent } from "./sent.js";
 import {
   type AttackSite,
   bystanders,
@@ -235,8 +235,9 @@ function asTunnel(sender: Sender, side: Side, way: Way): Pick<Posted, "draft" | 
   const onConnection = living.filter(({ key, way: { tunnel } }) => key === victim.key && tunnel);
   const peers = site.hosts.filter(({ key }) => key === victim.key).map(({ endpoint }) => endpoint);
   // On the underlay, who has a peer's address is that peer.
-  const others =
-    side.name === "underlay" ? all.endpoints.filter((endpoint) => !peers.includes(endpoint)) : all.endpoints;
+  const others = isUnderlay(site, side.name)
+    ? all.endpoints.filter((endpoint) => !peers.includes(endpoint))
+    : all.endpoints;
   const onSide = { underlay: bystanders, uplink: outsiders, unlisted: [own.host], listed: [listed.host] }[side.name];
   const tunnel = {
     endpoint: pick([...repeated(2, onSide), ...repeated(2, others), "0.0.0.0", "127.0.0.1", underlay, "172.168.0.255"]),

@@ -1,8 +1,9 @@
 /** What is booked to tenants, compared with what they sent and got: nobody pays for another's packets. */
 
-import { readForwarded, tiers } from "../../src/datapath/accounting.js";
+import { type Count, readForwarded, tiers } from "../../src/datapath/accounting.js";
 import { readReasons } from "../../src/datapath/counters.js";
 import { Pins } from "../../src/datapath/pins.js";
+import type { DesiredTenant } from "../../src/model/desired.js";
 import { readNftCounters } from "../../src/observe/nft-counters.js";
 import { instance } from "./site.js";
 
@@ -11,36 +12,37 @@ export interface Booked {
   readonly forwarded: number;
   /** Packets that XDP passed up or dropped, as they arrived, but for strangers with the tenant's key. */
   readonly declined: number;
-  /** Packets that the rules of nft refused. */
+  /** Packets that the rules of nft refused by the tenant's policy, or for what they are; but for strangers. */
   readonly denied: number;
+  readonly refused: number;
 }
 
 /** By tenant key; empty when the programs have gone. */
-export function readBooks(tenants: ReadonlyMap<number, number>): Map<number, Booked> {
+export function readBooks(tenants: readonly DesiredTenant[]): Map<number, Booked> {
   const pins = new Pins(instance);
   if (!pins.hasMap("stats")) return new Map();
-  const ids = [...tenants.values()];
-  const [forwarded, reasons, { denied }] = [
-    readForwarded(pins, ids),
-    readReasons(pins, ids),
-    readNftCounters(instance),
-  ];
+  const ids = tenants.map(({ id }) => id);
+  const [forwarded, reasons] = [readForwarded(pins, ids), readReasons(pins, ids)];
+  const { denied, refused } = readNftCounters(instance, tenants);
   const sum = (counts: readonly number[]) => counts.reduce((total, count) => total + count, 0);
   return new Map(
-    [...tenants].map(([key, id]) => [
+    tenants.map(({ key, id }) => [
       key,
       {
         forwarded: sum((forwarded.get(id) ?? []).flatMap((rule) => tiers.map((tier) => rule.tiers[tier].packets))),
-        declined: sum(
-          Object.entries(reasons.get(id) ?? {})
-            .filter(([reason]) => reason !== "stranger")
-            .map(([, { packets }]) => packets),
-        ),
+        declined: sum(packetsOf(reasons.get(id) ?? {})),
         denied: sum((denied.get(id) ?? []).map(({ packets }) => packets)),
+        refused: sum(packetsOf(refused.get(id) ?? {})),
       },
     ]),
   );
 }
+
+/** A stranger's packets are counted under the tenant whose key they have. */
+const packetsOf = (counts: Readonly<Record<string, Count>>) =>
+  Object.entries(counts)
+    .filter(([reason]) => reason !== "stranger")
+    .map(([, { packets }]) => packets);
 
 /** What a tenant has to do with, by key. */
 export class Involved {
@@ -69,7 +71,12 @@ export class Involved {
           ? [`to the tenant with key ${key} ${grown} packets were booked as ${what}, and ${most} are its`]
           : [];
       };
-      return [...fault("forwarded", left), ...fault("declined", arrived), ...fault("denied", arrived)];
+      return [
+        ...fault("forwarded", left),
+        ...fault("declined", arrived),
+        ...fault("denied", arrived),
+        ...fault("refused", arrived),
+      ];
     });
   }
 }

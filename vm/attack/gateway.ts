@@ -7,6 +7,7 @@ import { loadConfig } from "../../src/config/load.js";
 import type { Config, ConfigInput } from "../../src/config/schema.js";
 import { apply, teardown } from "../../src/gateway.js";
 import { batch } from "../../src/kernel/ip.js";
+import type { DesiredTenant } from "../../src/model/desired.js";
 import { addVlan, Cables, here } from "../lab/own-namespace.js";
 import type { Wire } from "../lab/wire.js";
 import { LocalDeliveries } from "./local.js";
@@ -20,8 +21,8 @@ export interface Departure {
 }
 
 export class AttackedGateway {
-  /** Tenant ids by key, of the config in force. */
-  tenants: ReadonlyMap<number, number> = new Map();
+  /** Of the config in force. */
+  tenants: readonly DesiredTenant[] = [];
   private daemon: Daemon | undefined;
   private changing: Promise<void> | undefined;
   private isStopping = false;
@@ -64,7 +65,7 @@ export class AttackedGateway {
   /** Makes a config be in force. */
   private async apply(config: ConfigInput): Promise<void> {
     const { desired } = await apply(await this.load(config));
-    this.tenants = new Map(desired.tenants.map(({ key, id }) => [key, id]));
+    this.tenants = desired.tenants;
     const keys = new Set(desired.tenants.map(({ tunnel }) => tunnel));
     await batch(neighbourLines(this.site.innerNeighbours.filter(({ device }) => keys.has(device))));
   }

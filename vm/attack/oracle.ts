@@ -98,8 +98,13 @@ export class Oracle {
     const sides = [origin.from.side, side?.name];
     if (isOn && sides.includes("uplink") && sides.includes("underlay"))
       return wrong(`${nameOf(origin.from)}: forwarded to the ${side?.name} side, though it is no tenant's`);
-    if (isOn && side?.name === "uplink" && world.ownerOf(origin.packet.ip?.dst ?? ""))
+    if (isOn && origin.from.side === "uplink" && side?.name === "uplink" && world.ownerOf(origin.packet.ip?.dst ?? ""))
       return wrong(`${nameOf(origin.from)}: what was sent to a public address is sent on to the outside`);
+    const owner = world.ownerOf(origin.packet.ip?.dst ?? "");
+    const source = layers.ip?.src ?? "";
+    if (owner && side?.name === "uplink" && origin.from.side === "uplink" && !owner.publics.has(source))
+      if (!side.addresses.includes(source))
+        return wrong(`${nameOf(origin.from)}: what the gateway makes for it leaves with source ${source}`);
     return ok(isOn ? "host" : "answered");
   }
 
@@ -193,7 +198,8 @@ function judgePacket(
       return wrong(
         `${who}: what left ${where === "tunnel" ? "in the tunnel" : "outside"} cannot be made of what was sent`,
       );
-    if (where === "tunnel" || origin.from.kind !== "tenant") return ok("answered");
+    // With an address of its own a tenant may say to the outside whatever it likes.
+    if (where === "tunnel" || tenant.publics.has(left.src)) return ok("answered");
     return wrong(`${who}: what the gateway makes for it leaves untunnelled, ${left.src} > ${left.dst}`);
   }
   if (where === "uplink" && !tenant.publics.has(left.src))

@@ -48,10 +48,8 @@ export interface SeedResult {
   readonly seconds: number;
 }
 
-/** One for each state: a site takes long to be built. */
-export const seedsOfASite = states.length;
-export const siteOf = (seed: number): number => Math.floor(seed / seedsOfASite);
-export const stateOf = (seed: number): StateName => states[seed % states.length]?.name ?? "native";
+/** One seed for each state: a site takes long to be built. */
+export const siteOf = (seed: number): number => Math.floor(seed / states.length);
 
 export async function runSite(
   number: number,

@@ -40,6 +40,15 @@ export function sideAt({ sides }: AttackSite, wire: number, tags: Layers["tags"]
 }
 
 /**
+ * Sides by which tunnelled packets are taken: the underlay, and where that is no VLAN, other NICs of the config's that are
+ * not the uplink.
+ */
+export function isUnderlay({ sides }: AttackSite, name: SideName): boolean {
+  if (name === "underlay") return true;
+  return name === "listed" && sides.some((side) => side.name === "underlay" && side.tags.length === 0);
+}
+
+/**
  * Who a frame on a wire is from, as far as anybody can tell: whoever has a peer's address on the underlay is that peer.
  */
 export function identify(site: AttackSite, wire: number, frame: Buffer): Pick<Sent, "from" | "packet"> {
@@ -47,7 +56,7 @@ export function identify(site: AttackSite, wire: number, frame: Buffer): Pick<Se
   const side = sideAt(site, wire, layers.tags);
   const { ip } = layers;
   const inner = ip && tunnelled(ip);
-  if (side?.name === "underlay" && ip?.dst === underlay && inner?.key !== undefined) {
+  if (side && isUnderlay(site, side.name) && ip?.dst === underlay && inner?.key !== undefined) {
     const isPeer = site.hosts.some(({ key, endpoint }) => key === inner.key && endpoint === ip.src);
     if (isPeer) return { from: { kind: "tenant", key: inner.key }, packet: inner };
   }

@@ -22,6 +22,9 @@ export type StateName = (typeof states)[number]["name"];
 
 export const isState = (name: string): name is StateName => states.some((state) => state.name === name);
 
+/** Seeds in a row go through all of them. */
+export const stateOf = (seed: number): StateName => states[seed % states.length]?.name ?? "native";
+
 /** What an operator, an accident or an attacker does to the programs. */
 export async function detachLinks(prefix: string): Promise<void> {
   const pins = new Pins(instance);
