@@ -45,17 +45,22 @@ function tell(result: SeedResult): void {
 async function runHere(args: AttackArgs): Promise<AttackReport> {
   const folder = await mkdtemp(join(tmpdir(), "xgw-attack-"));
   const seeds: SeedResult[] = [];
+  const errors: string[] = [];
   try {
     await prepareHost({ ipv6: true });
     const wanted = seedsOf(args);
     for (const site of new Set(wanted.map(({ seed }) => siteOf(seed)))) {
       const ofSite = wanted.filter(({ seed }) => siteOf(seed) === site);
-      await runSite(site, ofSite, folder, (result) => {
+      const run = runSite(site, ofSite, folder, (result) => {
         seeds.push(result);
         tell(result);
       });
+      await run.catch((error: Error) => {
+        errors.push(`site ${site}: ${error.message}`);
+        say(error.stack ?? error.message);
+      });
     }
-    return { kernel: release(), seeds };
+    return { kernel: release(), seeds, errors };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -265,12 +265,12 @@ function asTunnel(sender: Sender, side: Side, way: Way): Pick<Posted, "draft" | 
   };
 }
 
-/** What a NIC with an MTU of 1500 takes, with room for the Ethernet header and two tags. */
-const largestFrame = 1500 + 14 + 8;
+/** What a NIC with an MTU of 1500 takes, with room for the Ethernet header and one tag. */
+const largestFrame = 1500 + 14 + 4;
 
 /** One in so many packets is in fragments, or comes as a burst. */
-const oneIn = { fragments: 16, burst: 40 } as const;
-const burstLength = 30;
+const oneIn = { fragments: 16, burst: 60 } as const;
+const burstLength = 12;
 
 export function drawSent(site: AttackSite, living: readonly Living[], nonce: Nonce): Sent {
   const random = stream(nonce.seed, "attack", nonce.number);

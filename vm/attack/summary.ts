@@ -5,6 +5,8 @@ import type { SeedResult } from "./run.js";
 export interface AttackReport {
   readonly kernel: string;
   readonly seeds: readonly SeedResult[];
+  /** What broke a site off. */
+  readonly errors: readonly string[];
 }
 
 /** Of the adversary's packets at least so many must lead to something, or it has not got near anybody. */
@@ -24,7 +26,10 @@ const words = (of: Readonly<Record<string, number>>): string =>
     .map(([name, count]) => `${count} ${name}`)
     .join(", ");
 
-export function summarize({ kernel, seeds }: AttackReport): { readonly lines: string[]; readonly faults: string[] } {
+export function summarize({ kernel, seeds, errors }: AttackReport): {
+  readonly lines: string[];
+  readonly faults: string[];
+} {
   const sum = (of: (result: SeedResult) => number) => seeds.reduce((total, result) => total + of(result), 0);
   const packets = sum((result) => result.packets);
   const fates = sumOf(seeds.map((result) => result.fates));
@@ -46,6 +51,7 @@ export function summarize({ kernel, seeds }: AttackReport): { readonly lines: st
         `${violations.length} violations${failed.length > 0 ? ` (seeds ${failed.join(", ")})` : ""}`,
     ],
     faults: [
+      ...errors,
       ...(violations.length > 0 ? [`${violations.length} violations`] : []),
       ...(effect < packets * effectShare ? [`of ${packets} packets only ${effect} led to anything`] : []),
       ...(sent === 0 || arrived < sent * honestShare ? [`of ${sent} honest packets only ${arrived} arrived`] : []),
