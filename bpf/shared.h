@@ -321,6 +321,7 @@ enum xgw_mark {
 	XGW_MARK_RULE = 0x1fffffff,
 	XGW_MARK_OWN = 0x20000000,   /* made by the gateway itself: forwarded for nobody */
 	XGW_MARK_STACK = 0x40000000, /* forwarded by the stack */
+	XGW_MARK_UPLINK = 0x80000000, /* handed over by the uplink's program; the rules' first chain takes it off */
 };
 
 enum xgw_event_kind { XGW_EVENT_FLOW_BORN = 1, XGW_EVENT_FLOW_DIED, XGW_EVENT_DROP };

@@ -7,7 +7,8 @@
  *
  * The learner sees packets as they leave, and must know by which side they came in. The skb's tc_index tells it: it
  * stays with the skb through forwarding, tunnel and GSO (skb_scrub_packet leaves it), and it is for tc alone to use.
- * The mark would do, too, but routing rules and operators look at it.
+ * The nft rules cannot see that, and must know it as well, for a source that is right on the uplink is forged in the
+ * tunnel. A bit of the mark tells them, and they take it off before routing rules or operators look at it.
  */
 #ifndef XGW_UPLINK_H
 #define XGW_UPLINK_H
@@ -49,6 +50,7 @@ static __always_inline int from_uplink(struct __sk_buff *skb, int next)
 	if (bpf_skb_store_bytes(skb, 0, mac, ETH_ALEN, 0))
 		return next;
 	skb->tc_index = FROM_UPLINK;
+	skb->mark |= XGW_MARK_UPLINK;
 	return bpf_redirect(public->tunnel_ifindex, BPF_F_INGRESS);
 }
 

@@ -17,6 +17,9 @@ import {
 
 export type Refusals = Readonly<Partial<Record<RefusalReason, Count>>>;
 
+/** What a tenant is counted under. */
+type Named = Pick<DesiredTenant, "id" | "key" | "vrf" | "tunnel">;
+
 export interface NftCounters {
   /** Tenant id -> packets that the policy refused. */
   readonly denied: ReadonlyMap<number, readonly Denial[]>;
@@ -24,7 +27,7 @@ export interface NftCounters {
   readonly refused: ReadonlyMap<number, Refusals>;
 }
 
-export function readNftCounters(instance: string, tenants: readonly DesiredTenant[]): NftCounters {
+export function readNftCounters(instance: string, tenants: readonly Named[]): NftCounters {
   const table = tableName(instance);
   return { denied: readDenied(table), refused: readRefused(table, tenants) };
 }
@@ -49,7 +52,7 @@ function readDenied(table: string): NftCounters["denied"] {
   return denied;
 }
 
-function readRefused(table: string, tenants: readonly DesiredTenant[]): NftCounters["refused"] {
+function readRefused(table: string, tenants: readonly Named[]): NftCounters["refused"] {
   const owners = new Map(
     tenants.flatMap(({ id, key, vrf, tunnel }) => [vrf, tunnel, String(key)].map((name) => [name, id] as const)),
   );

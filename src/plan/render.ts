@@ -152,11 +152,14 @@ const element = (set: string, key: (string | number)[], value: string | number =
   value: String(value),
 });
 
-/** Of nobody: devices between which only tenants' packets go. */
+/** Of nobody: devices between which only tenants' packets go, and the uplink's. */
 function sideElements({ uplink, mayForward }: Desired, { underlayDevices }: RenderContext): Element[] {
-  if (mayForward) return [];
-  const devices = new Set([...underlayDevices, ...(uplink ? [uplink.device] : [])]);
-  return Array.from(devices, (device) => element("sides", [device]));
+  const uplinks = uplink ? [uplink.device] : [];
+  const closed = mayForward ? [] : [...new Set([...underlayDevices, ...uplinks])];
+  return [
+    ...closed.map((device) => element("sides", [device])),
+    ...uplinks.map((device) => element("uplink", [device])),
+  ];
 }
 
 /** Where the tenant's packets may come from, and leave by with which addresses. */

@@ -18,9 +18,10 @@ export const deniedMark = 0x8000_0000;
 /**
  * Bits of a packet's own mark (fwmark), by which the programs on the NICs' egress know what carried it: the stack, with
  * its connection's mark in the lower bits, or nobody, for it is the gateway's own. Packets of the flowtable pass the rules
- * by and have no mark. Enum xgw_mark in bpf/shared.h.
+ * by and have no mark. Up to the rules' first chain, what the program on the uplink has handed to a tenant has one, too. Enum
+ * xgw_mark in bpf/shared.h.
  */
-export const packetMarks = { rule: 0x1fff_ffff, own: 0x2000_0000, stack: 0x4000_0000 } as const;
+export const packetMarks = { rule: 0x1fff_ffff, own: 0x2000_0000, stack: 0x4000_0000, uplink: 0x8000_0000 } as const;
 
 export type PolicyDirection = "inbound" | "outbound";
 
@@ -46,6 +47,7 @@ export const elementSets = [
   "own_tunnel",
   "uplink_sources",
   "sides",
+  "uplink",
   "dnat_to",
   "forward_to",
   "forward_range",
@@ -96,7 +98,10 @@ const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
  *   not tracked.
  * - judge_gre: RFC 2890's header of version 0 with a key, which is in the second word, behind a checksum in the third. The
  *   reassembly of fragments comes before (NF_IP_PRI_CONNTRACK_DEFRAG), and the kernel itself takes no GRE with routing.
- * - own: an ICMP error of the gateway's quotes a packet after its translation. In the tenant's zone conntrack knows the
+ *   What comes out of a tunnel has a source that the tenant's routes lead back into it: nothing is forwarded or answered in
+ *   somebody else's name. What the uplink has handed over has any, and is known by its mark.
+ * - own: an ICMP error in a tenant's VRF that would leave by the uplink bears an address from inside the tenant, and is not sent.
+ *   An ICMP error of the gateway's quotes a packet after its translation. In the tenant's zone conntrack knows the
  *   connection, and gives the error back the addresses that the sender used. Nothing else that the gateway sends into a
  *   tenant is the tenant's connection.
  * - to_tenant: a range of ports that stay as they are is one element. The kernel cannot add, and would choose any port of a
@@ -123,6 +128,7 @@ const body = `
 	set own_tunnel { typeof ct zone . oifname; }
 	set uplink_sources { typeof ct zone . oifname . ip saddr; }
 	set sides { typeof iifname; }
+	set uplink { typeof oifname; }
 	map dnat_to { typeof ct zone . ip daddr : ip daddr; }
 	map forward_to { typeof ct zone . ip daddr . ip protocol . th dport : ip daddr . th dport; }
 	map snat_to { typeof ct zone . ip saddr : ip saddr; }
@@ -153,11 +159,18 @@ ${verdictMaps}
 		meta iifkind "vrf" accept
 		ip protocol gre notrack
 		ct zone set iifname map @zones
+		iifname "xgre*" meta mark & 0x80000000 == 0 fib saddr . iif oif missing goto refuse_spoofed
+		iifname "xgre*" meta mark set meta mark & 0x7fffffff
+	}
+	chain refuse_spoofed {
+		update @spoofed { iifname }
+		drop
 	}
 	chain own {
 		type filter hook output priority raw; policy accept;
 		ip protocol gre notrack
 		icmp type { destination-unreachable, time-exceeded, parameter-problem } ct zone set oifname map @zones
+		oifname @uplink icmp type { destination-unreachable, time-exceeded, parameter-problem } fib saddr type != local drop
 		oifname "xvrf*" meta mark set 0x20000000
 		oifname "xgre*" meta mark set 0x20000000
 	}
@@ -207,8 +220,7 @@ ${verdictMaps}
 		meta mark & 0x20000000 == 0x20000000 accept
 		ct zone . oifname @own_tunnel accept
 		ct zone . oifname . ip saddr @uplink_sources accept
-		update @spoofed { iifname }
-		drop
+		goto refuse_spoofed
 	}
 	chain forwarded {
 		type filter hook forward priority filter + 10; policy accept;

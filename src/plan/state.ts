@@ -256,7 +256,7 @@ const mapsToZone: readonly string[] = ["zones", "gre_keys", "gre_peers"];
 
 /** The id of the tenant whose an element is: its zone; `nobody` for the sides' devices. */
 export function tenantOfElement({ set, key, value }: Element): number {
-  if (set === "sides") return nobody;
+  if (set === "sides" || set === "uplink") return nobody;
   return Number(mapsToZone.includes(set) ? value : key.split(" ")[0]);
 }
 

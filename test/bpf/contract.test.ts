@@ -73,7 +73,7 @@ describe("tiers", () => {
 describe("marks of packets", () => {
   const type = btf.get("xgw_mark", "enum") as { values: { name: string; value: number }[] };
   const inPrograms = Object.fromEntries(
-    type.values.map(({ name, value }) => [name.slice("XGW_MARK_".length).toLowerCase(), value]),
+    type.values.map(({ name, value }) => [name.slice("XGW_MARK_".length).toLowerCase(), value >>> 0]),
   );
 
   it("are those of enum xgw_mark", () => expect(inPrograms).toEqual(packetMarks));
@@ -87,7 +87,7 @@ describe("marks of packets", () => {
 
   it("are in the nft rules as they are here", () => {
     const words = rulesScript("gw1").match(/0x[0-9a-f]+/g) ?? [];
-    expect(words.map(Number)).toEqual(expect.arrayContaining([packetMarks.own, packetMarks.stack]));
+    expect(words.map(Number)).toEqual(expect.arrayContaining([packetMarks.own, packetMarks.stack, packetMarks.uplink]));
   });
 });
 

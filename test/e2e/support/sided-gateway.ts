@@ -7,7 +7,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Status } from "../../../src/status.js";
+import { inNetNamespace } from "libbpf-ts";
+import { type NftCounters, readNftCounters } from "../../../src/observe/nft-counters.js";
 import { Namespace, type Output, tryRun } from "../../../vm/lab/netns.js";
 import { cable, Wire } from "../../../vm/lab/wire.js";
 import {
@@ -94,10 +95,17 @@ export class SidedGateway implements AsyncDisposable {
     return this.gateway.tryRun(process.execPath, program, ...command, "-c", join(this.folder, "xgw.yaml"));
   }
 
-  async status(): Promise<Status> {
-    const { stdout, stderr } = await this.xgw("status", "-j");
-    if (stdout === "") throw new Error(`xgw status: ${stderr}`);
-    return JSON.parse(stdout) as Status;
+  /** What the rules have refused so far, for tenants by their key; under key 0 what is nobody's. */
+  refused(key: number, instance: string): Record<string, number> {
+    const tenant = { id: key, key, vrf: `xvrf${key}`, tunnel: `xgre${key}` };
+    const counters: NftCounters = inNetNamespace(this.gateway.path, () => readNftCounters(instance, [tenant]));
+    const counts = Object.entries(counters.refused.get(key) ?? {});
+    return Object.fromEntries(counts.map(([reason, { packets }]) => [reason, packets]));
+  }
+
+  /** Settings of the gateway's network namespace. */
+  async sysctl(...assignments: string[]): Promise<void> {
+    await this.gateway.run("sysctl", "-qw", ...assignments);
   }
 
   /** An IP packet on the wire of a NIC, to the gateway's MAC address. */

@@ -273,6 +273,7 @@ describe("the nft table", () => {
     "between_sides",
     "refuse_pickup",
     "leaving",
+    "refuse_spoofed",
     "to_tenant",
     "from_tenant",
     "forward",
