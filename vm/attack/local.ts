@@ -21,6 +21,7 @@ table ip ${table} {
 	set taken { typeof iifname . ip saddr . ip daddr . ip protocol . ip id; flags dynamic; size 65535; }
 	chain input {
 		type filter hook input priority 300; policy accept;
+		iifname "lo" return
 		iifname != { "xvrf*", "xgre*" } ip protocol gre return
 		ip id != 0 update @taken { iifname . ip saddr . ip daddr . ip protocol . ip id }
 	}
