@@ -7,8 +7,9 @@ import { fragmentsOf, outerFragmentsOf } from "../frames/fragments.js";
 import { layersOf, tunnelled } from "../frames/layers.js";
 import { type Mutation, mutations, suits } from "../frames/mutations.js";
 import { stream } from "../frames/stream.js";
-import { type Drawn, drawContent, type Palette } from "./content.js";
+import { drawContent } from "./content.js";
 import { type Nonce, nonceOf } from "./nonce.js";
+import type { Drawn, Palette } from "./palette.js";
 import { identify, isUnderlay, type Sent } from "./sent.js";
 import {
   type AttackSite,
@@ -152,7 +153,7 @@ function fromTenant(sender: Sender): Posted {
   const drawn = drawContent(
     palette(sender, {
       sources: [
-        ...repeated(6, host.address),
+        ...repeated(24, host.address),
         ...all.hosts,
         ...all.inside,
         ...all.publics,
@@ -161,7 +162,7 @@ function fromTenant(sender: Sender): Posted {
       ],
       targets: [
         ...repeated(2, all.hosts),
-        ...repeated(4, outsiders),
+        ...repeated(6, outsiders),
         ...all.inside,
         ...all.publics,
         ...all.gateways,
@@ -210,7 +211,7 @@ function asPlain(sender: Sender, side: Side, way: Way): Pick<Posted, "draft" | "
   const onSide = { underlay: bystanders, uplink: outsiders, unlisted: [own.host], listed: [listed.host] }[side.name];
   const drawn = drawContent(
     palette(sender, {
-      sources: [...repeated(8, onSide), ...all.hosts, ...all.publics, ...all.endpoints, ...all.nobody],
+      sources: [...repeated(14, onSide), ...all.hosts, ...all.publics, ...all.endpoints, ...all.nobody],
       targets: [
         ...repeated(side.name === "uplink" ? 6 : 2, all.publics),
         ...repeated(2, all.gateways),

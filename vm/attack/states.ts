@@ -44,7 +44,7 @@ export class Daemon {
   private constructor(private readonly process: ChildProcess) {}
 
   static async start(configFile: string): Promise<Daemon> {
-    const command = [built("src/cli/main.js"), "run", "-c", configFile];
+    const command = [built("xgw/lib/main.js"), "run", "-c", configFile];
     const child = spawn(process.execPath, command, {
       stdio: ["ignore", "ignore", "pipe"],
       env: { ...process.env, XGW_LOG: "info" },
