@@ -30,6 +30,16 @@ export interface DaemonReport {
   readonly repairFailures: number;
   /** How often flows were decided anew because their way had changed. */
   readonly redecisions: number;
+  /** How often work had to wait, because who caused it had had its share of the daemon's time. */
+  readonly putOff: {
+    /** By the tenant's name; without one it was the underlay, or a tenant that has gone. */
+    readonly redecisions: Readonly<Record<string, number>>;
+    readonly checks: number;
+  };
+  /** How often more happened than the kernel could tell. */
+  readonly notificationsLost: number;
+  /** How many link-layer addresses were forgotten because there were too many, by tenant as above. */
+  readonly neighboursForgotten: Readonly<Record<string, number>>;
 }
 
 function socketName(configFile: string): string {

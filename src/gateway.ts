@@ -194,11 +194,11 @@ function summary(steps: readonly Step[]): string {
 }
 
 /** The kernel decides the flows of these tenants anew, because their packets may have to go another way. */
-export async function redecide(instance: string, tenants: readonly number[]): Promise<void> {
-  const pins = new Pins(instance);
-  await closeGenerations(pins, tenants);
-  await reclaimTemplates(pins);
-}
+export const redecide = (instance: string, tenants: readonly number[]): Promise<void> =>
+  closeGenerations(new Pins(instance), tenants);
+
+/** Templates that no flow leads to any more, after redecisions, may be used by others, if places get scarce. */
+export const giveTemplatesBack = (instance: string): Promise<number> => reclaimTemplates(new Pins(instance));
 
 /**
  * Back to what was there before a failed change: the same comparison with the two sides swapped.

@@ -9,7 +9,8 @@ import { EventEmitter } from "node:events";
 import { checkConfigValue, loadConfig } from "./config/load.js";
 import type { Config, ConfigInput } from "./config/schema.js";
 import { type ConfigSource, configFile } from "./daemon/config-source.js";
-import { type DaemonEvents, type DaemonLog, type Emit, runDaemon } from "./daemon/daemon.js";
+import { runDaemon } from "./daemon/daemon.js";
+import type { DaemonEvents, DaemonLog, Emit } from "./daemon/events.js";
 import type { Problem } from "./errors.js";
 import * as core from "./gateway.js";
 import { withLock } from "./lock.js";
@@ -18,7 +19,7 @@ import type { Step } from "./plan/steps.js";
 import { readStatus, type Status } from "./status.js";
 
 export type { Config, ConfigInput, ConfigTenant } from "./config/schema.js";
-export type { DaemonLog } from "./daemon/daemon.js";
+export type { DaemonLog } from "./daemon/events.js";
 export {
   BusyError,
   ConfigError,

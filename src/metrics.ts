@@ -55,6 +55,30 @@ function addDaemon(registry: Registry, { config, startedAt, ...daemon }: DaemonR
     registers,
   });
   for (const [kind, count] of Object.entries(daemon.repairs)) repairs.inc({ kind }, count);
+  counter(
+    "xgw_checks_put_off_total",
+    "Comparisons that waited, because what they are of changes without end.",
+    daemon.putOff.checks,
+  );
+  counter(
+    "xgw_notifications_lost_total",
+    "Times that more happened than the kernel could tell.",
+    daemon.notificationsLost,
+  );
+  const ofTenants = (name: string, help: string, counts: Readonly<Record<string, number>>) => {
+    const metric = new Counter({ name, help, labelNames: ["tenant"], registers });
+    for (const [tenant, count] of Object.entries(counts)) metric.inc({ tenant }, count);
+  };
+  ofTenants(
+    "xgw_redecisions_put_off_total",
+    "Redecisions that waited, because the tenant causes them without end.",
+    daemon.putOff.redecisions,
+  );
+  ofTenants(
+    "xgw_neighbours_forgotten_total",
+    "Link-layer addresses of hosts that were forgotten because there were too many.",
+    daemon.neighboursForgotten,
+  );
 }
 
 function addTenants(registry: Registry, { instance, tenants }: Desired): void {

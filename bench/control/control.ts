@@ -1,6 +1,6 @@
 /** The control plane in the VM: what a config costs to put in force, and a change of one tenant beside many others. */
 import { fileURLToPath } from "node:url";
-import { quietMs } from "../../src/daemon/pending.js";
+import { quietMs } from "../../src/daemon/checks.js";
 import { runInVm } from "../../vm/run.js";
 import { onAllCpus } from "../pinned.js";
 import type { Figure, Section, SectionContext } from "../section.js";

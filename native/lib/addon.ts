@@ -177,7 +177,13 @@ export interface Addon {
   netlinkOpen(protocol: number, isStrict: boolean): number;
   netlinkSend(fd: number, datagram: Uint8Array): number;
   netlinkReceive(fd: number, room: Uint8Array): number;
-  netlinkListen(protocol: number, groups: readonly number[], room: number, wake: () => void): number;
+  netlinkListen(
+    protocol: number,
+    groups: readonly number[],
+    room: number,
+    filter: Uint8Array,
+    wake: () => void,
+  ): number;
   netlinkHear(handle: number, room: Uint8Array): number;
 
   btfDump(raw: Uint8Array, base: Bytes, ids: number[] | undefined): string | number;

@@ -19,6 +19,12 @@ export interface NetlinkListenerOptions {
   groups: readonly number[];
   /** Bytes of notifications that the kernel keeps while nobody listens; 8 MiB if not given. */
   bufferSize?: number;
+  /**
+   * A classic BPF program, `struct sock_filter` after another in host byte order (linux/filter.h), that the kernel runs over
+   * each datagram, from its `struct nlmsghdr` on; what it answers 0 for takes no room and is not told. All is told if not
+   * given.
+   */
+  filter?: Uint8Array;
   onMessage: (notification: NetlinkNotification) => void;
   /**
    * More has happened than the buffer could take, or the kernel could not tell it: some of it is not told. Comes when what
@@ -44,8 +50,8 @@ export class NetlinkListener implements Disposable {
   /** @throws BpfError, such as EPROTONOSUPPORT or EINVAL: there is no such protocol or group */
   constructor(options: NetlinkListenerOptions) {
     this.#options = options;
-    const { protocol, groups, bufferSize = 8 * 2 ** 20 } = options;
-    const handle = addon.netlinkListen(protocol, groups, bufferSize, () => this.#woken());
+    const { protocol, groups, bufferSize = 8 * 2 ** 20, filter = new Uint8Array() } = options;
+    const handle = addon.netlinkListen(protocol, groups, bufferSize, filter, () => this.#woken());
     this.#handle = check(handle, "listen to netlink", `protocol ${protocol}, groups ${groups.join(", ")}`);
     this.#wait();
   }

@@ -3,6 +3,7 @@
 #include "addon.h"
 #include "waiter.h"
 
+#include <linux/filter.h>
 #include <linux/netlink.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -45,7 +46,7 @@ class Listener : public Reader
 	}
 
 	/// Returns 0 or -errno.
-	int start(Napi::Env env, int protocol, Napi::Array groups, int room, Napi::Function wake)
+	int start(Napi::Env env, int protocol, Napi::Array groups, int room, Bytes filter, Napi::Function wake)
 	{
 		fd_ = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
 		if (fd_ < 0)
@@ -59,6 +60,10 @@ class Listener : public Reader
 		// More than the system's limit is for those with CAP_NET_ADMIN; for others, as much as they get.
 		if (setsockopt(fd_, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)))
 			setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+		sock_fprog program = {static_cast<unsigned short>(filter.size / sizeof(sock_filter)),
+				      reinterpret_cast<sock_filter *>(filter.data)};
+		if (filter.size && setsockopt(fd_, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)))
+			return -errno;
 		for (uint32_t i = 0; i < groups.Length(); i++) {
 			int group = groups.Get(i).As<Napi::Number>().Int32Value();
 			if (setsockopt(fd_, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)))
@@ -106,12 +111,12 @@ Napi::Value receive(const Napi::CallbackInfo &info)
 	return result(info.Env(), receiveFrom(intArg(info, 0), bytesArg(info, 1)));
 }
 
-/// netlinkListen(protocol, groups, bytes of room, wake) -> handle or -errno
+/// netlinkListen(protocol, groups, bytes of room, filter, wake) -> handle or -errno
 Napi::Value listen(const Napi::CallbackInfo &info)
 {
 	auto listener = std::make_unique<Listener>();
 	int rc = listener->start(info.Env(), intArg(info, 0), info[1].As<Napi::Array>(), intArg(info, 2),
-				 info[3].As<Napi::Function>());
+				 bytesArg(info, 3), info[4].As<Napi::Function>());
 	if (rc)
 		return result(info.Env(), rc);
 	return result(info.Env(), addonOf(info.Env()).keep(std::move(listener)));

@@ -11,6 +11,9 @@ import { watchConfig } from "./config-watch.js";
 /** Why a config is loaded again that was seen to change: only what was seen is read. */
 export const configChanged = "config changed";
 
+/** Why a config is loaded again that could not be put in force: what has not changed since is not read. */
+export const triedAgain = "tried again";
+
 /** Why everything is looked at anew: somebody asks for it. */
 export const askedFor = "SIGHUP";
 
@@ -31,7 +34,7 @@ export function configFile(file: string): ConfigSource {
   let last: LoadedConfig | undefined;
   return {
     async load(why) {
-      const files = why === configChanged ? doubtful : "all";
+      const files = why === configChanged || why === triedAgain ? doubtful : "all";
       doubtful = new Set();
       cache.doubt(files);
       const before = last;

@@ -7,6 +7,8 @@ import { isVisibleYaml } from "../config/load.js";
 
 /** Editors write in several steps; what follows within this time is one change. */
 const quietMs = 200;
+/** Who writes without end does not put everybody's edits off for longer than this. */
+const patienceMs = 600;
 
 /** Where more files than this change at once, the kernel may have told of some only (fs.inotify.max_queued_events). */
 const namedMax = 64;
@@ -22,6 +24,8 @@ export interface ConfigWatch {
  */
 export function watchConfig(file: string, tenantsDir: string, changed: (files: Doubtful) => void): ConfigWatch {
   let timer: NodeJS.Timeout | undefined;
+  /** Of what is gathered, when the first was seen, as `performance.now()`. */
+  let sinceMs: number | undefined;
   let tenants: FSWatcher | undefined;
   let doubtful: Set<string> | "all" = new Set();
   const doubt = (path: string | undefined) => {
@@ -31,12 +35,18 @@ export function watchConfig(file: string, tenantsDir: string, changed: (files: D
   };
   const later = () => {
     clearTimeout(timer);
-    timer = setTimeout(() => {
-      watchTenants();
-      const files = doubtful;
-      doubtful = new Set();
-      changed(files);
-    }, quietMs);
+    const nowMs = performance.now();
+    sinceMs ??= nowMs;
+    timer = setTimeout(
+      () => {
+        sinceMs = undefined;
+        watchTenants();
+        const files = doubtful;
+        doubtful = new Set();
+        changed(files);
+      },
+      Math.min(quietMs, Math.max(0, sinceMs + patienceMs - nowMs)),
+    );
   };
   const onTenants = (name: string | null) => {
     if (name === null || name === basename(tenantsDir))

@@ -9,8 +9,10 @@ import { Pins } from "../datapath/pins.js";
 import { monitorKernel } from "../kernel/monitor.js";
 import type { Desired } from "../model/desired.js";
 import { routeProtocol } from "../plan/owner.js";
+import type { Emit } from "./events.js";
 import { FullCheck } from "./full-check.js";
 import { Interest, type Notice } from "./interest.js";
+import { NeighbourMemory } from "./neighbour-memory.js";
 import type { Pending } from "./pending.js";
 import { watchPins } from "./pin-watch.js";
 
@@ -23,26 +25,30 @@ export interface DriftWatch extends Surroundings {
   stop(): void;
 }
 
-export function watchDrift(desired: Desired, pending: Pending): DriftWatch {
+export function watchDrift(desired: Desired, pending: Pending, emit: Emit): DriftWatch {
   const pins = new Pins(desired.instance);
-  const neighbours = new Map<string, string>();
+  const neighbours = new NeighbourMemory();
   let interest = new Interest(desired, routeProtocol, neighbours);
-  const notice = ({ check, scope, redecide }: Notice) => {
+  const notice = ({ check, scope, redecide, forgotNeighbourOf }: Notice) => {
     if (check !== undefined) pending.check(check, scope);
-    if (redecide) pending.redecide(redecide.tenants, redecide.why);
+    if (redecide) pending.redecide(redecide.by, redecide.tenants, redecide.why);
+    if (forgotNeighbourOf !== undefined) emit("neighbourForgotten", { tenant: forgotNeighbourOf });
   };
+  const full = new FullCheck((why) => pending.check(why));
   const pinWatch = watchPins(
     () => pins.folders,
     (path) => notice(interest.ofPin(path)),
   );
   const monitor = monitorKernel(
     (event) => notice(interest.of(event)),
-    () => pending.check("notifications lost"),
+    () => {
+      emit("notificationsLost", {});
+      full.lost();
+    },
   );
   const attachments = setInterval(() => {
     if (hasLostPrograms(pins)) pending.check("attachment");
   }, attachmentsEveryMs);
-  const full = new FullCheck(() => pending.check("full check"));
   return {
     full,
     hasVrfOf: monitor.hasVrfOf,

@@ -1,4 +1,4 @@
-/** Which of the kernel's notifications concern the gateway, and how. Pure. */
+/** Which of the kernel's notifications concern the gateway, and how. Asks nobody, and keeps what neighbours it is told of. */
 
 import { basename } from "node:path";
 import { Pins } from "../datapath/pins.js";
@@ -11,14 +11,18 @@ import { isElementSet, isUncompared, tableName } from "../plan/rules.js";
 import { setOfMap } from "../plan/shares.js";
 import { type ElementKeys, tenantOfElement } from "../plan/state.js";
 import type { Scope } from "../repair.js";
+import type { NeighbourMemory } from "./neighbour-memory.js";
+import type { Cause } from "./redecisions.js";
 
 export interface Notice {
   /** Something of ours may have changed: compare with the config. */
   readonly check?: string;
   /** All that it can have been; not given: anything. */
   readonly scope?: Scope;
-  /** Tenants whose packets may have to go another way, and why. */
-  readonly redecide?: { readonly tenants: readonly number[]; readonly why: string };
+  /** Tenants whose packets may have to go another way, why, and who causes it, on whose budget it is. */
+  readonly redecide?: { readonly by: Cause; readonly tenants: readonly number[]; readonly why: string };
+  /** Id of the tenant of whose hosts one had to be forgotten; 0: nobody's. */
+  readonly forgotNeighbourOf?: number;
 }
 
 type DeviceDetails = Pick<KernelEvent & { of: "device" }, "isRenamed" | "routeTable">;
@@ -35,21 +39,25 @@ export class Interest {
   private readonly links = new Map<string, number>();
   private readonly pins: Pins;
   private readonly table: string;
+  /** The router of the uplink. */
+  private readonly gateway: string | undefined;
 
   /**
    * @param routeProtocol of the routes that are ours
-   * @param neighbours link-layer address by `device address`; kept up to date here, so that only a change is a change
+   * @param neighbours kept up to date here, so that only a change is a change
    */
   constructor(
     desired: Desired,
     private readonly routeProtocol: number,
-    private readonly neighbours: Map<string, string>,
+    private readonly neighbours: NeighbourMemory,
   ) {
     const { underlay, uplink, nics } = desired;
     this.nics = new Set([underlay.device, ...(uplink ? [uplink.device] : []), ...nics.map(({ name }) => name)]);
     this.pins = new Pins(desired.instance);
     this.table = tableName(desired.instance);
+    if (uplink) this.gateway = uplink.gateway;
     this.expect(desired.tenants);
+    neighbours.follow(this.nics, new Set(this.owned.keys()));
   }
 
   /** Tenants that are about to come, too. */
@@ -132,21 +140,26 @@ export class Interest {
     if (protocol === this.routeProtocol) return this.ofTenants("route", [routeTable - routeTableBase]);
     if (routeTable !== mainTable) return {};
     const tenants = [...this.peers].flatMap(([peer, ids]) => (prefixContains(to, parseAddress(peer) ?? 0) ? ids : []));
-    return redecide(tenants, `underlay route ${destination(to)}`);
+    const why = `underlay route ${destination(to)}`;
+    return redecide(why, tenants, why);
   }
 
-  /** A tunnel's end itself, or a router on the way to any of them. */
+  /**
+   * A tunnel's end itself, or a router on the way to any of them; or a tenant's host. What a tenant's hosts cause is on the
+   * tenant's budget, and all strangers on a NIC's wire have one together: they are as many as they like to be.
+   */
   private ofNeighbour({ device, address, linkAddress, isGone }: KernelEvent & { of: "neighbour" }): Notice {
     if (isGone) return this.permanent.has(device) ? this.ofDevice("neighbour on", device) : {};
     if (linkAddress === undefined) return {};
-    const name = `${device} ${address}`;
-    const known = this.neighbours.get(name);
-    this.neighbours.set(name, linkAddress); // also on a device that only a later config has
-    if (known === undefined || known === linkAddress) return {};
+    const { isChange, forgot } = this.neighbours.learn(device, address, linkAddress); // also on a device that only a later config has
+    const told = forgot === undefined ? {} : { forgotNeighbourOf: this.owned.get(forgot) ?? nobody };
     const tenant = this.owned.get(device);
-    if (tenant === undefined && !this.nics.has(device)) return {};
-    const tenants = tenant === undefined ? (this.peers.get(address) ?? [...this.ids]) : [tenant];
-    return redecide(tenants, `neighbour ${address} on ${device}`);
+    if (!isChange || (tenant === undefined && !this.nics.has(device))) return told;
+    const why = `neighbour ${address} on ${device}`;
+    if (tenant !== undefined) return { ...redecide(tenant, [tenant], why), ...told };
+    const behind = this.peers.get(address);
+    const by = behind || address === this.gateway ? why : `strangers on ${device}`;
+    return { ...redecide(by, behind ?? [...this.ids], why), ...told };
   }
 }
 
@@ -159,6 +172,6 @@ function destination(to: Prefix): string {
   return to.length === 32 ? formatAddress(to.address) : formatPrefix(to);
 }
 
-function redecide(tenants: readonly number[], why: string): Notice {
-  return tenants.length === 0 ? {} : { redecide: { tenants: [...new Set(tenants)], why } };
+function redecide(by: Cause, tenants: readonly number[], why: string): Notice {
+  return tenants.length === 0 ? {} : { redecide: { by, tenants: [...new Set(tenants)], why } };
 }

@@ -1,70 +1,85 @@
-/** What the daemon has still to do. What comes in while it is busy is gathered, and done in one go. */
+/**
+ * What the daemon has still to do, and in which order: a fair queue. What comes in while it is busy is gathered, and done in
+ * one go. Flows that may go the wrong way wait for one piece of other work at most, and other work for one redecision;
+ * reloads, comparisons and the rest take turns. What causes work without end has a budget: see `Redecisions` and `Checks`.
+ */
 
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Scope } from "../repair.js";
+import { type Check, Checks, Gathered } from "./checks.js";
 import { askedFor } from "./config-source.js";
-
-/** A change comes in several notifications; what follows within this time is of the same. */
-export const quietMs = 100;
+import { type Cause, type Redecision, Redecisions } from "./redecisions.js";
 
 /** The kernel's notifications of what the daemon itself did come within this time after it. */
 const echoMs = 500;
 /** The comparison that an own change leads to may wait for the changes that follow it, but not long. */
 const afterOwnMs = 1000;
+/** After the templates were looked through, that is not done again for so many times as long as it took, */
+const reclaimRest = 49;
+/** and for so long at least. */
+const reclaimAfterMs = 1000;
 
-export interface Work {
-  /** Read the config again, and why. */
-  readonly reload: string | undefined;
-  /** Compare with the kernel, and what made that necessary. */
-  readonly checks: readonly string[];
-  /** All that has to be compared; undefined: everything. */
-  readonly scope: Scope | undefined;
-  /** Tenants to decide anew, and why. */
-  readonly redecide: readonly number[];
-  readonly redecideWhy: readonly string[];
-  /** When the first of it came in, as `performance.now()`. */
-  readonly sinceMs: number;
+/** One piece of it. */
+export type Work =
+  /** Flows of some tenants are to be decided anew. */
+  | ({ readonly kind: "redecide" } & Redecision)
+  /** The config is to be read again; `isDoubtful`: something may differ from the one in force. */
+  | { readonly kind: "reload"; readonly why: string; readonly isDoubtful: boolean }
+  /** Compare with the kernel. */
+  | ({ readonly kind: "check" } & Check)
+  /** Templates that redecisions have left over may give their places back. */
+  | { readonly kind: "reclaim" };
+
+/** Work that had to wait, because who causes it has spent the budget. A tenant's id where it is known. */
+export interface PutOff {
+  readonly what: "redecision" | "check";
+  readonly tenant?: number;
 }
 
-/** Reasons for a comparison, and what has to be compared for all of them together. */
-class Checks {
-  readonly why = new Set<string>();
-  private readonly tenants = new Set<number>();
-  private readonly elements = new Map<string, Set<string>>();
-  private isOfEverything = false;
-
-  /** @param scope everything when it is not given */
-  add(why: Iterable<string>, scope: Scope | undefined): void {
-    for (const one of why) this.why.add(one);
-    if (!scope) this.isOfEverything = true;
-    for (const tenant of scope?.tenants ?? []) this.tenants.add(tenant);
-    for (const [set, keys] of scope?.elements ?? []) {
-      const known = this.elements.get(set) ?? new Set();
-      for (const key of keys) known.add(key);
-      this.elements.set(set, known);
-    }
-  }
-
-  get scope(): Scope | undefined {
-    return this.isOfEverything ? undefined : { tenants: this.tenants, elements: this.elements };
-  }
+export interface PendingOptions {
+  /** Of more than so many tenants everything is compared. */
+  readonly tenantsMax: number;
+  readonly onPutOff?: (putOff: PutOff) => void;
 }
+
+/** Kinds of work that take turns, in this order. */
+const others = ["reload", "check", "reclaim"] as const;
+type Other = (typeof others)[number];
+
+const never = Number.POSITIVE_INFINITY;
 
 export class Pending {
   private reloadWhy: string | undefined;
-  private checks = new Checks();
-  private tenants = new Set<number>();
-  private tenantsWhy = new Set<string>();
-  private sinceMs: number | undefined;
+  private reloadTimer: NodeJS.Timeout | undefined;
+  private readonly checks: Checks;
+  private readonly redecisions: Redecisions;
+  private reclaimDueMs = never;
+  private reclaimNotBeforeMs = 0;
+  private last: Work["kind"] = "check";
+  private lastOther: Other = "reclaim";
   private wake: () => void = () => {};
   private ownUntilMs = 0;
   private postponed: NodeJS.Timeout | undefined;
-  private echoes = new Checks();
+  private echoes = new Gathered();
+
+  constructor({ tenantsMax, onPutOff = () => {} }: PendingOptions) {
+    const arrived = () => this.wake();
+    this.checks = new Checks(tenantsMax, arrived, () => onPutOff({ what: "check" }));
+    this.redecisions = new Redecisions(arrived, (by) =>
+      onPutOff({ what: "redecision", ...(typeof by === "number" ? { tenant: by } : {}) }),
+    );
+  }
 
   /** A reason that asks for more is not forgotten for one that was seen after it. */
   reload(why: string): void {
+    clearTimeout(this.reloadTimer);
     if (this.reloadWhy !== askedFor) this.reloadWhy = why;
-    this.arrived();
+    this.wake();
+  }
+
+  /** Unless there is another reason before that. */
+  reloadLater(why: string, delayMs: number): void {
+    clearTimeout(this.reloadTimer);
+    if (this.reloadWhy === undefined) this.reloadTimer = setTimeout(() => this.reload(why), delayMs).unref();
   }
 
   /** @param scope all that may have changed; everything when it is not given */
@@ -74,12 +89,17 @@ export class Pending {
       return;
     }
     this.checks.add([why], scope);
-    this.arrived();
+    this.wake();
+  }
+
+  /** Everything has been compared, or that was tried, which took so long. */
+  comparedEverything(tookMs: number): void {
+    this.checks.comparedEverything(tookMs);
   }
 
   /** Does work that leads to checks: they are done a little later, so that a next change need not wait for them. */
   async causedBy<T>(own: () => Promise<T>): Promise<T> {
-    this.ownUntilMs = Number.POSITIVE_INFINITY;
+    this.ownUntilMs = never;
     try {
       return await own();
     } finally {
@@ -88,56 +108,95 @@ export class Pending {
   }
 
   private postpone(why: string, scope: Scope | undefined): void {
-    this.echoes.add([why], scope);
+    this.echoes.add([why], performance.now(), scope);
     this.postponed ??= setTimeout(() => {
       this.postponed = undefined;
-      this.checks.add(this.echoes.why, this.echoes.scope);
-      this.echoes = new Checks();
-      this.arrived();
+      const { why, scope } = this.echoes;
+      this.checks.add(why.list(), scope);
+      this.echoes = new Gathered();
+      this.wake();
     }, afterOwnMs).unref();
   }
 
-  redecide(tenants: readonly number[], why: string): void {
-    for (const tenant of tenants) this.tenants.add(tenant);
-    this.tenantsWhy.add(why);
-    this.arrived();
-  }
-
-  private arrived(): void {
-    this.sinceMs ??= performance.now();
+  /** @param by who causes it, and has a budget for it */
+  redecide(by: Cause, tenants: readonly number[], why: string): void {
+    this.redecisions.add(by, tenants, why);
     this.wake();
   }
 
-  private async arrival(stop: AbortSignal): Promise<void> {
+  /** Flows have been decided anew, which took so long, and may have left templates that nobody uses. */
+  redecided(tookMs: number): void {
+    this.redecisions.took(tookMs);
+    this.reclaimDueMs = this.reclaimNotBeforeMs;
+  }
+
+  /** Templates have been looked through, which took so long. */
+  reclaimed(tookMs: number): void {
+    this.reclaimNotBeforeMs = performance.now() + Math.max(reclaimAfterMs, reclaimRest * tookMs);
+  }
+
+  /** Waits for work; undefined when stopped. */
+  async next(stop: AbortSignal): Promise<Work | undefined> {
+    while (!stop.aborted) {
+      const nowMs = performance.now();
+      const kind = this.turn(nowMs);
+      if (kind) return this.take(kind);
+      await this.arrival(stop, this.dueMs - nowMs);
+    }
+    return undefined;
+  }
+
+  private turn(nowMs: number): Work["kind"] | undefined {
+    const at = others.indexOf(this.lastOther) + 1;
+    const other = [...others.slice(at), ...others.slice(0, at)].find((kind) => this.dueMsOf(kind) <= nowMs);
+    const isRedecided = this.redecisions.dueMs <= nowMs && (this.last !== "redecide" || other === undefined);
+    return isRedecided ? "redecide" : other;
+  }
+
+  private dueMsOf(kind: Other): number {
+    switch (kind) {
+      case "reload":
+        return this.reloadWhy === undefined ? never : 0;
+      case "check":
+        return this.checks.dueMs;
+      case "reclaim":
+        return this.reclaimDueMs;
+    }
+  }
+
+  private get dueMs(): number {
+    return Math.min(this.redecisions.dueMs, ...others.map((kind) => this.dueMsOf(kind)));
+  }
+
+  private take(kind: Work["kind"]): Work {
+    this.last = kind;
+    if (kind === "redecide") return { kind, ...this.redecisions.take() };
+    this.lastOther = kind;
+    switch (kind) {
+      case "reload": {
+        const why = this.reloadWhy ?? "";
+        this.reloadWhy = undefined;
+        return { kind, why, isDoubtful: !this.checks.isEmpty };
+      }
+      case "check":
+        return { kind, ...this.checks.take() };
+      case "reclaim":
+        this.reclaimDueMs = never;
+        return { kind };
+    }
+  }
+
+  /** Until something comes in, or so much time has passed. */
+  private async arrival(stop: AbortSignal, patienceMs: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve) => {
       this.wake = resolve;
       stop.addEventListener("abort", this.onStop, { once: true });
+      if (patienceMs !== never) timer = setTimeout(resolve, Math.max(0, Math.ceil(patienceMs)));
     });
+    clearTimeout(timer);
     stop.removeEventListener("abort", this.onStop);
   }
 
   private readonly onStop = () => this.wake();
-
-  /** Waits for work; undefined when stopped. Flows that may go the wrong way do not wait for more to come in. */
-  async next(stop: AbortSignal): Promise<Work | undefined> {
-    if (this.sinceMs === undefined && !stop.aborted) await this.arrival(stop);
-    if (this.checks.why.size > 0 && this.tenants.size === 0) await sleep(quietMs);
-    if (stop.aborted) return undefined;
-    const isUrgentOnly = this.tenants.size > 0;
-    const work: Work = {
-      reload: isUrgentOnly ? undefined : this.reloadWhy,
-      checks: isUrgentOnly ? [] : [...this.checks.why],
-      scope: this.checks.scope,
-      redecide: [...this.tenants],
-      redecideWhy: [...this.tenantsWhy],
-      sinceMs: this.sinceMs ?? performance.now(),
-    };
-    this.tenants.clear();
-    this.tenantsWhy.clear();
-    if (isUrgentOnly && (this.checks.why.size > 0 || this.reloadWhy !== undefined)) return work;
-    this.checks = new Checks();
-    this.reloadWhy = undefined;
-    this.sinceMs = undefined;
-    return work;
-  }
 }

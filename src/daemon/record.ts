@@ -12,6 +12,10 @@ export class DaemonRecord {
   private readonly repairs = new Map<string, number>();
   private redecisions = 0;
   private repairFailures = 0;
+  private readonly redecisionsPutOff = new Map<string, number>();
+  private checksPutOff = 0;
+  private lost = 0;
+  private readonly forgotten = new Map<string, number>();
   drifts = 0;
 
   /** The config is in force. */
@@ -35,8 +39,7 @@ export class DaemonRecord {
     this.drifts++;
     for (const { kind } of steps) {
       const thing = kind.slice(0, kind.indexOf(".") < 0 ? undefined : kind.indexOf("."));
-      if (thing !== "generation" && thing !== "connections")
-        this.repairs.set(thing, (this.repairs.get(thing) ?? 0) + 1);
+      if (thing !== "generation" && thing !== "connections") count(this.repairs, thing);
     }
   }
 
@@ -46,6 +49,24 @@ export class DaemonRecord {
 
   redecided(): void {
     this.redecisions++;
+  }
+
+  /** @param tenant name of who caused it; empty when that is none */
+  redecisionPutOff(tenant: string): void {
+    count(this.redecisionsPutOff, tenant);
+  }
+
+  checkPutOff(): void {
+    this.checksPutOff++;
+  }
+
+  notificationsLost(): void {
+    this.lost++;
+  }
+
+  /** @param tenant name of whose hosts one was forgotten; empty when that is none */
+  neighbourForgotten(tenant: string): void {
+    count(this.forgotten, tenant);
   }
 
   report(): DaemonReport {
@@ -62,6 +83,13 @@ export class DaemonRecord {
       repairs: Object.fromEntries(this.repairs),
       repairFailures: this.repairFailures,
       redecisions: this.redecisions,
+      putOff: { redecisions: Object.fromEntries(this.redecisionsPutOff), checks: this.checksPutOff },
+      notificationsLost: this.lost,
+      neighboursForgotten: Object.fromEntries(this.forgotten),
     };
   }
+}
+
+function count(counts: Map<string, number>, name: string): void {
+  counts.set(name, (counts.get(name) ?? 0) + 1);
 }

@@ -4,7 +4,8 @@ import { answerAs } from "../daemon-socket.js";
 import type { InForce } from "../gateway.js";
 import type { Logger } from "../log.js";
 import { readMetrics } from "../metrics.js";
-import type { DaemonEvents, Emit } from "./daemon.js";
+import { nobody } from "../model/desired.js";
+import type { DaemonEvents, Emit } from "./events.js";
 import { MetricsServer } from "./metrics-server.js";
 import { DaemonRecord } from "./record.js";
 
@@ -18,6 +19,8 @@ export interface Telling {
 export async function startTelling(configFile: string, log: Logger): Promise<Telling> {
   const record = new DaemonRecord();
   let inForce: InForce | undefined;
+  /** Of the tenants, by id. */
+  let names: ReadonlyMap<number, string> = new Map();
   const metrics = new MetricsServer(async () => (inForce ? readMetrics(inForce.desired, record.report()) : ""), log);
   const on: { readonly [K in keyof DaemonEvents]: (event: DaemonEvents[K]) => void } = {
     reconciled: () => record.applied(),
@@ -25,12 +28,17 @@ export async function startTelling(configFile: string, log: Logger): Promise<Tel
     repaired: ({ steps }) => record.repaired(steps),
     redecided: () => record.redecided(),
     repairFailed: () => record.repairFailed(),
+    putOff: ({ what, tenant }) =>
+      what === "check" ? record.checkPutOff() : record.redecisionPutOff(names.get(tenant ?? nobody) ?? ""),
+    notificationsLost: () => record.notificationsLost(),
+    neighbourForgotten: ({ tenant }) => record.neighbourForgotten(names.get(tenant) ?? ""),
   };
   const answering = await answerAs(configFile, () => record.report());
   return {
     emit: (name, event) => on[name](event),
     onInForce(next) {
       inForce = next;
+      names = new Map(next.desired.tenants.map(({ id, name }) => [id, name]));
       void metrics.follow(next.config);
     },
     stop() {

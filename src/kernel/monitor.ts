@@ -2,6 +2,7 @@
 
 import { Attributes, BpfError, NetlinkListener } from "libbpf-ts";
 import type { Prefix } from "../model/ipv4.js";
+import { neighbourFilter } from "./neighbour-filter.js";
 import { netfilter, ofIpv4, ofIpv6 } from "./netfilter.js";
 import { type NftElement, nftSubsystem, ofTable, toChangedDevices, toChangedElements } from "./nftables.js";
 import {
@@ -60,6 +61,8 @@ export interface KernelMonitor {
 
 /** After a gap, when what there is could not be read. */
 const retryMs = 1000;
+/** After a gap what there is is read again, but not sooner than so many times as long as that took the last time. */
+const learnRest = 9;
 
 /**
  * Listens until stopped. Tells at once of the neighbours that there are.
@@ -79,10 +82,18 @@ export function monitorKernel(onEvent: (event: KernelEvent) => void, onGap: () =
     for (const neighbour of readNeighbours(names)) onEvent(toNeighbourEvent(neighbour, false));
   };
   let retry: NodeJS.Timeout | undefined;
-  const learnAgain = () => {
+  let notBeforeMs = 0;
+  /** Who provokes gaps without end does not have everything read without end. */
+  const learnSoon = () => {
     clearTimeout(retry);
+    retry = setTimeout(learnAgain, Math.max(0, notBeforeMs - performance.now()));
+  };
+  const learnAgain = () => {
+    const startedMs = performance.now();
     try {
       learn();
+      const nowMs = performance.now();
+      notBeforeMs = nowMs + learnRest * (nowMs - startedMs);
     } catch (error) {
       if (!(error instanceof BpfError)) throw error;
       retry = setTimeout(learnAgain, retryMs); // such as EINTR, for devices come and go
@@ -98,10 +109,11 @@ export function monitorKernel(onEvent: (event: KernelEvent) => void, onGap: () =
       new NetlinkListener({
         protocol: rtnetlink,
         groups: routeGroups,
+        filter: neighbourFilter(),
         onMessage: ({ type, body }) => toRouteEvents(type, body, names, vrfs).forEach(onEvent),
         onLost: () => {
           onGap();
-          learnAgain();
+          learnSoon();
         },
       }),
     );

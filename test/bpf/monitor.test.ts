@@ -121,6 +121,15 @@ it("a neighbour on a device that has come since is told with its name", async ()
   expect((await scene.heard("neighbour"))[0]).toMatchObject({ device: "veth7" });
 });
 
+it("a neighbour that does not answer is not told of, nor one of another family", async () => {
+  const scene = new Scene().listen();
+  scene.ip("neigh", "add", "10.1.0.9", "dev", "v0", "nud", "failed");
+  scene.ip("neigh", "add", "fe80::9", "lladdr", "02:00:00:00:00:09", "dev", "v0");
+  scene.ip("neigh", "add", "10.1.0.2", "lladdr", "02:00:00:00:00:0a", "dev", "v0");
+  await scene.heard("neighbour", (one) => one.address === "10.1.0.2");
+  expect((await scene.heard("neighbour")).map(({ address }) => address)).toEqual(["10.1.0.2"]);
+});
+
 it("a neighbour that is deleted is told as gone", async () => {
   const scene = new Scene();
   scene.ip("neigh", "replace", "10.1.0.2", "lladdr", "02:00:00:00:00:0a", "dev", "v0");

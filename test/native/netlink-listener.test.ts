@@ -122,3 +122,31 @@ test("a group that there is not is said", () => {
   const options = { protocol: ROUTE, groups: [4000], onMessage: () => {}, onLost: () => {} };
   expect(failure(() => new NetlinkListener(options))).toMatchObject({ code: "EINVAL" });
 });
+
+/** A `struct sock_filter` of linux/filter.h. */
+function instruction(code: number, k: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  new Uint16Array(bytes.buffer, bytes.byteOffset, 1)[0] = code;
+  new Uint32Array(bytes.buffer, bytes.byteOffset + 4, 1)[0] = k;
+  return bytes;
+}
+/** BPF_RET | BPF_K */
+const RETURN = 6;
+
+test("what a filter lets by is told", async () => {
+  const { types, ip } = listen({ filter: instruction(RETURN, 0xffff_ffff) });
+  ip("link", "set", "dev", "v0", "down");
+  await until(() => types.length > 0);
+  expect(types[0]).toBe(RTM_NEWLINK);
+});
+
+test("what a filter refuses takes no room", async () => {
+  const { types, change, lost } = listen({ bufferSize: 4096, filter: instruction(RETURN, 0) });
+  change(500);
+  await sleep(100);
+  expect([types, lost]).toEqual([[], []]);
+});
+
+test("a filter that is no program is refused", () => {
+  expect(failure(() => listen({ filter: instruction(0xffff, 0) }))).toMatchObject({ code: "EINVAL" });
+});

@@ -10,7 +10,7 @@ import { readReasons } from "../../src/datapath/counters.js";
 import { readU64, u32 } from "../../src/datapath/layout.js";
 import { Pins } from "../../src/datapath/pins.js";
 import { reasonSlots, reasons } from "../../src/datapath/reasons.js";
-import { apply, redecide, teardown } from "../../src/gateway.js";
+import { apply, giveTemplatesBack, redecide, teardown } from "../../src/gateway.js";
 import { batch } from "../../src/kernel/ip.js";
 import { tableName } from "../../src/plan/rules.js";
 import { flowtablePart, verdictMap } from "../../src/plan/shares.js";
@@ -70,6 +70,7 @@ export class Gateway {
   private async forget(): Promise<void> {
     await run("conntrack", ["-F"]).catch(() => "");
     await redecide(instance, this.tenants);
+    await giveTemplatesBack(instance);
   }
 
   /** Whether XDP is on. */

@@ -31,15 +31,27 @@ export const status = defineCommand({
 });
 
 /** In words; a config that is refused comes with what is wrong with it. */
-export function daemonLines({ pid, startedAt, config, drifts, repairs, repairFailures }: DaemonReport): string[] {
+export function daemonLines(report: DaemonReport): string[] {
+  const { pid, startedAt, config, drifts, repairs, repairFailures } = report;
   const kinds = Object.entries(repairs).map(([kind, count]) => `${count} ${kind}`);
   const mended = drifts === 0 ? "nothing repaired" : `${drifts} drifts repaired (${kinds.join(", ")})`;
   const failed = repairFailures === 0 ? "" : `, ${repairFailures} repairs failed`;
   const refused = `the config is refused since ${config.since}; the one of ${config.inForceSince} is in force:`;
   return [
     `daemon ${pid} since ${startedAt}: ${mended}${failed}`,
+    ...putOffLines(report),
     ...(config.state === "good" ? [] : [refused, ...config.problems.map((problem) => `  ${problem}`)]),
   ];
+}
+
+/** Who causes so much work that it waits. A daemon of an older version does not say. */
+function putOffLines({ putOff }: Partial<DaemonReport>): string[] {
+  const tenants = Object.entries(putOff?.redecisions ?? {}).map(
+    ([name, count]) => `${name || "the underlay"} ${count}`,
+  );
+  const checks = putOff?.checks ? [`comparisons ${putOff.checks}`] : [];
+  const all = [...tenants, ...checks];
+  return all.length === 0 ? [] : [`times that work waited, for its cause had had its share of it: ${all.join(", ")}`];
 }
 
 function statusLines(status: Status): string[] {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { type ConfigSource, configChanged, configFile } from "../../../src/daemon/config-source.js";
+import { type ConfigSource, configChanged, configFile, triedAgain } from "../../../src/daemon/config-source.js";
 import { directoryOf, head, tenant } from "../config/fixture.js";
 
 let file: string;
@@ -76,6 +76,12 @@ it("the names in the folder, when one comes that is hardly meant", async () => {
   await sleep(450);
   const { warnings } = await source.load(configChanged);
   expect(warnings.map(({ remedy }) => remedy)).toEqual(["rename it to .yaml"]);
+});
+
+it("none, when what is unchanged is tried again", async () => {
+  writeFileSync(elsewhere, tenant("two", 4));
+  await sleep(450);
+  expect(await tenants(triedAgain)).toEqual(["one 1", "two 2"]);
 });
 
 it("all of them on SIGHUP, also what nobody saw", async () => {

@@ -239,3 +239,12 @@ describe("what may have changed", () => {
     expect(doubtful).toBe("all");
   });
 });
+
+it("a file that is written without end is noticed all the same", async () => {
+  writeFileSync(config, "1");
+  start();
+  const writing = setInterval(() => writeFileSync(config, "2"), 20);
+  await sleep(1000);
+  clearInterval(writing);
+  expect(changes).toBeGreaterThan(0);
+});

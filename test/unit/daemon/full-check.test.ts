@@ -1,5 +1,5 @@
 // When everything is compared with the kernel though nothing told to.
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FullCheck } from "../../../src/daemon/full-check.js";
 
 beforeEach(() => void vi.useFakeTimers());
@@ -67,6 +67,47 @@ it("it comes once, until somebody has compared", () => {
   wait(3600);
   check.stop();
   expect(times).toBe(1);
+});
+
+describe("when notifications are lost", () => {
+  /** When it comes, in seconds, if notifications are lost every so often and a comparison takes so long. */
+  function comparedAt(lostEveryMs: number, tookMs: number, seconds: number): number[] {
+    const times: number[] = [];
+    const started = performance.now();
+    const check: FullCheck = new FullCheck((why) => {
+      expect(why).toBe("notifications lost");
+      times.push(Math.floor((performance.now() - started) / 1000));
+      setTimeout(() => check.compared(tookMs), tookMs);
+    });
+    const losing = setInterval(() => check.lost(), lostEveryMs);
+    wait(seconds);
+    clearInterval(losing);
+    check.stop();
+    return times;
+  }
+
+  it("it comes at once the first time", () => expect(comparedAt(1, 100, 1)).toEqual([0]));
+
+  it("without end, it comes every 5 s", () => expect(comparedAt(1, 0, 16)).toEqual([0, 5, 10, 15]));
+
+  it("without end, it takes a fifth of the time of a large gateway", () =>
+    expect(comparedAt(1, 5000, 60)).toEqual([0, 25, 50]));
+
+  it("while everything is compared, it comes again", () => {
+    const why: string[] = [];
+    const check = new FullCheck((one) => why.push(one));
+    check.lost();
+    wait(1);
+    check.lost();
+    check.compared(100);
+    wait(6);
+    check.stop();
+    expect(why).toEqual(["notifications lost", "notifications lost"]);
+  });
+
+  it("long after the last time, it comes at once again", () => {
+    expect(comparedAt(30_000, 100, 65)).toEqual([30, 60]);
+  });
 });
 
 it("it does not come any more once it is stopped", () => expect(secondsUntil((check) => check.stop())).toBeUndefined());

@@ -1,19 +1,29 @@
 // Which notifications of the kernel make the daemon look.
 import { describe, expect, it } from "vitest";
 import { Interest, type Notice } from "../../../src/daemon/interest.js";
+import { NeighbourMemory } from "../../../src/daemon/neighbour-memory.js";
+import type { Cause } from "../../../src/daemon/redecisions.js";
 import type { KernelEvent } from "../../../src/kernel/monitor.js";
 import { parsePrefix } from "../../../src/model/ipv4.js";
 import { desiredOf, exampleText, thirdTenant } from "../plan/fixture.js";
 
 const desired = await desiredOf((await exampleText()) + thirdTenant);
+/** One that knows these. */
+function knowing(...known: readonly (readonly [device: string, address: string, linkAddress: string])[]) {
+  const memory = new NeighbourMemory();
+  for (const [on, address, linkAddress] of known) memory.learn(on, address, linkAddress);
+  return memory;
+}
 const neighbours = () =>
-  new Map([
-    ["eth0 172.168.0.11", "02:00:00:00:00:01"],
-    ["eth0 172.168.0.99", "02:00:00:00:00:09"],
-    ["xgre2000 10.0.0.7", "02:00:00:00:00:07"],
-  ]);
+  knowing(
+    ["eth0", "172.168.0.11", "02:00:00:00:00:01"],
+    ["eth0", "172.168.0.99", "02:00:00:00:00:09"],
+    ["xgre2000", "10.0.0.7", "02:00:00:00:00:07"],
+  );
 const interest = () => new Interest(desired, 201, neighbours());
-const redecide = (tenants: number[], why: string): Notice => ({ redecide: { tenants, why } });
+const redecide = (by: Cause, tenants: number[], why: string): Notice => ({ redecide: { by, tenants, why } });
+const underlayRoute = (tenants: number[], to: string) =>
+  redecide(`underlay route ${to}`, tenants, `underlay route ${to}`);
 
 const device = (name: string): KernelEvent & { of: "device" } => ({ of: "device", name });
 
@@ -69,26 +79,26 @@ const told: readonly (readonly [what: string, event: KernelEvent, notice: Notice
   ["a route of ours", route("10.0.0.7/32", { protocol: 201, routeTable: 100001 }), look("route", [1])],
   ["a route of ours in nobody's table", route("10.0.0.7/32", { protocol: 201, routeTable: 77 }), { check: "route" }],
   ["a route of another table", route("10.9.0.0/16", { routeTable: 77 }), {}],
-  ["an underlay route to one tunnel's end", route("172.168.0.12/32"), redecide([2], "underlay route 172.168.0.12")],
-  ["an underlay route to all", route("172.168.0.0/24"), redecide([1, 2, 3], "underlay route 172.168.0.0/24")],
-  ["the default route", route("0.0.0.0/0"), redecide([1, 2, 3], "underlay route default")],
+  ["an underlay route to one tunnel's end", route("172.168.0.12/32"), underlayRoute([2], "172.168.0.12")],
+  ["an underlay route to all", route("172.168.0.0/24"), underlayRoute([1, 2, 3], "172.168.0.0/24")],
+  ["the default route", route("0.0.0.0/0"), underlayRoute([1, 2, 3], "default")],
   ["a route to nobody", route("192.0.2.0/24"), {}],
   [
     "a tunnel's end with another MAC",
     neighbour("eth0", "172.168.0.11", "02:00:00:00:00:02"),
-    redecide([1], "neighbour 172.168.0.11 on eth0"),
+    redecide("neighbour 172.168.0.11 on eth0", [1], "neighbour 172.168.0.11 on eth0"),
   ],
   ["the same MAC in another state", neighbour("eth0", "172.168.0.11", "02:00:00:00:00:01"), {}],
   [
     "a router with another MAC",
     neighbour("eth0", "172.168.0.99", "02:00:00:00:00:02"),
-    redecide([1, 2, 3], "neighbour 172.168.0.99 on eth0"),
+    redecide("strangers on eth0", [1, 2, 3], "neighbour 172.168.0.99 on eth0"),
   ],
   ["a new neighbour", neighbour("eth0", "172.168.0.55", "02:00:00:00:00:02"), {}],
   [
     "a neighbour inside a tunnel",
     neighbour("xgre2000", "10.0.0.7", "02:00:00:00:00:02"),
-    redecide([2], "neighbour 10.0.0.7 on xgre2000"),
+    redecide(2, [2], "neighbour 10.0.0.7 on xgre2000"),
   ],
   ["a neighbour that fails", neighbour("eth0", "172.168.0.11"), {}],
   ["a neighbour of ours that is deleted", forgotten("xgre3000", "172.168.0.13"), look("neighbour on xgre3000", [3])],
@@ -123,6 +133,18 @@ const told: readonly (readonly [what: string, event: KernelEvent, notice: Notice
 
 describe("the kernel tells of", () => {
   for (const [what, event, notice] of told) it(what, () => expect(interest().of(event)).toEqual(notice));
+
+  it("a neighbour that fails and comes again with another MAC", () => {
+    const one = interest();
+    one.of(neighbour("xgre2000", "10.0.0.7"));
+    expect(one.of(neighbour("xgre2000", "10.0.0.7", "02:00:00:00:00:03")).redecide?.tenants).toEqual([2]);
+  });
+
+  it("more of a tenant's hosts than can be remembered, one is forgotten, and the tenant named", () => {
+    const one = new Interest(desired, 201, new NeighbourMemory(1));
+    one.of(neighbour("xgre2000", "10.0.0.7", "02:00:00:00:00:07"));
+    expect(one.of(neighbour("xgre2000", "10.0.0.8", "02:00:00:00:00:08"))).toEqual({ forgotNeighbourOf: 2 });
+  });
 
   it("a MAC that comes back after the neighbour was forgotten: it is compared with the last one known", () => {
     const one = interest();
@@ -159,7 +181,7 @@ it("what belongs to a tenant that is about to come is looked at with that tenant
 });
 
 it("a MAC on a NIC that the config has only later is compared with the one before", () => {
-  const known = new Map<string, string>();
+  const known = new NeighbourMemory();
   new Interest(desired, 201, known).of(neighbour("eth9", "172.168.0.99", "02:00:00:00:00:01"));
   const later = new Interest({ ...desired, nics: [{ name: "eth9", xdp: "native" }] }, 201, known);
   expect(later.of(neighbour("eth9", "172.168.0.99", "02:00:00:00:00:02")).redecide?.tenants).toEqual([1, 2, 3]);
@@ -167,8 +189,8 @@ it("a MAC on a NIC that the config has only later is compared with the one befor
 
 describe("with an uplink", () => {
   const uplink = { device: "eth1.100", gateway: "203.0.113.1" };
-  const known = new Map([["eth1.100 203.0.113.1", "02:00:00:00:00:01"]]);
-  const watching = () => new Interest({ ...desired, uplink }, 201, new Map(known));
+  const watching = () =>
+    new Interest({ ...desired, uplink }, 201, knowing(["eth1.100", "203.0.113.1", "02:00:00:00:00:01"]));
 
   it("its device is looked at", () => {
     expect(watching().of(device("eth1.100"))).toEqual({ check: "device eth1.100" });
@@ -176,6 +198,7 @@ describe("with an uplink", () => {
 
   it("a gateway with another MAC address makes everybody's flows anew", () => {
     const moved = neighbour("eth1.100", "203.0.113.1", "02:00:00:00:00:02");
-    expect(watching().of(moved)).toEqual(redecide([1, 2, 3], "neighbour 203.0.113.1 on eth1.100"));
+    const why = "neighbour 203.0.113.1 on eth1.100";
+    expect(watching().of(moved)).toEqual(redecide(why, [1, 2, 3], why));
   });
 });

@@ -56,6 +56,19 @@ describe("the daemon's record", () => {
   });
 });
 
+it("the daemon's record counts what had to wait, and what was forgotten, by who caused it", () => {
+  const record = new DaemonRecord();
+  for (const tenant of ["one", "", "one"]) record.redecisionPutOff(tenant);
+  record.checkPutOff();
+  record.notificationsLost();
+  record.neighbourForgotten("two");
+  expect(record.report()).toMatchObject({
+    putOff: { redecisions: { one: 2, "": 1 }, checks: 1 },
+    notificationsLost: 1,
+    neighboursForgotten: { two: 1 },
+  });
+});
+
 describe("the daemon's socket", () => {
   let answering: Answering | undefined;
   const folder = mkdtempSync(join(tmpdir(), "xgw-socket-"));

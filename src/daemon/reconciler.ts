@@ -1,0 +1,84 @@
+/** Puts configs in force. */
+
+import { applyChange, type Surroundings } from "../change.js";
+import type { Config } from "../config/schema.js";
+import { ConfigError, formatProblem, toXgwError, type XgwError } from "../errors.js";
+import { apply, type InForce, type Plan } from "../gateway.js";
+import { describeStep } from "../plan/describe.js";
+import { askedFor, type ConfigSource } from "./config-source.js";
+import type { DaemonLog, Emit } from "./events.js";
+import { locked } from "./locked.js";
+
+export class Reconciler {
+  constructor(
+    private readonly source: ConfigSource,
+    private readonly log: DaemonLog,
+    private readonly emit: Emit,
+    private readonly onInForce: (inForce: InForce) => void,
+  ) {}
+
+  /** @throws whatever is wrong */
+  start(): Promise<InForce> {
+    return this.reconcile("start", apply);
+  }
+
+  /**
+   * @param surroundings not given when something of what is in force may have been changed by others
+   * @returns refused: the config in force stays the one that it is; half-way: so it does, the kernel may be between both, and
+   *   another attempt may succeed
+   */
+  async follow(
+    reason: string,
+    inForce: InForce,
+    surroundings: Surroundings | undefined,
+  ): Promise<InForce | "refused" | "half-way"> {
+    try {
+      return await this.reconcile(reason, async (config) => {
+        const isQuick = surroundings !== undefined && reason !== askedFor;
+        return (isQuick ? await this.tryQuickly(config, inForce, surroundings) : undefined) ?? apply(config);
+      });
+    } catch (thrown) {
+      const error = this.logFailure(thrown);
+      this.emit("refused", { reason, error });
+      return error instanceof ConfigError ? "refused" : "half-way";
+    }
+  }
+
+  /** What it leaves half done when it fails is found by the comparison with everything. */
+  private async tryQuickly(config: Config, inForce: InForce, surroundings: Surroundings): Promise<Plan | undefined> {
+    try {
+      return await applyChange(config, inForce, surroundings);
+    } catch (error) {
+      this.log.warn({ ...toXgwError(error).toJSON() }, "change failed half-way, comparing everything");
+      return undefined;
+    }
+  }
+
+  private async reconcile(reason: string, work: (config: Config) => Promise<Plan>): Promise<InForce> {
+    const started = performance.now();
+    const { config, warnings } = await this.source.load(reason);
+    for (const warning of warnings) this.log.warn({ problem: formatProblem(warning) }, "config warning");
+    const { steps, desired, constants, context } = await locked(config, () => work(config));
+    for (const step of steps) this.log.debug({ step: describeStep(step) }, "step done");
+    const tookMs = Math.round(performance.now() - started);
+    const { instance, tenants } = config;
+    this.log.info({ instance, reason, tenants: tenants.length, steps: steps.length, durationMs: tookMs }, "reconciled");
+    const inForce: InForce = { config, desired, constants, context };
+    this.emit("reconciled", { reason, steps, tookMs });
+    this.onInForce(inForce);
+    return inForce;
+  }
+
+  private logFailure(thrown: unknown): XgwError {
+    const error = toXgwError(thrown);
+    if (error instanceof ConfigError) {
+      for (const problem of error.problems) this.log.error({ problem: formatProblem(problem) }, "config error");
+      this.log.error({}, "config refused; the last good one stays in force");
+    } else
+      this.log.error(
+        { ...error.toJSON() },
+        "reconciliation failed; it is tried again, and the last good config stays in force",
+      );
+    return error;
+  }
+}
