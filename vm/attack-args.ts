@@ -15,7 +15,8 @@ kernel lacks what the gateway needs.
   --packets N      packets in all (default 360 a seed)
   --state NAME     all seeds in this state (--list names them)
   --only N         the one packet with this number of each seed
-  --break NAME     break the gateway so (--list names the ways): to see that it is noticed
+  --break NAME,…   then break the gateway in these ways (--list names them), one after the other, and see that each is noticed
+                   (default: in all of them; none: in no way)
   --kept           the seeds that once failed, too
   --report FILE    write the results as JSON, too
   --kernel NAME    always in a VM, with this kernel of vm/kernels.json
@@ -30,7 +31,8 @@ export interface AttackArgs {
   readonly packets: number;
   readonly state: StateName | undefined;
   readonly only: number | undefined;
-  readonly broken: string | undefined;
+  /** Names of the ways in which the gateway is broken in the end. */
+  readonly broken: readonly string[];
   readonly kept: boolean;
   readonly report: string | undefined;
   readonly kernel: string | undefined;
@@ -53,7 +55,7 @@ export function parseAttackArgs(argv: readonly string[]): AttackArgs {
         packets: { type: "string" },
         state: { type: "string" },
         only: { type: "string" },
-        break: { type: "string" },
+        break: { type: "string", default: breaks.map(({ name }) => name).join(",") },
         kept: { type: "boolean", default: false },
         report: { type: "string" },
         kernel: { type: "string" },
@@ -81,7 +83,7 @@ export function parseAttackArgs(argv: readonly string[]): AttackArgs {
       packets,
       state: values.state === undefined ? undefined : named<StateName>("state", values.state, states),
       only: values.only === undefined ? undefined : number("only", values.only),
-      broken: values.break === undefined ? undefined : named("break", values.break, breaks),
+      broken: values.break === "none" ? [] : values.break.split(",").map((name) => named("break", name, breaks)),
       kept: values.kept,
       report: values.report,
       kernel: values.kernel,

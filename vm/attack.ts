@@ -14,6 +14,8 @@ import { prepareHost } from "./lab/own-namespace.js";
 import { UsageError } from "./usage.js";
 
 const timeoutMs = 60 * 60_000;
+/** Enough for each break to be noticed many times. */
+const packetsAtBroken = 150;
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
 function seedsOf({ seed, seeds, packets, state, only, broken, kept }: AttackArgs): SeedOptions[] {
@@ -23,9 +25,14 @@ function seedsOf({ seed, seeds, packets, state, only, broken, kept }: AttackArgs
     packets: share(index),
     state: state ?? stateOf(seed + index),
     only,
-    broken,
   }));
-  return [...(kept ? keptSeeds : []), ...drawn];
+  const ofBroken = broken.map((name) => ({
+    seed: seed + seeds - 1, // in a site that is there already
+    packets: packetsAtBroken,
+    state: "detached" as const,
+    broken: name,
+  }));
+  return [...(kept ? keptSeeds : []), ...drawn, ...ofBroken];
 }
 
 const counts = (of: Readonly<Record<string, number>>) =>
@@ -34,7 +41,11 @@ const counts = (of: Readonly<Record<string, number>>) =>
     .join(", ");
 
 function tell(result: SeedResult): void {
-  const { seed, state, site, packets, seconds, fates, honest, violations, changes } = result;
+  const { seed, state, broken, site, packets, seconds, fates, honest, violations, changes } = result;
+  if (broken !== undefined) {
+    say(`broken on purpose: ${broken}: ${violations.length} violations in ${packets} packets`);
+    return;
+  }
   say(`seed ${seed}, ${state} (${site}): ${packets} packets in ${seconds.toFixed(1)} s`);
   say(`  ${counts(fates)}; honest ${honest.arrived} of ${honest.sent}${changes > 0 ? `; ${changes} changes` : ""}`);
   for (const { text } of violations.slice(0, 4)) say(text.replaceAll(/^/gm, "  "));

@@ -1,4 +1,7 @@
-/** Gateways that are no boundary, so that it can be seen that the oracle tells. */
+/**
+ * Gateways that are no boundary, so that it can be seen that the oracle tells. XDP is taken off them, which would do some of
+ * what is broken.
+ */
 
 import { here } from "../lab/own-namespace.js";
 import { instance } from "./site.js";
@@ -24,6 +27,11 @@ export const breaks: readonly Break[] = [
       for (const chain of ["admit_inbound", "admit_outbound"])
         await here.run("nft", `flush chain ${table.join(" ")} ${chain}; add rule ${table.join(" ")} ${chain} accept`);
     },
+  },
+  {
+    name: "peers",
+    what: "tunnelled packets are taken from everybody",
+    apply: async () => void (await here.run("nft", "flush", "chain", ...table, "judge_gre")),
   },
   {
     name: "rule order",

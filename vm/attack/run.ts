@@ -21,7 +21,7 @@ export interface SeedOptions {
   readonly state: StateName;
   /** Number of the one packet to be sent, the honest ones aside. */
   readonly only?: number | undefined;
-  /** Name of what is broken. */
+  /** Name of what is broken: violations are wanted then. */
   readonly broken?: string | undefined;
 }
 
@@ -34,6 +34,7 @@ export interface Violation {
 export interface SeedResult {
   readonly seed: number;
   readonly state: StateName;
+  readonly broken?: string | undefined;
   readonly site: string;
   readonly packets: number;
   readonly frames: number;
@@ -120,6 +121,7 @@ class Attack {
     return {
       seed,
       state,
+      broken,
       site: this.site.summary,
       packets,
       frames: this.frames,

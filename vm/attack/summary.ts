@@ -26,10 +26,10 @@ const words = (of: Readonly<Record<string, number>>): string =>
     .map(([name, count]) => `${count} ${name}`)
     .join(", ");
 
-export function summarize({ kernel, seeds, errors }: AttackReport): {
-  readonly lines: string[];
-  readonly faults: string[];
-} {
+export function summarize(report: AttackReport): { readonly lines: string[]; readonly faults: string[] } {
+  const { kernel, errors } = report;
+  const seeds = report.seeds.filter(({ broken }) => broken === undefined);
+  const unnoticed = report.seeds.filter(({ broken, violations }) => broken !== undefined && violations.length === 0);
   const sum = (of: (result: SeedResult) => number) => seeds.reduce((total, result) => total + of(result), 0);
   const packets = sum((result) => result.packets);
   const fates = sumOf(seeds.map((result) => result.fates));
@@ -38,7 +38,7 @@ export function summarize({ kernel, seeds, errors }: AttackReport): {
   const failed = seeds.filter((result) => result.violations.length > 0).map(({ seed }) => seed);
   const [sent, arrived] = [sum(({ honest }) => honest.sent), sum(({ honest }) => honest.arrived)];
   const effect = packets - (fates.nothing ?? 0) - (fates.host ?? 0);
-  const broken = seeds.filter(({ foreignWorks }) => !foreignWorks).map(({ seed }) => seed);
+  const foreign = seeds.filter(({ foreignWorks }) => !foreignWorks).map(({ seed }) => seed);
   return {
     lines: [
       ...Object.entries(kinds)
@@ -55,7 +55,8 @@ export function summarize({ kernel, seeds, errors }: AttackReport): {
       ...(violations.length > 0 ? [`${violations.length} violations`] : []),
       ...(effect < packets * effectShare ? [`of ${packets} packets only ${effect} led to anything`] : []),
       ...(sent === 0 || arrived < sent * honestShare ? [`of ${sent} honest packets only ${arrived} arrived`] : []),
-      ...(broken.length > 0 ? [`somebody else's tunnel did not work in seeds ${broken.join(", ")}`] : []),
+      ...(foreign.length > 0 ? [`somebody else's tunnel did not work in seeds ${foreign.join(", ")}`] : []),
+      ...unnoticed.map(({ broken }) => `a gateway broken on purpose (${broken}) was not noticed`),
     ],
   };
 }

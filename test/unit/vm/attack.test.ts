@@ -364,9 +364,16 @@ describe("the summary", () => {
     violations: [],
     seconds: 1,
   } as const;
+  const noticed = { broken: "rules", violations: [{ kind: "", text: "" }] };
   const faults = (change: object) => summarize({ kernel: "", seeds: [{ ...result, ...change }], errors: [] }).faults;
 
   it("is content when nothing was wrong and enough happened", () => expect(faults({})).toEqual([]));
+  it("wants violations where the gateway was broken on purpose", () => {
+    const of = (broken: object) =>
+      summarize({ kernel: "", seeds: [result, { ...result, ...broken }], errors: [] }).faults;
+    expect(of(noticed)).toEqual([]);
+    expect(of({ ...noticed, violations: [] })).toHaveLength(1);
+  });
   it("is not when there is a violation", () =>
     expect(faults({ violations: [{ kind: "", text: "" }] })).toHaveLength(1));
   it("is not when nothing came of the packets", () =>
