@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
 import { dissect } from "../../test/bpf/support/dissect.js";
-import { layersOf } from "../frames/layers.js";
+import { type Ipv4, layersOf, protocols } from "../frames/layers.js";
 import { stream } from "../frames/stream.js";
 import { drawSent } from "./adversary.js";
 import { Involved, readBooks } from "./books.js";
@@ -78,6 +78,8 @@ class Attack {
   private readonly shapes: Record<string, number> = {};
   private readonly fates: Record<string, number> = {};
   private readonly honest: Honest;
+  /** Keys of tenants of which a host has sent something that ends a connection. */
+  private readonly enders = new Set<number>();
   private current: Sent | undefined;
   private frames = 0;
 
@@ -152,11 +154,22 @@ class Attack {
         const { fate } = await this.post(sent, false);
         this.fates[fate] = (this.fates[fate] ?? 0) + 1;
       }
-      const connection = honest.connections[Math.floor(number / honestEvery) % Math.max(1, honest.connections.length)];
-      if (connection && number % honestEvery === 0)
-        await honest.say(connection, number % (2 * honestEvery) === 0 ? 0 : 1);
+      if (number % honestEvery === 0) await this.sayHonestly(number / honestEvery);
       if (options.state === "change" || options.state === "daemon") await turn();
     }
+  }
+
+  /** Each connection in turn, each side in turn. */
+  private async sayHonestly(turn: number): Promise<void> {
+    const { connections } = this.honest;
+    const connection = connections[turn % Math.max(1, connections.length)];
+    if (!connection || (await this.honest.say(connection, Math.floor(turn / connections.length) % 2 === 0 ? 0 : 1)))
+      return;
+    const { name, key, sides } = connection;
+    // A host may end its own tenant's connections.
+    if (sides[0].tuple.protocol === "tcp" && this.enders.has(key)) return;
+    const last = this.current;
+    this.violate(`an honest packet of the tenant with key ${key}, ${name}, was lost`, last ? tell(last) : []);
   }
 
   /** Sends a packet, and judges what leaves. */
@@ -182,6 +195,7 @@ class Attack {
   private count({ frames, from, packet: { ip } }: Sent): void {
     this.frames += frames.length;
     if (from.kind === "tenant") this.involved.hasArrived(from.key, frames.length);
+    if (from.kind === "tenant" && ip && endsConnections(ip)) this.enders.add(from.key);
     for (const { key, publicIps = [], portForwards = [], snat } of this.site.config.tenants ?? []) {
       const publics = [...publicIps, ...portForwards, ...(snat ? [snat] : [])].map(({ address }) => address);
       if (from.kind === "side" && ip && publics.includes(ip.dst)) this.involved.hasArrived(key, frames.length);
@@ -230,6 +244,10 @@ class Attack {
     this.violations.push({ kind, text: [`seed ${seed}, ${state}: ${fault}`, ...lines].join("\n") });
   }
 }
+
+/** TCP with SYN, FIN or RST. */
+const endsConnections = ({ protocol, payload }: Ipv4) =>
+  protocol === protocols.tcp && ((payload[13] ?? 0) & 0x07) !== 0;
 
 const indented = (frame: Buffer) => dissect(frame).map((line) => `  ${line}`);
 
