@@ -321,7 +321,8 @@ function mutate({ draft, mutations: choice }: Posted, random: Random): string[] 
 }
 
 function framesOf(draft: Draft, { isHost }: Posted, id: number, { integer }: Random) {
-  const isWhole = draft.spoiled.size === 0 && draft.cut === 0;
+  const isFragment = (ip: Buffer) => ip.length >= 8 && (ip.readUInt16BE(6) & 0x3fff) !== 0;
+  const isWhole = draft.spoiled.size === 0 && draft.cut === 0 && !isFragment(draft.ip) && !isFragment(draft.outer);
   if (isWhole && draft.ip.length > 0 && integer(1, oneIn.fragments) === 1)
     return { frames: fragmentsOf(draft, id), how: ["in two fragments"] };
   if (isWhole && !isHost && draft.outer.length === 20 && integer(1, oneIn.fragments / 2) === 1) {

@@ -264,8 +264,10 @@ export const mutations: readonly Mutation[] = [
   {
     name: "GRE key",
     of: "tunnel",
-    apply: ({ gre }, { pick, integer }) =>
-      void gre.writeUInt32BE(pick([0, (gre.readUInt32BE(4) ^ 1) >>> 0, integer(0, 0xffff_ffff)]), 4),
+    apply: ({ gre }, { pick, integer }) => {
+      if (gre.length < 8) return; // another mutation has taken the key away
+      gre.writeUInt32BE(pick([0, (gre.readUInt32BE(4) ^ 1) >>> 0, integer(0, 0xffff_ffff)]), 4);
+    },
   },
   {
     name: "GRE protocol",

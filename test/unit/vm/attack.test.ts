@@ -301,6 +301,14 @@ describe("what the adversary sends", () => {
       for (const { length } of frames) expect(length >= 15 && length <= 1518, `${story}: ${length} bytes`).toBe(true);
   });
 
+  it("can be drawn in any site", () => {
+    for (let number = 0; number < 12; number++) {
+      const other = drawSite(stream(number, "attacked site"));
+      for (let n = 1; n <= 300; n++)
+        expect(drawSent(other, [], { seed: number, number: n }).frames.length).toBeGreaterThan(0);
+    }
+  });
+
   it("is the same each time", () => {
     const again = packets.slice(0, 500).map(({ seed, number }) => drawSent(site, living, { seed, number }).story);
     expect(again).toEqual(packets.slice(0, 500).map(({ story }) => story));
