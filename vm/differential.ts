@@ -1,20 +1,16 @@
 // npm run test:differential: what XDP sends is what the kernel would have sent.
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { release, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { missingForGateway } from "./capable.js";
 import { exceptions, ignoredFields } from "./differential/compare.js";
-import { prepareHost } from "./differential/gateway.js";
 import { keptSeeds } from "./differential/kept.js";
-import { mutations } from "./differential/mutations.js";
 import { runSite, type SeedOptions, type SeedResult, siteOf } from "./differential/run.js";
 import { runTenants, type TenantsResult } from "./differential/tenants.js";
 import { type DifferentialArgs, differentialUsage, parseDifferentialArgs } from "./differential-args.js";
-import { reportEnding } from "./ending.js";
-import { runInVm } from "./run.js";
+import { isInside, runElsewhere, withSeed } from "./elsewhere.js";
+import { mutations } from "./frames/mutations.js";
+import { prepareHost } from "./lab/own-namespace.js";
 import { UsageError } from "./usage.js";
 
 export interface DifferentialReport {
@@ -24,7 +20,6 @@ export interface DifferentialReport {
 }
 
 const timeoutMs = 60 * 60_000;
-const inside = "XGW_DIFFERENTIAL_INSIDE";
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
 function seedsOf({ seed, seeds, packets, only, kept }: DifferentialArgs): SeedOptions[] {
@@ -61,31 +56,6 @@ async function runHere(args: DifferentialArgs): Promise<DifferentialReport> {
     return { kernel: release(), seeds };
   } finally {
     await rm(folder, { recursive: true, force: true });
-  }
-}
-
-/** The same program in a network namespace of its own, on this kernel or in the VM. */
-async function runElsewhere(argv: readonly string[], kernel: string | undefined, missing: readonly string[]) {
-  const shareDir = await mkdtemp(join(tmpdir(), "xgw-differential-"));
-  const file = join(shareDir, "report.json");
-  const program = [process.execPath, fileURLToPath(import.meta.url), ...argv, "--report", file];
-  const command = ["unshare", "--net", ...program];
-  const env = { [inside]: "1" };
-  try {
-    if (kernel === undefined && missing.length === 0) {
-      const [unshare = "", ...args] = command;
-      const child = spawn(unshare, args, { stdio: "inherit", env: { ...process.env, ...env } });
-      await once(child, "exit"); // what went wrong is in the report
-    } else {
-      say(`differential: ${missing.length > 0 ? `this kernel lacks ${missing.join(", ")}: ` : ""}using a VM`);
-      const log = (line: string) => say(`differential: ${line}`);
-      const result = await runInVm({ command, kernel, shareDir, timeoutMs, env, log });
-      const status = reportEnding(result, timeoutMs, log);
-      if (status > 1) throw new Error(`the test in the VM ended with status ${status}`);
-    }
-    return JSON.parse(await readFile(file, "utf8")) as DifferentialReport;
-  } finally {
-    await rm(shareDir, { recursive: true, force: true });
   }
 }
 
@@ -132,15 +102,19 @@ async function main(argv: readonly string[]): Promise<number> {
   if (args.help || args.list) return 0;
   const unknown = args.only?.find((name) => !mutations.some((mutation) => mutation.name === name));
   if (unknown !== undefined) throw new UsageError(`nothing called "${unknown}" is done to packets: see --list`);
-  if (process.env[inside] !== undefined) {
+  if (isInside()) {
     const report = await runHere(args);
     if (args.report !== undefined) await writeFile(args.report, JSON.stringify(report));
     if (report.tenants && failedTenants(report.tenants)) return 1;
     return report.seeds.some(({ mismatches }) => mismatches.length > 0) ? 1 : 0;
   }
-  const missing = args.kernel === undefined ? await missingForGateway() : [];
-  const settled = [...argv.filter((_, at) => !/^--seed$/.test(argv[at] ?? "") && !/^--seed$/.test(argv[at - 1] ?? ""))];
-  const report = await runElsewhere([...settled, "--seed", String(args.seed)], args.kernel, missing);
+  const report = await runElsewhere<DifferentialReport>({
+    name: "differential",
+    file: fileURLToPath(import.meta.url),
+    argv: withSeed(argv, args.seed),
+    kernel: args.kernel,
+    timeoutMs,
+  });
   if (args.report !== undefined) await writeFile(resolve(args.report), `${JSON.stringify(report, null, 2)}\n`);
   return report.tenants ? summarizeTenants(report.tenants, report.kernel) : summarize(report);
 }

@@ -8,7 +8,7 @@
  */
 
 import { checksum } from "../../test/bpf/support/packet.js";
-import { look, withoutId, withoutInnerPadding } from "./frame.js";
+import { look, withoutId, withoutInnerPadding } from "../frames/frame.js";
 import type { Packet } from "./packets.js";
 import type { Departure, Outcome } from "./pass.js";
 

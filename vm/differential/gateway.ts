@@ -14,88 +14,17 @@ import { apply, giveTemplatesBack, redecide, teardown } from "../../src/gateway.
 import { batch } from "../../src/kernel/ip.js";
 import { tableName } from "../../src/plan/rules.js";
 import { flowtablePart, verdictMap } from "../../src/plan/shares.js";
-import { Namespace, run } from "../lab/netns.js";
-import { cable, Wire } from "../lab/wire.js";
-import { instance, type Site, type Vlan } from "./site.js";
-
-/** The same as a namespace of the lab, for the one that this process is in. */
-export const here = {
-  run: (program: string, ...args: string[]) => run(program, args),
-  ip: async (...lines: string[]) => {
-    for (const line of lines) await run("ip", line.split(" "));
-  },
-};
-
-/**
- * The kernel limits how many ICMP errors it sends, forgets connections that close and packets that wait for their other
- * fragments: all by the clock, which must not make a difference between two passes of the same packets.
- */
-const timeless: Readonly<Record<string, string>> = {
-  "net.ipv4.icmp_ratelimit": "0",
-  "net.ipv4.icmp_ratemask": "0",
-  "net.ipv4.icmp_msgs_per_sec": "1000000",
-  "net.ipv4.icmp_msgs_burst": "1000000",
-  // Redirects are rationed for each sender by a limit of their own (ip_rt_send_redirect).
-  "net.ipv4.conf.all.send_redirects": "0",
-  "net.ipv4.conf.default.send_redirects": "0",
-  "net.ipv4.ipfrag_time": "3600",
-  "net.ipv4.ipfrag_high_thresh": "67108864",
-  "net.ipv4.ipfrag_max_dist": "0",
-  ...Object.fromEntries(
-    [
-      "close",
-      "close_wait",
-      "fin_wait",
-      "last_ack",
-      "time_wait",
-      "syn_sent",
-      "syn_recv",
-      "unacknowledged",
-      "max_retrans",
-    ]
-      .map((state) => `net.netfilter.nf_conntrack_tcp_timeout_${state}`)
-      .concat("net.netfilter.nf_conntrack_udp_timeout", "net.netfilter.nf_conntrack_icmp_timeout")
-      .map((name) => [name, "3600"]),
-  ),
-};
-
-const modules = ["vrf", "ip_gre", "nf_conntrack", "nf_flow_table", "nf_flow_table_inet", "nf_tables", "veth", "8021q"];
+import { run } from "../lab/netns.js";
+import { Cables } from "../lab/own-namespace.js";
+import type { Wire } from "../lab/wire.js";
+import { instance, type Site } from "./site.js";
 
 const passFile = fileURLToPath(new URL("../../bpf/test-pass.bpf.o", import.meta.url));
-
-/**
- * What a frame leads to has happened when the call that sent it returns, even where the kernel puts it off to the thread
- * that takes over long softirqs: that thread goes before every other on the one CPU that this process sends from. Only
- * where the machine is the test's own.
- */
-async function hurrySoftirqs(): Promise<void> {
-  const threads = (await run("pgrep", ["^ksoftirqd/"])).trim().split("\n");
-  for (const pid of threads) await run("chrt", ["--fifo", "--pid", "50", pid]);
-  await run("taskset", ["--cpu-list", "--pid", "0", String(process.pid)]);
-  // How often the kernel says that there is no route: a setting of the whole machine.
-  await run("nsenter", ["--net=/proc/1/ns/net", "sysctl", "-qw", "net.ipv4.route.error_cost=0"]);
-}
-
-/** Once for all gateways that this process makes one after the other. */
-export async function prepareHost(): Promise<void> {
-  for (const name of modules) await run("modprobe", ["-q", name]).catch(() => ""); // built in is as good
-  await here.ip("link set lo up");
-  if (process.env.XGW_IN_VM !== undefined) await hurrySoftirqs();
-  for (const [name, value] of Object.entries(timeless))
-    await run("sysctl", ["-qw", `${name}=${value}`]).catch(() => ""); // of this namespace only since Linux 6.10
-  await run("sysctl", ["-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1"]);
-}
-
-async function addVlan(nic: string, { device, type, id }: Vlan): Promise<void> {
-  const protocol = type === 0x8100 ? "802.1Q" : "802.1ad";
-  await here.ip(`link add link ${nic} name ${device} type vlan protocol ${protocol} id ${id}`, `link set ${device} up`);
-}
 
 export class Gateway {
   private constructor(
     readonly site: Site,
-    readonly wires: readonly Wire[],
-    private readonly far: Namespace,
+    private readonly cables: Cables,
     readonly tenants: readonly number[],
     private readonly pass: BpfObject,
     private readonly stats: BpfMap,
@@ -103,17 +32,10 @@ export class Gateway {
 
   /** @param folder where the config is written */
   static async start(site: Site, folder: string): Promise<Gateway> {
-    const far = await Namespace.create(`xgw-differential-${process.pid}`);
-    for (const [index, { nic, mac, addresses, mtu, vlan }] of site.cables.entries()) {
-      await cable(here, nic, far, `wire${index}`);
-      await here.ip(`link set ${nic} address ${mac} mtu ${mtu}`);
-      if (vlan) await addVlan(nic, vlan);
-      for (const address of addresses) await here.ip(`addr add ${address} dev ${vlan?.device ?? nic}`);
-    }
+    const cables = await Cables.plug(site.cables, `xgw-differential-${process.pid}`);
     const file = join(folder, "xgw.yaml");
     await writeFile(file, JSON.stringify(site.config, undefined, 2)); // JSON is YAML, too
     const { config } = await loadConfig(file);
-    const wires = site.cables.map((_, index) => Wire.open({ netns: far.path, device: `wire${index}` }));
     const { desired } = await apply(config);
     await batch(
       site.neighbours.map(
@@ -123,12 +45,15 @@ export class Gateway {
     const pass = BpfObject.open(passFile).load();
     return new Gateway(
       site,
-      wires,
-      far,
+      cables,
       desired.tenants.map(({ id }) => id),
       pass,
       BpfMap.openPinned(new Pins(instance).map("stats")),
     );
+  }
+
+  get wires(): readonly Wire[] {
+    return this.cables.wires;
   }
 
   private get pins(): Pins {
@@ -208,11 +133,9 @@ export class Gateway {
   }
 
   async stop(): Promise<void> {
-    for (const wire of this.wires) wire[Symbol.dispose]();
     this.pass.close();
     this.stats.close();
     await teardown(instance);
-    for (const { nic } of this.site.cables) await here.ip(`link del ${nic}`);
-    await this.far.delete();
+    await this.cables.unplug();
   }
 }

@@ -1,8 +1,10 @@
 /** What is sent on the connections of a site: packets drawn from a seed, each from a stream of numbers of its own. */
 
-import { makeRandom, type Random } from "../../test/bpf/support/random.js";
-import { type Draft, draftOf, frameOf, type Tuple, type Way } from "./draft.js";
-import { type Mutation, mutations, nextFragmentId, suits } from "./mutations.js";
+import type { Random } from "../../test/bpf/support/random.js";
+import { type Draft, draftOf, frameOf, type Tuple, type Way } from "../frames/draft.js";
+import { fragmentsOf } from "../frames/fragments.js";
+import { type Mutation, mutations, nextFragmentId, suits } from "../frames/mutations.js";
+import { stream } from "../frames/stream.js";
 
 /** One direction of a living connection. */
 export interface Side {
@@ -22,13 +24,6 @@ export interface Packet {
   readonly story: string;
   readonly mutations: readonly string[];
   readonly side: Side;
-}
-
-/** Of a stream that other streams of the same seed have nothing to do with. */
-export function stream(seed: number, name: string, number = 0): Random {
-  let state = 0x811c9dc5;
-  for (const byte of Buffer.from(`${seed} ${name} ${number}`)) state = Math.imul(state ^ byte, 0x01000193) >>> 0;
-  return makeRandom(state);
 }
 
 const largestPayload = { gretap: 1500 - 42 - 40, gre: 1500 - 28 - 40, plain: 1500 - 40 } as const;
@@ -70,7 +65,7 @@ export function* drawPackets({ seed, count, sides, only }: DrawOptions): Generat
     yield {
       number,
       wire: side.way.wire,
-      frames: isFragmented ? fragmentsOf(draft) : [frameOf(draft)],
+      frames: isFragmented ? fragmentsOf(draft, nextFragmentId()) : [frameOf(draft)],
       story: `${side.name}: ${isFragmented ? "in two fragments" : names.join(" and ") || "nothing odd"}`,
       mutations: isFragmented ? ["two fragments"] : names,
       side,
@@ -108,21 +103,4 @@ function drawDraft(side: Side, random: Random): Draft {
     draft.header.writeUInt16BE(integer(0, 0xffff), 14);
   }
   return draft;
-}
-
-/** The datagram in two fragments, as a router on the way would have made them. */
-function fragmentsOf(draft: Draft): Buffer[] {
-  frameOf(draft); // lengths and checksums of the whole
-  const segment = Buffer.concat([draft.header, draft.payload]);
-  const cutAt = Math.max(8, (segment.length >> 4) << 3);
-  const id = nextFragmentId();
-  const piece = (from: number, to: number, flagsAndOffset: number): Buffer => {
-    const ip = Buffer.from(draft.ip);
-    ip.writeUInt16BE(id, 4);
-    ip.writeUInt16BE(flagsAndOffset, 6);
-    const part = { ...draft, ip, header: Buffer.alloc(0), payload: segment.subarray(from, to) };
-    part.spoiled.add("transport checksum").add("udp length");
-    return frameOf(part);
-  };
-  return [piece(0, cutAt, 0x2000), piece(cutAt, segment.length, cutAt >> 3)];
 }

@@ -3,8 +3,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { reasons as reasonTable } from "../../src/datapath/reasons.js";
 import { dissect } from "../../test/bpf/support/dissect.js";
-import { type Draft, draftOf, frameOf } from "./draft.js";
-import { answerTo, isSentByXdp, look } from "./frame.js";
+import { type Draft, draftOf, frameOf } from "../frames/draft.js";
+import { answerTo, isSentByXdp, look } from "../frames/frame.js";
 import type { Gateway } from "./gateway.js";
 import type { Packet, Side } from "./packets.js";
 import type { Opening } from "./site.js";

@@ -1,9 +1,10 @@
 /** The differential test: three passes over the same packets, and what differed. */
 
 import { dissect } from "../../test/bpf/support/dissect.js";
+import { stream } from "../frames/stream.js";
 import { type Comparison, judge } from "./compare.js";
 import { Gateway } from "./gateway.js";
-import { drawPackets, type Packet, stream } from "./packets.js";
+import { drawPackets, type Packet } from "./packets.js";
 import { type Departure, drain, establishAll, type Outcome, sendAll } from "./pass.js";
 import { drawOpenings, drawSite, seedsOfASite } from "./site.js";
 

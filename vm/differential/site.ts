@@ -6,32 +6,11 @@
  */
 
 import type { Random } from "../../test/bpf/support/random.js";
-import type { Protocol, Tuple, Way } from "./draft.js";
+import { macOf, tunnelMac } from "../frames/addresses.js";
+import type { Protocol, Tuple, Way } from "../frames/draft.js";
+import type { Cable, Neighbour, Vlan } from "../lab/own-namespace.js";
 
 export const instance = "differential";
-
-export interface Cable {
-  readonly nic: string;
-  readonly mac: string;
-  /** `a.b.c.d/len` of the NIC, or of the VLAN. */
-  readonly addresses: readonly string[];
-  readonly mtu: number;
-  /** What lies on the NIC, where the frames on the cable have a tag. */
-  readonly vlan?: Vlan | undefined;
-}
-
-export interface Vlan {
-  readonly device: string;
-  readonly type: 0x8100 | 0x88a8;
-  readonly id: number;
-}
-
-/** A permanent neighbour of the gateway: whom it sends to without asking. */
-export interface Neighbour {
-  readonly device: string;
-  readonly address: string;
-  readonly mac: string;
-}
 
 /** A connection to be: its first packet, as it arrives. */
 export interface Opening {
@@ -53,12 +32,6 @@ const underlay = "172.168.0.1";
 /** On the underlay, but nobody's peers. */
 const bystanders = ["172.168.0.2", "172.168.0.66"];
 
-/** Locally administered, one a number. */
-export const macOf = (kind: number, number: number) =>
-  `02:${hex(kind)}:${[24, 16, 8, 0].map((shift) => hex((number >>> shift) & 0xff)).join(":")}`;
-const hex = (byte: number) => byte.toString(16).padStart(2, "0");
-/** As xgw gives it to a gretap device. */
-const tunnelMac = (key: number) => macOf(0x67, key);
 const last = (address: string) => Number(address.split(".")[3]);
 
 /** Who may open a connection, and how its packets reach the gateway. */

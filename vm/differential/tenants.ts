@@ -3,11 +3,13 @@
  * the tenant's own payload, and conntrack finds room for every connection.
  */
 
+import { macOf, tunnelMac } from "../frames/addresses.js";
+import { draftOf, frameOf, type Tuple, type Way } from "../frames/draft.js";
+import { answerTo, look } from "../frames/frame.js";
 import { run } from "../lab/netns.js";
-import { draftOf, frameOf, type Tuple, type Way } from "./draft.js";
-import { answerTo, look } from "./frame.js";
+import type { Neighbour } from "../lab/own-namespace.js";
 import { Gateway } from "./gateway.js";
-import { instance, macOf, type Neighbour, type Site } from "./site.js";
+import { instance, type Site } from "./site.js";
 
 export interface TenantsResult {
   readonly tenants: number;
@@ -66,7 +68,7 @@ const wayOf = (key: number): Way => ({
     endpoint: host.endpoint,
     gateway: underlay,
     key,
-    ...(kindOf(key) === "gretap" ? { macs: [host.mac, macOf(0x67, key)] as const } : {}),
+    ...(kindOf(key) === "gretap" ? { macs: [host.mac, tunnelMac(key)] as const } : {}),
   },
 });
 

@@ -1,13 +1,14 @@
 // The differential test's own parts: its packets are right where they are not spoiled, and it sees what differs.
 import { describe, expect, it } from "vitest";
 import { judge } from "../../../vm/differential/compare.js";
-import { draftOf, frameOf, type Tuple, type Way } from "../../../vm/differential/draft.js";
-import { answerTo, look, withoutInnerPadding } from "../../../vm/differential/frame.js";
-import { mutations } from "../../../vm/differential/mutations.js";
-import { drawPackets, type Packet, stream } from "../../../vm/differential/packets.js";
+import { drawPackets, type Packet } from "../../../vm/differential/packets.js";
 import type { Outcome } from "../../../vm/differential/pass.js";
 import { drawOpenings, drawSite } from "../../../vm/differential/site.js";
 import { parseDifferentialArgs } from "../../../vm/differential-args.js";
+import { draftOf, frameOf, type Tuple, type Way } from "../../../vm/frames/draft.js";
+import { answerTo, look, withoutInnerPadding } from "../../../vm/frames/frame.js";
+import { mutations } from "../../../vm/frames/mutations.js";
+import { stream } from "../../../vm/frames/stream.js";
 import { UsageError } from "../../../vm/usage.js";
 import * as packet from "../../bpf/support/packet.js";
 

@@ -40,13 +40,16 @@ export interface Draft {
   eth: Buffer;
   /** Bytes between the MACs' end and the EtherType. */
   vlans: Buffer;
+  /** EtherType of a packet that is not tunnelled. */
+  type: number;
   /** Empty where the packet is not tunnelled. */
   outer: Buffer;
   gre: Buffer;
   /** Inner Ethernet, VLAN tags included; empty but for gretap. */
   innerEth: Buffer;
+  /** Empty for what is no IPv4 packet; all of that is payload. */
   ip: Buffer;
-  /** TCP or UDP header. */
+  /** TCP or UDP header; empty for other protocols. */
   header: Buffer;
   payload: Buffer;
   /** Behind the inner IP packet, in the tunnel. */
@@ -57,7 +60,7 @@ export interface Draft {
   cut: number;
   /** What is left wrong on purpose. */
   readonly spoiled: Set<Spoilt>;
-  readonly protocol: Protocol;
+  readonly protocol: Protocol | "other";
 }
 
 export type Spoilt =
@@ -74,8 +77,6 @@ const etherTypeBridged = 0x6558;
 
 /** A packet of a connection, with nothing odd about it: TTL 64, DF, TOS 0, ACK. */
 export function draftOf(way: Way, tuple: Tuple, payload: Buffer): Draft {
-  const { tunnel, wrap } = way;
-  const eth = Buffer.concat([macBytes(way.gatewayMac), macBytes(way.sourceMac)]);
   const ip = ipHeader(tuple.src, tuple.dst, tuple.protocol === "tcp" ? 6 : 17);
   const header = Buffer.alloc(tuple.protocol === "tcp" ? 20 : 8);
   header.writeUInt16BE(tuple.sport, 0);
@@ -86,32 +87,41 @@ export function draftOf(way: Way, tuple: Tuple, payload: Buffer): Draft {
     header.writeUInt16BE(0x5010, 12);
     header.writeUInt16BE(0xffff, 14);
   }
+  return draftAround(way, { ip, header, payload, protocol: tuple.protocol });
+}
+
+/** What is to be sent, whatever it is. */
+export type Content = Pick<Draft, "ip" | "header" | "payload" | "protocol"> & Partial<Pick<Draft, "type">>;
+
+/** @param content of IPv4 unless it has a type */
+export function draftAround(way: Way, { type: innerType = etherTypeIp, ...content }: Content): Draft {
+  const { tunnel, wrap } = way;
+  const eth = Buffer.concat([macBytes(way.gatewayMac), macBytes(way.sourceMac)]);
   const gre = Buffer.alloc(tunnel ? 8 : 0);
   if (tunnel) {
     gre.writeUInt16BE(0x2000, 0);
-    gre.writeUInt16BE(wrap === "gretap" ? etherTypeBridged : etherTypeIp, 2);
+    gre.writeUInt16BE(wrap === "gretap" ? etherTypeBridged : innerType, 2);
     gre.writeUInt32BE(tunnel.key, 4);
   }
   const macs = tunnel?.macs;
-  const type = Buffer.from([etherTypeIp >> 8, 0]);
+  const type = Buffer.from([innerType >> 8, innerType & 0xff]);
   return {
     eth,
     vlans: Buffer.concat(way.vlans.map(([tagType, tag]) => Buffer.from([tagType >> 8, tagType, tag >> 8, tag]))),
+    type: tunnel ? etherTypeIp : innerType,
     outer: tunnel ? ipHeader(tunnel.endpoint, tunnel.gateway, 47) : Buffer.alloc(0),
     gre,
     innerEth: macs ? Buffer.concat([macBytes(macs[1]), macBytes(macs[0]), type]) : Buffer.alloc(0),
-    ip,
-    header,
-    payload,
+    ...content,
     innerPadding: Buffer.alloc(0),
     padding: Buffer.alloc(0),
     cut: 0,
     spoiled: new Set(),
-    protocol: tuple.protocol,
   };
 }
 
-function ipHeader(src: string, dst: string, protocol: number): Buffer {
+/** TTL 64, DF, TOS 0, without options. */
+export function ipHeader(src: string, dst: string, protocol: number): Buffer {
   const header = Buffer.from([0x45, 0, 0, 0, 0x12, 0x34, 0x40, 0, 64, protocol, 0, 0]);
   return Buffer.concat([header, ipBytes(src), ipBytes(dst)]);
 }
@@ -120,10 +130,10 @@ function ipHeader(src: string, dst: string, protocol: number): Buffer {
 export function frameOf(draft: Draft): Buffer {
   const { spoiled, ip, header, payload, outer, gre, innerEth } = draft;
   const segment = header.length + payload.length;
-  if (!spoiled.has("inner length")) ip.writeUInt16BE(ip.length + segment, 2);
-  if (!spoiled.has("inner checksum")) setIpChecksum(ip);
+  if (ip.length > 0 && !spoiled.has("inner length")) ip.writeUInt16BE(ip.length + segment, 2);
+  if (ip.length > 0 && !spoiled.has("inner checksum")) setIpChecksum(ip);
   if (draft.protocol === "udp" && !spoiled.has("udp length")) header.writeUInt16BE(segment, 4);
-  if (!spoiled.has("transport checksum")) setTransportChecksum(draft);
+  if (draft.protocol !== "other" && !spoiled.has("transport checksum")) setTransportChecksum(draft);
   const inner = Buffer.concat([innerEth, ip, header, payload, draft.innerPadding]);
   if (gre.length > 0 && (gre[0] ?? 0) & 0x80 && !spoiled.has("gre checksum")) {
     gre.writeUInt16BE(0, 4);
@@ -133,7 +143,7 @@ export function frameOf(draft: Draft): Buffer {
     if (!spoiled.has("outer length")) outer.writeUInt16BE(outer.length + gre.length + inner.length, 2);
     if (!spoiled.has("outer checksum")) setIpChecksum(outer);
   }
-  const type = Buffer.from([etherTypeIp >> 8, 0]);
+  const type = Buffer.from([draft.type >> 8, draft.type & 0xff]);
   const frame = Buffer.concat([draft.eth, draft.vlans, type, outer, gre, inner, draft.padding]);
   return frame.subarray(0, Math.max(15, frame.length - draft.cut));
 }

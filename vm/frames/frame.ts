@@ -38,8 +38,14 @@ export function look(frame: Buffer): Sight {
 
 const mac = (bytes: Buffer) => [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(":");
 
+/** A packet as its sender sends it. */
+export interface Answer {
+  readonly way: Way;
+  readonly tuple: Tuple;
+}
+
 /** How, and with what tuple, an answer to a frame that left the gateway arrives there: everything turned round. */
-export function answerTo(frame: Buffer, wire: number): { way: Way; tuple: Tuple } | undefined {
+export function answerTo(frame: Buffer, wire: number): Answer | undefined {
   const { outer, gre, innerEth, ip, wrap } = look(frame);
   if (ip === undefined) return undefined;
   const protocol: Protocol | undefined = { 6: "tcp", 17: "udp" }[frame[ip + 9] ?? 0] as Protocol | undefined;

@@ -10,7 +10,7 @@ import { type Draft, setIpChecksum, setTransportChecksum } from "./draft.js";
 export interface Mutation {
   readonly name: string;
   /** What the packet must have; anything if missing. */
-  readonly of?: "tunnel" | "gretap" | "plain" | "tcp" | "udp";
+  readonly of?: "tunnel" | "gretap" | "plain" | "transport" | "tcp" | "udp";
   apply(draft: Draft, random: Random): void;
   /** The connection may be another one afterwards; no packet of it can be compared with one before. */
   readonly ends?: boolean;
@@ -147,6 +147,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "transport checksum",
+    of: "transport",
     apply: (draft, { integer }) => {
       setTransportChecksum(draft);
       const at = draft.protocol === "tcp" ? 16 : 6;
@@ -156,6 +157,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "transport checksum 0",
+    of: "transport",
     apply: (draft) => {
       draft.header.writeUInt16BE(0, draft.protocol === "tcp" ? 16 : 6);
       draft.spoiled.add("transport checksum");
@@ -163,6 +165,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "transport checksum 0xffff",
+    of: "transport",
     apply: (draft) => {
       draft.header.writeUInt16BE(0xffff, draft.protocol === "tcp" ? 16 : 6);
       draft.spoiled.add("transport checksum");
@@ -261,8 +264,10 @@ export const mutations: readonly Mutation[] = [
   {
     name: "GRE key",
     of: "tunnel",
-    apply: ({ gre }, { pick, integer }) =>
-      void gre.writeUInt32BE(pick([0, (gre.readUInt32BE(4) ^ 1) >>> 0, integer(0, 0xffff_ffff)]), 4),
+    apply: ({ gre }, { pick, integer }) => {
+      if (gre.length < 8) return; // another mutation has taken the key away
+      gre.writeUInt32BE(pick([0, (gre.readUInt32BE(4) ^ 1) >>> 0, integer(0, 0xffff_ffff)]), 4);
+    },
   },
   {
     name: "GRE protocol",
@@ -349,11 +354,13 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "source port",
+    of: "transport",
     apply: ({ header }, { pick }) =>
       void header.writeUInt16BE((header.readUInt16BE(0) + pick([1, 0xffff, 0x0100])) & 0xffff, 0),
   },
   {
     name: "destination port",
+    of: "transport",
     apply: ({ header }, { pick }) =>
       void header.writeUInt16BE((header.readUInt16BE(2) + pick([1, 0xffff, 0x0100])) & 0xffff, 2),
   },
@@ -388,6 +395,8 @@ export function suits({ of }: Mutation, draft: Draft): boolean {
       return draft.gre.length > 0;
     case "gretap":
       return draft.innerEth.length > 0;
+    case "transport":
+      return draft.protocol !== "other";
     case "plain":
       return draft.gre.length === 0;
     default:

@@ -1,0 +1,405 @@
+// The attack's own parts: what the adversary sends says who sent it, and the oracle sees what must not be.
+import { describe, expect, it } from "vitest";
+import { drawSent, type Living } from "../../../vm/attack/adversary.js";
+import { Involved } from "../../../vm/attack/books.js";
+import { nonceOf, noncesIn } from "../../../vm/attack/nonce.js";
+import { type Local, Oracle } from "../../../vm/attack/oracle.js";
+import { identify, type Sent } from "../../../vm/attack/sent.js";
+import { type AttackSite, drawSite, outsiders, own, plainWay, sideOf, underlay } from "../../../vm/attack/site.js";
+import { stateOf, states } from "../../../vm/attack/states.js";
+import { summarize } from "../../../vm/attack/summary.js";
+import { World } from "../../../vm/attack/world.js";
+import { parseAttackArgs } from "../../../vm/attack-args.js";
+import { macOf } from "../../../vm/frames/addresses.js";
+import { draftAround, draftOf, frameOf, type Way } from "../../../vm/frames/draft.js";
+import { layersOf, tunnelled } from "../../../vm/frames/layers.js";
+import { stream } from "../../../vm/frames/stream.js";
+import { UsageError } from "../../../vm/usage.js";
+import { gre, icmp, ipv4, raw } from "../../bpf/support/packet.js";
+
+/** With an uplink on a NIC of its own, two tenants at least, and a default policy that the first has. */
+function siteWithUplink(): AttackSite {
+  for (let number = 0; ; number++) {
+    const site = drawSite(stream(number, "attacked site"));
+    const shared = site.hosts.some(({ endpoint, key }) =>
+      site.hosts.some((other) => other.endpoint === endpoint && other.key !== key),
+    );
+    if (sideOf(site, "uplink")?.wire === 3 && !shared) return site;
+  }
+}
+
+const site = siteWithUplink();
+const [first, second] = site.config.tenants ?? [];
+const hostOf = (key: number, address = "10.0.0.7") => {
+  const host = site.hosts.find((each) => each.key === key && each.address === address);
+  if (!host) throw new Error("no such host");
+  return host;
+};
+const a = hostOf(first?.key ?? 0);
+const b = hostOf(second?.key ?? 0);
+const uplink = sideOf(site, "uplink");
+const mgmt = sideOf(site, "unlisted");
+if (!uplink || !mgmt) throw new Error("the site has both");
+
+let numbers = 0;
+
+/** A UDP packet that arrives, with a nonce of its own. */
+function sent(way: Way, src: string, dst: string, dport = 53): Sent {
+  const nonce = { seed: 1, number: ++numbers };
+  const draft = draftOf(way, { protocol: "udp", src, sport: 4000, dst, dport }, nonceOf(nonce));
+  const frame = frameOf(draft);
+  return { ...nonce, ...identify(site, way.wire, frame), wire: way.wire, frames: [frame], story: "", shape: "plain" };
+}
+
+/** The way back to who sends so. */
+const back = (way: Way): Way => ({
+  ...way,
+  sourceMac: way.gatewayMac,
+  gatewayMac: way.sourceMac,
+  ...(way.tunnel ? { tunnel: { ...way.tunnel, endpoint: way.tunnel.gateway, gateway: way.tunnel.endpoint } } : {}),
+});
+
+interface Left {
+  readonly way: Way;
+  readonly src: string;
+  readonly dst: string;
+  readonly sport?: number;
+  readonly dport?: number;
+  readonly ttl?: number;
+}
+
+/** The same payload as it leaves. */
+function leaves(packet: Sent, { way, src, dst, sport = 4000, dport = 53, ttl = 63 }: Left): Buffer {
+  const draft = draftOf(way, { protocol: "udp", src, sport, dst, dport }, nonceOf(packet));
+  draft.ip[8] = ttl;
+  return frameOf(draft);
+}
+
+function faultOf(packet: Sent, left: Left, oracle = new Oracle(site)): string | undefined {
+  oracle.expect(packet);
+  return oracle.judge(left.way.wire, leaves(packet, left), packet).fault;
+}
+
+const client = hostOf(a.key, "1.1.1.7");
+const publicA = first?.publicIps?.[0]?.address ?? "";
+const publicB = second?.publicIps?.[0]?.address ?? "";
+const outsider = outsiders[0] ?? "";
+const outside = plainWay(uplink, 1);
+
+describe("the oracle, of what a tenant sends", () => {
+  const toClient = () => sent(a.way, a.address, client.address);
+
+  it("lets it reach its own tenant's host, at its own endpoint", () => {
+    expect(faultOf(toClient(), { way: back(client.way), src: publicA, dst: client.address })).toBeUndefined();
+  });
+
+  it("sees it in another tenant", () => {
+    const theirs = hostOf(b.key, "1.1.1.7");
+    expect(faultOf(toClient(), { way: back(theirs.way), src: publicA, dst: client.address })).toMatch(
+      /reached the tunnel/,
+    );
+  });
+
+  it("sees it at another endpoint", () => {
+    const left = { way: back(a.way), src: publicA, dst: client.address };
+    if (a.endpoint !== client.endpoint) expect(faultOf(toClient(), left)).toMatch(/is not|no endpoint/);
+    const nobody = { ...back(a.way), tunnel: { ...(back(a.way).tunnel as never as object), gateway: "172.168.0.66" } };
+    expect(faultOf(toClient(), { ...left, way: nobody as Way })).toMatch(/no endpoint/);
+  });
+
+  it("lets it leave with the public address of the host, and no other source", () => {
+    const packet = () => sent(a.way, a.address, outsider, 5000);
+    const left = (src: string) => ({ way: back(outside), src, dst: outsider, dport: 5000 });
+    expect(faultOf(packet(), left(publicA))).toBeUndefined();
+    expect(faultOf(packet(), left(a.address))).toMatch(/not among its public addresses/);
+    expect(faultOf(packet(), left(publicB))).toMatch(/not among its public addresses/);
+  });
+
+  it("sees what the outbound policy denies", () => {
+    // The first tenant's: no UDP to 9.9.1.8.
+    const packet = sent(a.way, a.address, "9.9.1.8");
+    expect(faultOf(packet, { way: back(outside), src: publicA, dst: "9.9.1.8" })).toMatch(/outbound policy/);
+  });
+
+  it("sees it in the gateway's own networks, tunnelled to nobody, and in no tunnel at all", () => {
+    const packet = () => sent(a.way, a.address, own.host);
+    const inMgmt = { way: back(plainWay(mgmt, 1)), src: a.address, dst: own.host };
+    expect(faultOf(packet(), inMgmt)).toMatch(/untunnelled on the unlisted side/);
+    const { tunnel: _, ...bare } = back(a.way);
+    expect(faultOf(packet(), { ...inMgmt, way: { ...bare, wrap: "plain" } })).toMatch(
+      /untunnelled on the underlay side/,
+    );
+  });
+
+  it("sees a packet that no hop makes of it", () => {
+    const left = { way: back(client.way), src: publicA, dst: client.address };
+    expect(faultOf(toClient(), { ...left, ttl: 64 }), "the TTL").toMatch(/cannot be made/);
+    expect(faultOf(toClient(), { ...left, dport: 54 }), "another port").toMatch(/destination should be/);
+  });
+
+  it("lets the gateway's own words go into the tenant's tunnel, and not to the outside from a private address", () => {
+    const packet = toClient();
+    const error = (way: Way, src: string, dst: string) => {
+      const quote = Buffer.concat([
+        Buffer.from([3, 1, 0, 0, 0, 0, 0, 0]),
+        ipv4({ src: dst, dst: src }, icmp()),
+        nonceOf(packet),
+      ]);
+      const bytes = ipv4({ src, dst }, raw(1, quote));
+      const content = {
+        ip: bytes.subarray(0, 20),
+        header: Buffer.alloc(0),
+        payload: bytes.subarray(20),
+        protocol: "other",
+      } as const;
+      return frameOf(draftAround(way, content));
+    };
+    const oracle = new Oracle(site);
+    oracle.expect(packet);
+    const judge = (way: Way, src: string, dst: string) => oracle.judge(way.wire, error(way, src, dst), packet);
+    expect(judge(back(a.way), "10.0.0.1", a.address)).toMatchObject({ fate: "answered" });
+    expect(judge(back(outside), "10.0.0.1", outsider).fault).toMatch(/makes for it leaves untunnelled/);
+  });
+
+  it("judges what carries no name by who was sending", () => {
+    const packet = sent(a.way, a.address, own.host);
+    const nameless = draftOf(
+      back(plainWay(mgmt, 1)),
+      { protocol: "udp", src: a.address, sport: 1, dst: own.host, dport: 53 },
+      Buffer.alloc(9),
+    );
+    expect(new Oracle(site).judge(mgmt.wire, frameOf(nameless), packet).fault).toMatch(/untunnelled/);
+  });
+});
+
+describe("the oracle, of what others send", () => {
+  const into = (src: string, dst: string, dport = 53) => ({ way: back(a.way), src, dst, dport });
+
+  it("lets an outsider in to a public address, as the inbound policy says", () => {
+    expect(faultOf(sent(outside, outsider, publicA), into(outsider, a.address))).toBeUndefined();
+    expect(faultOf(sent(outside, outsider, publicA, 54), into(outsider, a.address, 54))).toMatch(/inbound policy/);
+  });
+
+  it("lets the answer of what was let out in, to where the question came from", () => {
+    const oracle = new Oracle(site);
+    const asked = faultOf(
+      sent(a.way, a.address, outsider, 5000),
+      { way: back(outside), src: publicA, dst: outsider, dport: 5000 },
+      oracle,
+    );
+    expect(asked).toBeUndefined();
+    const reply = () => {
+      const nonce = { seed: 1, number: ++numbers };
+      const frame = frameOf(
+        draftOf(outside, { protocol: "udp", src: outsider, sport: 5000, dst: publicA, dport: 4000 }, nonceOf(nonce)),
+      );
+      return {
+        ...nonce,
+        ...identify(site, outside.wire, frame),
+        wire: outside.wire,
+        frames: [frame],
+        story: "",
+        shape: "",
+      };
+    };
+    const back7 = { way: back(a.way), src: outsider, sport: 5000, dst: a.address, dport: 4000 };
+    expect(faultOf(reply(), back7, oracle)).toBeUndefined();
+    expect(faultOf(reply(), back7), "nobody asked").toMatch(/inbound policy/);
+  });
+
+  it("sees strangers in a tenant: by the uplink, by an unlisted NIC, and on the underlay with another's address", () => {
+    const tunnel = a.way.tunnel;
+    if (!tunnel) throw new Error("it has one");
+    const stranger = (way: Way, endpoint: string) =>
+      sent({ ...a.way, ...way, wrap: a.kind, tunnel: { ...tunnel, endpoint } }, "10.0.0.66", a.address);
+    const got = into("10.0.0.66", a.address);
+    expect(faultOf(stranger(outside, a.endpoint), got), "uplink").toMatch(/uplink side: reached/);
+    expect(faultOf(stranger(plainWay(mgmt, 1), a.endpoint), got), "unlisted").toMatch(/unlisted side: reached/);
+    const under = sideOf(site, "underlay");
+    if (under)
+      expect(faultOf(stranger(plainWay(under, 1), "172.168.0.66"), got), "underlay").toMatch(/underlay side: reached/);
+  });
+
+  it("sees what goes from uplink to underlay and back, and lets other devices' traffic be", () => {
+    const hypervisor = {
+      way: { ...back(plainWay(uplink, 1)), wire: 0, vlans: sideOf(site, "underlay")?.tags ?? [] },
+      src: outsider,
+      dst: a.endpoint,
+    };
+    expect(faultOf(sent(outside, outsider, a.endpoint), hypervisor)).toMatch(/forwarded to the underlay side/);
+    expect(faultOf(sent(plainWay(mgmt, 1), own.host, a.endpoint), { ...hypervisor, src: own.host })).toBeUndefined();
+  });
+});
+
+describe("the oracle, of what the gateway takes for itself", () => {
+  const local = (device: string, dst: string): Local => ({ device, src: a.address, dst, protocol: 17, id: 1 });
+  const judge = (packet: Sent, of: Local) => new Oracle(site).judgeLocal(of, packet);
+  const vrf = `xvrf${a.key}`;
+
+  it("lets a tenant talk to the gateway's addresses inside it, and to no other", () => {
+    const packet = sent(a.way, a.address, "10.0.0.1");
+    expect(judge(packet, local(vrf, "10.0.0.1"))).toBeUndefined();
+    expect(judge(packet, local(vrf, own.address))).toMatch(/the gateway itself took/);
+    expect(judge(packet, local("mgmt0", "10.0.0.1"))).toMatch(/the gateway itself took/);
+    expect(judge(sent(b.way, b.address, "10.0.0.1"), local(vrf, "10.0.0.1"))).toMatch(/the gateway itself took/);
+  });
+
+  it("lets others talk to the machine, and not to it inside a tenant", () => {
+    const packet = sent(plainWay(mgmt, 1), own.host, own.address);
+    expect(judge(packet, local("mgmt0", own.address))).toBeUndefined();
+    expect(judge(packet, local(vrf, "10.0.0.1"))).toMatch(/the gateway itself took/);
+  });
+});
+
+it("while a config is changed to another, what either allows is allowed", () => {
+  const gone = (site.config.tenants ?? []).at(-1);
+  const host = hostOf(gone?.key ?? 0);
+  const oracle = new Oracle(site);
+  const left = { way: back(host.way), src: "10.0.0.8", dst: host.address };
+  const other = hostOf(gone?.key ?? 0, "10.0.0.8");
+  const packet = () => sent(other.way, other.address, host.address, 5000);
+  const fault = () =>
+    faultOf(
+      packet(),
+      { ...left, src: new World(site.config).tenants.get(host.key)?.publicOf("10.0.0.8") ?? "10.0.0.8", dport: 5000 },
+      oracle,
+    );
+  oracle.during(true);
+  expect(fault()).toBeUndefined();
+});
+
+describe("the books", () => {
+  const books = (forwarded: number) => new Map([[a.key, { forwarded, declined: 0, denied: 0, refused: 0 }]]);
+
+  it("see a packet too many, and no packet too few", () => {
+    const involved = new Involved();
+    involved.hasLeft(a.key);
+    expect(involved.faults(books(5), books(6))).toEqual([]);
+    expect(involved.faults(books(5), books(7))).toHaveLength(1);
+  });
+});
+
+describe("what the adversary sends", () => {
+  const living = site.hosts.map(
+    ({ key, way, address }): Living => ({
+      key,
+      way,
+      tuple: { protocol: 17, src: address, sport: 40000, dst: outsider, dport: 53 },
+    }),
+  );
+  const packets = Array.from({ length: 20 }, (_, seed) => seed).flatMap((seed) =>
+    Array.from({ length: 200 }, (_, n) => drawSent(site, living, { seed, number: n + 1 })),
+  );
+
+  it("says who sent it, where nothing was cut off", () => {
+    const nameless = packets.filter(({ frames }) => frames.every((frame) => noncesIn(frame).length === 0));
+    expect(nameless.filter(({ story }) => !/cut|fragment/.test(story)).map(({ story }) => story)).toEqual([]);
+  });
+
+  it("fits the cable", () => {
+    for (const { frames, story } of packets)
+      for (const { length } of frames) expect(length >= 15 && length <= 1518, `${story}: ${length} bytes`).toBe(true);
+  });
+
+  it("can be drawn in any site", () => {
+    for (let number = 0; number < 12; number++) {
+      const other = drawSite(stream(number, "attacked site"));
+      for (let n = 1; n <= 300; n++)
+        expect(drawSent(other, [], { seed: number, number: n }).frames.length).toBeGreaterThan(0);
+    }
+  });
+
+  it("is the same each time", () => {
+    const again = packets.slice(0, 500).map(({ seed, number }) => drawSent(site, living, { seed, number }).story);
+    expect(again).toEqual(packets.slice(0, 500).map(({ story }) => story));
+  });
+
+  it("leaves the outer header of a tenant's hosts as the hypervisor makes it", () => {
+    const macs = new Set(site.hosts.map(({ endpoint }) => macOf(1, Number(endpoint.split(".")[3]))));
+    for (const { frames, from, story } of packets.filter(({ from }) => from.kind === "tenant"))
+      for (const frame of frames) {
+        const layers = layersOf(frame);
+        if (!macs.has(layers.macs[1])) continue; // somebody with a peer's address
+        const key = layers.ip && tunnelled(layers.ip)?.key;
+        expect(from, story).toEqual({ kind: "tenant", key });
+      }
+  });
+
+  it("has every shape and every sender", () => {
+    const shapes = new Set(packets.map(({ shape }) => shape));
+    for (const shape of [
+      "plain",
+      "on a connection",
+      "GRE inside",
+      "another tunnel",
+      "ICMP error",
+      "IPv6",
+      "ARP",
+      "tunnelled",
+    ])
+      expect(shapes, shape).toContain(shape);
+    const senders = new Set(packets.map(({ from }) => (from.kind === "tenant" ? "tenant" : from.side)));
+    for (const sender of ["tenant", "uplink", "underlay", "unlisted", "listed", "astray"])
+      expect(senders, sender).toContain(sender);
+  });
+});
+
+it("reads GRE with every flag", () => {
+  const inner = ipv4({ src: "10.0.0.7", dst: "1.1.1.7" }, icmp());
+  for (const flags of [{}, { checksum: true }, { sequence: 9 }, { checksum: true, sequence: 9 }]) {
+    const outer = ipv4({ src: "172.168.0.7", dst: underlay }, gre({ type: 0x0800, key: 5, ...flags }, inner));
+    const frame = Buffer.concat([Buffer.alloc(12), Buffer.from([8, 0]), outer]);
+    const { ip } = layersOf(frame);
+    expect(ip && tunnelled(ip), JSON.stringify(flags)).toMatchObject({
+      key: 5,
+      ip: { src: "10.0.0.7", dst: "1.1.1.7" },
+    });
+  }
+});
+
+describe("the summary", () => {
+  const result = {
+    seed: 1,
+    state: "native",
+    site: "",
+    packets: 100,
+    frames: 100,
+    shapes: {},
+    fates: { nothing: 60, answered: 40 },
+    honest: { sent: 20, arrived: 20 },
+    foreignWorks: true,
+    changes: 0,
+    violations: [],
+    seconds: 1,
+  } as const;
+  const noticed = { broken: "rules", violations: [{ kind: "", text: "" }] };
+  const faults = (change: object) => summarize({ kernel: "", seeds: [{ ...result, ...change }], errors: [] }).faults;
+
+  it("is content when nothing was wrong and enough happened", () => expect(faults({})).toEqual([]));
+  it("wants violations where the gateway was broken on purpose", () => {
+    const of = (broken: object) =>
+      summarize({ kernel: "", seeds: [result, { ...result, ...broken }], errors: [] }).faults;
+    expect(of(noticed)).toEqual([]);
+    expect(of({ ...noticed, violations: [] })).toHaveLength(1);
+  });
+  it("is not when there is a violation", () =>
+    expect(faults({ violations: [{ kind: "", text: "" }] })).toHaveLength(1));
+  it("is not when nothing came of the packets", () =>
+    expect(faults({ fates: { nothing: 95, answered: 5 } })).toHaveLength(1));
+  it("is not when the honest do not get through", () =>
+    expect(faults({ honest: { sent: 20, arrived: 9 } })).toHaveLength(1));
+  it("is not when other people's tunnels break", () => expect(faults({ foreignWorks: false })).toHaveLength(1));
+});
+
+it("has each state in a row of seeds", () => {
+  expect(new Set(states.map((_, seed) => stateOf(1000 + seed))).size).toBe(states.length);
+});
+
+it("refuses states and breaks that it does not know, and fewer packets than seeds", () => {
+  for (const argv of [
+    ["--state", "odd"],
+    ["--break", "odd"],
+    ["--seeds", "5", "--packets", "4"],
+  ])
+    expect(() => parseAttackArgs(argv), argv.join(" ")).toThrow(UsageError);
+});

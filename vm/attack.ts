@@ -1,0 +1,117 @@
+// npm run test:attack: nobody reaches whom the config does not let them, whatever they send.
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { release, tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { breaks } from "./attack/breaks.js";
+import { keptSeeds } from "./attack/kept.js";
+import { runSite, type SeedOptions, type SeedResult, siteOf } from "./attack/run.js";
+import { stateOf, states } from "./attack/states.js";
+import { type AttackReport, summarize } from "./attack/summary.js";
+import { type AttackArgs, attackUsage, parseAttackArgs } from "./attack-args.js";
+import { isInside, runElsewhere, withSeed } from "./elsewhere.js";
+import { prepareHost } from "./lab/own-namespace.js";
+import { UsageError } from "./usage.js";
+
+const timeoutMs = 60 * 60_000;
+/** Enough for each break to be noticed many times. */
+const packetsAtBroken = 150;
+const say = (line: string) => void process.stdout.write(`${line}\n`);
+
+function seedsOf({ seed, seeds, packets, state, only, broken, kept }: AttackArgs): SeedOptions[] {
+  const share = (index: number) => Math.floor(packets / seeds) + (index < packets % seeds ? 1 : 0);
+  const drawn = Array.from({ length: seeds }, (_, index) => ({
+    seed: seed + index,
+    packets: share(index),
+    state: state ?? stateOf(seed + index),
+    only,
+  }));
+  const ofBroken = broken.map((name) => ({
+    seed: seed + seeds - 1, // in a site that is there already
+    packets: packetsAtBroken,
+    state: "detached" as const,
+    broken: name,
+  }));
+  return [...(kept ? keptSeeds : []), ...drawn, ...ofBroken];
+}
+
+const counts = (of: Readonly<Record<string, number>>) =>
+  Object.entries(of)
+    .map(([name, count]) => `${count} ${name}`)
+    .join(", ");
+
+function tell(result: SeedResult): void {
+  const { seed, state, broken, site, packets, seconds, fates, honest, violations, changes } = result;
+  if (broken !== undefined) {
+    say(`broken on purpose: ${broken}: ${violations.length} violations in ${packets} packets`);
+    return;
+  }
+  say(`seed ${seed}, ${state} (${site}): ${packets} packets in ${seconds.toFixed(1)} s`);
+  say(`  ${counts(fates)}; honest ${honest.arrived} of ${honest.sent}${changes > 0 ? `; ${changes} changes` : ""}`);
+  for (const { text } of violations.slice(0, 4)) say(text.replaceAll(/^/gm, "  "));
+  if (violations.length > 4) say(`  … and ${violations.length - 4} more violations`);
+}
+
+/** In this process's network namespace, which is to be empty. */
+async function runHere(args: AttackArgs): Promise<AttackReport> {
+  const folder = await mkdtemp(join(tmpdir(), "xgw-attack-"));
+  const seeds: SeedResult[] = [];
+  const errors: string[] = [];
+  try {
+    await prepareHost({ ipv6: true });
+    const wanted = seedsOf(args);
+    for (const site of new Set(wanted.map(({ seed }) => siteOf(seed)))) {
+      const ofSite = wanted.filter(({ seed }) => siteOf(seed) === site);
+      const run = runSite(site, ofSite, folder, (result) => {
+        seeds.push(result);
+        tell(result);
+      });
+      await run.catch((error: Error) => {
+        errors.push(`site ${site}: ${error.message}`);
+        say(error.stack ?? error.message);
+      });
+    }
+    return { kernel: release(), seeds, errors };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function list(): void {
+  say("States of the gateway:");
+  for (const { name, what } of states) say(`  ${name}: ${what}`);
+  say("Ways to break it:");
+  for (const { name, what } of breaks) say(`  ${name}: ${what}`);
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  const args = parseAttackArgs(argv);
+  if (args.help) process.stdout.write(attackUsage);
+  if (args.list) list();
+  if (args.help || args.list) return 0;
+  if (isInside()) {
+    const report = await runHere(args);
+    if (args.report !== undefined) await writeFile(args.report, JSON.stringify(report));
+    return 0;
+  }
+  const report = await runElsewhere<AttackReport>({
+    name: "attack",
+    file: fileURLToPath(import.meta.url),
+    argv: withSeed(argv, args.seed),
+    kernel: args.kernel,
+    timeoutMs,
+  });
+  if (args.report !== undefined) await writeFile(resolve(args.report), `${JSON.stringify(report, null, 2)}\n`);
+  const { lines, faults } = summarize(report);
+  for (const line of lines) say(line);
+  for (const fault of faults) say(`FAILED: ${fault}`);
+  return faults.length === 0 ? 0 : 1;
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  process.stderr.write(`attack: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  if (error instanceof UsageError) process.stderr.write(`\n${attackUsage}`);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+}

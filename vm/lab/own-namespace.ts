@@ -1,0 +1,131 @@
+/** A gateway in this process's own network namespace, at the near end of raw cables. */
+
+import { Namespace, run } from "./netns.js";
+import { cable, Wire } from "./wire.js";
+
+export interface Cable {
+  readonly nic: string;
+  readonly mac: string;
+  /** `a.b.c.d/len` of the NIC, or of the VLAN. */
+  readonly addresses: readonly string[];
+  readonly mtu: number;
+  /** What lies on the NIC, where the frames on the cable have a tag. */
+  readonly vlan?: Vlan | undefined;
+}
+
+export interface Vlan {
+  readonly device: string;
+  readonly type: 0x8100 | 0x88a8;
+  readonly id: number;
+}
+
+/** A permanent neighbour of the gateway: whom it sends to without asking. */
+export interface Neighbour {
+  readonly device: string;
+  readonly address: string;
+  readonly mac: string;
+}
+
+/** The same as a namespace of the lab, for the one that this process is in. */
+export const here = {
+  run: (program: string, ...args: string[]) => run(program, args),
+  ip: async (...lines: string[]) => {
+    for (const line of lines) await run("ip", line.split(" "));
+  },
+};
+
+/**
+ * The kernel limits how many ICMP errors it sends, forgets connections that close and packets that wait for their other
+ * fragments: all by the clock, which must not make a difference between two passes of the same packets.
+ */
+const timeless: Readonly<Record<string, string>> = {
+  "net.ipv4.icmp_ratelimit": "0",
+  "net.ipv4.icmp_ratemask": "0",
+  "net.ipv4.icmp_msgs_per_sec": "1000000",
+  "net.ipv4.icmp_msgs_burst": "1000000",
+  // Redirects are rationed for each sender by a limit of their own (ip_rt_send_redirect).
+  "net.ipv4.conf.all.send_redirects": "0",
+  "net.ipv4.conf.default.send_redirects": "0",
+  "net.ipv4.ipfrag_time": "3600",
+  "net.ipv4.ipfrag_high_thresh": "67108864",
+  "net.ipv4.ipfrag_max_dist": "0",
+  ...Object.fromEntries(
+    [
+      "close",
+      "close_wait",
+      "fin_wait",
+      "last_ack",
+      "time_wait",
+      "syn_sent",
+      "syn_recv",
+      "unacknowledged",
+      "max_retrans",
+    ]
+      .map((state) => `net.netfilter.nf_conntrack_tcp_timeout_${state}`)
+      .concat("net.netfilter.nf_conntrack_udp_timeout", "net.netfilter.nf_conntrack_icmp_timeout")
+      .map((name) => [name, "3600"]),
+  ),
+};
+
+const modules = ["vrf", "ip_gre", "nf_conntrack", "nf_flow_table", "nf_flow_table_inet", "nf_tables", "veth", "8021q"];
+
+/**
+ * What a frame leads to has happened when the call that sent it returns, even where the kernel puts it off to the thread
+ * that takes over long softirqs: that thread goes before every other on the one CPU that this process sends from. Only
+ * where the machine is the test's own.
+ */
+async function hurrySoftirqs(): Promise<void> {
+  const threads = (await run("pgrep", ["^ksoftirqd/"])).trim().split("\n");
+  for (const pid of threads) await run("chrt", ["--fifo", "--pid", "50", pid]);
+  await run("taskset", ["--cpu-list", "--pid", "0", String(process.pid)]);
+  // How often the kernel says that there is no route: a setting of the whole machine.
+  await run("nsenter", ["--net=/proc/1/ns/net", "sysctl", "-qw", "net.ipv4.route.error_cost=0"]);
+}
+
+/** Once for all gateways that this process makes one after the other. */
+export async function prepareHost({ ipv6 = false } = {}): Promise<void> {
+  for (const name of modules) await run("modprobe", ["-q", name]).catch(() => ""); // built in is as good
+  await here.ip("link set lo up");
+  if (process.env.XGW_IN_VM !== undefined) await hurrySoftirqs();
+  for (const [name, value] of Object.entries(timeless))
+    await run("sysctl", ["-qw", `${name}=${value}`]).catch(() => ""); // of this namespace only since Linux 6.10
+  const off = ipv6 ? 0 : 1;
+  await run("sysctl", ["-qw", `net.ipv6.conf.all.disable_ipv6=${off}`, `net.ipv6.conf.default.disable_ipv6=${off}`]);
+}
+
+export async function addVlan(nic: string, { device, type, id }: Vlan): Promise<void> {
+  const protocol = type === 0x8100 ? "802.1Q" : "802.1ad";
+  await here.ip(`link add link ${nic} name ${device} type vlan protocol ${protocol} id ${id}`, `link set ${device} up`);
+}
+
+/** NICs of this namespace with their VLANs and addresses, and the far ends of their cables. */
+export class Cables {
+  private constructor(
+    private readonly cables: readonly Cable[],
+    private readonly far: Namespace,
+    /** One a cable, in their order. */
+    readonly wires: readonly Wire[],
+  ) {}
+
+  /** @param name of the namespace that the far ends are in */
+  static async plug(cables: readonly Cable[], name: string): Promise<Cables> {
+    const far = await Namespace.create(name);
+    for (const [index, { nic, mac, addresses, mtu, vlan }] of cables.entries()) {
+      await cable(here, nic, far, `wire${index}`);
+      await here.ip(`link set ${nic} address ${mac} mtu ${mtu}`);
+      if (vlan) await addVlan(nic, vlan);
+      for (const address of addresses) await here.ip(`addr add ${address} dev ${vlan?.device ?? nic}`);
+    }
+    return new Cables(
+      cables,
+      far,
+      cables.map((_, index) => Wire.open({ netns: far.path, device: `wire${index}` })),
+    );
+  }
+
+  async unplug(): Promise<void> {
+    for (const wire of this.wires) wire[Symbol.dispose]();
+    for (const { nic } of this.cables) await here.ip(`link del ${nic}`);
+    await this.far.delete();
+  }
+}
