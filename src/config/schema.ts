@@ -214,6 +214,9 @@ const capacitiesSchema = z.strictObject({
     .max(0x4000_0000)
     .optional()
     .describe("Connections of all tenants together. 262144 when missing."),
+  newPerSecond: limit
+    .optional()
+    .describe("New connections of all tenants together, a second. When missing, only tenants' own numbers limit them."),
   neighbours: z
     .int()
     .min(128)

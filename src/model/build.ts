@@ -61,7 +61,7 @@ function sharedOut(
 /** Of a table without a number in the config, what its map has: XGW_ENCAPS, XGW_RULES and the ring of events. */
 const capacitiesOf = ({ flows, limits }: Config): Capacities => ({
   sessions: limits.sessions ?? kernelTables.sessions.capacity,
-  newPerSecond: 0,
+  newPerSecond: limits.newPerSecond ?? 0,
   flows,
   templates: templatePlaces / 2,
   rules: ruleSlots / 2,

@@ -32,6 +32,7 @@ describe("docs/limits.md", () => {
       "pages of policies",
       "places in the events ring",
       "the daemon's work",
+      "remembered link-layer addresses",
     ]);
   });
 
