@@ -66,7 +66,7 @@ export class Interest {
       this.ids.add(id);
       this.owned.set(vrf, id).set(tunnel, id);
       if (tunnelKind === "gre") this.permanent.add(tunnel);
-      this.links.set(this.pins.link(pinName("arp", tunnel)), id);
+      for (const prefix of ["arp", "arp_in"]) this.links.set(this.pins.link(pinName(prefix, tunnel)), id);
       for (const peer of peers) {
         const ids = this.peers.get(peer);
         if (ids) ids.push(id);

@@ -7,7 +7,7 @@ import type { Pins } from "../datapath/pins.js";
 import { type NftElement, readElementsOf, readFlowtable, readSet, unknown } from "../kernel/nftables.js";
 import { readRuleOrders } from "../kernel/routing-rules.js";
 import { readAddresses, readLinksOf, readNeighbours, readRoutes } from "../kernel/rtnetlink.js";
-import type { DesiredTenant } from "../model/desired.js";
+import { type DesiredTenant, nobody } from "../model/desired.js";
 import { routeProtocol } from "../plan/owner.js";
 import { pinName } from "../plan/render.js";
 import { type SetTypes, tableName, typesOfSet } from "../plan/rules.js";
@@ -102,7 +102,9 @@ function observeElements(
         : readElementsOf(table, set, typesOf(set), looked);
     if (!inSet || inSet.some(({ key }) => key === unknown)) return undefined;
     const all = inSet.map(({ key, value }): Element => ({ set, key, value }));
-    found.push(...all.filter((element) => tenants.has(tenantOfElement(element))));
+    // Those of nobody are wanted whichever tenants are looked at.
+    const isLookedAt = (tenant: number) => tenant === nobody || tenants.has(tenant);
+    found.push(...all.filter((element) => isLookedAt(tenantOfElement(element))));
   }
   return byId(found, elementId);
 }

@@ -98,8 +98,9 @@ const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
  *   not tracked.
  * - judge_gre: RFC 2890's header of version 0 with a key, which is in the second word, behind a checksum in the third. The
  *   reassembly of fragments comes before (NF_IP_PRI_CONNTRACK_DEFRAG), and the kernel itself takes no GRE with routing.
- *   What comes out of a tunnel has a source that the tenant's routes lead back into it: nothing is forwarded or answered in
- *   somebody else's name. What the uplink has handed over has any, and is known by its mark.
+ * - judge_source: what comes out of a tunnel has a source that the tenant's routes lead back into it: nothing is forwarded or
+ *   answered in somebody else's name. ICMP errors come from routers on the way as well; nobody answers them. What the uplink
+ *   has handed over comes from anywhere, and is known by its mark.
  * - own: an ICMP error in a tenant's VRF that would leave by the uplink bears an address from inside the tenant, and is not sent.
  *   An ICMP error of the gateway's quotes a packet after its translation. In the tenant's zone conntrack knows the
  *   connection, and gives the error back the addresses that the sender used. Nothing else that the gateway sends into a
@@ -159,8 +160,12 @@ ${verdictMaps}
 		meta iifkind "vrf" accept
 		ip protocol gre notrack
 		ct zone set iifname map @zones
-		iifname "xgre*" meta mark & 0x80000000 == 0 fib saddr . iif oif missing goto refuse_spoofed
+		iifname "xgre*" meta mark & 0x80000000 == 0 jump judge_source
 		iifname "xgre*" meta mark set meta mark & 0x7fffffff
+	}
+	chain judge_source {
+		icmp type { destination-unreachable, time-exceeded, parameter-problem } return
+		fib saddr . iif oif missing goto refuse_spoofed
 	}
 	chain refuse_spoofed {
 		update @spoofed { iifname }

@@ -274,6 +274,7 @@ describe("the nft table", () => {
     "refuse_pickup",
     "leaving",
     "refuse_spoofed",
+    "judge_source",
     "to_tenant",
     "from_tenant",
     "forward",
