@@ -14,8 +14,6 @@ import { prepareHost } from "./lab/own-namespace.js";
 import { UsageError } from "./usage.js";
 
 const timeoutMs = 60 * 60_000;
-/** Enough for each break to be noticed many times. */
-const packetsAtBroken = 150;
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
 function seedsOf({ seed, seeds, packets, state, only, broken, kept }: AttackArgs): SeedOptions[] {
@@ -28,7 +26,7 @@ function seedsOf({ seed, seeds, packets, state, only, broken, kept }: AttackArgs
   }));
   const ofBroken = broken.map((name) => ({
     seed: seed + seeds - 1, // in a site that is there already
-    packets: packetsAtBroken,
+    packets: breaks.find((one) => one.name === name)?.packets ?? 0,
     state: "detached" as const,
     broken: name,
   }));
