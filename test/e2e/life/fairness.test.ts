@@ -82,7 +82,7 @@ const linesSince = (from: number): Line[] =>
 
 /** Waits for one that is logged from this offset on. */
 async function logged(from: number, isMeant: (line: Line) => boolean): Promise<Line> {
-  for (const deadline = performance.now() + 120_000; ; await sleep(50)) {
+  for (const deadline = performance.now() + 400_000; ; await sleep(50)) {
     const line = linesSince(from).find(isMeant);
     if (line) return line;
     if (performance.now() > deadline || daemon.exitCode !== null)
