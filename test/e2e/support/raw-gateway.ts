@@ -8,7 +8,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { TunnelKind } from "../../../src/model/desired.js";
-import type { Status } from "../../../src/status.js";
 import { Namespace, tryRun } from "../../../vm/lab/netns.js";
 import { cable, Wire } from "../../../vm/lab/wire.js";
 import { checksum, ethernet, etherType, gre, ipProtocol, ipv4, raw } from "../../bpf/support/packet.js";
@@ -80,10 +79,6 @@ export class RawGateway implements AsyncDisposable {
     const { code, stdout, stderr } = await this.gateway.tryRun(process.execPath, program, ...args, "-c", config);
     if (code !== 0) throw new Error(`xgw ${args.join(" ")} ended with ${code}: ${stderr}`);
     return stdout;
-  }
-
-  async status(): Promise<Status> {
-    return JSON.parse(await this.xgw("status", "-j"));
   }
 
   /** Sends frames, and waits until the gateway has done with them. */
