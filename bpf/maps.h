@@ -22,7 +22,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 2 * XGW_MAX_TENANTS);
 	__type(key, __u32);   /* ifindex */
-	__type(value, __u32); /* tenant id */
+	__type(value, __u32); /* tenant id, and XGW_DEVICE_VRF of a VRF */
 } tunnels SEC(".maps");
 
 struct {

@@ -60,7 +60,8 @@ int xgw_next_hop(struct bpf_nf_ctx *ctx)
 	struct xgw_neighbour_key key = {.ifindex = ctx->state->out->ifindex};
 	__u32 *tenant = bpf_map_lookup_elem(&tunnels, &key.ifindex);
 
-	if (!tenant)
+	/* What the gateway itself sends passes here by the VRF first, and then by the tunnel. */
+	if (!tenant || *tenant & XGW_DEVICE_VRF)
 		return NF_ACCEPT;
 	key.address = next_hop_of(skb);
 	if (may_have_neighbour(*tenant, &key))

@@ -73,6 +73,9 @@ struct xgw_tenant {
 };
 _Static_assert(sizeof(struct xgw_tenant) == 32, "xgw_tenant");
 
+/* tunnels: the device is the tenant's VRF, on which the kernel looks for no neighbour. */
+#define XGW_DEVICE_VRF 0x80000000
+
 #define XGW_TENANT_POLICY 1 /* the policy maps have all of the tenant's policy, so what they lack is denied */
 
 /* limits: what a tenant may have, by its id; slot 0 has the shares of those that have no number of their own. 0: in

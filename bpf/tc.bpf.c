@@ -22,13 +22,13 @@ int xgw_learn(struct __sk_buff *skb)
 SEC("tcx/egress")
 int xgw_arp(struct __sk_buff *skb)
 {
-	__u32 *tenant;
+	__u32 tenant;
 
 	if (skb->protocol != bpf_htons(ETH_P_ARP))
 		return XGW_NEXT;
 	tenant = tenant_of_device(skb->ifindex);
 	if (tenant)
-		direct_arp(skb, *tenant);
+		direct_arp(skb, tenant);
 	return XGW_NEXT;
 }
 

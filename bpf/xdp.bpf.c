@@ -29,7 +29,9 @@ int xgw_xdp(struct xdp_md *ctx)
 		heed_path_mtu(data + underlay_tag_bytes, end);
 		return pass(0, reason, bytes);
 	}
-	refusal = refused_before(&a);
+	/* Refusals are of tunnelled packets. A plain one has no key and no outer source, which a tunnelled one can
+	 * forge. */
+	refusal = uplink_ifindex && a.key.wrap == XGW_WRAP_PLAIN ? NULL : refused_before(&a);
 	if (refusal)
 		return drop(refusal->tenant, refusal->reason, bytes, &a.key, a.peer);
 	if (reason == XGW_GO_ON)

@@ -16,7 +16,7 @@ import { readConnections } from "./kernel/conntrack.js";
 import { revokeConnections } from "./kernel/revoke.js";
 import { putBack } from "./kernel/routing-rules.js";
 import { addSlowPath, removeDevices, removeRoutes, removeRules } from "./kernel/slow-path.js";
-import type { Desired } from "./model/desired.js";
+import { type Desired, nobody } from "./model/desired.js";
 import { leavingTenants } from "./plan/leaving.js";
 import type { RenderContext } from "./plan/render.js";
 import type { Attachment, State } from "./plan/state.js";
@@ -80,7 +80,14 @@ const phases: readonly Phase[] = [
   ],
   ["remove routes", ({ steps, wanted }) => removeRoutes(steps, wanted)],
   ["close generations", ({ pins, touched }) => closeGenerations(pins, touched)],
-  ["give templates back", async ({ pins, touched }) => void (await reclaimTemplates(pins, touched))],
+  [
+    "give templates back",
+    async ({ pins, touched }) =>
+      void (await reclaimTemplates(
+        pins,
+        touched.filter((id) => id !== nobody),
+      )),
+  ],
   ["settle what is in use", settle],
   ["forget counts", ({ pins, steps, wanted }) => forgetCounts(pins, leavingTenants(steps, wanted.entries.values()))],
   ["detach programs", ({ pins, steps }) => each(steps, "detach", ({ name }) => detach(pins, name))],

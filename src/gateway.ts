@@ -21,6 +21,7 @@ import { deleteConnections, readConnections } from "./kernel/conntrack.js";
 import { namespaceInode } from "./kernel/namespace.js";
 import { checkHost, checkReversePathFilter, loadModules } from "./kernel/preflight.js";
 import { families, putBack } from "./kernel/routing-rules.js";
+import { readLinks } from "./kernel/rtnetlink.js";
 import { removeDevices, removeRoutes, removeRules } from "./kernel/slow-path.js";
 import { readSysctl } from "./kernel/sysctl.js";
 import { buildDesired } from "./model/build.js";
@@ -37,6 +38,7 @@ import {
 import { observeWarnings } from "./observe/warnings.js";
 import { describeStep } from "./plan/describe.js";
 import { diff } from "./plan/diff.js";
+import { instanceOf } from "./plan/owner.js";
 import { type RenderContext, render } from "./plan/render.js";
 import { programNames, type State, tenantIds } from "./plan/state.js";
 import type { Step } from "./plan/steps.js";
@@ -258,8 +260,10 @@ export async function teardown(instance: string): Promise<Removed> {
     [...state.routes.values()].filter((route) => !route.tunnel).map((route) => ({ kind: "route.delete", route })),
   );
   await removeDevices([...state.devices.keys()]);
-  if (state.rules !== "") await removeRules(instance);
+  await removeRules(instance);
   deleteConnections(readConnections(new Set(idsInUse(state.devices).values())));
-  for (const family of families()) await putBack(family);
+  // As long as another instance has tenants, their look-ups keep to their own tables.
+  if (!readLinks().some(({ alias }) => instanceOf(alias ?? "") !== undefined))
+    for (const family of families()) await putBack(family);
   return { attachments, devices: [...state.devices.keys()], table: state.rules !== "" };
 }

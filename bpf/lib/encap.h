@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Header templates: what the kernel put in front of an inner packet, kept once for all flows of a tenant that leave in
- * the same way. A slot is found by the hash of its contents, is written once and does not change as long as a
- * flow leads to it, so a reader needs no lock. The daemon gives slots back that no flow leads to any more
- * (src/datapath/templates.ts); then a template can come to be in two slots, which does no harm.
+ * the same way. A slot is found by the hash of its contents, is written once and, its MTU apart (path_mtu.h), does
+ * not change as long as a flow leads to it, so a reader needs no lock. The daemon gives slots back that no flow leads
+ * to any more (src/datapath/templates.ts); then a template can come to be in two slots, which does no harm.
  */
 #ifndef XGW_ENCAP_H
 #define XGW_ENCAP_H

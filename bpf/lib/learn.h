@@ -129,14 +129,15 @@ static __always_inline int parse_tunnelled(struct __sk_buff *skb, struct departu
 		return -1;
 	/*
 	 * A tunnel's device forgets by which device a packet came in (iptunnel_xmit), so one that still knows it is GRE
-	 * that a tenant made itself and sends by the uplink: no header of ours, whatever is in it.
+	 * that somebody else made and the machine forwards: no header of ours, whatever is in it.
 	 */
-	if (uplink_ifindex && skb->ingress_ifindex)
+	if (skb->ingress_ifindex)
 		return -1;
 	if (load_header(skb, &d->encap, underlay_tag_bytes, underlay_tags, sizeof(*outer) - ETH_HLEN))
 		return -1;
 	if (outer->eth.h_proto != bpf_htons(ETH_P_IP) || outer->ip.protocol != IPPROTO_GRE || outer->ip.version != 4 ||
-	    outer->ip.ihl != 5 || is_fragment(outer->ip.frag_off) || outer->gre.flags != GRE_KEY_ONLY)
+	    outer->ip.ihl != 5 || is_fragment(outer->ip.frag_off) || outer->gre.flags != GRE_KEY_ONLY ||
+	    outer->ip.saddr != underlay_address)
 		return -1;
 	if (outer->gre.protocol == bpf_htons(ETH_P_TEB)) {
 		struct ethhdr *eth = (void *)(outer + 1);
@@ -154,7 +155,7 @@ static __always_inline int parse_tunnelled(struct __sk_buff *skb, struct departu
 	}
 	d->encap.realm = bpf_ntohl(outer->gre.key);
 	tenant = tenant_by_key(d->encap.realm);
-	if (!tenant || tenant->wrap != wrap)
+	if (!tenant || tenant->wrap != wrap || !is_peer(tenant->id, outer->ip.daddr))
 		return -1;
 	d->encap.wrap = wrap;
 	d->encap.mtu = tenant->mtu;
@@ -183,7 +184,7 @@ static __always_inline int parse_uplink(struct __sk_buff *skb, struct departure 
 	struct ethhdr *eth = (void *)d->encap.header + uplink_tag_bytes;
 	struct xgw_public_ip *public;
 	struct xgw_tenant *tenant;
-	__u32 *id;
+	__u32 id;
 
 	if (skb->ifindex != uplink_ifindex)
 		return -1;
@@ -193,10 +194,10 @@ static __always_inline int parse_uplink(struct __sk_buff *skb, struct departure 
 		return -1;
 	if (eth->h_proto != bpf_htons(ETH_P_IP) || load_inner(skb, uplink_tag_bytes + ETH_HLEN, d))
 		return -1;
-	d->id = *id;
+	d->id = id;
 	d->encap.wrap = XGW_WRAP_PLAIN;
 	public = public_ip(d->source);
-	tenant = public && public->tenant == *id ? tenant_by_key(public->key) : NULL;
+	tenant = public && public->tenant == id ? tenant_by_key(public->key) : NULL;
 	if (!tenant) {
 		d->has_tuple = 0;
 		return 0;

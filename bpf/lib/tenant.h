@@ -12,10 +12,12 @@ static __always_inline struct xgw_tenant *tenant_by_key(__u32 gre_key)
 	return bpf_map_lookup_elem(&tenants, &gre_key);
 }
 
-/* Whose device it is; NULL for nobody's. */
-static __always_inline __u32 *tenant_of_device(__u32 ifindex)
+/* Whose device it is, a tunnel or a VRF; 0 for nobody's. */
+static __always_inline __u32 tenant_of_device(__u32 ifindex)
 {
-	return bpf_map_lookup_elem(&tunnels, &ifindex);
+	__u32 *tenant = bpf_map_lookup_elem(&tunnels, &ifindex);
+
+	return tenant ? *tenant & ~XGW_DEVICE_VRF : 0;
 }
 
 static __always_inline int is_peer(__u32 tenant, __be32 outer_source)

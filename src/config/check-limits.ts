@@ -9,10 +9,15 @@ import type { Config, ConfigTenant } from "./schema.js";
 
 /** Resources that tenants' numbers may not come to more than: shares of tables are kept for their tenants. */
 const sharedOut: readonly {
-  readonly resource: Resource & ("flows" | "templates" | "rules" | "eventsPerSecond");
+  readonly resource: Resource & ("newPerSecond" | "flows" | "templates" | "rules" | "eventsPerSecond");
   readonly capacityOf: (config: Config) => number;
   readonly remedy: string;
 }[] = [
+  {
+    resource: "newPerSecond",
+    capacityOf: ({ limits }) => limits.newPerSecond ?? Number.POSITIVE_INFINITY,
+    remedy: "make them smaller, or `limits.newPerSecond` of the gateway larger",
+  },
   {
     resource: "flows",
     capacityOf: ({ flows }) => flows,

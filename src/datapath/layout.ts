@@ -12,6 +12,8 @@ import type { Entry } from "../plan/state.js";
 
 export const littleEndian = endianness() === "LE";
 
+/** XGW_DEVICE_VRF */
+const vrfFlag = 0x8000_0000;
 /** XGW_TENANT_POLICY */
 const hasPolicyFlag = 1;
 
@@ -102,7 +104,7 @@ export function encodeEntry(entry: Entry, names: DeviceNames): RawEntry {
       };
     }
     case "tunnels":
-      return { key: u32(names.indexOf(entry.device)), value: u32(entry.tenant) };
+      return { key: u32(names.indexOf(entry.device)), value: u32(entry.tenant + (entry.isVrf ? vrfFlag : 0)) };
     case "public_ips":
       return {
         key: addressBytes(entry.address),
@@ -174,8 +176,11 @@ export function decodeEntry(map: Entry["map"], { key, value }: RawEntry, names: 
         prefix: formatPrefix({ address: key.readUInt32BE(8), length: readU32(key, 0) - 32 }),
         via: formatAddress(value.readUInt32BE(0)),
       };
-    case "tunnels":
-      return { map, device: names.nameOf(readU32(key, 0)), tenant: readU32(value, 0) };
+    case "tunnels": {
+      const word = readU32(value, 0);
+      const tunnel = { map, device: names.nameOf(readU32(key, 0)), tenant: word % vrfFlag };
+      return word >= vrfFlag ? { ...tunnel, isVrf: true } : tunnel;
+    }
     case "public_ips":
       return {
         map,

@@ -83,7 +83,7 @@ export async function settleTemplates(pins: Pins): Promise<void> {
   settleUsage(pins, counted);
 }
 
-/** Nobody else writes to a template that is in use or retired: all but the state is written as it was. */
+/** All but the state is written as it was; what XDP has found of the MTU meanwhile, it asks for again. */
 function setState(encaps: BpfMap, id: number, template: Buffer, state: number): Buffer {
   u32(state).copy(template);
   encaps.set(u32(id), template);

@@ -42,12 +42,12 @@ interface Limited {
 
 /**
  * The shares of tenants whose limits say nothing: what those with a number of their own leave, in equal parts. A tenant that
- * is alone has no share, and may use everything; of the kernel's tables, all that there is for tenants.
+ * is alone has no share, and may use everything; of the kernel's tables and of new connections, all that there is for tenants.
  */
 export function sharesOf(capacities: Capacities, tenants: readonly Limited[]): Limits {
   const share = (resource: Resource): number => {
     const table = resource === "sessions" || resource === "neighbours" ? resource : undefined;
-    if (tenants.length < 2) return table ? capacities[table] : 0;
+    if (tenants.length < 2) return table || resource === "newPerSecond" ? capacities[resource] : 0;
     if (capacities[resource] === 0) return 0;
     let [left, silent] = [capacities[resource], 0];
     if (table) left -= poolsOf(capacities)[table];

@@ -158,10 +158,10 @@ const element = (set: string, key: (string | number)[], value: string | number =
   value: String(value),
 });
 
-/** Of nobody: devices between which only tenants' packets go, and the uplink's. */
+/** Of nobody: the underlay's devices that only tenants' packets go from to the uplink and back, and the uplink. */
 function sideElements({ uplink, mayForward }: Desired, { underlayDevices }: RenderContext): Element[] {
   const uplinks = uplink ? [uplink.device] : [];
-  const closed = mayForward ? [] : [...new Set([...underlayDevices, ...uplinks])];
+  const closed = mayForward || !uplink ? [] : underlayDevices;
   return [
     ...closed.map((device) => element("sides", [device])),
     ...uplinks.map((device) => element("uplink", [device])),
@@ -250,7 +250,7 @@ function entries(tenant: DesiredTenant, mtu: number, pages: PolicyPages, uplinkM
       },
     },
     { map: "tunnels", device: tenant.tunnel, tenant: tenant.id },
-    { map: "tunnels", device: tenant.vrf, tenant: tenant.id },
+    { map: "tunnels", device: tenant.vrf, tenant: tenant.id, isVrf: true },
     ...tenant.peers.map((address): Entry => ({ map: "peers", tenant: tenant.id, address })),
     ...tenant.routes.map(({ to, via }): Entry => ({ map: "endpoints", tenant: tenant.id, prefix: to, via })),
     ...publicAddresses(tenant).map(

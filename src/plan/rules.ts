@@ -199,7 +199,8 @@ ${verdictMaps}
 	}
 	chain forward {
 		type filter hook forward priority filter; policy accept;
-		iifname @sides oifname @sides goto between_sides
+		iifname @sides oifname @uplink goto between_sides
+		iifname @uplink oifname @sides goto between_sides
 		iifname != "xvrf*" accept
 		tcp flags syn tcp option maxseg size set rt mtu
 		tcp flags syn tcp option maxseg size set ct zone map @segment

@@ -72,7 +72,7 @@ export type Entry =
   | { readonly map: "peers"; readonly tenant: number; readonly address: string }
   | { readonly map: "endpoints"; readonly tenant: number; readonly prefix: string; readonly via: string }
   /** By the devices that its packets come in by: the tunnel, and the VRF behind it. */
-  | { readonly map: "tunnels"; readonly device: string; readonly tenant: number }
+  | { readonly map: "tunnels"; readonly device: string; readonly tenant: number; readonly isVrf?: true }
   | {
       readonly map: "public_ips";
       readonly address: string;

@@ -37,6 +37,7 @@ beforeAll(() => {
 
 beforeEach(() => {
   world.reset();
+  for (const key of [...datapath.endpoints.keys()]) datapath.endpoints.delete(key); // each test has its own
   exec("nft", "flush set ip watch sent");
   ip("neigh", "flush", "dev", "tunnel", "nud", "all");
   datapath.tunnels.set(ifindex, user1.id);

@@ -14,6 +14,7 @@ import {
   Direction,
   type EstablishOptions,
   macs,
+  stranger,
   type TestConnection,
   testRunIfindex,
   tupleOf,
@@ -189,10 +190,23 @@ describe("a flow that is known", () => {
     transmit(sent(original));
     const moved = new Direction({
       ...original.fields,
-      leavesBy: { ...original.fields.leavesBy, endpoint: "172.168.0.99" },
+      leavesBy: { ...original.fields.leavesBy, endpoint: "172.168.0.7" },
     });
     transmit(sent(moved));
     expectSent(datapath.receive(original.arrives(), { netns }), user1, moved.leaves());
+  });
+
+  it.each([
+    ["with an outer source that is not the gateway's", 26, "172.168.0.2"],
+    ["to an endpoint that is not the tenant's", 30, stranger],
+  ])("is not taught by GRE of somebody else that the machine forwards: %s", (_what, at, address) => {
+    const { original } = tracked();
+    const frame = sent(original);
+    Buffer.from(address.split(".").map(Number)).copy(frame, at);
+    frame.writeUInt16BE(0, 24);
+    frame.writeUInt16BE(packet.checksum(frame.subarray(14, 34)), 24);
+    transmit(frame);
+    expect([...datapath.flows.keys()]).toEqual([]);
   });
 
   it("was told as an event when it was born, once", () => {

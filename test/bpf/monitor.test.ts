@@ -162,7 +162,7 @@ it("an nft element that goes is told", async () => {
 
 it("an nft table of another family is not told", async () => {
   const scene = new Scene().listen();
-  scene.nft("add table ip6 t\n");
+  scene.nft("add table bridge t\n");
   scene.nft("add table ip u\n");
   expect(await scene.heard("nft")).toEqual([{ of: "nft", what: "table", table: "u" }]);
 });

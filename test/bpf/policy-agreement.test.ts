@@ -225,9 +225,13 @@ it("and what the nft rules of a kernel say: 6 random policies of 100 packets eac
     const state = stateWith(policy);
     loadTries(state);
     const flowtableDevices = new Map([["lo", flowtableOf(judged.zone)]]); // for what else its share has
-    nft(
-      nftScript("gw1", diff({ ...nothing, rules: rulesVersion, elements: state.elements, flowtableDevices }, nothing)),
-    );
+    // In place of the tunnel: what leaves by anything else is refused as spoofed.
+    const elements = new Map(state.elements).set("way out", {
+      set: "own_tunnel",
+      key: `${judged.zone} . v1`,
+      value: "",
+    });
+    nft(nftScript("gw1", diff({ ...nothing, rules: rulesVersion, elements, flowtableDevices }, nothing)));
     const sent = Array.from({ length: 100 }, (_, serial) => randomPacket(serial));
     const byXdp = askXdp(sent);
     for (const one of sent) arriveInVrf(one);

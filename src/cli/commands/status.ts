@@ -25,7 +25,6 @@ export const status = defineCommand({
     const status = { ...(await readStatus(config)), ...(daemon ? { daemon } : {}) };
     if (context.json) return context.printJson(status);
     for (const line of daemon ? daemonLines(daemon) : ["no daemon"]) context.print(line);
-    for (const line of status.warnings) context.print(`warning: ${line}`);
     for (const line of statusLines(status)) context.print(line);
     if (rules) for (const line of ruleLines(status)) context.print(line);
   },

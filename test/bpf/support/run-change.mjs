@@ -12,7 +12,7 @@ const { armCrash, crashPoints } = await load("crash");
 
 const { config } = await loadConfig(configFile);
 const pins = new Pins(config.instance);
-const slowPath = /^(rules|element|flowtable|vrf-rule|sysctl)/;
+const slowPath = /^(rules|element|flowtable|rule-order|sysctl)/;
 const steps = (whole) => whole.steps.filter(({ kind }) => !slowPath.test(kind));
 if (point !== undefined) armCrash(Number(point));
 const first = await plan(config);

@@ -62,7 +62,6 @@ describe("the first apply", async () => {
       "+ nft rules",
       "+ device xgre1000 in flowtable fastpath0",
       "+ device xgre2000 in flowtable fastpath0",
-      "+ nft sides: eth0",
       "+ nft gre_keys: 172.168.0.1 . 1000 : 1",
       "+ nft gre_peers: eth0 . 172.168.0.7 . 1000 : 1",
       "+ nft gre_peers: eth0 . 172.168.0.11 . 1000 : 1",
@@ -541,7 +540,7 @@ it("an uplink that is added: routes, addresses with its MTU, its program; all te
   expect(described(diff(desired, observed))).toEqual([
     "+ route default in table 100001: via 203.0.113.1, dev eth1",
     "+ route default in table 100002: via 203.0.113.1, dev eth1",
-    "+ nft sides: eth1",
+    "+ nft sides: eth0",
     "+ nft uplink: eth1",
     "+ nft uplink_sources: 1 . eth1 . 2.2.2.11",
     "+ nft uplink_sources: 2 . eth1 . 2.2.2.12",
