@@ -353,7 +353,6 @@ describe.each(stories)("$resource: one tenant asks for ten times its share", (st
     refused = story.refused() - refusedBefore;
     victimsRefusals = [victimBefore, refusalsOfVictim()];
     born = drainEvents();
-    process.stderr.write(`${JSON.stringify({ r: story.resource, seen, refused, born, victimsRefusals })}\n`);
   });
 
   it("it is refused what is beyond, and that is counted", () => {
