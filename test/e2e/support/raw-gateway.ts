@@ -6,11 +6,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { TunnelKind } from "../../../src/model/desired.js";
 import { Namespace, tryRun } from "../../../vm/lab/netns.js";
 import { cable, Wire } from "../../../vm/lab/wire.js";
-import { checksum, ethernet, etherType, gre, ipProtocol, ipv4, raw } from "../../bpf/support/packet.js";
+import { arp, checksum, ethernet, etherType, gre, ipBytes, ipProtocol, ipv4, raw } from "../../bpf/support/packet.js";
 
 const program = fileURLToPath(new URL("../../../dist/src/cli/main.js", import.meta.url));
 const gatewayMac = "02:00:00:00:00:01";
@@ -42,6 +43,11 @@ export interface RawGatewayOptions {
   readonly neighbours: Readonly<Record<number, readonly string[]>>;
 }
 
+/** Well below what the wire keeps until it is taken, with several frames for each that is sent. */
+const framesAtOnce = 256;
+/** For so long nothing comes when all is done, and done it must be within so long. */
+const [quietMs, quietWithinMs] = [20, 60_000] as const;
+
 export class RawGateway implements AsyncDisposable {
   private nextId = 1;
 
@@ -66,12 +72,18 @@ export class RawGateway implements AsyncDisposable {
     const wire = Wire.open({ netns: far.path, device: "wire0" });
     writeFileSync(join(folder, "xgw.yaml"), config);
     const self = new RawGateway(gateway, far, wire, folder);
-    await self.xgw("apply");
+    await self.apply();
     for (const [key, addresses] of Object.entries(neighbours))
       for (const address of addresses)
         await gateway.ip(`neigh replace ${address} lladdr ${hostMac} dev xgre${key} nud permanent`);
     await wire.settled();
     return self;
+  }
+
+  /** With another config, if one is given. */
+  async apply(config?: string): Promise<void> {
+    if (config !== undefined) writeFileSync(join(this.folder, "xgw.yaml"), config);
+    await this.xgw("apply");
   }
 
   private async xgw(...args: string[]): Promise<string> {
@@ -91,6 +103,32 @@ export class RawGateway implements AsyncDisposable {
   async asked(...frames: readonly Buffer[]): Promise<string[]> {
     for (const frame of frames) this.wire.send(frame);
     return (await this.wire.settled()).flatMap((frame) => parseArp(frame) ?? []);
+  }
+
+  /**
+   * Sends frames, and gives all that the gateway sends until nothing more comes, ARP apart: hosts that are there answer
+   * that, each with a MAC address of its own.
+   */
+  async carry(frames: readonly Buffer[], isThere: (host: string) => boolean = () => true): Promise<Sent[]> {
+    const sent: Sent[] = [];
+    const take = (left: readonly Buffer[]): Buffer[] => {
+      sent.push(...left.flatMap((frame) => parseSent(frame) ?? []));
+      return left.flatMap((frame) => answerTo(frame, isThere) ?? []);
+    };
+    const put = (some: readonly Buffer[]): void => {
+      for (let at = 0; at < some.length; at += framesAtOnce) {
+        for (const frame of some.slice(at, at + framesAtOnce)) this.wire.send(frame);
+        put(take(this.wire.take()));
+      }
+    };
+    put(frames);
+    for (const deadline = performance.now() + quietWithinMs; performance.now() < deadline; ) {
+      await sleep(quietMs);
+      const left = this.wire.take();
+      if (left.length === 0) return sent;
+      put(take(left));
+    }
+    throw new Error(`the gateway was still sending after ${quietWithinMs / 1000} s`);
   }
 
   /** The frame that carries an inner IP packet from that end of a tunnel to the gateway. */
@@ -139,10 +177,32 @@ export class RawGateway implements AsyncDisposable {
 }
 
 /** For what a tunnelled ARP request asks. */
-function parseArp(frame: Buffer): string | undefined {
+const parseArp = (frame: Buffer): string | undefined => tunnelledArp(frame)?.subarray(38, 42).join(".");
+
+/** With its Ethernet header. */
+function tunnelledArp(frame: Buffer): Buffer | undefined {
   if (frame.readUInt16BE(12) !== etherType.ipv4 || frame[23] !== ipProtocol.gre) return undefined;
   const inner = frame.subarray(14 + 28);
-  return inner.readUInt16BE(12) === etherType.arp ? inner.subarray(38, 42).join(".") : undefined;
+  return inner.readUInt16BE(12) === etherType.arp ? inner : undefined;
+}
+
+const macText = (bytes: Buffer) => bytes.toString("hex").replace(/..(?!$)/g, "$&:");
+
+/** The frame with which the host that a tunnelled ARP request asks for answers it, if it is there. */
+function answerTo(frame: Buffer, isThere: (host: string) => boolean): Buffer | undefined {
+  const request = tunnelledArp(frame);
+  const target = parseArp(frame);
+  if (!request || target === undefined || !isThere(target)) return undefined;
+  const reply = arp({
+    operation: "reply",
+    senderMac: macText(Buffer.concat([Buffer.from([2, 7]), ipBytes(target)])),
+    sender: target,
+    targetMac: macText(request.subarray(22, 28)),
+    target: request.subarray(28, 32).join("."),
+  });
+  const payload = gre({ type: etherType.bridged, key: frame.readUInt32BE(14 + 24) }, reply);
+  const endpoint = frame.subarray(30, 34).join(".");
+  return ethernet({ src: farMac, dst: gatewayMac }, ipv4({ src: endpoint, dst: gatewayAddress, id: 1 }, payload));
 }
 
 /** Undefined for what is no tenant's packet: ARP for an endpoint. */

@@ -1,0 +1,389 @@
+// Each resource of docs/limits.md that packets take: one tenant asks for ten times its share of it, and another, which needs
+// half of its own, does not notice. The daemon's work is in life/fairness.test.ts; policies are refused with the config.
+import { setTimeout as sleep } from "node:timers/promises";
+import { BpfMap, RingBuffer } from "libbpf-ts";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readReasons } from "../../../src/datapath/counters.js";
+import { littleEndian, u32 } from "../../../src/datapath/layout.js";
+import { Pins } from "../../../src/datapath/pins.js";
+import { type Losses, readLosses, type Table } from "../../../src/datapath/usage.js";
+import { nobody, ruleSlots, templatePlaces } from "../../../src/model/desired.js";
+import { type Resource, resources } from "../../../src/model/shares.js";
+import { run } from "../../../vm/lab/netns.js";
+import { arp, etherType, gre, ipv4, raw as rawBytes, tcp, udp } from "../../bpf/support/packet.js";
+import { beginning, type Carried, type Conversation, Conversations } from "../support/conversations.js";
+import { type End, gatewayAddress, RawGateway } from "../support/raw-gateway.js";
+
+/** Tenant ids go by the order in the config. */
+const [hostile, victim] = [1, 2] as const;
+const keys = { [hostile]: 1000, [victim]: 2000 } as const;
+const [hostileHosts, victimHosts]: readonly [End, End] = [
+  { kind: "gretap", key: keys[hostile], endpoint: "172.168.0.11" },
+  { kind: "gretap", key: keys[victim], endpoint: "172.168.0.12" },
+];
+const farSide = "172.168.0.7";
+const farOf = (tenant: 1 | 2): End => ({ kind: "gretap", key: keys[tenant], endpoint: farSide });
+const [host, far] = ["10.0.0.7", "1.1.1.7"];
+
+/** What the kernel's tables hold in all, so that they are full when all that is promised is taken. */
+const kernelHolds = { sessions: 1024, neighbours: 128 };
+
+const configOf = ({ limits = "", of = {} }: Pick<Story, "limits" | "of">) => `apiVersion: xgw/v1
+instance: raw
+underlay: { device: eth0, address: ${gatewayAddress} }
+flows: 1024
+limits: { ${limits} }
+tenants:
+  - name: hostile
+    key: ${keys[hostile]}
+    addresses: [10.0.0.1/24]
+    routes: [{ to: 10.0.0.0/16, via: ${hostileHosts.endpoint} }, { to: 1.1.0.0/16, via: ${farSide} }]
+    ${of[hostile] ?? ""}
+  - name: victim
+    key: ${keys[victim]}
+    addresses: [10.0.0.1/24]
+    routes: [{ to: 10.0.0.0/16, via: ${victimHosts.endpoint} }, { to: 1.1.0.0/16, via: ${farSide} }]
+    ${of[victim] ?? ""}
+`;
+
+interface Story {
+  /** As in docs/limits.md. */
+  readonly resource: string;
+  /** Of the gateway, and of tenants: YAML. */
+  readonly limits?: string;
+  readonly of?: { readonly [hostile]?: string; readonly [victim]?: string };
+  /** What there is for whoever comes has gone to others. */
+  readonly poolTaken?: readonly [table: Table, places: number];
+  /** The victim's connections, half of its share: so many before the flood, and so many in the middle of it. */
+  readonly live: number;
+  readonly fresh: number;
+  readonly conversation?: (n: number) => Conversation;
+  /** Of the hostile tenant: one slice of so much that all of them are ten times its share. */
+  readonly flood: (slice: number) => Promise<unknown>;
+  /** The places or times that the hostile tenant asked for, and of which it may have got so many. */
+  readonly asked: number;
+  readonly got: (seconds: number) => number;
+  /** What it was refused, as it is counted. */
+  readonly refused: () => number;
+  /** With the share taken out of the map the victim does suffer. */
+  readonly lifted?: {
+    readonly share: Resource;
+    readonly suffers: (victim: Seen) => boolean;
+    /** Less may do. */
+    readonly flood?: Story["flood"];
+  };
+}
+
+interface Seen {
+  readonly tried: number;
+  readonly begun: number;
+  readonly live: Carried;
+}
+
+const slices = 4;
+const pins = new Pins("raw");
+const quotaOf = (tenant: number) => reasonOf(tenant, "quota");
+const reasonOf = (tenant: number, reason: string) => readReasons(pins, [tenant]).get(tenant)?.[reason]?.packets ?? 0;
+const lossesOf = (tenant: number) => readLosses(pins, [tenant]).get(tenant) as Losses;
+
+let raw: RawGateway;
+let events: RingBuffer;
+const before: string[] = [];
+const sysctls = (): Record<string, number> => ({
+  "net.netfilter.nf_conntrack_max": kernelHolds.sessions,
+  "net.ipv4.neigh.default.gc_thresh2": kernelHolds.neighbours + 16,
+  "net.ipv4.neigh.default.gc_thresh3": kernelHolds.neighbours + 16,
+});
+
+beforeAll(async () => {
+  raw = await RawGateway.start({
+    config: configOf({}),
+    endpoints: [farSide, hostileHosts.endpoint, victimHosts.endpoint],
+    neighbours: {},
+  });
+  // The whole machine's, and not the gateway's: this network namespace is the first one.
+  for (const [name, value] of Object.entries(sysctls())) {
+    before.push(`${name}=${(await run("sysctl", ["-n", name])).trim()}`);
+    await run("sysctl", ["-qw", `${name}=${value}`]);
+  }
+  using map = BpfMap.openPinned(pins.map("events"));
+  events = new RingBuffer(map);
+});
+afterAll(async () => {
+  events?.close();
+  for (const assignment of before) await run("sysctl", ["-qw", assignment]);
+  await raw[Symbol.asyncDispose]();
+});
+
+/** Hosts that do not exist. */
+const isThere = (address: string) => !address.startsWith("10.0.9");
+const absent = (at: number) => `10.0.${90 + (at >> 8)}.${at & 255}`;
+const times = <T>(count: number, of: (n: number) => T): T[] => Array.from({ length: count }, (_, n) => of(n));
+const toFar = (n: number): Conversation => ({ client: host, server: far, sport: 10_000 + n, dport: 80 });
+const toManyHosts = (n: number): Conversation => ({ ...toFar(n), server: `1.1.2.${n + 1}` });
+
+/** Of the hostile tenant. */
+const send = (packets: readonly Buffer[]) =>
+  raw.carry(
+    packets.map((packet) => raw.frame(hostileHosts, packet)),
+    isThere,
+  );
+const connect = (conversations: readonly Conversation[]) =>
+  new Conversations(raw, hostileHosts, farOf(hostile)).begin(conversations);
+
+/** Datagrams there, back and there again: two flows each, which no FIN ends. */
+const converse = (conversations: readonly Conversation[]) => {
+  const datagram = (from: End, src: string, dst: string, sport: number, dport: number) =>
+    raw.frame(from, ipv4({ src, dst }, udp({ sport, dport, checksum: false })));
+  const there = conversations.map(({ client, server, sport, dport }) =>
+    datagram(hostileHosts, client, server, sport, dport),
+  );
+  const back = conversations.map(({ client, server, sport, dport }) =>
+    datagram(farOf(hostile), server, client, dport, sport),
+  );
+  return raw.carry([...there, ...back, ...there]);
+};
+
+/** Packets of every shape that each begin a connection. */
+const shapes: readonly ((n: number) => readonly Buffer[])[] = [
+  (n) => [beginning(toFar(n))],
+  (n) => [
+    ipv4(
+      { src: host, dst: far, options: Buffer.from([1, 1, 1, 1]) },
+      tcp({ sport: 20_000 + n, dport: 80, flags: ["syn"] }),
+    ),
+  ],
+  (n) => [ipv4({ src: host, dst: far }, udp({ sport: 30_000 + n, dport: 53 }))],
+  (n) => {
+    const whole = udp({ sport: 40_000 + n, dport: 53, payload: Buffer.alloc(16) }).bytes(host, far);
+    const piece = (bytes: Buffer, more: boolean, offset: number) =>
+      ipv4({ src: host, dst: far, df: false, id: n, more, offset }, rawBytes(17, bytes));
+    return [piece(whole.subarray(0, 16), true, 0), piece(whole.subarray(16), false, 16)];
+  },
+];
+
+/** As if it had been found at an address of its own. */
+const arpFrom = (sender: string): Buffer => {
+  const request = arp({
+    operation: "request",
+    senderMac: "02:00:00:00:00:07",
+    sender,
+    targetMac: "00:00:00:00:00:00",
+    target: "10.0.0.1",
+  });
+  const payload = gre({ type: etherType.bridged, key: keys[hostile] }, request);
+  return raw.outerFrame(ipv4({ src: hostileHosts.endpoint, dst: gatewayAddress }, payload));
+};
+
+const stories: readonly Story[] = [
+  {
+    resource: "header templates",
+    of: { [hostile]: "limits: { templates: 8 }", [victim]: "limits: { templates: 20 }" },
+    poolTaken: ["encap", templatePlaces / 2],
+    live: 4,
+    fresh: 4,
+    conversation: toManyHosts,
+    flood: (slice) => converse(times(20, (n) => toManyHosts(20 * slice + n))),
+    asked: 80,
+    got: () => 8,
+    refused: () => lossesOf(hostile).templatesRefused,
+  },
+  {
+    resource: "slots of rules",
+    of: {
+      [hostile]: `limits: { rules: 8 }
+    policy: { outbound: [${times(80, (n) => `{ allow: udp, ports: [${6000 + n}] }`).join(", ")}] }`,
+      [victim]: `limits: { rules: 8 }
+    policy: { outbound: [${times(4, (n) => `{ allow: tcp, ports: [${8000 + n}] }`).join(", ")}] }`,
+    },
+    poolTaken: ["rule", ruleSlots / 2],
+    live: 16,
+    fresh: 16,
+    conversation: (n) => ({ ...toFar(n), dport: 8000 + (n % 4) }),
+    flood: (slice) => converse(times(20, (n) => ({ ...toFar(n), dport: 6000 + 20 * slice + n }))),
+    asked: 80,
+    got: () => 8,
+    refused: () => lossesOf(hostile).rulesRefused,
+  },
+  {
+    resource: "places in the events ring",
+    of: { [hostile]: "limits: { eventsPerSecond: 10 }", [victim]: "limits: { eventsPerSecond: 60 }" },
+    live: 12,
+    fresh: 12,
+    flood: (slice) => converse(times(100, (n) => toFar(100 * slice + n))),
+    asked: 800,
+    got: (seconds) => 10 * (seconds + 1),
+    refused: () => lossesOf(hostile).eventsLost,
+  },
+  {
+    resource: "new connections a second",
+    limits: "newPerSecond: 40",
+    live: 10,
+    fresh: 8,
+    flood: (slice) => send(times(250, (n) => beginning(toFar(1000 + 250 * slice + n)))),
+    asked: 1000,
+    got: (seconds) => 20 * (seconds + 1),
+    refused: () => quotaOf(hostile),
+  },
+  {
+    resource: "conntrack entries",
+    limits: `sessions: ${kernelHolds.sessions}`,
+    live: 64,
+    fresh: 64,
+    flood: async (slice) => {
+      await connect(times(280, (n) => toFar(2000 + 280 * slice + n)));
+      for (const shape of shapes) await send(times(90, (n) => shape(4000 + 90 * slice + n)).flat());
+    },
+    asked: slices * 640,
+    got: () => kernelHolds.sessions / 2,
+    refused: () => quotaOf(hostile),
+    lifted: {
+      share: "sessions",
+      suffers: ({ tried, begun }) => begun < tried,
+      flood: (slice) => connect(times(280, (n) => toFar(2000 + 280 * slice + n))),
+    },
+  },
+  {
+    resource: "neighbour entries",
+    limits: `neighbours: ${kernelHolds.neighbours}`,
+    live: 7,
+    fresh: 8,
+    conversation: toManyHosts,
+    flood: async (slice) => {
+      await send(times(60, (n) => ipv4({ src: host, dst: absent(60 * slice + n) }, udp({ sport: 7, dport: 7 }))));
+      await raw.carry(times(20, (n) => arpFrom(`10.0.0.${20 + 20 * slice + n}`)));
+    },
+    asked: 320,
+    got: () => kernelHolds.neighbours / 2,
+    refused: () => reasonOf(hostile, "neighbours"),
+    lifted: { share: "neighbours", suffers: ({ tried, begun }) => begun < tried },
+  },
+  {
+    resource: "lines of the flow table",
+    of: { [hostile]: "limits: { flows: 256 }", [victim]: "limits: { flows: 256 }" },
+    live: 32,
+    fresh: 32,
+    flood: (slice) => converse(times(320, (n) => toFar(320 * slice + n))),
+    asked: slices * 640,
+    got: () => 2048,
+    refused: () => lossesOf(hostile).flowsRefused + lossesOf(hostile).flowsEvicted,
+    lifted: { share: "flows", suffers: ({ live }) => live.byXdp < 0.99 * live.packets },
+  },
+];
+
+/** A tenant id's field of the limits becomes 0, "there is none". */
+function lift(share: Resource): void {
+  using limits = BpfMap.openPinned(pins.map("limits"));
+  for (const tenant of [nobody, hostile, victim]) {
+    const value = limits.get(u32(tenant)) ?? Buffer.alloc(limits.valueSize);
+    value.fill(0, resources.indexOf(share) * 4, resources.indexOf(share) * 4 + 4);
+    limits.set(u32(tenant), value);
+  }
+}
+
+/** All that there is for whoever comes is others'. */
+function takePool([table, places]: NonNullable<Story["poolTaken"]>): void {
+  using usage = BpfMap.openPinned(pins.map(`${table}_usage`));
+  const value = Buffer.alloc(8);
+  littleEndian ? value.writeBigInt64LE(BigInt(places)) : value.writeBigInt64BE(BigInt(places));
+  usage.set(u32(nobody), value);
+}
+
+/** As after a start: nothing is under way. */
+async function rest(): Promise<void> {
+  await raw.gateway.run("conntrack", "-F");
+  for (const key of Object.values(keys)) await raw.gateway.tryRun("ip", "neigh", "flush", "dev", `xgre${key}`);
+  await sleep(1100); // buckets of so many a second are full again
+  drainEvents();
+}
+
+/** Flows of the victim that were told of as born since the last look. */
+function drainEvents(): number {
+  const [tenantAt, kindAt, flowBorn] = [28, 36, 1];
+  let born = 0;
+  for (let some: Buffer[]; ; ) {
+    some = events.take(4096);
+    if (some.length === 0) return born;
+    const [tenantOf, kindOf] = littleEndian
+      ? [(event: Buffer) => event.readUInt32LE(tenantAt), (event: Buffer) => event.readUInt16LE(kindAt)]
+      : [(event: Buffer) => event.readUInt32BE(tenantAt), (event: Buffer) => event.readUInt16BE(kindAt)];
+    born += some.filter((event) => tenantOf(event) === victim && kindOf(event) === flowBorn).length;
+  }
+}
+
+/** Four slices: the flood, then some new connections, then a packet each way of all that are live. */
+async function play(story: Story): Promise<Seen & { readonly seconds: number }> {
+  const { live, fresh, conversation = toFar, flood } = story;
+  const conversations = new Conversations(raw, victimHosts, farOf(victim));
+  const first = await conversations.begin(times(live, conversation));
+  if (first.begun < first.tried) throw new Error(`only ${first.begun} of ${first.tried} began before the flood`);
+  const started = performance.now();
+  const seen = { tried: 0, begun: 0, live: { packets: 0, lost: 0, byXdp: 0 } };
+  for (let slice = 0; slice < slices; slice++) {
+    await flood(slice);
+    const some = times(fresh / slices, (n) => conversation(live + (slice * fresh) / slices + n));
+    const { tried, begun } = await conversations.begin(some);
+    const { packets, lost, byXdp } = await conversations.goOn();
+    seen.tried += tried;
+    seen.begun += begun;
+    seen.live.packets += packets;
+    seen.live.lost += lost;
+    seen.live.byXdp += byXdp;
+  }
+  return { ...seen, seconds: (performance.now() - started) / 1000 };
+}
+
+describe.each(stories)("$resource: one tenant asks for ten times its share", (story) => {
+  let seen: Awaited<ReturnType<typeof play>>;
+  let refused: number;
+  let victimsRefusals: readonly [before: unknown, after: unknown];
+  let born: number;
+  const refusalsOfVictim = () => ({
+    losses: lossesOf(victim),
+    quota: quotaOf(victim),
+    neighbours: reasonOf(victim, "neighbours"),
+  });
+
+  beforeAll(async () => {
+    await raw.apply(configOf(story));
+    await rest();
+    if (story.poolTaken) takePool(story.poolTaken);
+    const [refusedBefore, victimBefore] = [story.refused(), refusalsOfVictim()];
+    seen = await play(story);
+    refused = story.refused() - refusedBefore;
+    victimsRefusals = [victimBefore, refusalsOfVictim()];
+    born = drainEvents();
+  });
+
+  it("it is refused what is beyond, and that is counted", () => {
+    expect(refused).toBeGreaterThanOrEqual(story.asked - story.got(seen.seconds));
+  });
+
+  it("all of the other's new connections begin", () => {
+    expect([seen.begun, seen.tried]).toEqual([story.fresh, story.fresh]);
+  });
+
+  it("none of its live connections loses a packet", () => {
+    expect(seen.live.lost).toBe(0);
+  });
+
+  it("they stay in XDP", () => {
+    expect(seen.live.byXdp).toBeGreaterThanOrEqual(0.99 * seen.live.packets);
+  });
+
+  it("it is refused nothing", () => {
+    expect(victimsRefusals[1]).toEqual(victimsRefusals[0]);
+  });
+
+  it("all of its flows are told of", () => {
+    expect(born).toBeGreaterThanOrEqual(2 * (story.live + story.fresh));
+  });
+
+  const { lifted } = story;
+  if (lifted)
+    it("without the share the other does suffer", async () => {
+      await rest();
+      lift(lifted.share);
+      expect(await play({ ...story, ...lifted })).toSatisfy(lifted.suffers);
+    });
+});
