@@ -45,7 +45,7 @@ export async function planJobs({ projects, kernel, files }: TestArgs): Promise<J
     ...(elsewhere.length > 0 ? [job("vm", elsewhere, true, files)] : []),
     ...(wanted.includes("e2e") && needsVm("e2e")
       ? [
-          ...byFolder(filesOf("e2e").filter((file) => files.length === 0 || files.some((part) => file.includes(part)))),
+          ...byFolder(filesOf("e2e").filter((file) => isWanted(file, files))),
         ].map(([folder, some]) => job(folder, ["e2e"], true, some))
       : []),
   ];
@@ -60,6 +60,10 @@ function filesOf(project: TestProject): string[] {
     .filter((path) => path.endsWith(".test.ts"))
     .sort();
 }
+
+/** What takes longer than a run of all tests may is run when it is asked for. */
+const isWanted = (file: string, parts: readonly string[]): boolean =>
+  parts.length === 0 ? !file.startsWith("test/e2e/long/") : parts.some((part) => file.includes(part));
 
 /** test/e2e/FOLDER/FILE by FOLDER. */
 function byFolder(paths: readonly string[]): Map<string, string[]> {

@@ -20,6 +20,10 @@ describe("the jobs of a run", () => {
     ]);
   });
 
+  it("have what takes long when it is asked for, and only then", async () => {
+    expect(await jobsOf("e2e", "long/starvation", "--kernel", "7.2")).toEqual([["long", "e2e", true]]);
+  });
+
   it("are none for folders without a file that is asked for", async () => {
     expect(await jobsOf("e2e", "nat", "--kernel", "7.2")).toEqual([["packets", "e2e", true]]);
     expect((await planJobs(parseTestArgs(["e2e", "nat", "--kernel", "7.2"])))[0]?.files).toEqual([
