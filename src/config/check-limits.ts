@@ -44,9 +44,12 @@ export function checkLimits(config: Config, report: Report): void {
 }
 
 /** Whether a tenant takes more of what is shared than the one whose place it takes, so that all have to be looked at. */
-export const takesMore = (tenant: ConfigTenant, of: ConfigTenant): boolean =>
+export const takesMore = (tenant: ConfigTenant, of: ConfigTenant, config: Config): boolean =>
   cellsOf(tenant) > cellsOf(of) ||
-  sharedOut.some(({ resource }) => (tenant.limits[resource] ?? 0) > (of.limits[resource] ?? 0));
+  sharedOut.some(
+    ({ resource, capacityOf }) =>
+      (tenant.limits[resource] ?? 0) > (of.limits[resource] ?? 0) && Number.isFinite(capacityOf(config)),
+  );
 
 /** After the policies of all tenants were looked at. */
 export function checkPolicySizes({ tenants }: Config, report: Report): void {

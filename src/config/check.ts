@@ -59,13 +59,14 @@ function checkTenant(tenant: ConfigTenant, base: Path, underlayAddress: string |
  * Whether there is nothing to find in a tenant that takes the place of another, in a config that was right with that; not
  * said of one that takes more of what is shared.
  */
-export function isRightInstead(tenant: ConfigTenant, of: ConfigTenant, underlayAddress: string): boolean {
+export function isRightInstead(tenant: ConfigTenant, of: ConfigTenant, config: Config): boolean {
+  const underlayAddress = config.underlay.address;
   if (!claimsNothingNew(tenant, of)) return false;
   let found = 0;
   const count = () => void found++;
   checkTenant(tenant, [], underlayAddress, { error: count, warn: count, placeOf: () => "" });
   if (found === 0) foundRight.set(tenant, underlayAddress);
-  return found === 0 && !takesMore(tenant, of);
+  return found === 0 && !takesMore(tenant, of, config);
 }
 
 /**

@@ -28,7 +28,7 @@ export async function reloadFiles(
     if (!place || !found || found.length !== place.count) return undefined;
     for (const [at, tenant] of found.entries()) {
       const before = tenants[place.first + at] as ConfigTenant;
-      if (!isRightInstead(tenant, before, last.config.underlay.address)) return undefined;
+      if (!isRightInstead(tenant, before, last.config)) return undefined;
       tenants[place.first + at] = tenant;
     }
   }
