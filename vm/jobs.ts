@@ -44,9 +44,9 @@ export async function planJobs({ projects, kernel, files }: TestArgs): Promise<J
     ...(here.length > 0 ? [job("here", here, false, files)] : []),
     ...(elsewhere.length > 0 ? [job("vm", elsewhere, true, files)] : []),
     ...(wanted.includes("e2e") && needsVm("e2e")
-      ? [
-          ...byFolder(filesOf("e2e").filter((file) => isWanted(file, files))),
-        ].map(([folder, some]) => job(folder, ["e2e"], true, some))
+      ? [...byFolder(filesOf("e2e").filter((file) => isWanted(file, files)))].map(([folder, some]) =>
+          job(folder, ["e2e"], true, some),
+        )
       : []),
   ];
 }
