@@ -6,6 +6,7 @@ import { datapathModules } from "./support/built.js";
 import { Datapath } from "./support/datapath.js";
 import { expectSent } from "./support/expectations.js";
 import { makeNamespace, track, untrack } from "./support/kernel.js";
+import { addressNumber } from "./support/types.js";
 import { connectionOf, Direction, type TestConnection, testRunIfindex, user1, World } from "./support/world.js";
 
 const { reclaimTemplates, templateStates } = datapathModules.templates;
@@ -39,6 +40,7 @@ beforeEach(() => {
 function learn(endpoint: string, port: number): TestConnection & { readonly moved: Direction } {
   const connection = connectionOf({ client: { address: "1.1.1.7", port } });
   track(namespace, connection);
+  datapath.peers.set({ tenant: user1.id, address: addressNumber(endpoint) }, 1);
   const { fields } = connection.original;
   const moved = new Direction({ ...fields, leavesBy: { ...fields.leavesBy, endpoint } });
   datapath.transmit(moved.leaves(), netns, testRunIfindex);
