@@ -80,7 +80,7 @@ export async function plan(config: Config): Promise<Plan> {
   const moving = movingMaps(pins, fingerprint, constants);
   const observed = await observe(slowPath, pins, names, wanted, moving);
   const steps = diff(wanted, observed);
-  return { desired, constants, context, wanted, observed, steps, warnings: observeWarnings(desired) };
+  return { desired, constants, context, wanted, observed, steps, warnings: observeWarnings(desired, slowPath.links) };
 }
 
 /** Maps that have to become others before all programs are the wanted ones, or that a change has left half-way. */

@@ -1,19 +1,21 @@
 /** What is not xgw's to change and stands in the way of what the config promises. */
 
 import { families, type RoutingRule, readRules, rulesInFront } from "../kernel/routing-rules.js";
+import type { Link } from "../kernel/rtnetlink.js";
 import type { Desired } from "../model/desired.js";
 import type { Family } from "../plan/state.js";
+import { hostWarnings } from "./host.js";
 import { tableWarnings } from "./kernel-tables.js";
 
 /** Each with what to do about it. */
-export function observeWarnings(desired: Desired): string[] {
+export function observeWarnings(desired: Desired, links: readonly Link[]): string[] {
   const { tenants } = desired;
   if (tenants.length === 0) return [];
   const devices = new Set(tenants.flatMap(({ vrf, tunnel }) => [vrf, tunnel]));
   const rules = families().flatMap((family) =>
     rulesInFront(readRules(family), (device) => devices.has(device)).map((rule) => inFront(family, rule)),
   );
-  return [...rules, ...tableWarnings(desired)];
+  return [...rules, ...tableWarnings(desired), ...hostWarnings(desired, links)];
 }
 
 function inFront(family: Family, { preference, table }: RoutingRule): string {

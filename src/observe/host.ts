@@ -1,0 +1,41 @@
+/** What the machine's own settings open to others once it is a gateway. xgw leaves them to the operator, and says so. */
+
+import { type InterfaceAddress, type Link, linkNames, readAddresses } from "../kernel/rtnetlink.js";
+import { readSysctl } from "../kernel/sysctl.js";
+import type { Desired } from "../model/desired.js";
+import { isOurs } from "./slow-path.js";
+
+/** Each with what to do about it. */
+export function hostWarnings(desired: Desired, links: readonly Link[]): string[] {
+  const becomesRouter = readSysctl("net.ipv4.ip_forward") === "0";
+  const reachable = becomesRouter ? reachableDevices(desired, links, readAddresses(linkNames(links))) : [];
+  return [...(reachable.length > 0 ? [routerWarning(reachable)] : []), ...servingProtocols().map(servingWarning)];
+}
+
+/** Devices with addresses that are no side of the gateway's, and in no VRF. */
+export function reachableDevices(
+  { instance, underlay, uplink, nics }: Desired,
+  links: readonly Link[],
+  addresses: readonly Pick<InterfaceAddress, "device">[],
+): string[] {
+  const sides = new Set([underlay.device, uplink?.device, ...nics.map(({ name }) => name)]);
+  const vrfs = new Set(links.flatMap(({ name, vrf }) => (vrf ? [name] : [])));
+  const addressed = new Set(addresses.map(({ device }) => device));
+  return links
+    .filter((link) => !isOurs(instance, link) && !vrfs.has(link.master ?? link.name) && !sides.has(link.name))
+    .map(({ name }) => name)
+    .filter((name) => name !== "lo" && addressed.has(name));
+}
+
+const routerWarning = (devices: readonly string[]) =>
+  `net.ipv4.ip_forward is 0 and becomes 1: the networks of ${devices.join(", ")} can then be reached through this ` +
+  `machine from the underlay and the uplink, and these from there; where that must not be, drop it in a table of your own: ` +
+  `nft add rule inet filter forward iifname ${devices[0]} drop, and the same with oifname`;
+
+const servingProtocols = () => (["tcp", "udp"] as const).filter((protocol) => readSysctl(settingOf(protocol)) === "1");
+
+const settingOf = (protocol: "tcp" | "udp") => `net.ipv4.${protocol}_l3mdev_accept`;
+
+const servingWarning = (protocol: "tcp" | "udp") =>
+  `${settingOf(protocol)} is 1: what listens on all addresses of the machine by ${protocol.toUpperCase()} serves every ` +
+  `tenant on the gateway's addresses inside it; set it to 0, and start what shall serve a tenant in its VRF: ip vrf exec`;
