@@ -105,6 +105,9 @@ export class Oracle {
     if (owner && side?.name === "uplink" && origin.from.side === "uplink" && !owner.publics.has(source))
       if (!side.addresses.includes(source))
         return wrong(`${nameOf(origin.from)}: what the gateway makes for it leaves with source ${source}`);
+    const quoted = layers.ip?.icmp?.quoted;
+    if (owner && quoted && !isOn && (quoted.src !== origin.packet.ip?.src || quoted.dst !== origin.packet.ip.dst))
+      return wrong(`${nameOf(origin.from)}: is told of ${quoted.src} > ${quoted.dst}, which it has not sent`);
     return ok(isOn ? "host" : "answered");
   }
 

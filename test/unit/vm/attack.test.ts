@@ -75,6 +75,19 @@ function leaves(packet: Sent, { way, src, dst, sport = 4000, dport = 53, ttl = 6
   return frameOf(draft);
 }
 
+interface Ends {
+  readonly src: string;
+  readonly dst: string;
+}
+
+/** An ICMP error as it leaves, with the packet's nonce behind what it quotes. */
+function errorAbout(packet: Sent, way: Way, ends: Ends, quoted: Ends): Buffer {
+  const message = Buffer.concat([Buffer.from([3, 1, 0, 0, 0, 0, 0, 0]), ipv4(quoted, icmp()), nonceOf(packet)]);
+  const bytes = ipv4(ends, raw(1, message));
+  const content = { ip: bytes.subarray(0, 20), header: Buffer.alloc(0), payload: bytes.subarray(20) };
+  return frameOf(draftAround(way, { ...content, protocol: "other" }));
+}
+
 function faultOf(packet: Sent, left: Left, oracle = new Oracle(site)): string | undefined {
   oracle.expect(packet);
   return oracle.judge(left.way.wire, leaves(packet, left), packet).fault;
@@ -139,21 +152,7 @@ describe("the oracle, of what a tenant sends", () => {
 
   it("lets the gateway's own words go into the tenant's tunnel, and not to the outside from a private address", () => {
     const packet = toClient();
-    const error = (way: Way, src: string, dst: string) => {
-      const quote = Buffer.concat([
-        Buffer.from([3, 1, 0, 0, 0, 0, 0, 0]),
-        ipv4({ src: dst, dst: src }, icmp()),
-        nonceOf(packet),
-      ]);
-      const bytes = ipv4({ src, dst }, raw(1, quote));
-      const content = {
-        ip: bytes.subarray(0, 20),
-        header: Buffer.alloc(0),
-        payload: bytes.subarray(20),
-        protocol: "other",
-      } as const;
-      return frameOf(draftAround(way, content));
-    };
+    const error = (way: Way, src: string, dst: string) => errorAbout(packet, way, { src, dst }, { src: dst, dst: src });
     const oracle = new Oracle(site);
     oracle.expect(packet);
     const judge = (way: Way, src: string, dst: string) => oracle.judge(way.wire, error(way, src, dst), packet);
@@ -218,6 +217,22 @@ describe("the oracle, of what others send", () => {
     const under = sideOf(site, "underlay");
     if (under)
       expect(faultOf(stranger(plainWay(under, 1), "172.168.0.66"), got), "underlay").toMatch(/underlay side: reached/);
+  });
+
+  it("lets an outsider be told about its packet under the address that it used, and sees any other address", () => {
+    const packet = sent(outside, outsider, publicA);
+    const oracle = new Oracle(site);
+    oracle.expect(packet);
+    const judge = (src: string, quoted: string) =>
+      oracle.judge(
+        outside.wire,
+        errorAbout(packet, back(outside), { src, dst: outsider }, { src: outsider, dst: quoted }),
+        packet,
+      );
+    expect(judge(publicA, publicA)).toMatchObject({ fate: "answered" });
+    expect(judge(publicA, publicA).fault).toBeUndefined();
+    expect(judge("10.0.0.1", publicA).fault).toMatch(/leaves with source 10.0.0.1/);
+    expect(judge(publicA, a.address).fault).toMatch(/is told of/);
   });
 
   it("sees what goes from uplink to underlay and back, and lets other devices' traffic be", () => {
