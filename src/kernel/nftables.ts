@@ -350,6 +350,7 @@ const fields: Readonly<Record<string, Field>> = {
   },
   "ip saddr": address,
   "ip daddr": address,
+  "@nh,96,32": address, // the source, as raw bytes: those of a quoted packet are looked up there as well
   "ip protocol": {
     size: 1,
     read: (bytes, at) => String(bytes.readUInt8(at)),

@@ -1,6 +1,7 @@
 /** Steps of the slow path as iproute2 lines and nft scripts. Writing them down is pure; running them is one call each. */
 
 import { crashPoint } from "../crash.js";
+import { parseAddress } from "../model/ipv4.js";
 import { groupOf, instanceOf, routeProtocol } from "../plan/owner.js";
 import { removalScript, rulesScript, tableName, typesOfSet } from "../plan/rules.js";
 import { devicesScript, intervalSets, mapOf, shareOfFlowtable, shareScript } from "../plan/shares.js";
@@ -218,13 +219,17 @@ function devicesByShare(steps: readonly { readonly flowtable: string; readonly d
 
 /**
  * nft (1.0.6 at least) does not find an element of an interval map to delete when no part of its key is a range, so the
- * last part, a port or an address, always is one. Names of devices may be words of nft's.
+ * last part, a port or an address, always is one. Names of devices may be words of nft's. Raw bytes are a number to it.
  */
 function keyText({ set, key }: Element): string {
   if (intervalSets.includes(set)) return key.replace(/ ([\d.]+)$/, " $1-$1");
   const types = typesOfSet(set)?.key ?? [];
   return key
     .split(" . ")
-    .map((part, at) => (/^[io]ifname$/.test(types[at] ?? "") ? `"${part}"` : part))
+    .map((part, at) => {
+      const type = types[at] ?? "";
+      if (/^[io]ifname$/.test(type)) return `"${part}"`;
+      return type.startsWith("@") ? String(parseAddress(part) ?? part) : part;
+    })
     .join(" . ");
 }

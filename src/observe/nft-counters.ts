@@ -18,6 +18,10 @@ import { atOnce, type Reading } from "../slices.js";
 
 export type Refusals = Readonly<Partial<Record<RefusalReason, Count>>>;
 
+/** Counted by device: a side's is nobody's. */
+const ofSides: ReadonlySet<RefusalReason> = new Set(["crossed", "forged"]);
+const isTenantsDevice = (name: string) => /^x(gre|vrf)\d+$/.test(name);
+
 /** What a tenant is counted under. */
 type Named = Pick<DesiredTenant, "id" | "key" | "vrf" | "tunnel">;
 
@@ -80,7 +84,7 @@ function* scanRefused(table: string, tenants: readonly Named[]): Reading<NftCoun
       table,
       set,
       ({ key, packets, bytes }) => {
-        const id = reason === "crossed" ? nobody : owners.get(key);
+        const id = owners.get(key) ?? (ofSides.has(reason) && !isTenantsDevice(key) ? nobody : undefined);
         if (id === undefined) return; // of a tenant that has gone
         const counts = refused.get(id) ?? {};
         const { packets: more = 0, bytes: moreBytes = 0 } = counts[reason] ?? {};

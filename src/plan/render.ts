@@ -158,11 +158,12 @@ const element = (set: string, key: (string | number)[], value: string | number =
   value: String(value),
 });
 
-/** Of nobody: the underlay's devices that only tenants' packets go from to the uplink and back, and the uplink. */
+/** Of nobody: the underlay's devices, the uplink, and those that only tenants' packets go from to the uplink and back. */
 function sideElements({ uplink, mayForward }: Desired, { underlayDevices }: RenderContext): Element[] {
   const uplinks = uplink ? [uplink.device] : [];
-  const closed = mayForward || !uplink ? [] : underlayDevices;
+  const closed = mayForward || !uplink ? [] : [...new Set([...underlayDevices, uplink.device])];
   return [
+    ...underlayDevices.map((device) => element("underlay", [device])),
     ...closed.map((device) => element("sides", [device])),
     ...uplinks.map((device) => element("uplink", [device])),
   ];

@@ -48,6 +48,7 @@ export const elementSets = [
   "uplink_sources",
   "sides",
   "uplink",
+  "underlay",
   "dnat_to",
   "forward_to",
   "forward_range",
@@ -73,6 +74,7 @@ export const refusalSets = {
   spoofed: "spoofed",
   unserved: "unserved",
   crossed: "crossed",
+  forged: "forged",
 } as const;
 export type RefusalReason = keyof typeof refusalSets | "other_family";
 /** In the table of IPv6. */
@@ -87,6 +89,9 @@ export const isUncompared = (name: string): boolean =>
   name === otherFamilySet ||
   [...Object.values(counterSets), ...Object.values(refusalSets)].some((counter) => counter === name);
 
+/** What RFC 1918 and RFC 6598 leave to everybody. */
+const privateNetworks = "{ 10.0.0.0/8, 100.64.0.0/10, 172.16.0.0/12, 192.168.0.0/16 }";
+const icmpErrors = "{ destination-unreachable, time-exceeded, parameter-problem }";
 const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
 
 /*
@@ -101,15 +106,24 @@ const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
  * - judge_source: what comes out of a tunnel has a source that the tenant's routes lead back into it: nothing is forwarded or
  *   answered in somebody else's name. ICMP errors come from routers on the way as well; nobody answers them. What the uplink
  *   has handed over comes from anywhere, and is known by its mark.
- * - own: an ICMP error in a tenant's VRF that would leave by the uplink bears an address from inside the tenant, and is not sent.
- *   An ICMP error of the gateway's quotes a packet after its translation. In the tenant's zone conntrack knows the
+ * - judge_outsider: nobody outside has a private address that the tenant's routes lead into its tunnel. Other networks may be
+ *   reached by tunnel and uplink alike.
+ * - own: an ICMP error of the gateway's quotes a packet after its translation. In the tenant's zone conntrack knows the
  *   connection, and gives the error back the addresses that the sender used. Nothing else that the gateway sends into a
- *   tenant is the tenant's connection.
+ *   tenant is the tenant's connection. The kernel gives most errors the connection of their packet by itself
+ *   (icmp_glue_bits); the map is for those that have lost it.
  * - to_tenant: a range of ports that stay as they are is one element. The kernel cannot add, and would choose any port of a
  *   range that it is given, so that a range that is led to other ports is an element a port of forward_to.
  * - to_gateway: of a tenant's packets to its gateway none reaches what listens for all devices alike (raw sockets do, unless
  *   net.ipv4.raw_l3mdev_accept is 0): routing daemons, VRRP, other people's tunnels.
- * - forward: between the sides nobody is served but tenants. What is established goes to the flowtable of its zone's share; those come with the first device of each.
+ * - judge_news: "fragmentation needed" about a tunnelled packet changes the kernel's route to its endpoint for all tenants. It
+ *   is believed by an underlay device about what the gateway may have sent: GRE with a key to one of its peers, in a header
+ *   without options. The error's device is the one whose routes it changes (gre_err), so that by others there is nothing to
+ *   judge. About an answer to an echo the kernel believes it from everybody, a tenant included (icmp_err); but the kernel sends
+ *   those without DF.
+ * - forward: between the sides nobody is served but tenants, nor sent back by the uplink: that would go round until its time is
+ *   over, or ask for absent hosts there. What is established goes to the flowtable of its zone's share; those come with the
+ *   first device of each.
  *   What does not come out of one of our VRFs is not ours to judge. Denied is what no rule admits. A packet from
  *   the middle of a connection that conntrack does not have may be of one that was ended: an answer of its server would
  *   begin it again, as an outbound one. Where connections were ended within a day, both ends are told instead: those that
@@ -117,19 +131,23 @@ const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
  *   uplink's are not the tenant's.
  *   A SYN says what its sender can receive, so that its maximum segment size is lowered to what the tenant's tunnel carries
  *   (which it came by, or will be answered by), and to what the route that it takes carries. nft never raises it.
- * - leaving: after translation. A tenant's packet leaves by its tunnel, or by the uplink with an address of the tenant's.
- *   Conntrack's zone says whose it is; without one it is nobody's, and stays here.
+ * - leaving: after translation. An ICMP error that the gateway makes for somebody outside has by now the public address that he
+ *   used, if conntrack knows the connection; otherwise one from inside the tenant, and is not sent. One that belongs to no
+ *   connection at all bears the device's own address. In zone 0 the gateway speaks for itself. A tenant's packet leaves by its
+ *   tunnel, or by the uplink with an address of the tenant's. Conntrack's zone says whose it is; without one it is nobody's,
+ *   and stays here.
  * - forwarded, and the end of own: for the count of what leaves, see packetMarks. Of the gateway's own packets only those
  *   into tenants are marked.
  */
 const body = `
 	map zones { typeof iifname : ct zone; }
 	map gre_keys { typeof ip daddr . @th,32,32 : ct zone; }
-	map gre_peers { typeof iifname . ip saddr . @th,32,32 : ct zone; }
+	map gre_peers { typeof iifname . @nh,96,32 . @th,32,32 : ct zone; }
 	set own_tunnel { typeof ct zone . oifname; }
 	set uplink_sources { typeof ct zone . oifname . ip saddr; }
 	set sides { typeof iifname; }
 	set uplink { typeof oifname; }
+	set underlay { typeof iifname; }
 	map dnat_to { typeof ct zone . ip daddr : ip daddr; }
 	map forward_to { typeof ct zone . ip daddr . ip protocol . th dport : ip daddr . th dport; }
 	map snat_to { typeof ct zone . ip saddr : ip saddr; }
@@ -140,17 +158,18 @@ const body = `
 	set spoofed { typeof iifname; size 65535; flags dynamic; counter; }
 	set unserved { typeof iifname; size 65535; flags dynamic; counter; }
 	set crossed { typeof iifname; size 65535; flags dynamic; counter; }
+	set forged { typeof iifname; size 65535; flags dynamic; counter; }
 	set ${noPickupSet} { typeof ct zone; flags timeout; timeout 1d; }
 ${verdictMaps}
 	chain judge_gre {
 		@th,0,16 & 0xa007 == 0xa000 goto judge_summed_gre
 		@th,0,16 & 0xa007 != 0x2000 return
-		iifname . ip saddr . @th,32,32 @gre_peers return
+		iifname . @nh,96,32 . @th,32,32 @gre_peers return
 		ip daddr . @th,32,32 @gre_keys update @strangers { @th,32,32 }
 		ip daddr . @th,32,32 @gre_keys drop
 	}
 	chain judge_summed_gre {
-		iifname . ip saddr . @th,64,32 @gre_peers return
+		iifname . @nh,96,32 . @th,64,32 @gre_peers return
 		ip daddr . @th,64,32 @gre_keys update @strangers { @th,64,32 }
 		ip daddr . @th,64,32 @gre_keys drop
 	}
@@ -161,11 +180,16 @@ ${verdictMaps}
 		ip protocol gre notrack
 		ct zone set iifname map @zones
 		iifname "xgre*" meta mark & 0x80000000 == 0 jump judge_source
+		iifname "xgre*" meta mark & 0x80000000 != 0 ip saddr ${privateNetworks} jump judge_outsider
 		iifname "xgre*" meta mark set meta mark & 0x7fffffff
 	}
 	chain judge_source {
-		icmp type { destination-unreachable, time-exceeded, parameter-problem } return
+		icmp type ${icmpErrors} return
 		fib saddr . iif oif missing goto refuse_spoofed
+	}
+	chain judge_outsider {
+		icmp type ${icmpErrors} return
+		fib saddr . iif oif exists goto refuse_spoofed
 	}
 	chain refuse_spoofed {
 		update @spoofed { iifname }
@@ -174,8 +198,7 @@ ${verdictMaps}
 	chain own {
 		type filter hook output priority raw; policy accept;
 		ip protocol gre notrack
-		icmp type { destination-unreachable, time-exceeded, parameter-problem } ct zone set oifname map @zones
-		oifname @uplink icmp type { destination-unreachable, time-exceeded, parameter-problem } fib saddr type != local drop
+		icmp type ${icmpErrors} ct zone set oifname map @zones
 		oifname "xvrf*" meta mark set 0x20000000
 		oifname "xgre*" meta mark set 0x20000000
 	}
@@ -187,9 +210,23 @@ ${verdictMaps}
 	}
 	chain to_gateway {
 		type filter hook input priority filter; policy accept;
+		icmp type destination-unreachable icmp code 4 jump judge_news
+		icmp type redirect jump judge_news
 		iifname != "xvrf*" accept
 		ip protocol { icmp, tcp, udp } accept
 		update @unserved { iifname }
+		drop
+	}
+	chain judge_news {
+		@th,136,8 1 @th,64,8 != 0x45 goto refuse_forged
+		@th,136,8 1 @th,224,8 0 goto refuse_forged
+		iifname != @underlay return
+		@th,136,8 != 47 return
+		@th,64,8 0x45 @th,224,16 0x2000 iifname . @th,192,32 . @th,256,32 @gre_peers return
+		goto refuse_forged
+	}
+	chain refuse_forged {
+		update @forged { iifname }
 		drop
 	}
 	chain from_tenant {
@@ -222,11 +259,18 @@ ${verdictMaps}
 	}
 	chain leaving {
 		type filter hook postrouting priority srcnat + 10; policy accept;
+		meta iif 0 oifname @uplink icmp type ${icmpErrors} goto judge_error
 		iifname != "xvrf*" accept
 		meta mark & 0x20000000 == 0x20000000 accept
 		ct zone . oifname @own_tunnel accept
 		ct zone . oifname . ip saddr @uplink_sources accept
 		goto refuse_spoofed
+	}
+	chain judge_error {
+		ct zone 0 accept
+		ct zone . oifname . ip saddr @uplink_sources accept
+		fib saddr . oif type local accept
+		drop
 	}
 	chain forwarded {
 		type filter hook forward priority filter + 10; policy accept;

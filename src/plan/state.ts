@@ -274,9 +274,12 @@ export function tenantIds(entries: Iterable<Entry>): number[] {
 /** Maps of which the zone is the value. */
 const mapsToZone: readonly string[] = ["zones", "gre_keys", "gre_peers"];
 
+/** Of the sides' devices. */
+const setsOfNobody: readonly string[] = ["sides", "uplink", "underlay"];
+
 /** The id of the tenant whose an element is: its zone; `nobody` for the sides' devices. */
 export function tenantOfElement({ set, key, value }: Element): number {
-  if (set === "sides" || set === "uplink") return nobody;
+  if (setsOfNobody.includes(set)) return nobody;
   return Number(mapsToZone.includes(set) ? value : key.split(" ")[0]);
 }
 

@@ -10,6 +10,8 @@ export function globalSysctls(desired: Desired): [string, string][] {
     ["net.ipv4.ip_forward", "1"],
     ["net.netfilter.nf_conntrack_tcp_be_liberal", "1"], // the fast path's packets are not seen by the window tracking
     [`net.ipv4.conf.${desired.underlay.device}.rp_filter`, "0"],
+    // With forwarding on it takes both settings to believe one. Another way to an endpoint would be all tenants'.
+    ["net.ipv4.conf.all.accept_redirects", "0"],
     ["net.ipv4.conf.all.send_redirects", "0"], // a device sends them when its own setting or this one says so
   ];
 }

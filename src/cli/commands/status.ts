@@ -72,11 +72,13 @@ function statusLines(status: Status): string[] {
   const table = tableLines(1, [columns, ...status.tenants.map(tenantRow)]);
   const unknown = status.nobody.unknown_key?.packets ?? 0;
   const crossed = status.refused.crossed?.packets ?? 0;
+  const forged = status.refused.forged?.packets ?? 0;
   return [
     `${status.instance}: ${head}; XDP on ${nics}`,
     ...table,
     ...(unknown > 0 ? [`${unknown} packets dropped with a key that no tenant has`] : []),
     ...(crossed > 0 ? [`${crossed} packets refused between underlay and uplink (see host.forward)`] : []),
+    ...(forged > 0 ? [`${forged} ICMP errors refused about packets that the gateway cannot have sent`] : []),
     ...status.warnings.map((warning) => `warning: ${warning}`),
   ];
 }

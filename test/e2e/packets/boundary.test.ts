@@ -168,15 +168,54 @@ describe("an untagged underlay and an uplink", () => {
     ]);
   });
 
-  it("sends no error by the uplink from an address inside a tenant", async () => {
-    expect(told(await byWire("eth1", packetOf(outside, "2.2.2.11", dns, { ttl: 1 })))).toEqual([]);
+  it("takes nothing from outside that says it is from the tenant's own private network, and counts it", async () => {
+    await expectRefused(hostileKey, "spoofed", () => byWire("eth1", packetOf("10.0.0.9", "2.2.2.11", dns)));
+  });
+
+  it("takes what comes from somebody else's private network", async () => {
+    expect(told(await byWire("eth1", packetOf("10.9.9.9", "2.2.2.11", dns)))).toEqual([
+      `eth0: key 1000 to ${hostile}: 10.9.9.9 > 10.0.0.7`,
+    ]);
+  });
+
+  it.each([
+    ["a VLAN's tag is not the uplink's", 0x8100_0009, []],
+    ["a priority only is", 0x8100_a000, [`eth0: key 1000 to ${hostile}: ${outside} > 10.0.0.7`]],
+  ])("knows the uplink's packets by their tags: %s", async (_what, tag, expected) => {
+    expect(told(await byWire("eth1", packetOf(outside, "2.2.2.11", dns), [tag]))).toEqual(expected);
+  });
+
+  it("says that what listens on all addresses would serve tenants", async () => {
+    await site.sysctl("net.ipv4.tcp_l3mdev_accept=1");
+    const { code, stderr } = await site.xgw("plan");
+    await site.sysctl("net.ipv4.tcp_l3mdev_accept=0");
+    expect([code, stderr]).toEqual([0, expect.stringMatching(/tcp_l3mdev_accept is 1: .* VRF: ip vrf exec/)]);
+    expect((await site.xgw("plan")).stderr).not.toMatch(/l3mdev_accept/);
+  });
+
+  it("says whose networks can be reached once the machine forwards", async () => {
+    await site.sysctl("net.ipv4.ip_forward=0");
+    const { stderr } = await site.xgw("plan");
+    await site.apply();
+    expect(stderr).toMatch(/ip_forward is 0 and becomes 1: the networks of mgmt0 can/);
+    expect((await site.xgw("plan")).stderr).not.toMatch(/ip_forward/);
   });
 
   it.each<[string, Nic, string, string]>([
     ["from the uplink to the underlay", "eth1", outside, "172.168.0.77"],
     ["from the underlay to the uplink", "eth0", "172.168.0.77", outside],
+    ["from the uplink to where it came from", "eth1", outside, "2.2.2.99"],
+    ["from the uplink to a host on its own network", "eth1", outside, "203.0.113.77"],
   ])("forwards nothing %s that is no tenant's, and counts it", async (_what, nic, from, to) => {
     await expectRefused(nobody, "crossed", () => byWire(nic, packetOf(from, to, dns)));
+  });
+
+  it("asks for no host on the uplink's network, whoever sends to it: all of a tenant's goes by the router", async () => {
+    const left: string[] = [];
+    for (const at of [71, 72, 73]) left.push(...told(await inTunnel(packetOf("10.0.0.7", `203.0.113.${at}`, dns))));
+    expect(left).toEqual([71, 72, 73].map((at) => `eth1: 2.2.2.11 > 203.0.113.${at}`));
+    const known = await site.gateway.run("ip", "neigh", "show", "dev", "eth1");
+    expect(known.match(/^[\d.]+/gm)).toEqual(["203.0.113.254"]);
   });
 
   it("does not judge what comes by other devices", async () => {

@@ -59,7 +59,7 @@ route replace unreachable 2.2.2.13/32 table 100003 proto 201
 route replace 10.0.0.8/32 table 100003 proto 201 via 172.168.0.13 dev xgre3000 onlink
 $ nft -f -
 ${shareScript("ip xgw_gw1", 0, ["xgre3000"])}add element ip xgw_gw1 gre_keys { 172.168.0.1 . 3000 : 3 }
-add element ip xgw_gw1 gre_peers { "eth0" . 172.168.0.13 . 3000 : 3 }
+add element ip xgw_gw1 gre_peers { "eth0" . 2896691213 . 3000 : 3 }
 add element ip xgw_gw1 own_tunnel { 3 . "xgre3000" }
 add element ip xgw_gw1 zones { "xgre3000" : 3 }
 add element ip xgw_gw1 forward_to { 3 . 2.2.2.13 . 6 . 80 : 10.0.0.8 . 8080 }
@@ -75,7 +75,7 @@ it("an uplink that is added: its route, and what may leave by it", async () => {
 route replace default table 100001 proto 201 via 203.0.113.1 dev eth1 onlink
 route replace default table 100002 proto 201 via 203.0.113.1 dev eth1 onlink
 $ nft -f -
-add element ip xgw_gw1 sides { "eth0" }
+add element ip xgw_gw1 sides { "eth0", "eth1" }
 add element ip xgw_gw1 uplink { "eth1" }
 add element ip xgw_gw1 uplink_sources { 1 . "eth1" . 2.2.2.11, 2 . "eth1" . 2.2.2.12 }
 `);
@@ -88,7 +88,7 @@ describe("a tenant that is removed", async () => {
     expect(await added(steps)).toBe(`$ nft -f -
 delete flowtable ip xgw_gw1 fastpath0 { hook ingress priority filter; devices = { xgre3000 }; }
 delete element ip xgw_gw1 gre_keys { 172.168.0.1 . 3000 }
-delete element ip xgw_gw1 gre_peers { "eth0" . 172.168.0.13 . 3000 }
+delete element ip xgw_gw1 gre_peers { "eth0" . 2896691213 . 3000 }
 delete element ip xgw_gw1 own_tunnel { 3 . "xgre3000" }
 delete element ip xgw_gw1 zones { "xgre3000" }
 delete element ip xgw_gw1 forward_to { 3 . 2.2.2.13 . 6 . 80 }

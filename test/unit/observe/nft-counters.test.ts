@@ -63,9 +63,21 @@ describe("what nft has counted", async () => {
     expect(read().refused).toEqual(new Map([[0, { crossed: { packets: 3, bytes: 300 } }]]));
   });
 
+  it("is forged errors, of the tenant whose VRF they came in by, else nobody's", () => {
+    sets.clear();
+    sets.set("ip forged", [counted("eth0", 1), counted("xvrf2000", 2)]);
+    expect(read().refused).toEqual(
+      new Map([
+        [0, { forged: { packets: 1, bytes: 100 } }],
+        [2, { forged: { packets: 2, bytes: 200 } }],
+      ]),
+    );
+  });
+
   it("leaves out what tenants have left that have gone", () => {
     sets.clear();
     sets.set("ip strangers", [counted("4711", 1)]);
+    sets.set("ip forged", [counted("xvrf4711", 1)]);
     expect(read().refused).toEqual(new Map());
   });
 });
