@@ -94,7 +94,7 @@ class Worker {
     const { pending, drift, reconciler } = this;
     await this.options.tell("RELOADING=1");
     const started = performance.now();
-    const isQuick = !this.isDoubtful && !isDoubtful;
+    const isQuick = !this.isDoubtful && !isDoubtful && !drift.full.isDoubtful;
     const next = await pending.causedBy(() => reconciler.follow(why, this.inForce, isQuick ? drift : undefined));
     if (next === "half-way") {
       this.isDoubtful = true;

@@ -17,6 +17,12 @@ const maxConnections = 32;
 /** From its first byte to its last, a request and its answer each, milliseconds. */
 const requestMs = 10_000;
 
+function remedyFor(code: string | undefined): string {
+  if (code === "EADDRINUSE") return "stop what listens there (ss -ltnp), or give `metrics.listen` another port";
+  if (code === "EADDRNOTAVAIL") return "give `metrics.listen` an address of this machine's";
+  return "correct `metrics.listen` in the config";
+}
+
 export class MetricsServer {
   private server: Server | undefined;
   private listening = "";
@@ -44,7 +50,7 @@ export class MetricsServer {
       this.log.info({ listen: wanted }, "metrics");
     } catch (cause) {
       const error = new XgwError(`metrics cannot listen on ${wanted}: ${(cause as Error).message}`, {
-        remedy: "correct `metrics.listen` in the config",
+        remedy: remedyFor((cause as NodeJS.ErrnoException).code),
       });
       this.log.error({ ...error.toJSON() }, "no metrics");
     }
