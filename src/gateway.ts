@@ -40,6 +40,7 @@ import { describeStep } from "./plan/describe.js";
 import { diff } from "./plan/diff.js";
 import { instanceOf } from "./plan/owner.js";
 import { type RenderContext, render } from "./plan/render.js";
+import { damagedRules, rulesVersion } from "./plan/rules.js";
 import { programNames, type State, tenantIds } from "./plan/state.js";
 import type { Step } from "./plan/steps.js";
 import { sysctlsOf } from "./plan/sysctls.js";
@@ -224,6 +225,7 @@ async function undo(failed: Plan, failure: unknown): Promise<never> {
       const slowPath = observeSlowPath(desired.instance);
       const begun = new Map(pins.nextMaps().map((name) => [name, "taken back"]));
       const now = await observe(slowPath, pins, deviceNames(slowPath.links), observed, begun);
+      checkWayBack(observed, now);
       const steps = diff(wanted, now);
       if (steps.length === 0) break;
       if (attempt > applyAttempts) throw stillDiffers(steps);
@@ -238,6 +240,15 @@ async function undo(failed: Plan, failure: unknown): Promise<never> {
     });
   }
   throw failure;
+}
+
+/**
+ * Another version's rules are known to that version only, and without what the new ones need, no tenant's packet would pass
+ * them: as after a run that died, what is there stays, and the next run goes on.
+ */
+function checkWayBack(observed: State, now: State): void {
+  if (now.rules !== rulesVersion || ["", damagedRules, rulesVersion].includes(observed.rules)) return;
+  throw new XgwError("the new version's rules are in force already, and stay");
 }
 
 /** What `teardown` removed. */
