@@ -24,6 +24,8 @@ import {
 /** Times are in ISO 8601. */
 export interface DaemonReport {
   readonly pid: number;
+  /** Of the config in force. Missing as long as there is none. */
+  readonly instance?: string;
   readonly startedAt: string;
   readonly config: {
     /** `bad`: the file was refused, or could not be carried out; what was in force stays in force. */
@@ -50,6 +52,8 @@ export interface DaemonReport {
   };
   /** How often more happened than the kernel could tell. */
   readonly notificationsLost: number;
+  /** How many things that are not xgw's stand in the way of what the config promises. */
+  readonly inTheWay: number;
   /** How many link-layer addresses were forgotten because there were too many, by tenant as above. */
   readonly neighboursForgotten: Readonly<Record<string, number>>;
 }

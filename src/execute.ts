@@ -15,11 +15,11 @@ import { reclaimTemplates, settleTemplates } from "./datapath/templates.js";
 import { readConnections } from "./kernel/conntrack.js";
 import { revokeConnections } from "./kernel/revoke.js";
 import { putBack } from "./kernel/routing-rules.js";
-import { addSlowPath, removeDevices, removeRoutes, removeRules } from "./kernel/slow-path.js";
+import { addSlowPath, removeDevices, removeRoutes, removeRules, tellOfNeighbours } from "./kernel/slow-path.js";
 import { type Desired, nobody } from "./model/desired.js";
 import { leavingTenants } from "./plan/leaving.js";
 import type { RenderContext } from "./plan/render.js";
-import type { Attachment, State } from "./plan/state.js";
+import type { State } from "./plan/state.js";
 import { type Step, type StepKind, type StepOf, stepsOf } from "./plan/steps.js";
 
 /** Everything that a change needs to know, as of one moment. */
@@ -50,9 +50,6 @@ type Phase = readonly [name: string, run: (change: Change) => void | Promise<voi
 
 /** See `phaseOrder` for why in this order, and datapath/move.ts for what lies between the learners and XDP. */
 const phases: readonly Phase[] = [
-  ["open generations", openTouched],
-  ["add to the slow path", ({ desired, steps }) => addSlowPath(desired.instance, steps)],
-  ["open all generations", ({ pins, touched }) => openGenerations(pins, touched)],
   [
     "pin maps",
     ({ pins, steps }) =>
@@ -62,10 +59,19 @@ const phases: readonly Phase[] = [
       ),
   ],
   ["load programs", load],
+  ["replace what hands packets to tunnels", (change) => attachAll(change, handsOverAlready)],
+  ["open generations", openTouched],
+  ["add to the slow path", ({ desired, steps }) => addSlowPath(desired.instance, steps)],
+  ["open all generations", ({ pins, touched }) => openGenerations(pins, touched)],
+  ["copy what learners read at once", copyAhead],
   ["set entries", setAll],
-  ["attach learners", (change) => attachAll(change, ({ hook }) => hook === "tcx-egress")],
+  ["attach learners", (change) => attachAll(change, isLearner)],
   ["move what was learned", move],
-  ["attach what packets come in by", (change) => attachAll(change, ({ hook }) => hook !== "tcx-egress")],
+  [
+    "attach what packets come in by",
+    (change) => attachAll(change, (step, change) => !isLearner(step) && !handsOverAlready(step, change)),
+  ],
+  ["make neighbours known", tellNeighbours],
   ["put moved maps in place", settleMaps],
   ["settle sessions", countSessions],
   ["end connections", ({ desired, steps, wanted }) => revokeConnections(desired.instance, steps, wanted.elements)],
@@ -129,11 +135,12 @@ function openTouched({ pins, touched, isDamaged }: Change): void {
 }
 
 function load({ pins, steps, constants, observed }: Change): void {
-  for (const { fingerprint } of stepsOf(steps, "datapath.load")) {
-    const moving = new Set(observed.moving.keys());
-    loadDatapath(pins, fingerprint, constants, moving);
-    copyFirst(pins, moving);
-  }
+  for (const { fingerprint } of stepsOf(steps, "datapath.load"))
+    loadDatapath(pins, fingerprint, constants, new Set(observed.moving.keys()));
+}
+
+function copyAhead(change: Change): void {
+  if (movesForward(change)) copyFirst(change.pins);
 }
 
 /** The names are those of the few devices that the steps name, as they are by now. */
@@ -142,9 +149,26 @@ function setAll({ pins, steps }: Change): void {
   setEntries(pins, entries, kernelNames);
 }
 
-function attachAll({ pins, steps }: Change, which: (attachment: Attachment) => boolean): void {
-  for (const { name, attachment, was } of stepsOf(steps, "attach"))
-    if (which(attachment)) attach(pins, name, attachment, was, kernelNames);
+type Attach = StepOf<"attach">;
+
+function attachAll(change: Change, which: (step: Attach, change: Change) => boolean): void {
+  const { pins, steps } = change;
+  for (const step of stepsOf(steps, "attach"))
+    if (which(step, change)) attach(pins, step.name, step.attachment, step.was, kernelNames);
+}
+
+const isLearner = ({ attachment }: Attach) => attachment.hook === "tcx-egress";
+
+/**
+ * The program on the uplink that takes the place of another, and reads a map that is filled already. The rules tell what it
+ * hands over by a mark: newer rules would drop what an older program hands over, and older rules let the mark pass.
+ */
+const handsOverAlready = ({ attachment, was }: Attach, { observed }: Change) =>
+  attachment.program === "xgw_uplink" && was?.device === attachment.device && !observed.moving.has("public_ips");
+
+async function tellNeighbours({ steps, wanted }: Change): Promise<void> {
+  const counts = ({ attachment, was }: Attach) => attachment.hook === "tracepoint" && !was;
+  if (stepsOf(steps, "attach").some(counts)) await tellOfNeighbours(wanted.neighbours.values());
 }
 
 /** Whether the data path that is wanted is the one that the moving maps are for: not when a change is taken back. */

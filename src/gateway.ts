@@ -10,7 +10,7 @@ import { deviceNames, observeEntries } from "./datapath/entries.js";
 import { closeGenerations, unsettledTenants } from "./datapath/generations.js";
 import type { DeviceNames } from "./datapath/layout.js";
 import { mapsToMove, settleOther } from "./datapath/move.js";
-import { fingerprintOf } from "./datapath/objects.js";
+import { fingerprintOf, objectsFor } from "./datapath/objects.js";
 import { checkBpffs, Pins } from "./datapath/pins.js";
 import { isWhole, unpinnedMaps } from "./datapath/programs.js";
 import { reclaimTemplates } from "./datapath/templates.js";
@@ -40,7 +40,8 @@ import { describeStep } from "./plan/describe.js";
 import { diff } from "./plan/diff.js";
 import { instanceOf } from "./plan/owner.js";
 import { type RenderContext, render } from "./plan/render.js";
-import { programNames, type State, tenantIds } from "./plan/state.js";
+import { damagedRules, rulesVersion } from "./plan/rules.js";
+import { type State, tenantIds } from "./plan/state.js";
 import type { Step } from "./plan/steps.js";
 import { sysctlsOf } from "./plan/sysctls.js";
 
@@ -54,9 +55,10 @@ export interface InForce extends Pick<Plan, "desired" | "constants" | "context">
 /**
  * Compares the config with the kernel. Changes nothing.
  *
+ * @param countsSessions false on kernels that take no programs on their own functions: for tests of all the rest
  * @throws PermissionError, KernelError, ForeignError
  */
-export async function plan(config: Config): Promise<Plan> {
+export async function plan(config: Config, countsSessions = true): Promise<Plan> {
   checkHost();
   checkBpffs();
   const pins = new Pins(config.instance);
@@ -66,7 +68,7 @@ export async function plan(config: Config): Promise<Plan> {
   checkForeignDevices(desired, slowPath.links);
   const names = deviceNames(slowPath.links);
   checkXdp(pins, desired, names);
-  const constants = readConstants(config, desired, sides);
+  const constants = readConstants(config, desired, sides, countsSessions);
   const fingerprint = fingerprintOf(constants);
   const context: RenderContext = {
     underlayMtu: sides.underlay.mtu,
@@ -75,10 +77,11 @@ export async function plan(config: Config): Promise<Plan> {
     families: families(),
     fingerprint,
     fixedSysctls: fixedSysctls(desired),
+    countsSessions,
   };
   const wanted = render(desired, context);
   const moving = movingMaps(pins, fingerprint, constants);
-  const observed = await observe(slowPath, pins, names, wanted, moving);
+  const observed = await observe(slowPath, pins, names, wanted, moving, constants);
   const steps = diff(wanted, observed);
   return { desired, constants, context, wanted, observed, steps, warnings: observeWarnings(desired, slowPath.links) };
 }
@@ -98,7 +101,9 @@ async function observe(
   names: DeviceNames,
   { sysctls, datapaths: needed }: Looked,
   moving: ReadonlyMap<string, string>,
+  constants: Constants,
 ): Promise<State> {
+  const programs = objectsFor(constants).flatMap((object) => object.programs);
   const isBegun = pins.nextMaps().length > 0;
   const entries = observeEntries(pins, names, new Set(isBegun ? [] : moving.keys()));
   return {
@@ -106,7 +111,7 @@ async function observe(
     keepsConnections: new Set(),
     // Also of devices that are to go: a change that fails takes them back.
     sysctls: observeSysctls(new Set([...sysctls.keys(), ...sysctlsOf(slowPath.state.devices).map(([name]) => name)])),
-    datapaths: new Set(pins.fingerprints().filter((name) => !needed.has(name) || isWhole(pins, name, programNames))),
+    datapaths: new Set(pins.fingerprints().filter((name) => !needed.has(name) || isWhole(pins, name, programs))),
     unpinnedMaps: new Set(unpinnedMaps(pins).keys()),
     moving,
     entries,
@@ -118,7 +123,7 @@ async function observe(
 }
 
 /** Seconds in the settings, milliseconds in the programs. The defaults are the kernel's, for before conntrack is loaded. */
-function readConstants(config: Config, desired: Desired, sides: Sides): Constants {
+function readConstants(config: Config, desired: Desired, sides: Sides, countsSessions: boolean): Constants {
   const { uplink } = sides;
   const seconds = (name: string, otherwise: number) => Number(readSysctl(`net.netfilter.${name}`) ?? otherwise);
   return {
@@ -130,7 +135,7 @@ function readConstants(config: Config, desired: Desired, sides: Sides): Constant
     udpTimeoutMs: 1000 * seconds("nf_conntrack_udp_timeout_stream", 120),
     ticksPerSecond: ticksPerSecond(),
     netnsInode: namespaceInode(),
-    countsSessions: true,
+    countsSessions,
     sessionPool: desired.pools.sessions,
     neighbourPool: desired.pools.neighbours,
     sessionRoom: desired.rooms.sessions,
@@ -223,7 +228,8 @@ async function undo(failed: Plan, failure: unknown): Promise<never> {
     for (let attempt = 1; ; attempt++) {
       const slowPath = observeSlowPath(desired.instance);
       const begun = new Map(pins.nextMaps().map((name) => [name, "taken back"]));
-      const now = await observe(slowPath, pins, deviceNames(slowPath.links), observed, begun);
+      const now = await observe(slowPath, pins, deviceNames(slowPath.links), observed, begun, constants);
+      checkWayBack(observed, now);
       const steps = diff(wanted, now);
       if (steps.length === 0) break;
       if (attempt > applyAttempts) throw stillDiffers(steps);
@@ -238,6 +244,15 @@ async function undo(failed: Plan, failure: unknown): Promise<never> {
     });
   }
   throw failure;
+}
+
+/**
+ * Another version's rules are known to that version only, and without what the new ones need, no tenant's packet would pass
+ * them: as after a run that died, what is there stays, and the next run goes on.
+ */
+function checkWayBack(observed: State, now: State): void {
+  if (now.rules !== rulesVersion || ["", damagedRules, rulesVersion].includes(observed.rules)) return;
+  throw new XgwError("the new version's rules are in force already, and stay");
 }
 
 /** What `teardown` removed. */

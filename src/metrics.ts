@@ -64,6 +64,11 @@ function addDaemon(exposition: Exposition, { config, startedAt, ...daemon }: Dae
     "Times that more happened than the kernel could tell.",
     daemon.notificationsLost,
   );
+  gauge(
+    "xgw_in_the_way",
+    "Things that are not xgw's and stand in the way of what the config promises: see xgw status.",
+    daemon.inTheWay,
+  );
   const ofTenants = (name: string, help: string, counts: Readonly<Record<string, number>>) => {
     const metric = exposition.counter(name, help);
     for (const [tenant, count] of Object.entries(counts)) metric({ tenant }, count);

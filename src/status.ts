@@ -9,15 +9,18 @@ import {
   readForwarded,
   type Tiers,
 } from "./datapath/accounting.js";
+import { observeAttachments } from "./datapath/attachments.js";
 import { type Denial, readDenials, readReasons } from "./datapath/counters.js";
+import { kernelNames } from "./datapath/entries.js";
 import { readNeighbourCounts } from "./datapath/neighbours.js";
 import { Pins } from "./datapath/pins.js";
 import { reasons } from "./datapath/reasons.js";
 import { readSessions } from "./datapath/sessions.js";
 import { readShares, type TenantShares } from "./datapath/shares.js";
 import { plan } from "./gateway.js";
-import { type Desired, nobody } from "./model/desired.js";
+import { type DesiredTenant, nobody } from "./model/desired.js";
 import { describeRule } from "./model/rule-name.js";
+import type { Limits } from "./model/shares.js";
 import { type Conntrack, readConntrack } from "./observe/kernel-tables.js";
 import { type Refusals, readNftCounters } from "./observe/nft-counters.js";
 import { describeStep } from "./plan/describe.js";
@@ -67,6 +70,7 @@ export interface Status {
   readonly pending: readonly string[];
   /** What is not xgw's to change, or cannot be from here, and stands in the way of what the config promises. */
   readonly warnings: readonly string[];
+  /** Those that XDP is attached to, whatever the config says. */
   readonly nics: readonly { readonly name: string; readonly xdp: string }[];
   /** Packets that are no tenant's, by reason. */
   readonly nobody: Readonly<Record<string, Count>>;
@@ -79,31 +83,40 @@ export interface Status {
 
 export async function readStatus(config: Config): Promise<Status> {
   const { desired, steps, warnings = [] } = await plan(config);
-  return { inStep: steps.length === 0, pending: steps.map(describeStep), warnings, ...readCounted(config, desired) };
+  const counted = readCounted(desired, config.tenants);
+  return { inStep: steps.length === 0, pending: steps.map(describeStep), warnings, ...counted };
 }
 
 /** What has been counted, without a look at what else there is in the kernel. */
 export type Counted = Omit<Status, "inStep" | "pending" | "warnings">;
 
-/** @param desired what the config was made into, and is in force */
-export function readCounted(config: Config, desired: Desired): Counted {
-  const pins = new Pins(config.instance);
-  const ids = desired.tenants.map((tenant) => tenant.id);
+/** Of whom things are counted: a config in force, or what the kernel says by itself. */
+export interface Subject {
+  readonly instance: string;
+  readonly tenants: readonly Pick<DesiredTenant, "name" | "key" | "id" | "vrf" | "tunnel" | "limits">[];
+  readonly shares: Limits;
+}
+
+/** @param configured the tenants as the config has them, for the names of their rules */
+export function readCounted(subject: Subject, configured: readonly ConfigTenant[] = []): Counted {
+  const { instance, tenants } = subject;
+  const pins = new Pins(instance);
+  const ids = tenants.map((tenant) => tenant.id);
   const counts = readReasons(pins, [nobody, ...ids]);
   const forwardedByRule = readForwarded(pins, ids);
-  const byKey = new Map(config.tenants.map((tenant) => [tenant.key, tenant]));
-  const shares = readShares(pins, desired.tenants, desired.shares);
-  const nft = readNftCounters(config.instance, desired.tenants);
+  const byKey = new Map(configured.map((tenant) => [tenant.key, tenant]));
+  const shares = readShares(pins, tenants, subject.shares);
+  const nft = readNftCounters(instance, tenants);
   const denials = readDenials(pins);
   const sessions = readSessions(pins);
   const neighbours = readNeighbourCounts(pins);
   return {
-    instance: config.instance,
-    nics: desired.nics.map(({ name, xdp }) => ({ name, xdp })),
+    instance,
+    nics: attachedNics(pins),
     nobody: counts.get(nobody) ?? {},
     refused: nft.refused.get(nobody) ?? {},
     conntrack: readConntrack(),
-    tenants: desired.tenants.map(({ name, key, id }) => {
+    tenants: tenants.map(({ name, key, id }) => {
       const byRule = forwardedByRule.get(id) ?? [];
       const forwarded = byRule.reduce((sum, { tiers }) => addTiers(sum, tiers), noTiers);
       const xdp = { ...(forwarded.xdp.packets > 0 ? { forwarded: forwarded.xdp } : {}), ...counts.get(id) };
@@ -130,11 +143,19 @@ export function readCounted(config: Config, desired: Desired): Counted {
   };
 }
 
+function attachedNics(pins: Pins): Status["nics"] {
+  const links = pins.links().filter((name) => name.startsWith("xdp_"));
+  return [...observeAttachments(pins, kernelNames, links).values()].flatMap(({ device, mode }) =>
+    mode === undefined ? [] : [{ name: device, xdp: mode }],
+  );
+}
+
 function ruleStatus(tenant: ConfigTenant | undefined, { mark, tiers }: ForwardedByRule): RuleStatus {
   const place = ruleOfMark(mark);
   if (!place) return { name: "without a rule", ...tiers };
   const { direction, rule } = place;
-  const list = tenant?.policy[direction];
+  if (!tenant) return { direction, rule, name: "see the config in force", ...tiers };
+  const list = tenant.policy[direction];
   const known = list?.[rule];
   if (known) return { direction, rule, name: describeRule(known, direction), ...tiers };
   const isDefault = direction === "outbound" && list === undefined && rule === 0;

@@ -27,7 +27,7 @@ static __always_inline struct xgw_encap *encap_get(__u32 id)
 static __always_inline __u32 encap_hash(const struct xgw_encap *encap)
 {
 	const __u64 *word = (const __u64 *)encap->header;
-	__u64 hash = flow_seed ^ ((__u64)encap->tenant << 48 | (__u64)encap->mtu << 32 | encap->ifindex);
+	__u64 hash = flow_seed ^ ((__u64)encap->tenant << 48 | encap->ifindex);
 
 	for (int i = 0; i < XGW_ENCAP_MAX / 8; i++) {
 		hash = (hash ^ word[i]) * 0x9e3779b97f4a7c15ull;
@@ -40,7 +40,7 @@ static __always_inline int encap_equal(const struct xgw_encap *a, const struct x
 {
 	const __u64 *x = (const __u64 *)a->header, *y = (const __u64 *)b->header;
 	__u64 different = (a->ifindex ^ b->ifindex) | (a->realm ^ b->realm) | (a->wrap ^ b->wrap) |
-			  (a->length ^ b->length) | (a->mtu ^ b->mtu) | (a->tenant ^ b->tenant);
+			  (a->length ^ b->length) | (a->tenant ^ b->tenant);
 
 	for (int i = 0; i < XGW_ENCAP_MAX / 8; i++)
 		different |= x[i] ^ y[i];
@@ -68,6 +68,15 @@ __noinline __attribute__((unused)) int encap_may_take(__u32 tenant)
 	return usage_admits(&encap_usage, &encap_returned, tenant, limit_of(tenant, templates), XGW_ENCAPS);
 }
 
+/* What fits the way now, for all flows of the template; XDP asks the kernel once more. */
+static __always_inline void encap_set_mtu(struct xgw_encap *slot, __u16 mtu)
+{
+	if (*(volatile __u16 *)&slot->mtu == mtu)
+		return;
+	*(volatile __u16 *)&slot->mtu = mtu;
+	*(volatile __u32 *)&slot->news = 0;
+}
+
 /* The id of the template with these contents, made when there is none. Negative: the table is full hereabouts, or the
  * tenant has its share. */
 static __noinline __attribute__((unused)) int encap_intern(const struct xgw_encap *wanted)
@@ -87,8 +96,10 @@ static __noinline __attribute__((unused)) int encap_intern(const struct xgw_enca
 			encap_fill(slot, wanted);
 			return id;
 		}
-		if (*(volatile __u32 *)&slot->state == XGW_ENCAP_READY && encap_equal(slot, wanted))
+		if (*(volatile __u32 *)&slot->state == XGW_ENCAP_READY && encap_equal(slot, wanted)) {
+			encap_set_mtu(slot, wanted->mtu);
 			return id;
+		}
 	}
 	count_loss(wanted->tenant, templates_refused);
 	return -1;

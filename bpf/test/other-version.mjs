@@ -21,6 +21,8 @@ export const otherVersion = [
   ["shared.h", "sizeof(struct xgw_encap) == 96", "sizeof(struct xgw_encap) == 104"],
   ["shared.h", "	__u32 closing;	   /* XGW_CLOSING_* */", "	__u64 closing;"],
   ["shared.h", "sizeof(struct xgw_connection) == 40", "sizeof(struct xgw_connection) == 48"],
+  // No mark on what the uplink hands over, which the rules of that time (vm/lab/build.mjs) do not look for.
+  ["lib/uplink.h", "	skb->mark |= XGW_MARK_UPLINK;\n", ""],
   // Another size of what the config says.
   [
     "maps.h",

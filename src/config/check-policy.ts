@@ -1,5 +1,5 @@
 import type { PolicyCell, Range } from "../model/desired.js";
-import { compilePolicy, maxPolicyCells, type PolicyRule, PolicyTooLargeError } from "../model/policy.js";
+import { compilePolicy, type PolicyRule, PolicyTooLargeError } from "../model/policy.js";
 import type { Path, Report } from "./finding.js";
 import { type ConfigTenant, protocolNumbers } from "./schema.js";
 
@@ -7,6 +7,7 @@ import { type ConfigTenant, protocolNumbers } from "./schema.js";
 export function checkPolicy(tenant: ConfigTenant, base: Path, report: Report): void {
   const inbound = compiled(tenant.policy.inbound, [...base, "policy", "inbound"], report);
   const outbound = tenant.policy.outbound && compiled(tenant.policy.outbound, [...base, "policy", "outbound"], report);
+  if (outbound) checkOutbound(outbound, tenant, base, report);
   cellCounts.set(tenant, (inbound?.length ?? 0) + (outbound?.length ?? 1));
   if (inbound) checkPortForwards(tenant, inbound, base, report);
 }
@@ -24,7 +25,7 @@ function compiled(rules: readonly PolicyRule[], path: Path, report: Report): rea
     if (!(thrown instanceof PolicyTooLargeError)) throw thrown;
     const remedy =
       "use fewer rules that cut across each other: merge prefixes, or name what is allowed instead of what is denied";
-    report.error(path, `the rules cut each other into more than ${maxPolicyCells} pieces`, remedy);
+    report.error(path, thrown.message, remedy);
     return undefined;
   }
   const deciding = new Set(cells.map((cell) => cell.rule));
@@ -38,6 +39,13 @@ function compiled(rules: readonly PolicyRule[], path: Path, report: Report): rea
     );
   }
   return cells;
+}
+
+/** No list lets everything out, an empty one nothing: one that only denies is hardly meant. */
+function checkOutbound(cells: readonly PolicyCell[], { policy }: ConfigTenant, base: Path, report: Report): void {
+  if (policy.outbound?.length === 0 || cells.some(({ verdict }) => verdict === "allow")) return;
+  const message = "the outbound rules allow nothing, and what no rule allows is denied: no connection can go out";
+  report.warn([...base, "policy", "outbound"], message, "add { allow: any } as the last rule, or write [] for none");
 }
 
 function checkPortForwards(tenant: ConfigTenant, inbound: readonly PolicyCell[], base: Path, report: Report): void {

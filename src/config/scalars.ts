@@ -149,7 +149,9 @@ function whyNotListen(text: string): Fault | undefined {
   const [, address = "", portText = ""] = /^(.*):(\d+)$/.exec(text) ?? [];
   const number = Number(portText);
   if (parseAddress(address) !== undefined && number >= 1 && number <= 65_535) return undefined;
-  return { message: `"${text}" is no address with a port`, remedy: "write it as in 127.0.0.1:9464" };
+  const remedy =
+    "write an IPv4 address and a port from 1 to 65535, as in 127.0.0.1:9464, or 0.0.0.0:9464 for all addresses";
+  return { message: `"${text}" is no address with a port`, remedy };
 }
 
 /** An address to listen on and a port. Loopback, and 0.0.0.0 for all, are right here. */

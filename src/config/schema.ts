@@ -191,7 +191,11 @@ const limit = z.int().min(1).max(0xffff_ffff);
 
 const limitsSchema = z.strictObject({
   sessions: limit.optional().describe("Connections that the tenant may have at one time. A share when missing."),
-  newPerSecond: limit.optional().describe("New connections a second. No limit when missing."),
+  newPerSecond: limit
+    .optional()
+    .describe(
+      "New connections a second. When missing, a share of the gateway's `limits.newPerSecond`, if that is given, and no limit otherwise.",
+    ),
   flows: limit
     .optional()
     .describe("Flows of XDP that nobody may take from the tenant. An equal share of `flows` when missing."),

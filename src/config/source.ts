@@ -27,7 +27,9 @@ const shortText = 65_536;
  * How long a text may be parsed: some ten times what honest ones take on a slow machine, and in proportion to what is written.
  * What takes longer is made to.
  */
-const parseLimitMs = (text: string): number => 20_000 + Math.round(text.length / 50);
+const parseLimitMs = (text: string): number => Math.min(20_000 + Math.round(text.length / 50), maxParseMs);
+/** And no longer: nothing else goes on meanwhile, and where a place is asked for it is done twice. See WatchdogSec of the unit. */
+export const maxParseMs = 60_000;
 
 export interface Source {
   readonly file: string;
@@ -187,7 +189,10 @@ function describeFault(code: string, message: string): { message: string; remedy
     case "MISSING_CHAR":
     case "BLOCK_AS_IMPLICIT_KEY":
     case "BLOCK_IN_FLOW":
-      return { message: text, remedy: "check the indentation, colons and brackets here and on the line above" };
+      return {
+        message: text,
+        remedy: "check the indentation (spaces, no tabs), colons and brackets here and on the line above",
+      };
     default:
       return { message: text, remedy: "correct the syntax here" };
   }

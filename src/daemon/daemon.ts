@@ -8,6 +8,8 @@ import { tenantsMax } from "../repair.js";
 import { type ConfigSource, triedAgain } from "./config-source.js";
 import { type DriftWatch, watchDrift } from "./drift-watch.js";
 import type { DaemonLog, Emit } from "./events.js";
+import { InTheWay } from "./in-the-way.js";
+import { InstanceClaim } from "./instance-claim.js";
 import { Pending, type Work } from "./pending.js";
 import { Reconciler } from "./reconciler.js";
 import { Redecider } from "./redecider.js";
@@ -34,11 +36,13 @@ export async function runDaemon(source: ConfigSource, options: DaemonOptions): P
   const { log, stop, tell = async () => {}, emit = () => {}, onInForce = () => {} } = options;
   const pending = new Pending({ tenantsMax, onPutOff: (putOff) => emit("putOff", putOff) });
   const watcher = source.watch((why) => pending.reload(why));
-  const reconciler = new Reconciler(source, log, emit, onInForce);
+  const claim = new InstanceClaim();
+  const inTheWay = new InTheWay(log, (count) => emit("inTheWay", { count }));
+  const reconciler = new Reconciler(source, log, emit, onInForce, claim, inTheWay);
   try {
     const inForce = await reconciler.start();
     const drift = watchDrift(inForce.desired, pending, emit);
-    const worker = new Worker(pending, drift, reconciler, { log, tell, emit, onInForce }, inForce);
+    const worker = new Worker(pending, drift, reconciler, inTheWay, { log, tell, emit, onInForce }, inForce);
     log.info({ pid: process.pid }, "running");
     await tell("READY=1");
     try {
@@ -49,6 +53,7 @@ export async function runDaemon(source: ConfigSource, options: DaemonOptions): P
     }
   } finally {
     watcher.close();
+    claim.release();
   }
   log.info({}, "stopped; traffic goes on");
 }
@@ -64,6 +69,7 @@ class Worker {
     private readonly pending: Pending,
     private readonly drift: DriftWatch,
     private readonly reconciler: Reconciler,
+    private readonly inTheWay: InTheWay,
     private readonly options: Required<Omit<DaemonOptions, "stop">>,
     private inForce: InForce,
   ) {
@@ -88,7 +94,7 @@ class Worker {
     const { pending, drift, reconciler } = this;
     await this.options.tell("RELOADING=1");
     const started = performance.now();
-    const isQuick = !this.isDoubtful && !isDoubtful;
+    const isQuick = !this.isDoubtful && !isDoubtful && !drift.full.isDoubtful;
     const next = await pending.causedBy(() => reconciler.follow(why, this.inForce, isQuick ? drift : undefined));
     if (next === "half-way") {
       this.isDoubtful = true;
@@ -110,6 +116,7 @@ class Worker {
     this.isDoubtful = false;
     const { tookMs, converged } = compared;
     this.drift.full.compared(tookMs);
+    this.inTheWay.seen(converged.warnings);
     if (converged.steps.length === 0) return;
     // What a config is made into depends on what there is: MTUs, and which ids are taken.
     const { desired, constants, context } = converged;

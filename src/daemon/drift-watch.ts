@@ -21,7 +21,7 @@ const attachmentsEveryMs = 1000;
 export interface DriftWatch extends Surroundings {
   /** The config has changed, and with it what there is to watch. */
   follow(desired: Desired): void;
-  readonly full: Pick<FullCheck, "compared" | "doubt">;
+  readonly full: Pick<FullCheck, "compared" | "doubt" | "isDoubtful">;
   stop(): void;
 }
 

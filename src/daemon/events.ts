@@ -28,6 +28,8 @@ export interface DaemonEvents {
   putOff: PutOff;
   /** More happened than the kernel could tell, so that everything is compared. */
   notificationsLost: Record<never, never>;
+  /** So many things that are not xgw's stand in the way of what the config promises: see the log. */
+  inTheWay: { readonly count: number };
   /** A tenant's hosts have so many link-layer addresses that the one used longest ago is forgotten; 0: nobody's. */
   neighbourForgotten: { readonly tenant: number };
 }

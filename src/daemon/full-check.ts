@@ -50,6 +50,11 @@ export class FullCheck {
     this.comeIn(Math.max(0, this.lostNotBeforeMs - performance.now()));
   }
 
+  /** Whether something may have happened that nobody was told of, and that no comparison has found yet. */
+  get isDoubtful(): boolean {
+    return this.hasLost || this.isForLost;
+  }
+
   stop(): void {
     clearTimeout(this.timer);
   }

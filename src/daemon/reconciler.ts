@@ -7,6 +7,8 @@ import { apply, type Converged, type InForce, type Plan } from "../gateway.js";
 import { describeStep } from "../plan/describe.js";
 import { askedFor, type ConfigSource } from "./config-source.js";
 import type { DaemonLog, Emit } from "./events.js";
+import type { InTheWay } from "./in-the-way.js";
+import type { InstanceClaim } from "./instance-claim.js";
 import { locked } from "./locked.js";
 
 type Applied = Plan & Partial<Pick<Converged, "flowsLeft">>;
@@ -17,6 +19,8 @@ export class Reconciler {
     private readonly log: DaemonLog,
     private readonly emit: Emit,
     private readonly onInForce: (inForce: InForce) => void,
+    private readonly claim: InstanceClaim,
+    private readonly inTheWay: InTheWay,
   ) {}
 
   /** @throws whatever is wrong */
@@ -60,17 +64,12 @@ export class Reconciler {
     const started = performance.now();
     const { config, warnings } = await this.source.load(reason);
     for (const warning of warnings) this.log.warn({ problem: formatProblem(warning) }, "config warning");
-    const {
-      steps,
-      desired,
-      constants,
-      context,
-      flowsLeft = 0,
-      warnings: inTheWay = [],
-    } = await locked(config, () => work(config));
+    this.claim.claim(config.instance);
+    const applied = await locked(config, () => work(config));
+    const { steps, desired, constants, context, flowsLeft = 0 } = applied;
     for (const step of steps) this.log.debug({ step: describeStep(step) }, "step done");
     if (flowsLeft > 0) this.log.warn({ flows: flowsLeft }, "flows have no room in the table, the kernel carries them");
-    for (const problem of inTheWay) this.log.warn({ problem }, "something is in the way");
+    this.inTheWay.seen(applied.warnings);
     const tookMs = Math.round(performance.now() - started);
     const { instance, tenants } = config;
     this.log.info({ instance, reason, tenants: tenants.length, steps: steps.length, durationMs: tookMs }, "reconciled");

@@ -19,6 +19,7 @@ export class DaemonRecord {
   private readonly redecisionsPutOff = new Map<string, number>();
   private checksPutOff = 0;
   private lost = 0;
+  private inTheWayCount = 0;
   private readonly forgotten = new Map<string, number>();
   drifts = 0;
 
@@ -71,6 +72,10 @@ export class DaemonRecord {
     this.lost++;
   }
 
+  inTheWay(count: number): void {
+    this.inTheWayCount = count;
+  }
+
   /** @param tenant name of whose hosts one was forgotten; empty when that is none */
   neighbourForgotten(tenant: string): void {
     count(this.forgotten, tenant);
@@ -92,6 +97,7 @@ export class DaemonRecord {
       redecisions: this.redecisions,
       putOff: { redecisions: Object.fromEntries(this.redecisionsPutOff), checks: this.checksPutOff },
       notificationsLost: this.lost,
+      inTheWay: this.inTheWayCount,
       neighboursForgotten: Object.fromEntries(this.forgotten),
     };
   }

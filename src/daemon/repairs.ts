@@ -15,6 +15,11 @@ const retryMs = 5000;
 /** Of a drift's steps in the log. */
 const stepsLogged = 20;
 
+function told(steps: readonly Step[]): string[] {
+  const some = steps.slice(0, stepsLogged).map(describeStep);
+  return steps.length > stepsLogged ? [...some, `and ${steps.length - stepsLogged} more`] : some;
+}
+
 /** With everything. */
 export interface Compared {
   readonly converged: Converged;
@@ -87,7 +92,7 @@ export class Repairs {
         noticed: why,
         compared,
         steps: steps.length,
-        repaired: steps.slice(0, stepsLogged).map(describeStep),
+        repaired: told(steps),
         tookMs,
         verifiedMs,
         driftsSinceStart: this.drifts,

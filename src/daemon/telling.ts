@@ -31,9 +31,13 @@ export async function startTelling(configFile: string, log: Logger): Promise<Tel
     putOff: ({ what, tenant }) =>
       what === "check" ? record.checkPutOff() : record.redecisionPutOff(names.get(tenant ?? nobody) ?? ""),
     notificationsLost: () => record.notificationsLost(),
+    inTheWay: ({ count }) => record.inTheWay(count),
     neighbourForgotten: ({ tenant }) => record.neighbourForgotten(names.get(tenant) ?? ""),
   };
-  const answering = await answerAs(configFile, () => record.report());
+  const answering = await answerAs(configFile, () => ({
+    ...record.report(),
+    ...(inForce ? { instance: inForce.config.instance } : {}),
+  }));
   return {
     emit: (name, event) => on[name](event),
     onInForce(next) {

@@ -120,9 +120,14 @@ export function settleOther(pins: Pins, fingerprint: string): void {
   else pins.dropNext();
 }
 
-/** What the new learners read at once: the flows that they learn belong to a generation and are counted for a rule. */
-export function copyFirst(pins: Pins, moving: ReadonlySet<string>): void {
-  for (const name of ["generations", "rules"]) if (moving.has(name)) copyMap(pins, name);
+/**
+ * What the new learners read at once: the flows that they learn belong to a generation and are counted for a rule. Once more
+ * it does no harm: what the old maps have does not change any more once the old learners have gone, but for generations, which
+ * move on in both.
+ */
+export function copyFirst(pins: Pins): void {
+  const moving = pins.nextMaps();
+  for (const name of ["generations", "rules"]) if (moving.includes(name)) copyMap(pins, name);
 }
 
 /** What became of the flows. */

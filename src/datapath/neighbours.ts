@@ -10,7 +10,7 @@ const countsMap = "neighbour_counts";
 
 /**
  * Forgets all, where nobody has counted for a while: what was removed meanwhile would count for ever. Those that are there
- * are known again from their next change on.
+ * are known again from their next change on; permanent ones, which do not change, are told of.
  */
 export function forgetNeighbours(pins: Pins): void {
   using known = BpfMap.openPinned(pins.map(knownMap));

@@ -30,7 +30,11 @@ export const noLosses: Losses = {
 };
 
 /** By tenant id; as much work as there are tenants, whatever is in the tables. */
-export function readShares(pins: Pins, tenants: readonly DesiredTenant[], shares: Limits): Map<number, TenantShares> {
+export function readShares(
+  pins: Pins,
+  tenants: readonly Pick<DesiredTenant, "id" | "limits">[],
+  shares: Limits,
+): Map<number, TenantShares> {
   const ids = tenants.map(({ id }) => id);
   const used = {
     flows: readUsage(pins, countedTables.flows, ids),

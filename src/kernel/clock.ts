@@ -11,10 +11,10 @@ const fastest = 1000;
 
 let known: number | undefined;
 
-/** Jiffies a second. The same for as long as the machine runs. */
+/** Jiffies a second. The same for as long as the machine runs, once it can be told. */
 export function ticksPerSecond(): number {
   known ??= rateOf(readTimers());
-  return known;
+  return known ?? fastest;
 }
 
 function readTimers(): string {
@@ -30,14 +30,14 @@ function readTimers(): string {
  * after the boot, and just then nothing can be told.
  *
  * @param timers /proc/timer_list
+ * @returns undefined when it cannot be told
  */
-export function rateOf(timers: string): number {
+export function rateOf(timers: string): number | undefined {
   const jiffies = /^jiffies: (\d+)$/m.exec(timers)?.[1];
   const nanoseconds = /^now at (\d+) nsecs$/m.exec(timers)?.[1];
-  if (jiffies === undefined || nanoseconds === undefined) return fastest;
+  if (jiffies === undefined || nanoseconds === undefined) return undefined;
   const seconds = Number(nanoseconds) / 1e9 - wrapSeconds;
-  if (Math.abs(seconds) < 1) return fastest;
+  if (Math.abs(seconds) < 1) return undefined;
   const rate = (Number(jiffies) - 2 ** 32) / seconds;
-  const near = rates.find((candidate) => Math.abs(candidate - rate) < candidate / 20);
-  return near ?? fastest;
+  return rates.find((candidate) => Math.abs(candidate - rate) < candidate / 20);
 }

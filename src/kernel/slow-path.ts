@@ -5,7 +5,7 @@ import { parseAddress } from "../model/ipv4.js";
 import { groupOf, instanceOf, routeProtocol } from "../plan/owner.js";
 import { removalScript, rulesScript, tableName, typesOfSet } from "../plan/rules.js";
 import { devicesScript, intervalSets, mapOf, shareOfFlowtable, shareScript } from "../plan/shares.js";
-import type { Device, Element, Route, State } from "../plan/state.js";
+import type { Device, Element, Neighbour, Route, State } from "../plan/state.js";
 import { type Step, stepsOf } from "../plan/steps.js";
 import { batch } from "./ip.js";
 import { applyScript } from "./nft.js";
@@ -113,6 +113,10 @@ function addressLines(steps: readonly Step[]): string[] {
     ({ address }) => `addr replace ${address.address} dev ${address.device} noprefixroute`,
   );
 }
+
+/** Changes nothing, but the programs that count neighbours hear of these, which were there before them and never change. */
+export const tellOfNeighbours = (neighbours: Iterable<Neighbour>): Promise<void> =>
+  batch(neighbourLines(Array.from(neighbours, (neighbour) => ({ kind: "neighbour.set", neighbour }))));
 
 function neighbourLines(steps: readonly Step[]): string[] {
   return stepsOf(steps, "neighbour.set").map(

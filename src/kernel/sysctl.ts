@@ -7,9 +7,11 @@ import { accessSync, constants, existsSync, readFileSync, writeFileSync } from "
 import { KernelError } from "../errors.js";
 import { isMinimum, suffices } from "../plan/sysctls.js";
 
-/** Device names may have dots, so the dots that separate are the ones around the device. */
+/** Of a device, whose name may have dots: those that separate are the ones around it. */
+const deviceSetting = /^(net\.ipv4\.conf)\.(.+)\.([a-z_]+)$/;
+
 function pathOf(name: string): string {
-  const [, prefix, device, key] = /^(net\.ipv4\.conf)\.(.+)\.([a-z_]+)$/.exec(name) ?? [];
+  const [, prefix, device, key] = deviceSetting.exec(name) ?? [];
   const parts = prefix && device && key ? [...prefix.split("."), device, key] : name.split(".");
   return `/proc/sys/${parts.join("/")}`;
 }
@@ -49,8 +51,19 @@ export function writeSysctl(name: string, value: string): void {
     writeFileSync(pathOf(name), value);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
-    throw new KernelError(`there is no setting ${name}`, { cause, remedy: "load the module that has it" });
+    throw missing(name, cause);
   }
+}
+
+function missing(name: string, cause: unknown): KernelError {
+  const device = deviceSetting.exec(name)?.[2];
+  if (device === undefined)
+    return new KernelError(`there is no setting ${name}`, { cause, remedy: "load the module that has it" });
+  return new KernelError(`there is no setting ${name}: the device ${device} has gone`, {
+    cause,
+    remedy: "see what removes or renames it; `xgw apply` makes it again, if it is one of xgw's",
+    details: { device },
+  });
 }
 
 /** Whether the kernel has IPv6 here, in use or not. */

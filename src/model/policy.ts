@@ -27,13 +27,18 @@ const maxPolicyWork = 2_000_000;
 /** And those of all tenants together: memory of the kernel, some 100 bytes each. */
 export const maxPolicyCellsInAll = 4_194_304;
 
-/** Thrown when a policy compiles to more than `maxPolicyCells` cells. */
+/** Thrown when a policy compiles to more than `maxPolicyCells` cells, or takes too much work to compile. */
 export class PolicyTooLargeError extends RangeError {
-  constructor() {
-    super(`the policy needs more than ${maxPolicyCells} disjoint cells`);
+  constructor(message = `the rules cut each other into more than ${maxPolicyCells} pieces`) {
+    super(message);
     this.name = "PolicyTooLargeError";
   }
 }
+
+const tooMuchWork = () =>
+  new PolicyTooLargeError(
+    `too many rules overlap: counted once for each stretch of addresses in which they apply, they are more than ${maxPolicyWork}`,
+  );
 
 /**
  * The cells of a rule list. What no rule matches has no cell, and is denied by that; a deny cell exists only where a
@@ -106,7 +111,7 @@ function compileAddresses(rules: readonly IndexedRule[]): Pane[] {
   for (const address of slabs(rules.map((rule) => rule.address))) {
     const applicable = applicableAt(address.from);
     work += applicable.length;
-    if (work > maxPolicyWork) throw new PolicyTooLargeError();
+    if (work > maxPolicyWork) throw tooMuchWork();
     const signature = signatureOf(applicable);
     let stretches = known.get(signature);
     if (!stretches) {

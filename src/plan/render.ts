@@ -43,6 +43,8 @@ export interface RenderContext {
   readonly fingerprint: string;
   /** Settings of the whole machine that cannot be set from this network namespace. */
   readonly fixedSysctls?: ReadonlySet<string>;
+  /** Whether programs on conntrack's functions count sessions; yes when missing. */
+  readonly countsSessions?: boolean;
 }
 
 /** Bytes in front of the inner IP packet: outer IP 20, GRE with key 8, and for gretap the inner Ethernet header 14. */
@@ -293,10 +295,9 @@ function attachments(desired: Desired, context: RenderContext): [string, Attachm
     ...desired.tenants
       .filter((tenant) => tenant.tunnelKind === "gretap")
       .flatMap(({ tunnel }) => [egress("arp", tunnel, "xgw_arp"), ingress("arp_in", tunnel, "xgw_arp_in")]),
-    ...onKernel.map(([name, device, hook, program]): [string, Attachment] => [
-      name,
-      { device, hook, program, fingerprint },
-    ]),
+    ...onKernel
+      .filter(([, , hook]) => hook !== "fentry" || context.countsSessions !== false)
+      .map(([name, device, hook, program]): [string, Attachment] => [name, { device, hook, program, fingerprint }]),
   ];
 }
 

@@ -41,7 +41,10 @@ export type Step =
 export type StepKind = Step["kind"];
 
 /**
- * The order of the routing rules comes first: no tenant's device is there before its packets keep to its tables.
+ * Programs are loaded first, for that changes nothing, and a kernel that does not take them keeps all as it is. The one on the
+ * uplink that takes the place of another is attached then, before the rules that know its packets by the mark that it gives.
+ *
+ * The order of the routing rules comes next: no tenant's device is there before its packets keep to its tables.
  *
  * Adds before deletes: the slow path is right before a map points at it, maps are right before a program is attached,
  * and what goes is taken out of the maps before it is taken out of the slow path. Once nothing old can be decided any
@@ -55,6 +58,8 @@ export type StepKind = Step["kind"];
  * deleted: from Linux 6.16 on its name would stay there, and keep a later one of that name from any other flowtable.
  */
 export const phaseOrder: readonly StepKind[] = [
+  "map.pin",
+  "datapath.load",
   "rule-order.set",
   "device.add",
   "device.set",
@@ -68,8 +73,6 @@ export const phaseOrder: readonly StepKind[] = [
   "flowtable.add",
   "element.delete",
   "element.set",
-  "map.pin",
-  "datapath.load",
   "entry.set",
   "attach",
   "map.move",

@@ -1,7 +1,7 @@
 // ARP out of a tunnel without a remote: real packets of a device that takes its remote from the packet, as gretap does.
 // This kernel may have no GRE, so the device is a VXLAN one; xgw_arp knows no difference.
 import { inNetNamespace, interfaceIndex } from "libbpf-ts";
-import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Datapath } from "./support/datapath.js";
 import { makeNamespace } from "./support/kernel.js";
 import * as packet from "./support/packet.js";
@@ -108,4 +108,45 @@ it("an ARP packet cut short does no harm", () => {
     const { retval, data } = datapath.directArp(whole.subarray(0, length), path, ifindex);
     expect([retval | 0, data.length], `verdict and length of a frame of ${length} bytes`).toEqual([next, length]);
   }
+});
+
+describe("a request out of a tunnel", () => {
+  const request = (sender: string) =>
+    packet.arp({
+      operation: "request",
+      senderMac: macs.innerServer,
+      sender,
+      targetMac: "00:00:00:00:00:00",
+      target: "10.0.0.1",
+    });
+  const ask = (sender = "10.0.0.7", frame = request(sender)) => datapath.askedByArp(frame, path, ifindex);
+  beforeEach(() => {
+    datapath.limits.set(user1.id, { neighbours: 2 });
+    datapath.setNeighbours(user1.id, 2);
+  });
+  afterEach(() => datapath.setNeighbours(user1.id, 0));
+
+  it("goes to the kernel while the tenant may have a neighbour more", () => {
+    datapath.setNeighbours(user1.id, 1);
+    expect(ask()).toBe("next");
+  });
+
+  it("is dropped at the limit, and counted", () => {
+    const before = datapath.packetsOf(user1.id, "neighbours");
+    expect(ask()).toBe("drop");
+    expect(datapath.packetsOf(user1.id, "neighbours") - before).toBe(1);
+  });
+
+  it("from a device that is no tenant's is none of ours", () => {
+    datapath.tunnels.delete(ifindex);
+    expect(ask()).toBe("next");
+  });
+
+  it("is all that is looked at: not IP, nor what is cut short before the sender's address", () => {
+    const ip = packet.ethernet(
+      { src: macs.innerServer, dst: macs.innerGateway },
+      packet.ipv4({ src: "10.0.0.7", dst: "10.0.0.1" }, packet.raw(1, Buffer.alloc(40))),
+    );
+    expect([ask("", ip), ask("", request("10.0.0.7").subarray(0, 31))]).toEqual(["next", "next"]);
+  });
 });

@@ -53,6 +53,14 @@ beforeAll(() => {
   for (const { id } of tenants) ruleStats.setPacked(u32(id), counters(3, 300, 48), {});
   using denials = BpfMap.openPinned(pins.map("denials"));
   denials.setPacked(u32(7, 0), counters(5, 500), {});
+  using sessions = BpfMap.openPinned(pins.map("session_events"));
+  using base = BpfMap.openPinned(pins.map("session_base"));
+  sessions.set(u32(7), i64(5));
+  base.set(u32(7), i64(-2));
+  using settled = BpfMap.openPinned(pins.map("sessions_settled"));
+  settled.set(u32(0), u32(1));
+  using neighbours = BpfMap.openPinned(pins.map("neighbour_counts"));
+  neighbours.set(u32(8), i64(4));
   denials.setPacked(u32(7, outboundMark), counters(6, 600), {});
 }, 120_000);
 afterAll(() => pins.removeAll());
@@ -65,13 +73,16 @@ it("has every tenant's figures, XDP's denials among them, and lets the event loo
     setImmediate(turn);
   };
   setImmediate(turn);
-  const pieces = await metrics.readMetrics(desired, new DaemonRecord().report());
+  const record = new DaemonRecord();
+  record.inTheWay(2);
+  const pieces = await metrics.readMetrics(desired, record.report());
   reading = false;
   expect(turns).toBeGreaterThan(20);
 
   const lines = Buffer.concat(pieces as Buffer[])
     .toString()
     .split("\n");
+  const single = (metric: string) => lines.find((line) => line.startsWith(`${metric} `))?.split(" ")[1];
   const of = (metric: string) => lines.filter((line) => line.startsWith(`${metric}{`));
   expect(of("xgw_flows")).toEqual(tenants.map(({ name }) => `xgw_flows{tenant="${name}"} ${flowsOfTenant}`));
   expect(of("xgw_xdp_packets_total").filter((line) => line.includes('"t'))).toEqual(
@@ -84,5 +95,10 @@ it("has every tenant's figures, XDP's denials among them, and lets the event loo
     'xgw_denied_packets_total{tenant="t7",direction="inbound"} 5',
     'xgw_denied_packets_total{tenant="t7",direction="outbound"} 6',
   ]);
+  expect(of("xgw_sessions").filter((line) => !line.endsWith(" 0"))).toEqual(['xgw_sessions{tenant="t7"} 3']);
+  expect(of("xgw_neighbours").filter((line) => !line.endsWith(" 0"))).toEqual(['xgw_neighbours{tenant="t8"} 4']);
+  for (const metric of ["xgw_sessions", "xgw_neighbours"]) expect(of(metric)).toHaveLength(tenants.length);
+  expect(Number(single("xgw_conntrack_entries_max"))).toBeGreaterThan(0);
+  expect(single("xgw_in_the_way")).toBe("2");
   expect(of("xgw_generation")).toHaveLength(tenants.length);
 });

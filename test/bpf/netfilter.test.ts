@@ -271,6 +271,20 @@ describe("neighbours on a tenant's tunnel", () => {
     gateway.ip("neigh", "del", far(900), "dev", "v1");
   });
 
+  it("that was there before anybody counted is known once it is told of, and counted once", () => {
+    tunnels.delete(gateway.veth[1]);
+    const tell = () => gateway.ip("neigh", "replace", far(901), "lladdr", macs.host, "dev", "v1", "nud", "permanent");
+    tell();
+    const before = Number(neighbourCounts.get(tenant));
+    tunnels.set(gateway.veth[1], tenant);
+    const counts = [0, 1, 2].map((times) => {
+      if (times > 0) tell();
+      return Number(neighbourCounts.get(tenant)) - before;
+    });
+    expect(counts).toEqual([0, 1, 1]);
+    gateway.ip("neigh", "del", far(901), "dev", "v1");
+  });
+
   it("beyond the share are anybody's as long as there are some left", () => {
     limits.set(0, { ...none, neighbours: 8 });
     send(Array.from({ length: 100 }, (_, at) => toAbsent(at)));

@@ -19,8 +19,8 @@ beforeEach(() => {
 });
 
 /** MTU of the template that a connection's packet to the server teaches. */
-function learnedMtu(tenant: TestTenant): number | undefined {
-  const connection = connectionOf({ tenant, protocol: "udp" });
+function learnedMtu(tenant: TestTenant, port = 40_000): number | undefined {
+  const connection = connectionOf({ tenant, protocol: "udp", client: { address: "1.1.1.7", port } });
   track(namespace, connection);
   const frame = connection.original.leaves();
   frame.writeUInt16BE(0x1234, 18); // an id, as the kernel has it
@@ -47,6 +47,20 @@ describe("a flow is learned with the MTU", () => {
     expect(learnedMtu(user1)).toBe(1458);
     namespace.ip("route", "del", "unreachable", "172.168.0.11/32");
   });
+});
+
+it("a way that carries less has no second template: all of its flows follow the one", () => {
+  const route = (mtu: number) =>
+    namespace.ip("route", "replace", "172.168.0.11/32", "dev", "v0", "mtu", "lock", `${mtu}`);
+  const learned = [1500, 1400, 1500].map((mtu, n) => {
+    route(mtu);
+    return [learnedMtu(user1, 40_001 + n), datapath.encapsInUse().length];
+  });
+  expect(learned).toEqual([
+    [1458, 1],
+    [1358, 1],
+    [1458, 1],
+  ]);
 });
 
 interface News {

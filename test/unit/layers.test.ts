@@ -13,6 +13,7 @@ const reserved = [
     module: "libbpf-ts",
     only: [
       "src/daemon-socket.ts",
+      "src/daemon/instance-claim.ts",
       "src/datapath/",
       "src/kernel/conntrack.ts",
       "src/kernel/monitor.ts",

@@ -231,7 +231,7 @@ const actions: Record<string, (request: Request) => Promise<object>> = {
       const { config } = await loadConfig(configFile);
       inForce = { text, config, desired: (await plan(config)).desired };
     }
-    return readCounted(inForce.config, inForce.desired);
+    return readCounted(inForce.desired, inForce.config.tenants);
   },
 
   async close({ port }) {

@@ -15,7 +15,9 @@ export const plan = defineCommand({
     const { plan } = await import("../../gateway.js");
     const { describeStep } = await import("../../plan/describe.js");
     const { asPlanFailure } = await import("../plan-failure.js");
-    const { config } = await loadConfig(context.configFile);
+    const { warningLines } = await import("../problems.js");
+    const { config, warnings: configWarnings } = await loadConfig(context.configFile);
+    for (const line of warningLines(configWarnings)) context.note(line);
     const { steps, warnings = [] } = await plan(config).catch(asPlanFailure);
     if (context.json) context.printJson({ instance: config.instance, steps, warnings });
     else for (const step of steps) context.print(describeStep(step));

@@ -9,7 +9,7 @@ export const run = defineCommand({
   options: {},
   examples: [
     ["xgw run", "in the foreground, as under systemd"],
-    ["kill -HUP $(pidof xgw)", "read the config again now"],
+    ["systemctl reload xgw", "read the config again now, as SIGHUP does"],
   ],
   async handler(_args, context) {
     const { runService } = await import("../../daemon/service.js");

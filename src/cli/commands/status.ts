@@ -1,11 +1,17 @@
 import type { DaemonReport } from "../../daemon-socket.js";
-import type { Status, TenantStatus } from "../../status.js";
-import { defineCommand } from "../command.js";
+import { ConfigError, type ExitCode, exitCodes, toXgwError } from "../../errors.js";
+import type { Counted, Status, TenantStatus } from "../../status.js";
+import { type Context, defineCommand } from "../command.js";
+import { checkInstance } from "../instance.js";
+import { problemLines } from "../problems.js";
 
 export const status = defineCommand({
   name: "status",
   summary: "Show whether the gateway is in step, and what each tenant's packets met",
+  description:
+    "Where the config is refused, the figures of what is in force are shown all the same: of the instance that the daemon has, of --instance, or of the only one that there is.",
   options: {
+    instance: { type: "string", describe: "The instance, when its config is gone or broken" },
     rules: { type: "boolean", describe: "Also what each rule of the policy has let through" },
   },
   examples: [
@@ -13,22 +19,71 @@ export const status = defineCommand({
     ["xgw status --rules", "and one line a rule, with packets by tier"],
     ["xgw status -j | jq '.tenants[] | {name, denied}'", "what was refused, by rule"],
   ],
-  async handler({ rules }, context) {
+  async handler({ instance, rules = false }, context) {
     const { loadConfig } = await import("../../config/load.js");
     const { readStatus } = await import("../../status.js");
     const { askDaemon } = await import("../../daemon-socket.js");
+    if (instance !== undefined) {
+      await checkInstance(instance);
+      show(await readInForce(instance), rules, context);
+      return exitCodes.done;
+    }
     const daemon = await askDaemon(context.configFile);
-    const { config } = await loadConfig(context.configFile).catch((error) => {
-      if (daemon) for (const line of daemonLines(daemon)) context.note(line);
-      throw error;
-    });
-    const status = { ...(await readStatus(config)), ...(daemon ? { daemon } : {}) };
-    if (context.json) return context.printJson(status);
-    for (const line of daemon ? daemonLines(daemon) : ["no daemon"]) context.print(line);
-    for (const line of statusLines(status)) context.print(line);
-    if (rules) for (const line of ruleLines(status)) context.print(line);
+    try {
+      const { config } = await loadConfig(context.configFile);
+      const status = { ...(await readStatus(config)), ...(daemon ? { daemon } : {}) };
+      if (!context.json) showDaemon(daemon, context);
+      show(status, rules, context);
+      return exitCodes.done;
+    } catch (thrown) {
+      if (!(thrown instanceof ConfigError)) throw thrown;
+      return await showWithout(thrown, daemon, rules, context);
+    }
   },
 });
+
+type Shown = Counted & Partial<Status>;
+
+function show(status: Shown, rules: boolean, context: Context): void {
+  if (context.json) context.printJson(status);
+  else for (const line of [...statusLines(status), ...(rules ? ruleLines(status) : [])]) context.print(line);
+}
+
+function showDaemon(daemon: DaemonReport | undefined, context: Context): void {
+  for (const line of daemon ? daemonLines(daemon) : ["no daemon"]) context.print(line);
+}
+
+async function readInForce(instance: string): Promise<Counted> {
+  const { readCounted } = await import("../../status.js");
+  const { readRecorded } = await import("../../observe/recorded.js");
+  const { checkHost } = await import("../../kernel/preflight.js");
+  checkHost();
+  return readCounted(readRecorded(instance));
+}
+
+/** The figures of what is in force, as far as they can be had, and what is wrong with the config. */
+async function showWithout(
+  error: ConfigError,
+  daemon: DaemonReport | undefined,
+  rules: boolean,
+  context: Context,
+): Promise<ExitCode> {
+  const { recordedInstances } = await import("../../observe/recorded.js");
+  let counted: Counted | undefined;
+  try {
+    const [only, ...others] = daemon?.instance === undefined ? recordedInstances() : [daemon.instance];
+    if (only !== undefined && others.length === 0) counted = await readInForce(only);
+  } catch (thrown) {
+    context.note(`no figures: ${toXgwError(thrown).message}`);
+  }
+  if (context.json) context.printJson({ ok: false, error, ...counted, ...(daemon ? { daemon } : {}) });
+  else {
+    showDaemon(daemon, context);
+    if (counted) show(counted, rules, context);
+    for (const line of problemLines(error)) context.note(line);
+  }
+  return error.exitCode;
+}
 
 /** In words; a config that is refused comes with what is wrong with it. */
 export function daemonLines(report: DaemonReport): string[] {
@@ -54,9 +109,8 @@ function putOffLines({ putOff }: Partial<DaemonReport>): string[] {
   return all.length === 0 ? [] : [`times that work waited, for its cause had had its share of it: ${all.join(", ")}`];
 }
 
-function statusLines(status: Status): string[] {
-  const head = status.inStep ? "in step" : `${status.pending.length} steps pending: see xgw plan`;
-  const nics = status.nics.map(({ name, xdp }) => `${name} (${xdp})`).join(", ");
+export function statusLines(status: Shown): string[] {
+  const nics = status.nics.map(({ name, xdp }) => `${name} (${xdp})`).join(", ") || "no NIC";
   const columns = [
     "TENANT",
     "KEY",
@@ -74,13 +128,19 @@ function statusLines(status: Status): string[] {
   const crossed = status.refused.crossed?.packets ?? 0;
   const forged = status.refused.forged?.packets ?? 0;
   return [
-    `${status.instance}: ${head}; XDP on ${nics}`,
+    `${status.instance}: ${headOf(status)}; XDP on ${nics}`,
+    ...(status.warnings ?? []).map((warning) => `warning: ${warning}`),
     ...table,
     ...(unknown > 0 ? [`${unknown} packets dropped with a key that no tenant has`] : []),
     ...(crossed > 0 ? [`${crossed} packets refused between underlay and uplink (see host.forward)`] : []),
     ...(forged > 0 ? [`${forged} ICMP errors refused about packets that the gateway cannot have sent`] : []),
-    ...status.warnings.map((warning) => `warning: ${warning}`),
   ];
+}
+
+function headOf({ inStep, pending = [], warnings = [] }: Shown): string {
+  if (inStep === undefined) return "figures of what is in force, not compared with a config";
+  const step = inStep ? "in step" : `${pending.length} steps pending: see xgw plan`;
+  return warnings.length === 0 ? step : `${step}, but something is in the way`;
 }
 
 function tenantRow(tenant: TenantStatus): string[] {
@@ -92,7 +152,7 @@ function tenantRow(tenant: TenantStatus): string[] {
 }
 
 /** What each rule has let through; the packets by the tier that carried them, the bytes of them all. */
-function ruleLines(status: Status): string[] {
+function ruleLines(status: Counted): string[] {
   const columns = ["TENANT", "DIRECTION", "NO", "RULE", "BY XDP", "FLOWTABLE", "STACK", "BYTES"];
   const rows = status.tenants.flatMap((tenant) =>
     tenant.rules.map(({ direction = "", rule = "", name, xdp, flowtable, stack }) => [

@@ -1,5 +1,5 @@
-import { UsageError } from "../../errors.js";
 import { defineCommand } from "../command.js";
+import { checkInstance } from "../instance.js";
 
 export const teardown = defineCommand({
   name: "teardown",
@@ -30,12 +30,3 @@ export const teardown = defineCommand({
     if (attachments.length === 0 && devices.length === 0 && !table) context.print("nothing to remove");
   },
 });
-
-/** The name becomes a folder of bpffs and an nft table, so what the config would refuse is refused here. */
-async function checkInstance(instance: string): Promise<void> {
-  const { instanceName } = await import("../../config/scalars.js");
-  if (instanceName.safeParse(instance).success) return;
-  throw new UsageError(`--instance: ${JSON.stringify(instance)} is no instance name`, {
-    remedy: "use 1 to 15 of a-z, 0-9 and -, and a letter or digit first",
-  });
-}

@@ -61,6 +61,7 @@ export interface Departure {
 /** TCX_NEXT and TCX_REDIRECT, linux/bpf.h */
 const tcxNext = 0xffff_ffff;
 const tcRedirect = 7;
+const tcxDrop = 2;
 
 export interface RunOptions {
   /** Path of the network namespace to run in; the test's own if not given. */
@@ -229,6 +230,18 @@ export class Datapath implements Disposable {
   /** A frame through the ARP program, as if it left by that device. */
   directArp(frame: Buffer, netns: string, ifindex: number): { retval: number; data: Buffer } {
     return inNetNamespace(netns, () => this.arpProgram.testRun({ data: frame, context: skbContext(ifindex) }));
+  }
+
+  /** A frame through the program for ARP that comes out of a tunnel, as if it came in by that device. */
+  askedByArp(frame: Buffer, netns: string, ifindex: number): "next" | "drop" | number {
+    const program = this.#tc.program("xgw_arp_in");
+    const { retval } = inNetNamespace(netns, () => program.testRun({ data: frame, context: skbContext(ifindex) }));
+    return retval === tcxNext ? "next" : retval === tcxDrop ? "drop" : retval;
+  }
+
+  /** How many neighbours a tenant has on its tunnel, as far as is counted. */
+  setNeighbours(tenant: number, count: number): void {
+    this.#tc.typedMap<number, bigint>("neighbour_counts").set(tenant, BigInt(count));
   }
 
   /** Bytes counted for a tenant and reason so far. */

@@ -1,8 +1,9 @@
 // What a file may become: small files that grow, and others that keep a reader busy. Before there were bounds, each of those
 // that are read here took minutes or more memory than there is.
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { inTime, TooSlowError } from "../../../src/config/in-time.js";
-import { parseSource, SourceError } from "../../../src/config/source.js";
+import { maxParseMs, parseSource, SourceError } from "../../../src/config/source.js";
 import { parseText, TooLongError } from "../../../src/config/yaml-text.js";
 import { compilePolicy, PolicyTooLargeError } from "../../../src/model/policy.js";
 import { head, load, tenant } from "./fixture.js";
@@ -152,4 +153,10 @@ describe("a tenant with thousands of", () => {
     const shadowed = Array.from({ length: 3000 }, (_, n) => rule(4 * n, 4 * n, 7));
     expect(() => compilePolicy([...everywhere, ...shadowed])).toThrow(PolicyTooLargeError);
   }, 120_000);
+});
+
+it("the unit's watchdog outlasts a file that is parsed twice for as long as it may be, just before a ping is due", () => {
+  const unit = readFileSync(new URL("../../../examples/xgw.service", import.meta.url), "utf8");
+  const watchdogMs = 1000 * Number(/^WatchdogSec=(\d+)$/m.exec(unit)?.[1]);
+  expect(watchdogMs / 3 + 2 * maxParseMs).toBeLessThan(watchdogMs);
 });

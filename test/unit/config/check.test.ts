@@ -284,6 +284,21 @@ describe("policies", () => {
     expect(warnings).toEqual([expect.stringContaining("policy.outbound[1]: the rule never decides anything")]);
   });
 
+  it.each([
+    ["denies, and nothing else, is a warning", "[{ deny: tcp, ports: [25] }]", 1],
+    ["is empty, which says that nothing goes out, is none", "[]", 0],
+    ["allows something is none", "[{ deny: tcp, ports: [25] }, { allow: any }]", 0],
+  ])("an outbound list that %s", async (_what, rules, count) => {
+    const { warnings } = await loadTenants(tenant("a", 1, `policy: { outbound: ${rules} }`));
+    expect(warnings).toEqual(
+      Array(count).fill(
+        expect.stringMatching(
+          /policy.outbound: the outbound rules allow nothing, .*; add { allow: any } as the last rule/,
+        ),
+      ),
+    );
+  });
+
   it("a policy that falls into too many pieces is refused", async () => {
     const stripes = Array.from({ length: 200 }, (_, index) => [
       `{ deny: any, from: 10.${index}.0.0/32 }`,

@@ -30,6 +30,25 @@ describe("numbers of tenants", () => {
     });
   }
 
+  const ofGateway = (text: string, a: number, b: number) => {
+    const { "xgw.yaml": whole } = two(`newPerSecond: ${a}`, `newPerSecond: ${b}`);
+    return load({ "xgw.yaml": whole.replace("tenants:\n", `${text}tenants:\n`) });
+  };
+
+  it("may come to all the new connections that the gateway shares out, and not to more", async () => {
+    const limits = "limits: { newPerSecond: 1000 }\n";
+    expect((await ofGateway(limits, 999, 1)).errors).toEqual([]);
+    const { errors } = await ofGateway(limits, 1000, 1);
+    expect(errors).toHaveLength(1);
+    expect(errors[0]).toMatch(
+      /tenants\[1\].limits.newPerSecond: the tenants up to here are promised 1001 newPerSecond, and there are 1000 to share out; make them smaller, or `limits.newPerSecond` of the gateway larger/,
+    );
+  });
+
+  it("may come to any number of new connections where the gateway shares out none", async () => {
+    expect((await ofGateway("", 4_000_000_000, 4_000_000_000)).errors).toEqual([]);
+  });
+
   it("may come to any number of connections, as before", async () => {
     const { config } = await configOf(two("sessions: 4000000000", "sessions: 4000000000"));
     expect(config.tenants.map(({ limits }) => limits.sessions)).toEqual([4_000_000_000, 4_000_000_000]);

@@ -105,6 +105,24 @@ describe("when notifications are lost", () => {
     expect(why).toEqual(["notifications lost", "notifications lost"]);
   });
 
+  it("until it has come to its end, there is doubt", () => {
+    let asked = 0;
+    const check = new FullCheck(() => asked++);
+    const seen = [check.isDoubtful];
+    const next = () => seen.push(check.isDoubtful);
+    check.lost();
+    next(); // it is about to be asked for
+    wait(1);
+    next(); // asked for, and not done
+    check.compared(100);
+    next();
+    check.lost();
+    wait(1);
+    next(); // put off, for the last one is not long ago
+    check.stop();
+    expect([asked, ...seen]).toEqual([1, false, true, true, false, true]);
+  });
+
   it("long after the last time, it comes at once again", () => {
     expect(comparedAt(30_000, 100, 65)).toEqual([30, 60]);
   });

@@ -77,4 +77,21 @@ describe("the metrics server", () => {
     await until(() => closed === 8);
     for (const socket of sockets) socket.destroy();
   });
+
+  it.each([
+    ["that ask for nothing", ""],
+    ["that ask, and wait for the answer", "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"],
+  ])("answers who comes behind as many as there may be %s", async (_what, words) => {
+    const sockets = Array.from({ length: 32 }, () => connect(port, "127.0.0.1").on("error", () => {}));
+    for (const socket of sockets) socket.write(words);
+    await Promise.all(sockets.map((socket) => once(socket, "connect")));
+    if (words) await until(() => finish.length === 1);
+    const late = textOf(fetch(url));
+    await until(() => sockets.some(({ destroyed }) => destroyed));
+    await until(() => finish.length === 1);
+    finish.shift()?.();
+    expect(await late).toBe("reading 1\n");
+    expect(sockets.filter(({ destroyed }) => destroyed).length).toBe(1);
+    for (const socket of sockets) socket.destroy();
+  });
 });

@@ -1,5 +1,5 @@
 // How fast the kernel's clock ticks, by what it says of two clocks.
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { rateOf } from "../../../src/kernel/clock.js";
 
 /** /proc/timer_list, so long after the boot. */
@@ -15,7 +15,19 @@ describe("the rate of jiffies", () => {
       expect([10, 290, 310, 1e7].map((seconds) => rateOf(timers(seconds, rate)))).toEqual([rate, rate, rate, rate]);
     });
 
-  it("is taken to be the highest where nothing can be told", () => {
-    expect([rateOf(""), rateOf(timers(300.2, 100))]).toEqual([1000, 1000]);
+  it("cannot be told without both clocks, or when they agree", () => {
+    expect([rateOf(""), rateOf(timers(300.2, 100))]).toEqual([undefined, undefined]);
+  });
+
+  it("is taken to be the highest until it can be told, and asked for until then", async () => {
+    const readFileSync = vi.fn();
+    vi.doMock("node:fs", () => ({ readFileSync }));
+    vi.resetModules();
+    const { ticksPerSecond } = await import("../../../src/kernel/clock.js");
+    const told = [timers(300.2, 100), timers(400, 100), "read no more"].map((text) => {
+      readFileSync.mockReturnValue(text);
+      return ticksPerSecond();
+    });
+    expect(told).toEqual([1000, 100, 100]);
   });
 });

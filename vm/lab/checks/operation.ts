@@ -28,7 +28,8 @@ async function replaceFile(file: string, text: string): Promise<void> {
 export const configEdited: Check = {
   id: "config-edited",
   title: "the config edited under the daemon: a port opened, then a mistake, then as it was, by SIGHUP",
-  wanted: "the port opens; the mistake changes nothing and is logged with its place; the port closes; no drift is seen",
+  wanted:
+    "the port opens; the mistake changes nothing and is logged with its place, and `status` has its figures all the same; the port closes; no drift is seen",
   async run({ client, user1, xgw }) {
     const asItWas = await readFile(xgw.configFile, "utf8");
     const drifts = () => xgw.timesLogged("drift repaired");
@@ -51,6 +52,9 @@ export const configEdited: Check = {
     const refused = "config refused; the last good one stays in force";
     await xgw.causing(refused, () => replaceFile(xgw.configFile, opened.replace("key: 1000", "key: ten")));
     const third = await connects();
+    const status = await xgw.run("status", "-j");
+    const { error, tenants } = JSON.parse(status.stdout) as { error?: { code: string }; tenants?: { name: string }[] };
+    const told = `${status.code} ${error?.code} ${tenants?.map(({ name }) => name)}`;
     const placed = /xgw\.yaml:\d+:\d+: tenants\[0\]\.key/.test(xgw.daemonLog);
     await xgw.causing("reconciled", async () => {
       await writeFile(xgw.configFile, asItWas);
@@ -61,8 +65,8 @@ export const configEdited: Check = {
     const seen = [first, second, third, fourth].join(", ");
     const drifted = drifts() - driftsBefore;
     return {
-      ok: seen === "closed, open, open, closed" && placed && drifted === 0,
-      seen: `${seen}; place ${placed ? "" : "not "}logged; ${drifted} drifts`,
+      ok: seen === "closed, open, open, closed" && placed && told === "2 XGW_CONFIG user1,user2" && drifted === 0,
+      seen: `${seen}; place ${placed ? "" : "not "}logged; status: ${told}; ${drifted} drifts`,
     };
   },
 };

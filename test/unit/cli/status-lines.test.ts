@@ -1,0 +1,49 @@
+// What `xgw status` says, in words.
+import { expect, it } from "vitest";
+import { daemonLines, statusLines } from "../../../src/cli/commands/status.js";
+import { DaemonRecord } from "../../../src/daemon/record.js";
+import type { DaemonReport } from "../../../src/daemon-socket.js";
+
+it("who causes so much work that it waits is named", () => {
+  const record = new DaemonRecord();
+  for (const tenant of ["one", "one", ""]) record.redecisionPutOff(tenant);
+  record.checkPutOff();
+  expect(daemonLines(record.report())[1]).toMatch(/: one 2, the underlay 1, comparisons 1$/);
+});
+
+it("nothing is said of it when nothing waited", () => {
+  expect(daemonLines(new DaemonRecord().report()).length).toBe(1);
+});
+
+it("a daemon of a version that does not tell is understood", () => {
+  const { putOff: _, ...older } = new DaemonRecord().report();
+  expect(daemonLines(older as DaemonReport).length).toBe(1);
+});
+
+const counted = {
+  ...{ instance: "gw1", nics: [{ name: "eth1", xdp: "native" }], nobody: {}, refused: {}, tenants: [] },
+  conntrack: { entries: 0, max: 1, earlyDrops: 0, drops: 0, insertFailures: 0 },
+};
+
+it.each([
+  ["in step", { inStep: true, pending: [], warnings: [] }, "gw1: in step; XDP on eth1 (native)"],
+  [
+    "steps pending",
+    { inStep: false, pending: ["+ a", "+ b"], warnings: [] },
+    "gw1: 2 steps pending: see xgw plan; XDP on eth1 (native)",
+  ],
+  [
+    "what is in the way, next",
+    { inStep: true, pending: [], warnings: ["a rule"] },
+    "gw1: in step, but something is in the way; XDP on eth1 (native)",
+  ],
+  ["without a config", {}, "gw1: figures of what is in force, not compared with a config; XDP on eth1 (native)"],
+])("the first line says %s", (_what, more, line) => {
+  const [first, next] = statusLines({ ...counted, ...more });
+  expect(first).toBe(line);
+  if ("warnings" in more && more.warnings.length > 0) expect(next).toBe("warning: a rule");
+});
+
+it("a NIC without XDP is not named, whatever the config says", () => {
+  expect(statusLines({ ...counted, nics: [] })[0]).toMatch(/; XDP on no NIC$/);
+});
