@@ -13,7 +13,7 @@ import { Namespace, tryRun } from "../../../vm/lab/netns.js";
 import { cable, Wire } from "../../../vm/lab/wire.js";
 import { arp, checksum, ethernet, etherType, gre, ipBytes, ipProtocol, ipv4, raw } from "../../bpf/support/packet.js";
 
-const program = fileURLToPath(new URL("../../../dist/src/cli/main.js", import.meta.url));
+const program = fileURLToPath(new URL("../../../dist/xgw/lib/main.js", import.meta.url));
 const gatewayMac = "02:00:00:00:00:01";
 const farMac = "02:00:00:00:00:02";
 const hostMac = "02:00:00:00:00:07";
@@ -147,17 +147,21 @@ export class RawGateway implements AsyncDisposable {
     return ethernet({ src: farMac, dst: gatewayMac }, packet);
   }
 
-  /** Sends an inner packet to the gateway; gives what the gateway sent next. */
-  async ask(from: End, packet: Buffer): Promise<Sent[]> {
-    return this.askFrames([this.frame(from, packet)]);
+  /** Sends an inner packet to the gateway; gives what the gateway sent next, of that which is meant. */
+  async ask(from: End, packet: Buffer, isMeant?: (sent: Sent) => boolean): Promise<Sent[]> {
+    return this.askFrames([this.frame(from, packet)], 3000, isMeant);
   }
 
   /** A busy machine leaves work to a kernel thread, so that an answer may take its time. */
-  async askFrames(frames: readonly Buffer[], patienceMs = 3000): Promise<Sent[]> {
+  async askFrames(
+    frames: readonly Buffer[],
+    patienceMs = 3000,
+    isMeant: (sent: Sent) => boolean = () => true,
+  ): Promise<Sent[]> {
     for (const frame of frames) this.wire.send(frame);
     const sent: Sent[] = [];
     for (const deadline = performance.now() + patienceMs; ; ) {
-      sent.push(...(await this.wire.settled()).flatMap((frame) => parseSent(frame) ?? []));
+      sent.push(...(await this.wire.settled()).flatMap((frame) => parseSent(frame) ?? []).filter(isMeant));
       if (sent.length > 0 || performance.now() > deadline) return sent;
     }
   }

@@ -21,7 +21,7 @@ import {
   type Transport,
 } from "../../bpf/support/packet.js";
 
-const program = fileURLToPath(new URL("../../../dist/src/cli/main.js", import.meta.url));
+const program = fileURLToPath(new URL("../../../dist/xgw/lib/main.js", import.meta.url));
 
 export const nics = ["eth0", "eth1", "mgmt0"] as const;
 export type Nic = (typeof nics)[number];
