@@ -66,16 +66,19 @@ export class RawGateway implements AsyncDisposable {
     await cable(gateway, "eth0", far, "wire0");
     // The kernel tells one host no more than an error a second, and fast tests ask for more.
     await gateway.run("sh", "-c", "echo 0 > /proc/sys/net/ipv4/icmp_ratelimit");
-    await gateway.ip(`link set eth0 address ${gatewayMac}`, `addr add ${gatewayAddress}/24 dev eth0`);
-    for (const endpoint of endpoints)
-      await gateway.ip(`neigh replace ${endpoint} lladdr ${farMac} dev eth0 nud permanent`);
+    await gateway.ip(
+      `link set eth0 address ${gatewayMac}`,
+      `addr add ${gatewayAddress}/24 dev eth0`,
+      ...endpoints.map((endpoint) => `neigh replace ${endpoint} lladdr ${farMac} dev eth0 nud permanent`),
+    );
     const wire = Wire.open({ netns: far.path, device: "wire0" });
     writeFileSync(join(folder, "xgw.yaml"), config);
     const self = new RawGateway(gateway, far, wire, folder);
     await self.apply();
-    for (const [key, addresses] of Object.entries(neighbours))
-      for (const address of addresses)
-        await gateway.ip(`neigh replace ${address} lladdr ${hostMac} dev xgre${key} nud permanent`);
+    const known = Object.entries(neighbours).flatMap(([key, addresses]) =>
+      addresses.map((address) => `neigh replace ${address} lladdr ${hostMac} dev xgre${key} nud permanent`),
+    );
+    await gateway.ip(...known);
     await wire.settled();
     return self;
   }

@@ -85,9 +85,10 @@ export class SidedGateway implements AsyncDisposable {
     if (config !== undefined) writeFileSync(join(this.folder, "xgw.yaml"), config);
     const { code, stderr } = await this.xgw("apply");
     if (code !== 0) throw new Error(`xgw apply ended with ${code}: ${stderr}`);
-    for (const [key, addresses] of Object.entries(this.neighbours))
-      for (const address of addresses)
-        await this.gateway.ip(`neigh replace ${address} lladdr ${hostMac} dev xgre${key} nud permanent`);
+    const known = Object.entries(this.neighbours).flatMap(([key, addresses]) =>
+      addresses.map((address) => `neigh replace ${address} lladdr ${hostMac} dev xgre${key} nud permanent`),
+    );
+    await this.gateway.ip(...known);
     await this.settled();
   }
 
