@@ -1,11 +1,15 @@
 import { defineConfig } from "vitest/config";
 
-/** Programs, bindings and the lab all use the one kernel that there is: a file at a time, and time enough. */
-function onTheKernel(name: string, groupOrder: number, timeoutMs: number) {
+/**
+ * Programs, bindings and the lab all use the one kernel that there is: a file at a time, and time enough. Where the kernel is
+ * emulated, a process for each file takes seconds to begin.
+ */
+function onTheKernel(name: string, groupOrder: number, timeoutMs: number, isolate = true) {
   return {
     name,
     include: [`test/${name}/**/*.test.ts`],
     fileParallelism: false,
+    isolate,
     sequence: { groupOrder },
     testTimeout: timeoutMs,
     hookTimeout: timeoutMs,
@@ -18,7 +22,7 @@ export default defineConfig({
       { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 30_000 } },
       { test: onTheKernel("native", 1, 120_000) },
       { test: onTheKernel("bpf", 2, 120_000) },
-      { test: onTheKernel("e2e", 3, 600_000) },
+      { test: onTheKernel("e2e", 3, 600_000, false) },
     ],
   },
 });

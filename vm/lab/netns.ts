@@ -46,8 +46,8 @@ export class Namespace {
     await run("ip", ["netns", "add", name]);
     const namespace = new Namespace(name);
     // Neighbour discovery and the like would be counted among the packets that a check sends.
-    for (const which of ["all", "default"])
-      await namespace.run("sysctl", "-qw", `net.ipv6.conf.${which}.disable_ipv6=1`);
+    const settings = ["all", "default"].map((which) => `net.ipv6.conf.${which}.disable_ipv6=1`);
+    await namespace.run("sysctl", "-qw", ...settings);
     await namespace.ip("link set lo up");
     return namespace;
   }
