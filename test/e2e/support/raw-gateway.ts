@@ -195,6 +195,9 @@ function tunnelledArp(frame: Buffer): Buffer | undefined {
 
 const macText = (bytes: Buffer) => bytes.toString("hex").replace(/..(?!$)/g, "$&:");
 
+/** Of a host that answers. */
+export const macOf = (host: string): string => macText(Buffer.concat([Buffer.from([2, 7]), ipBytes(host)]));
+
 /** The frame with which the host that a tunnelled ARP request asks for answers it, if it is there. */
 function answerTo(frame: Buffer, isThere: (host: string) => boolean): Buffer | undefined {
   const request = tunnelledArp(frame);
@@ -202,7 +205,7 @@ function answerTo(frame: Buffer, isThere: (host: string) => boolean): Buffer | u
   if (!request || target === undefined || !isThere(target)) return undefined;
   const reply = arp({
     operation: "reply",
-    senderMac: macText(Buffer.concat([Buffer.from([2, 7]), ipBytes(target)])),
+    senderMac: macOf(target),
     sender: target,
     targetMac: macText(request.subarray(22, 28)),
     target: request.subarray(28, 32).join("."),
