@@ -78,23 +78,30 @@ describe("a file's lock", () => {
     expect(readFileSync(target, "utf8")).toBe("precious");
   });
 
-  it("excludes in turns: of two processes that count under it, no step is lost", async () => {
+  it("excludes in turns: of processes that count under it, all at once, no step is lost", async () => {
     const [path, counter] = [fresh(), fresh()];
+    const steps = 200;
     writeFileSync(counter, "0");
     const script = `import { FileLock } from ${JSON.stringify(library)};
       import { readFileSync, writeFileSync } from "node:fs";
-      for (let done = 0; done < 2000; ) {
+      import { once } from "node:events";
+      console.log("ready");
+      await once(process.stdin, "data");
+      for (let done = 0; done < ${steps}; ) {
         const lock = FileLock.take(${JSON.stringify(path)});
         if (!lock) continue;
         writeFileSync(${JSON.stringify(counter)}, String(Number(readFileSync(${JSON.stringify(counter)}, "utf8")) + 1));
         lock.release();
         done++;
-      }`;
+      }
+      process.exit();`;
     const children = [1, 2, 3].map(() =>
-      spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: "inherit" }),
+      spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: ["pipe", "pipe", "inherit"] }),
     );
+    await Promise.all(children.map((child) => once(child.stdout, "data")));
+    for (const child of children) child.stdin.write("go");
     await Promise.all(children.map((child) => once(child, "exit")));
-    expect(readFileSync(counter, "utf8")).toBe("6000");
+    expect(readFileSync(counter, "utf8")).toBe(String(steps * children.length));
   });
 });
 

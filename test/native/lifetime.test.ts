@@ -42,7 +42,7 @@ test("a worker does its work, and what it left open closes with it", async () =>
 });
 
 test("workers that are ended in the middle of calls take nobody with them", async () => {
-  const { stdout } = await promisify(execFile)(process.execPath, [script("ended-workers.mjs"), "60"]);
+  const { stdout } = await promisify(execFile)(process.execPath, [script("ended-workers.mjs"), "30"]);
   expect(stdout).toBe("all ended\n");
 });
 

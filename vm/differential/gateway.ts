@@ -2,7 +2,6 @@
 
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { BpfLink, BpfMap, BpfObject, BpfProgram } from "libbpf-ts";
 import { loadConfig } from "../../src/config/load.js";
 import { readForwarded } from "../../src/datapath/accounting.js";
@@ -17,9 +16,10 @@ import { flowtablePart, verdictMap } from "../../src/plan/shares.js";
 import { run } from "../lab/netns.js";
 import { Cables } from "../lab/own-namespace.js";
 import type { Wire } from "../lab/wire.js";
+import { built } from "../root.js";
 import { instance, type Site } from "./site.js";
 
-const passFile = fileURLToPath(new URL("../../bpf/test-pass.bpf.o", import.meta.url));
+const passFile = built("bpf/test-pass.bpf.o");
 
 export class Gateway {
   private constructor(

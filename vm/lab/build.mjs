@@ -1,9 +1,9 @@
-// Makes dist/lab: the worker in one file, for as some 250 small modules it would take most of the time of a test that kills
-// one worker after the other on an emulated kernel, and the UDP applications. The worker in dist/other/lab is one of the other
-// version: it has other nft rules, and the BPF programs are looked for beside it.
+// Makes dist/lab: the worker and the programs that the tests start, each in one file, for as some 250 small modules it would
+// take most of its time on an emulated kernel to begin; and the UDP applications. The worker in dist/other/lab is one of the
+// other version: it has other nft rules, and the BPF programs are looked for beside it.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { rolldown } from "rolldown";
 
@@ -17,25 +17,27 @@ execFileSync("cc", ["-O2", ...warnings, "-o", join(here, "udp"), join(root, "vm"
   stdio: "inherit",
 });
 
-const build = await rolldown({
-  cwd: root,
-  input: "vm/lab/worker.ts",
-  platform: "node",
-  tsconfig: false,
-  external: ["libbpf-ts"],
-  transform: { target: "node20" },
-  onLog(level, log) {
-    if (level === "warn") throw new Error(log.message);
-  },
-});
-await build.write({
-  file: join(here, "worker.js"),
-  format: "esm",
-  codeSplitting: false,
-  minify: { compress: true, mangle: false, codegen: true },
-  keepNames: true,
-});
-await build.close();
+for (const input of ["vm/lab/worker.ts", "vm/walk.ts", "vm/differential.ts", "vm/attack.ts"]) {
+  const build = await rolldown({
+    cwd: root,
+    input,
+    platform: "node",
+    tsconfig: false,
+    external: ["libbpf-ts"],
+    transform: { target: "node20" },
+    onLog(level, log) {
+      if (level === "warn") throw new Error(log.message);
+    },
+  });
+  await build.write({
+    file: join(here, `${basename(input, ".ts")}.js`),
+    format: "esm",
+    codeSplitting: false,
+    minify: { compress: true, mangle: false, codegen: true },
+    keepNames: true,
+  });
+  await build.close();
+}
 
 // As before the rules judged sources: programs of that time give what the uplink hands over no mark, see other-version.mjs.
 const judging = 'iifname "xgre*" meta mark & 0x80000000 == 0 jump judge_source';

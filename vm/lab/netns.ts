@@ -15,9 +15,11 @@ export interface Output {
 const timeoutMs = 600_000;
 
 /** Runs a program to its end, which must come in time; a failure is a result, not an exception. */
-export async function tryRun(program: string, args: readonly string[]): Promise<Output> {
+export async function tryRun(program: string, args: readonly string[], input = ""): Promise<Output> {
   try {
-    const { stdout, stderr } = await exec(program, [...args], { maxBuffer: 64 * 2 ** 20, timeout: timeoutMs });
+    const running = exec(program, [...args], { maxBuffer: 64 * 2 ** 20, timeout: timeoutMs });
+    running.child.stdin?.on("error", () => {}).end(input); // who does not read it has other reasons to fail
+    const { stdout, stderr } = await running;
     return { code: 0, stdout, stderr };
   } catch (error) {
     const { code, killed, stdout, stderr } = error as ExecException;
@@ -26,10 +28,15 @@ export async function tryRun(program: string, args: readonly string[]): Promise<
   }
 }
 
-export async function run(program: string, args: readonly string[]): Promise<string> {
-  const output = await tryRun(program, args);
+export async function run(program: string, args: readonly string[], input?: string): Promise<string> {
+  const output = await tryRun(program, args, input);
   if (output.code !== 0) throw new Error(`lab: ${program} ${args.join(" ")}: ${output.stderr.trim() || output.code}`);
   return output.stdout;
+}
+
+/** Lines of `ip` commands up to the first that fails, in one process: one each takes long on an emulated kernel. */
+export async function ipBatch(lines: readonly string[], ...options: string[]): Promise<void> {
+  if (lines.length > 0) await run("ip", [...options, "-batch", "-"], `${lines.join("\n")}\n`);
 }
 
 export class Namespace {
@@ -39,8 +46,8 @@ export class Namespace {
     await run("ip", ["netns", "add", name]);
     const namespace = new Namespace(name);
     // Neighbour discovery and the like would be counted among the packets that a check sends.
-    for (const which of ["all", "default"])
-      await namespace.run("sysctl", "-qw", `net.ipv6.conf.${which}.disable_ipv6=1`);
+    const settings = ["all", "default"].map((which) => `net.ipv6.conf.${which}.disable_ipv6=1`);
+    await namespace.run("sysctl", "-qw", ...settings);
     await namespace.ip("link set lo up");
     return namespace;
   }
@@ -63,8 +70,8 @@ export class Namespace {
   }
 
   /** Lines of `ip` commands. */
-  async ip(...lines: string[]): Promise<void> {
-    for (const line of lines) await run("ip", ["-n", this.name, ...line.split(" ")]);
+  ip(...lines: string[]): Promise<void> {
+    return ipBatch(lines, "-n", this.name);
   }
 
   spawn(command: readonly string[], env: NodeJS.ProcessEnv = process.env): ChildProcess {

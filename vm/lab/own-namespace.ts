@@ -1,6 +1,6 @@
 /** A gateway in this process's own network namespace, at the near end of raw cables. */
 
-import { Namespace, run } from "./netns.js";
+import { ipBatch, Namespace, run } from "./netns.js";
 import { cable, Wire } from "./wire.js";
 
 export interface Cable {
@@ -29,9 +29,7 @@ export interface Neighbour {
 /** The same as a namespace of the lab, for the one that this process is in. */
 export const here = {
   run: (program: string, ...args: string[]) => run(program, args),
-  ip: async (...lines: string[]) => {
-    for (const line of lines) await run("ip", line.split(" "));
-  },
+  ip: (...lines: string[]) => ipBatch(lines),
 };
 
 /**
@@ -114,7 +112,7 @@ export class Cables {
       await cable(here, nic, far, `wire${index}`);
       await here.ip(`link set ${nic} address ${mac} mtu ${mtu}`);
       if (vlan) await addVlan(nic, vlan);
-      for (const address of addresses) await here.ip(`addr add ${address} dev ${vlan?.device ?? nic}`);
+      await here.ip(...addresses.map((address) => `addr add ${address} dev ${vlan?.device ?? nic}`));
     }
     return new Cables(
       cables,
@@ -125,7 +123,7 @@ export class Cables {
 
   async unplug(): Promise<void> {
     for (const wire of this.wires) wire[Symbol.dispose]();
-    for (const { nic } of this.cables) await here.ip(`link del ${nic}`);
+    await here.ip(...this.cables.map(({ nic }) => `link del ${nic}`));
     await this.far.delete();
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Workers of one version in the gateway's namespace: one at work, the next one started already, and asked for a plan when
- * it follows one that died, so that its code has been read by the time it is needed.
+ * Workers of one version in the gateway's namespace: one at work, and from the first that is to die on the next one started
+ * already, and asked for a plan when it follows one that died, so that its code has been read by the time it is needed.
  */
 
 import type { ChildProcess } from "node:child_process";
@@ -37,7 +37,7 @@ class Worker {
 
 export class Workers {
   private current: Worker;
-  private spare: Worker;
+  private spare: Worker | undefined;
 
   constructor(
     private readonly namespace: Namespace,
@@ -46,7 +46,6 @@ export class Workers {
     private readonly env: NodeJS.ProcessEnv = process.env,
   ) {
     this.current = this.start();
-    this.spare = this.start();
   }
 
   private start(): Worker {
@@ -55,9 +54,10 @@ export class Workers {
 
   /** Whatever dies of it is replaced. */
   async carryOut(work: Work): Promise<Done | "killed"> {
+    if (work.crashAt !== undefined) this.spare ??= this.start();
     const result = await this.current.carryOut(work);
     if (result === "killed") {
-      this.current = this.spare;
+      this.current = this.spare ?? this.start();
       this.spare = this.start();
       this.spare.carryOut({ do: "plan", configFile: work.configFile }).catch(() => {}); // somebody else is at work
     }
@@ -65,6 +65,6 @@ export class Workers {
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.current.stop(), this.spare.stop()]);
+    await Promise.all([this.current.stop(), this.spare?.stop()]);
   }
 }

@@ -38,7 +38,7 @@ const builds = [
   {
     name: "lab",
     title: "building the lab's programs",
-    inputs: ["src", "native", "vm/lab", "package-lock.json"],
+    inputs: ["src", "native", "vm", "test/bpf/support", "package-lock.json"],
     result: "dist/other/lab/worker.js",
     command: ["node", "vm/lab/build.mjs"],
   },

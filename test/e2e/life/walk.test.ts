@@ -4,7 +4,7 @@ import type { WalkReport } from "../../../vm/walk.js";
 import { reportOf } from "../support/report.js";
 
 it.each([
-  ["5", "8", 0, "runs that are killed"],
+  ["5", "5", 0, "runs that are killed"],
   ["27", "4", 0, "a device that goes and must come back with its settings, for ip fails half-way"],
   ["3", "5", 1, "a tunnel that becomes one of another kind without a look at the others"],
 ])(

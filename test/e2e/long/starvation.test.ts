@@ -1,18 +1,27 @@
 // Each resource of docs/limits.md that packets take: one tenant asks for ten times its share of it, and another, which needs
-// half of its own, does not notice. The daemon's work is in life/fairness.test.ts; policies are refused with the config.
+// half of its own, does not notice. Elsewhere: the daemon's work (life/fairness.test.ts); pieces and pages of policies, which
+// are refused with the config (unit/config/check.test.ts).
 import { setTimeout as sleep } from "node:timers/promises";
-import { BpfMap, RingBuffer } from "libbpf-ts";
+import { BpfMap, inNetNamespace, RingBuffer } from "libbpf-ts";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { checkConfigValue } from "../../../src/config/load.js";
+import { Interest } from "../../../src/daemon/interest.js";
+import { NeighbourMemory } from "../../../src/daemon/neighbour-memory.js";
 import { readReasons } from "../../../src/datapath/counters.js";
 import { littleEndian, u32 } from "../../../src/datapath/layout.js";
 import { Pins } from "../../../src/datapath/pins.js";
 import { type Losses, readLosses, type Table } from "../../../src/datapath/usage.js";
+import { redecide } from "../../../src/gateway.js";
+import { type KernelEvent, type KernelMonitor, monitorKernel } from "../../../src/kernel/monitor.js";
+import { buildDesired } from "../../../src/model/build.js";
 import { nobody, ruleSlots, templatePlaces } from "../../../src/model/desired.js";
 import { type Resource, resources } from "../../../src/model/shares.js";
+import { routeProtocol } from "../../../src/plan/owner.js";
 import { run } from "../../../vm/lab/netns.js";
 import { arp, etherType, gre, ipv4, raw as rawBytes, tcp, udp } from "../../bpf/support/packet.js";
 import { beginning, type Carried, type Conversation, Conversations } from "../support/conversations.js";
-import { type End, gatewayAddress, RawGateway } from "../support/raw-gateway.js";
+import { type End, gatewayAddress, macOf, RawGateway } from "../support/raw-gateway.js";
 
 /** Tenant ids go by the order in the config. */
 const [hostile, victim] = [1, 2] as const;
@@ -25,13 +34,13 @@ const farSide = "172.168.0.7";
 const farOf = (tenant: 1 | 2): End => ({ kind: "gretap", key: keys[tenant], endpoint: farSide });
 const [host, far] = ["10.0.0.7", "1.1.1.7"];
 
-/** What the kernel's tables hold in all, so that they are full when all that is promised is taken. */
+/** What the kernel's table holds in all where it is what tenants want, so that it is full when all that is promised is taken. */
 const kernelHolds = { sessions: 1024, neighbours: 128 };
 
 const configOf = ({ limits = "", of = {} }: Pick<Story, "limits" | "of">) => `apiVersion: xgw/v1
 instance: raw
 underlay: { device: eth0, address: ${gatewayAddress} }
-flows: 1024
+flows: ${flowPlaces / 2}
 limits: { ${limits} }
 tenants:
   - name: hostile
@@ -52,6 +61,8 @@ interface Story {
   /** Of the gateway, and of tenants: YAML. */
   readonly limits?: string;
   readonly of?: { readonly [hostile]?: string; readonly [victim]?: string };
+  /** Sizes of the kernel's tables. */
+  readonly sysctls?: Readonly<Record<string, number>>;
   /** What there is for whoever comes has gone to others. */
   readonly poolTaken?: readonly [table: Table, places: number];
   /** The victim's connections, half of its share: so many before the flood, and so many in the middle of it. */
@@ -69,8 +80,9 @@ interface Story {
   readonly lifted?: {
     readonly share: Resource;
     readonly suffers: (victim: Seen) => boolean;
-    /** Less may do. */
+    /** Less, or others, may do. */
     readonly flood?: Story["flood"];
+    readonly conversation?: NonNullable<Story["conversation"]>;
   };
 }
 
@@ -81,6 +93,8 @@ interface Seen {
 }
 
 const slices = 4;
+/** Of the table: twice as many as the config has `flows`. */
+const flowPlaces = 2 * 1024;
 const pins = new Pins("raw");
 const quotaOf = (tenant: number) => reasonOf(tenant, "quota");
 const reasonOf = (tenant: number, reason: string) => readReasons(pins, [tenant]).get(tenant)?.[reason]?.packets ?? 0;
@@ -88,12 +102,6 @@ const lossesOf = (tenant: number) => readLosses(pins, [tenant]).get(tenant) as L
 
 let raw: RawGateway;
 let events: RingBuffer;
-const before: string[] = [];
-const sysctls = (): Record<string, number> => ({
-  "net.netfilter.nf_conntrack_max": kernelHolds.sessions,
-  "net.ipv4.neigh.default.gc_thresh2": kernelHolds.neighbours + 16,
-  "net.ipv4.neigh.default.gc_thresh3": kernelHolds.neighbours + 16,
-});
 
 beforeAll(async () => {
   raw = await RawGateway.start({
@@ -101,19 +109,23 @@ beforeAll(async () => {
     endpoints: [farSide, hostileHosts.endpoint, victimHosts.endpoint],
     neighbours: {},
   });
-  // The whole machine's, and not the gateway's: this network namespace is the first one.
-  for (const [name, value] of Object.entries(sysctls())) {
-    before.push(`${name}=${(await run("sysctl", ["-n", name])).trim()}`);
-    await run("sysctl", ["-qw", `${name}=${value}`]);
-  }
   using map = BpfMap.openPinned(pins.map("events"));
   events = new RingBuffer(map);
 });
 afterAll(async () => {
   events?.close();
-  for (const assignment of before) await run("sysctl", ["-qw", assignment]);
   await raw[Symbol.asyncDispose]();
 });
+
+/** Of the whole machine, and not the gateway's alone: this network namespace is the first one. Gives what they were. */
+async function setSysctls(values: Readonly<Record<string, number>>): Promise<Record<string, number>> {
+  const before: Record<string, number> = {};
+  for (const [name, value] of Object.entries(values)) {
+    before[name] = Number(await run("sysctl", ["-n", name]));
+    await run("sysctl", ["-qw", `${name}=${value}`]);
+  }
+  return before;
+}
 
 /** Hosts that do not exist. */
 const isThere = (address: string) => !address.startsWith("10.0.9");
@@ -162,17 +174,12 @@ const shapes: readonly ((n: number) => readonly Buffer[])[] = [
   },
 ];
 
-/** As if it had been found at an address of its own. */
-const arpFrom = (sender: string): Buffer => {
-  const request = arp({
-    operation: "request",
-    senderMac: "02:00:00:00:00:07",
-    sender,
-    targetMac: "00:00:00:00:00:00",
-    target: "10.0.0.1",
-  });
-  const payload = gre({ type: etherType.bridged, key: keys[hostile] }, request);
-  return raw.outerFrame(ipv4({ src: hostileHosts.endpoint, dst: gatewayAddress }, payload));
+/** A host that asks for the gateway, and so is known from then on. */
+const arpFrom = (sender: string, { key, endpoint }: End = hostileHosts, senderMac = macOf(sender)): Buffer => {
+  const [targetMac, target] = ["00:00:00:00:00:00", "10.0.0.1"];
+  const request = arp({ operation: "request", senderMac, sender, targetMac, target });
+  const payload = gre({ type: etherType.bridged, key }, request);
+  return raw.outerFrame(ipv4({ src: endpoint, dst: gatewayAddress }, payload));
 };
 
 const stories: readonly Story[] = [
@@ -228,6 +235,7 @@ const stories: readonly Story[] = [
   {
     resource: "conntrack entries",
     limits: `sessions: ${kernelHolds.sessions}`,
+    sysctls: { "net.netfilter.nf_conntrack_max": kernelHolds.sessions },
     live: 64,
     fresh: 64,
     flood: async (slice) => {
@@ -246,6 +254,10 @@ const stories: readonly Story[] = [
   {
     resource: "neighbour entries",
     limits: `neighbours: ${kernelHolds.neighbours}`,
+    sysctls: {
+      "net.ipv4.neigh.default.gc_thresh2": kernelHolds.neighbours + 16,
+      "net.ipv4.neigh.default.gc_thresh3": kernelHolds.neighbours + 16,
+    },
     live: 7,
     fresh: 8,
     conversation: toManyHosts,
@@ -263,11 +275,17 @@ const stories: readonly Story[] = [
     of: { [hostile]: "limits: { flows: 256 }", [victim]: "limits: { flows: 256 }" },
     live: 32,
     fresh: 32,
-    flood: (slice) => converse(times(320, (n) => toFar(320 * slice + n))),
-    asked: slices * 640,
-    got: () => 2048,
+    // The table is full from the first slice on.
+    flood: (slice) =>
+      converse(slice === 0 ? times(flowPlaces / 2, toFar) : times(100, (n) => toFar(flowPlaces / 2 + 100 * slice + n))),
+    asked: flowPlaces + 2 * 100 * (slices - 1),
+    got: () => flowPlaces,
     refused: () => lossesOf(hostile).flowsRefused + lossesOf(hostile).flowsEvicted,
-    lifted: { share: "flows", suffers: ({ live }) => live.byXdp < 0.99 * live.packets },
+    lifted: {
+      share: "flows",
+      suffers: ({ live }) => live.byXdp < 0.99 * live.packets,
+      conversation: (n) => toFar(1000 + n), // for those of before have their places still
+    },
   },
 ];
 
@@ -292,6 +310,7 @@ function takePool([table, places]: NonNullable<Story["poolTaken"]>): void {
 /** As after a start: nothing is under way. */
 async function rest(): Promise<void> {
   await raw.gateway.run("conntrack", "-F");
+  await redecide("raw", [hostile, victim]);
   for (const key of Object.values(keys)) await raw.gateway.tryRun("ip", "neigh", "flush", "dev", `xgre${key}`);
   await sleep(1100); // buckets of so many a second are full again
   drainEvents();
@@ -338,6 +357,7 @@ describe.each(stories)("$resource: one tenant asks for ten times its share", (st
   let refused: number;
   let victimsRefusals: readonly [before: unknown, after: unknown];
   let born: number;
+  let sysctlsBefore: Record<string, number> = {};
   const refusalsOfVictim = () => ({
     losses: lossesOf(victim),
     quota: quotaOf(victim),
@@ -346,6 +366,7 @@ describe.each(stories)("$resource: one tenant asks for ten times its share", (st
 
   beforeAll(async () => {
     await raw.apply(configOf(story));
+    sysctlsBefore = await setSysctls(story.sysctls ?? {});
     await rest();
     if (story.poolTaken) takePool(story.poolTaken);
     const [refusedBefore, victimBefore] = [story.refused(), refusalsOfVictim()];
@@ -354,6 +375,7 @@ describe.each(stories)("$resource: one tenant asks for ten times its share", (st
     victimsRefusals = [victimBefore, refusalsOfVictim()];
     born = drainEvents();
   });
+  afterAll(() => setSysctls(sysctlsBefore));
 
   it("it is refused what is beyond, and that is counted", () => {
     expect(refused).toBeGreaterThanOrEqual(story.asked - story.got(seen.seconds));
@@ -386,4 +408,61 @@ describe.each(stories)("$resource: one tenant asks for ten times its share", (st
       lift(lifted.share);
       expect(await play({ ...story, ...lifted })).toSatisfy(lifted.suffers);
     });
+});
+
+describe("remembered link-layer addresses: one tenant has ten times its share", () => {
+  const places = 64;
+  const share = places / 2;
+  const hostsOfVictim = times(share / 2, (n) => `10.0.0.${20 + n}`);
+  const memory = new NeighbourMemory(places);
+  const forgotten = { [hostile]: 0, [victim]: 0 };
+  const redecided: (readonly number[])[] = [];
+  let monitor: KernelMonitor;
+
+  const arrive = async (hosts: readonly string[], end: End, mac?: string): Promise<void> => {
+    await raw.carry(hosts.map((sender) => arpFrom(sender, end, mac)));
+    for (let left = 100; left > 0 && !hosts.every((address) => memory.knows(`xgre${end.key}`, address)); left--)
+      await sleep(20);
+  };
+
+  beforeAll(async () => {
+    const config = configOf({ limits: `neighbours: ${kernelHolds.neighbours}` });
+    await raw.apply(config);
+    await rest();
+    const interest = new Interest(buildDesired(checkConfigValue(parse(config)).config), routeProtocol, memory);
+    const hear = (event: KernelEvent) => {
+      const { redecide: wanted, forgotNeighbourOf } = interest.of(event);
+      if (wanted) redecided.push(wanted.tenants);
+      if (forgotNeighbourOf === hostile || forgotNeighbourOf === victim) forgotten[forgotNeighbourOf]++;
+    };
+    const onGap = () => expect.fail("nothing may be lost");
+    monitor = inNetNamespace(raw.gateway.path, () => monitorKernel(hear, onGap) as never);
+    await arrive(hostsOfVictim, victimHosts);
+    for (let slice = 0; slice < 10; slice++) {
+      await arrive(
+        times(share, (n) => `10.0.${100 + slice}.${n + 1}`),
+        hostileHosts,
+      );
+      await raw.gateway.run("ip", "neigh", "flush", "dev", `xgre${keys[hostile]}`); // as time does
+    }
+  });
+  afterAll(() => monitor.stop());
+
+  it("its oldest are forgotten, and that is counted as its own", () => {
+    expect(forgotten[hostile]).toBeGreaterThanOrEqual(10 * share - places);
+  });
+
+  it("none of the other's is forgotten", () => {
+    expect(forgotten[victim]).toBe(0);
+    expect(hostsOfVictim.filter((address) => !memory.knows(`xgre${keys[victim]}`, address))).toEqual([]);
+  });
+
+  it("none of the other's flows is decided anew, but for a host that does change", async () => {
+    const ofVictim = () => redecided.filter((tenants) => tenants.includes(victim)).length;
+    const before = ofVictim();
+    await arrive(hostsOfVictim.slice(1), victimHosts);
+    await arrive(hostsOfVictim.slice(0, 1), victimHosts, "02:00:00:00:00:99");
+    await expect.poll(ofVictim).toBe(before + 1);
+    expect(before).toBe(0);
+  });
 });

@@ -261,7 +261,7 @@ describe("an untagged underlay and an uplink", () => {
       );
       await site.gateway.ip(
         "addr add fd00:99::1/64 dev mgmt0 nodad",
-        `-6 neigh replace fd00:99::2 ${far} dev mgmt0 nud permanent`,
+        `neigh replace fd00:99::2 ${far} dev mgmt0 nud permanent`,
       );
       await site.settled();
     });

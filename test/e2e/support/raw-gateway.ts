@@ -13,7 +13,7 @@ import { Namespace, tryRun } from "../../../vm/lab/netns.js";
 import { cable, Wire } from "../../../vm/lab/wire.js";
 import { arp, checksum, ethernet, etherType, gre, ipBytes, ipProtocol, ipv4, raw } from "../../bpf/support/packet.js";
 
-const program = fileURLToPath(new URL("../../../dist/src/cli/main.js", import.meta.url));
+const program = fileURLToPath(new URL("../../../dist/xgw/lib/main.js", import.meta.url));
 const gatewayMac = "02:00:00:00:00:01";
 const farMac = "02:00:00:00:00:02";
 const hostMac = "02:00:00:00:00:07";
@@ -66,16 +66,19 @@ export class RawGateway implements AsyncDisposable {
     await cable(gateway, "eth0", far, "wire0");
     // The kernel tells one host no more than an error a second, and fast tests ask for more.
     await gateway.run("sh", "-c", "echo 0 > /proc/sys/net/ipv4/icmp_ratelimit");
-    await gateway.ip(`link set eth0 address ${gatewayMac}`, `addr add ${gatewayAddress}/24 dev eth0`);
-    for (const endpoint of endpoints)
-      await gateway.ip(`neigh replace ${endpoint} lladdr ${farMac} dev eth0 nud permanent`);
+    await gateway.ip(
+      `link set eth0 address ${gatewayMac}`,
+      `addr add ${gatewayAddress}/24 dev eth0`,
+      ...endpoints.map((endpoint) => `neigh replace ${endpoint} lladdr ${farMac} dev eth0 nud permanent`),
+    );
     const wire = Wire.open({ netns: far.path, device: "wire0" });
     writeFileSync(join(folder, "xgw.yaml"), config);
     const self = new RawGateway(gateway, far, wire, folder);
     await self.apply();
-    for (const [key, addresses] of Object.entries(neighbours))
-      for (const address of addresses)
-        await gateway.ip(`neigh replace ${address} lladdr ${hostMac} dev xgre${key} nud permanent`);
+    const known = Object.entries(neighbours).flatMap(([key, addresses]) =>
+      addresses.map((address) => `neigh replace ${address} lladdr ${hostMac} dev xgre${key} nud permanent`),
+    );
+    await gateway.ip(...known);
     await wire.settled();
     return self;
   }
@@ -147,17 +150,21 @@ export class RawGateway implements AsyncDisposable {
     return ethernet({ src: farMac, dst: gatewayMac }, packet);
   }
 
-  /** Sends an inner packet to the gateway; gives what the gateway sent next. */
-  async ask(from: End, packet: Buffer): Promise<Sent[]> {
-    return this.askFrames([this.frame(from, packet)]);
+  /** Sends an inner packet to the gateway; gives what the gateway sent next, of that which is meant. */
+  async ask(from: End, packet: Buffer, isMeant?: (sent: Sent) => boolean): Promise<Sent[]> {
+    return this.askFrames([this.frame(from, packet)], 3000, isMeant);
   }
 
   /** A busy machine leaves work to a kernel thread, so that an answer may take its time. */
-  async askFrames(frames: readonly Buffer[], patienceMs = 3000): Promise<Sent[]> {
+  async askFrames(
+    frames: readonly Buffer[],
+    patienceMs = 3000,
+    isMeant: (sent: Sent) => boolean = () => true,
+  ): Promise<Sent[]> {
     for (const frame of frames) this.wire.send(frame);
     const sent: Sent[] = [];
     for (const deadline = performance.now() + patienceMs; ; ) {
-      sent.push(...(await this.wire.settled()).flatMap((frame) => parseSent(frame) ?? []));
+      sent.push(...(await this.wire.settled()).flatMap((frame) => parseSent(frame) ?? []).filter(isMeant));
       if (sent.length > 0 || performance.now() > deadline) return sent;
     }
   }
@@ -188,6 +195,9 @@ function tunnelledArp(frame: Buffer): Buffer | undefined {
 
 const macText = (bytes: Buffer) => bytes.toString("hex").replace(/..(?!$)/g, "$&:");
 
+/** Of a host that answers. */
+export const macOf = (host: string): string => macText(Buffer.concat([Buffer.from([2, 7]), ipBytes(host)]));
+
 /** The frame with which the host that a tunnelled ARP request asks for answers it, if it is there. */
 function answerTo(frame: Buffer, isThere: (host: string) => boolean): Buffer | undefined {
   const request = tunnelledArp(frame);
@@ -195,7 +205,7 @@ function answerTo(frame: Buffer, isThere: (host: string) => boolean): Buffer | u
   if (!request || target === undefined || !isThere(target)) return undefined;
   const reply = arp({
     operation: "reply",
-    senderMac: macText(Buffer.concat([Buffer.from([2, 7]), ipBytes(target)])),
+    senderMac: macOf(target),
     sender: target,
     targetMac: macText(request.subarray(22, 28)),
     target: request.subarray(28, 32).join("."),

@@ -1,4 +1,4 @@
-/** Programs of dist/vm that write a report as JSON. */
+/** Programs of dist/lab that write a report as JSON. */
 
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
@@ -13,7 +13,7 @@ const timeoutMs = 300_000;
 export async function reportOf<T>(program: string, ...args: string[]): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), "xgw-e2e-"));
   const file = join(folder, "report.json");
-  const running = promisify(execFile)(process.execPath, [built(`vm/${program}.js`), ...args, "--report", file], {
+  const running = promisify(execFile)(process.execPath, [built(`lab/${program}.js`), ...args, "--report", file], {
     timeout: timeoutMs,
     maxBuffer: 64 * 2 ** 20,
   });

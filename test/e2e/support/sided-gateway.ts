@@ -21,7 +21,7 @@ import {
   type Transport,
 } from "../../bpf/support/packet.js";
 
-const program = fileURLToPath(new URL("../../../dist/src/cli/main.js", import.meta.url));
+const program = fileURLToPath(new URL("../../../dist/xgw/lib/main.js", import.meta.url));
 
 export const nics = ["eth0", "eth1", "mgmt0"] as const;
 export type Nic = (typeof nics)[number];
@@ -85,9 +85,10 @@ export class SidedGateway implements AsyncDisposable {
     if (config !== undefined) writeFileSync(join(this.folder, "xgw.yaml"), config);
     const { code, stderr } = await this.xgw("apply");
     if (code !== 0) throw new Error(`xgw apply ended with ${code}: ${stderr}`);
-    for (const [key, addresses] of Object.entries(this.neighbours))
-      for (const address of addresses)
-        await this.gateway.ip(`neigh replace ${address} lladdr ${hostMac} dev xgre${key} nud permanent`);
+    const known = Object.entries(this.neighbours).flatMap(([key, addresses]) =>
+      addresses.map((address) => `neigh replace ${address} lladdr ${hostMac} dev xgre${key} nud permanent`),
+    );
+    await this.gateway.ip(...known);
     await this.settled();
   }
 
