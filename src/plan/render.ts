@@ -158,10 +158,14 @@ const element = (set: string, key: (string | number)[], value: string | number =
   value: String(value),
 });
 
-/** Of nobody: the underlay's devices that only tenants' packets go from to the uplink and back, and the uplink. */
+/**
+ * Of nobody: the devices that only tenants' packets go from to the uplink and back, and the uplink. The uplink is one of them:
+ * what comes for a public address while no program hands it to a tenant would go back to the router that sent it, and from
+ * there come again.
+ */
 function sideElements({ uplink, mayForward }: Desired, { underlayDevices }: RenderContext): Element[] {
   const uplinks = uplink ? [uplink.device] : [];
-  const closed = mayForward || !uplink ? [] : underlayDevices;
+  const closed = mayForward || !uplink ? [] : [...new Set([...underlayDevices, uplink.device])];
   return [
     ...closed.map((device) => element("sides", [device])),
     ...uplinks.map((device) => element("uplink", [device])),

@@ -109,7 +109,7 @@ const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
  *   range that it is given, so that a range that is led to other ports is an element a port of forward_to.
  * - to_gateway: of a tenant's packets to its gateway none reaches what listens for all devices alike (raw sockets do, unless
  *   net.ipv4.raw_l3mdev_accept is 0): routing daemons, VRRP, other people's tunnels.
- * - forward: between the sides nobody is served but tenants. What is established goes to the flowtable of its zone's share; those come with the first device of each.
+ * - forward: between the sides, and from the uplink back to it, nobody is served but tenants. What is established goes to the flowtable of its zone's share; those come with the first device of each.
  *   What does not come out of one of our VRFs is not ours to judge. Denied is what no rule admits. A packet from
  *   the middle of a connection that conntrack does not have may be of one that was ended: an answer of its server would
  *   begin it again, as an outbound one. Where connections were ended within a day, both ends are told instead: those that

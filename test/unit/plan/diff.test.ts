@@ -541,6 +541,7 @@ it("an uplink that is added: routes, addresses with its MTU, its program; all te
     "+ route default in table 100001: via 203.0.113.1, dev eth1",
     "+ route default in table 100002: via 203.0.113.1, dev eth1",
     "+ nft sides: eth0",
+    "+ nft sides: eth1",
     "+ nft uplink: eth1",
     "+ nft uplink_sources: 1 . eth1 . 2.2.2.11",
     "+ nft uplink_sources: 2 . eth1 . 2.2.2.12",
