@@ -45,10 +45,10 @@ export class Oracle {
     this.worlds = [new World(site.config)];
   }
 
-  /** Which of the site's configs may be in force: while one is changed to the other, what either allows is allowed. */
+  /** Which of the site's configs may be in force: while one is changed to another, what any of them allows is allowed. */
   during(isChanging: boolean): void {
-    const { config, other } = this.site;
-    this.worlds = (isChanging ? [config, other] : [config]).map((each) => new World(each));
+    const { config, others } = this.site;
+    this.worlds = (isChanging ? [config, ...others] : [config]).map((each) => new World(each));
   }
 
   expect(sent: Sent): void {
@@ -101,10 +101,13 @@ export class Oracle {
     if (isOn && origin.from.side === "uplink" && side?.name === "uplink" && world.ownerOf(origin.packet.ip?.dst ?? ""))
       return wrong(`${nameOf(origin.from)}: what was sent to a public address is sent on to the outside`);
     const owner = world.ownerOf(origin.packet.ip?.dst ?? "");
-    const source = layers.ip?.src ?? "";
-    if (owner && side?.name === "uplink" && origin.from.side === "uplink" && !owner.publics.has(source))
-      if (!side.addresses.includes(source))
-        return wrong(`${nameOf(origin.from)}: what the gateway makes for it leaves with source ${source}`);
+    if (owner && layers.ip && side?.name === "uplink" && origin.from.side === "uplink") {
+      const { src } = layers.ip;
+      if (!owner.publics.has(src) && !side.addresses.includes(src))
+        return wrong(`${nameOf(origin.from)}: what the gateway makes for it leaves with source ${src}`);
+      if (!isAboutSent(layers.ip, origin))
+        return wrong(`${nameOf(origin.from)}: an ICMP error to the outside is not about what it sent`);
+    }
     return ok(isOn ? "host" : "answered");
   }
 
@@ -156,6 +159,8 @@ function judgeInTunnel(
   if (!tenant.peers.has(outer.dst)) return wrong(`${who}: in ${into} to ${outer.dst}, which is no endpoint of it`);
   const { arp, ip } = tunnel;
   if (arp) {
+    // Questions may be asked again later, when somebody else sends; answers come at once.
+    if (arp.isReply && !mayReach(origin.from, origin, tenant)) return wrong(`${who}: in ${into} it is answered by ARP`);
     if (tenant.own.has(arp.sender)) return ok("noise");
     return wrong(`${who}: in ${into} the gateway ${arp.isReply ? "answers" : "asks"} as ${arp.sender}`);
   }
@@ -202,6 +207,8 @@ function judgePacket(
     if (where === "tunnel" || tenant.publics.has(left.src)) return ok("answered");
     return wrong(`${who}: what the gateway makes for it leaves untunnelled, ${left.src} > ${left.dst}`);
   }
+  if (where === "uplink" && left.icmp?.quoted && !tenant.publics.has(left.icmp.quoted.dst))
+    return wrong(`${who}: outside goes an ICMP error about a packet to ${left.icmp.quoted.dst}, which is not public`);
   if (where === "uplink" && !tenant.publics.has(left.src))
     return wrong(`${who}: outside with source ${left.src}, which is not among its public addresses`);
   if (where === "uplink" && tenant.endpointOf(left.dst) !== undefined)
@@ -209,6 +216,23 @@ function judgePacket(
   if (left.offset > 0) return ok(fate);
   const fault = connections.fault(tenant, sent, left, where, origin.from.kind === "tenant");
   return fault === undefined ? ok(fate) : wrong(`${who}: ${fault}`);
+}
+
+/** Of an ICMP error: whether it quotes a packet as its sender knows it, with no address from inside. */
+function isAboutSent({ dst, icmp }: Ipv4, { packet: { ip: sent }, frames }: Sent): boolean {
+  const quoted = icmp?.quoted;
+  if (!quoted || !sent) return true;
+  // A burst has many ports.
+  const same = (a: number | undefined, b: number | undefined) =>
+    a === undefined || b === undefined || a === b || frames.length > 1;
+  return (
+    dst === sent.src &&
+    quoted.src === sent.src &&
+    quoted.dst === sent.dst &&
+    quoted.protocol === sent.protocol &&
+    same(quoted.sport, sent.sport) &&
+    same(quoted.dport, sent.dport)
+  );
 }
 
 /** Whether one is the other after a hop. */

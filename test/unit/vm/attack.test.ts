@@ -1,11 +1,22 @@
 // The attack's own parts: what the adversary sends says who sent it, and the oracle sees what must not be.
 import { describe, expect, it } from "vitest";
 import { drawSent, type Living } from "../../../vm/attack/adversary.js";
-import { Involved } from "../../../vm/attack/books.js";
+import { Ledger } from "../../../vm/attack/books.js";
+import { drawFlood } from "../../../vm/attack/flood.js";
+import { type HonestConnection, mayEnd } from "../../../vm/attack/honest.js";
 import { nonceOf, noncesIn } from "../../../vm/attack/nonce.js";
 import { type Local, Oracle } from "../../../vm/attack/oracle.js";
 import { identify, type Sent } from "../../../vm/attack/sent.js";
-import { type AttackSite, drawSite, outsiders, own, plainWay, sideOf, underlay } from "../../../vm/attack/site.js";
+import {
+  type AttackSite,
+  capacities,
+  drawSite,
+  outsiders,
+  own,
+  plainWay,
+  sideOf,
+  underlay,
+} from "../../../vm/attack/site.js";
 import { stateOf, states } from "../../../vm/attack/states.js";
 import { summarize } from "../../../vm/attack/summary.js";
 import { World } from "../../../vm/attack/world.js";
@@ -269,13 +280,76 @@ it("while a config is changed to another, what either allows is allowed", () => 
 });
 
 describe("the books", () => {
-  const books = (forwarded: number) => new Map([[a.key, { forwarded, declined: 0, denied: 0, refused: 0 }]]);
+  const books = (forwarded: number, key = a.key) => new Map([[key, { forwarded, declined: 0, denied: 0, refused: 0 }]]);
 
   it("see a packet too many, and no packet too few", () => {
-    const involved = new Involved();
-    involved.hasLeft(a.key);
-    expect(involved.faults(books(5), books(6))).toEqual([]);
-    expect(involved.faults(books(5), books(7))).toHaveLength(1);
+    const ledger = new Ledger(books(5));
+    ledger.hasLeft(a.key);
+    ledger.enter(books(6));
+    expect(ledger.faults()).toEqual([]);
+    ledger.enter(books(7));
+    expect(ledger.faults()).toHaveLength(1);
+  });
+
+  it("go on where counts begin again, and where a tenant comes", () => {
+    const ledger = new Ledger(books(5));
+    for (let n = 0; n < 3; n++) ledger.hasLeft(a.key);
+    for (const count of [7, 0, 1]) ledger.enter(books(count));
+    expect(ledger.faults()).toEqual([]);
+    ledger.enter(books(2));
+    expect(ledger.faults(), "four of three").toHaveLength(1);
+    ledger.enter(books(1, b.key));
+    expect(ledger.faults(), "a new one that has sent nothing").toHaveLength(2);
+  });
+});
+
+describe("an honest connection", () => {
+  const tuple = { protocol: "tcp", src: a.address, sport: 4000, dst: client.address, dport: 443 } as const;
+  const turned = { protocol: "tcp", src: client.address, sport: 443, dst: a.address, dport: 4000 } as const;
+  const connection: HonestConnection = {
+    name: "",
+    key: a.key,
+    byUplink: false,
+    sides: [
+      { way: a.way, tuple },
+      { way: client.way, tuple: turned },
+    ],
+    nextHops: ["", ""],
+  };
+  const segment = (of: typeof tuple | typeof turned, flags: number, change: object = {}) => {
+    const draft = draftOf(a.way, { ...of, ...change }, Buffer.alloc(1));
+    draft.header[13] = flags;
+    const { ip } = layersOf(frameOf(draft));
+    const inner = ip && tunnelled(ip)?.ip;
+    if (!inner) throw new Error("it is in a tunnel");
+    return inner;
+  };
+
+  it("is ended by SYN, FIN or RST with its own tuple, either way, and by nothing else", () => {
+    for (const flags of [0x02, 0x11, 0x04]) expect(mayEnd(connection, segment(tuple, flags)), `${flags}`).toBe(true);
+    expect(mayEnd(connection, segment(turned, 0x04))).toBe(true);
+    expect(mayEnd(connection, segment(tuple, 0x10)), "ACK").toBe(false);
+    expect(mayEnd(connection, segment(tuple, 0x04, { sport: 4001 })), "another port").toBe(false);
+    expect(mayEnd(connection, segment(tuple, 0x04, { dst: "10.0.0.8" })), "another host").toBe(false);
+    expect(mayEnd(connection, segment(tuple, 0x04, { protocol: "udp" })), "another protocol").toBe(false);
+  });
+});
+
+describe("a flood", () => {
+  it("comes to more than what is anybody's and a tenant's share, of one tenant, and names its sender", () => {
+    const kinds = new Set<string>();
+    for (let seed = 0; seed < 12; seed++) {
+      const { key, kind, packets } = drawFlood(site, seed);
+      kinds.add(kind);
+      const share = capacities[kind] / 2 / (site.config.tenants ?? []).length;
+      expect(packets.length).toBeGreaterThan(capacities[kind] / 2 + share);
+      expect(new Set(packets.map(({ number }) => number & 0xffff)).size, "IP ids").toBe(packets.length);
+      for (const { from, frames } of packets) {
+        expect(from).toEqual({ kind: "tenant", key });
+        expect(frames.flatMap((frame) => noncesIn(frame))).toHaveLength(1);
+      }
+    }
+    expect(kinds).toContain("sessions");
   });
 });
 
@@ -366,7 +440,7 @@ describe("the summary", () => {
     frames: 100,
     shapes: {},
     fates: { nothing: 60, answered: 40 },
-    honest: { sent: 20, arrived: 20 },
+    honest: { sent: 20, arrived: 20, ended: 0 },
     foreignWorks: true,
     changes: 0,
     violations: [],
@@ -387,7 +461,7 @@ describe("the summary", () => {
   it("is not when nothing came of the packets", () =>
     expect(faults({ fates: { nothing: 95, answered: 5 } })).toHaveLength(1));
   it("is not when the honest do not get through", () =>
-    expect(faults({ honest: { sent: 20, arrived: 9 } })).toHaveLength(1));
+    expect(faults({ honest: { sent: 20, arrived: 9, ended: 0 } })).toHaveLength(1));
   it("is not when other people's tunnels break", () => expect(faults({ foreignWorks: false })).toHaveLength(1));
 });
 
