@@ -175,6 +175,7 @@ describe("an untagged underlay and an uplink", () => {
   it.each<[string, Nic, string, string]>([
     ["from the uplink to the underlay", "eth1", outside, "172.168.0.77"],
     ["from the underlay to the uplink", "eth0", "172.168.0.77", outside],
+    ["from the uplink back to it", "eth1", outside, "4.4.4.4"],
   ])("forwards nothing %s that is no tenant's, and counts it", async (_what, nic, from, to) => {
     await expectRefused(nobody, "crossed", () => byWire(nic, packetOf(from, to, dns)));
   });

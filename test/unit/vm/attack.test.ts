@@ -4,6 +4,7 @@ import { drawSent, type Living } from "../../../vm/attack/adversary.js";
 import { Ledger } from "../../../vm/attack/books.js";
 import { drawFlood } from "../../../vm/attack/flood.js";
 import { type HonestConnection, mayEnd } from "../../../vm/attack/honest.js";
+import { answerToArp } from "../../../vm/attack/hosts.js";
 import { nonceOf, noncesIn } from "../../../vm/attack/nonce.js";
 import { type Local, Oracle } from "../../../vm/attack/oracle.js";
 import { identify, type Sent } from "../../../vm/attack/sent.js";
@@ -21,21 +22,22 @@ import { stateOf, states } from "../../../vm/attack/states.js";
 import { summarize } from "../../../vm/attack/summary.js";
 import { World } from "../../../vm/attack/world.js";
 import { parseAttackArgs } from "../../../vm/attack-args.js";
-import { macOf } from "../../../vm/frames/addresses.js";
+import { macOf, tunnelMac } from "../../../vm/frames/addresses.js";
 import { draftAround, draftOf, frameOf, type Way } from "../../../vm/frames/draft.js";
 import { layersOf, tunnelled } from "../../../vm/frames/layers.js";
 import { stream } from "../../../vm/frames/stream.js";
 import { UsageError } from "../../../vm/usage.js";
-import { gre, icmp, ipv4, raw } from "../../bpf/support/packet.js";
+import { arp, gre, icmp, ipv4, raw, udp } from "../../bpf/support/packet.js";
 
-/** With an uplink on a NIC of its own, two tenants at least, and a default policy that the first has. */
+/** With an uplink on a NIC of its own, both kinds of tunnels, and a default policy that the first tenant has. */
 function siteWithUplink(): AttackSite {
   for (let number = 0; ; number++) {
     const site = drawSite(stream(number, "attacked site"));
     const shared = site.hosts.some(({ endpoint, key }) =>
       site.hosts.some((other) => other.endpoint === endpoint && other.key !== key),
     );
-    if (sideOf(site, "uplink")?.wire === 3 && !shared) return site;
+    const kinds = new Set(site.config.tenants?.map(({ tunnel }) => tunnel));
+    if (sideOf(site, "uplink")?.wire === 3 && !shared && kinds.size === 2) return site;
   }
 }
 
@@ -240,6 +242,101 @@ describe("the oracle, of what others send", () => {
     expect(faultOf(sent(outside, outsider, a.endpoint), hypervisor)).toMatch(/forwarded to the underlay side/);
     expect(faultOf(sent(plainWay(mgmt, 1), own.host, a.endpoint), { ...hypervisor, src: own.host })).toBeUndefined();
   });
+});
+
+describe("the oracle, of what the gateway says about a packet", () => {
+  const packet = () => sent(outside, outsider, publicA);
+
+  /** An ICMP error to the outsider, with these addresses in it, about a datagram with these. */
+  const fault = (src: string, about: { src: string; dst: string; dport?: number }) => {
+    const origin = packet();
+    const datagram = udp({ sport: 4000, dport: about.dport ?? 53, payload: nonceOf(origin) });
+    const quote = ipv4({ src: about.src, dst: about.dst }, datagram);
+    const message = raw(1, Buffer.concat([Buffer.from([3, 4, 0, 0, 0, 0, 5, 120]), quote]));
+    const bytes = ipv4({ src, dst: outsider }, message);
+    const content = { ip: bytes.subarray(0, 20), header: Buffer.alloc(0), payload: bytes.subarray(20) };
+    const oracle = new Oracle(site);
+    oracle.expect(origin);
+    const frame = frameOf(draftAround(back(outside), { ...content, protocol: "other" }));
+    return oracle.judge(outside.wire, frame, origin).fault;
+  };
+
+  it("lets an error reach an outsider from the public address or the gateway's own, about what it sent", () => {
+    expect(fault(publicA, { src: outsider, dst: publicA })).toBeUndefined();
+    expect(fault(uplink.addresses[0] ?? "", { src: outsider, dst: publicA })).toBeUndefined();
+  });
+
+  it("sees an address from inside in either header, and another's connection", () => {
+    expect(fault("10.0.0.1", { src: outsider, dst: publicA }), "source").toMatch(/leaves with source/);
+    expect(fault(publicA, { src: outsider, dst: a.address }), "quote").toMatch(/not about what it sent/);
+    expect(fault(publicA, { src: outsiders[1] ?? "", dst: publicA }), "somebody else's").toMatch(/not about what/);
+    expect(fault(publicA, { src: outsider, dst: publicA, dport: 54 }), "port").toMatch(/not about what it sent/);
+  });
+
+  it("sees a tenant's own error to the outside that quotes an address from inside", () => {
+    const origin = sent(a.way, a.address, outsider, 5000);
+    const error = (dst: string, ttl: number) => {
+      const quote = ipv4({ src: outsider, dst }, udp({ sport: 5000, dport: 4000, payload: nonceOf(origin) }));
+      const message = raw(1, Buffer.concat([Buffer.from([3, 3, 0, 0, 0, 0, 0, 0]), quote]));
+      return ipv4({ src: dst, dst: outsider, ttl }, message);
+    };
+    const frame = (way: Way, bytes: Buffer) =>
+      frameOf(
+        draftAround(way, {
+          ip: bytes.subarray(0, 20),
+          header: Buffer.alloc(0),
+          payload: bytes.subarray(20),
+          protocol: "other",
+        }),
+      );
+    const arrived = frame(a.way, error(a.address, 64));
+    const packet = { ...origin, ...identify(site, a.way.wire, arrived), frames: [arrived] };
+    const oracle = new Oracle(site);
+    oracle.expect(packet);
+    const judged = oracle.judge(outside.wire, frame(back(outside), error(a.address, 63)), packet);
+    expect(judged.fault).toMatch(/about a packet to 10\.0\.0\.7, which is not public/);
+  });
+
+  it("sees an answer by ARP in the tunnel of a tenant that has not asked", () => {
+    const gretap = site.hosts.filter(({ kind }) => kind === "gretap");
+    const answered = gretap[0];
+    const other = site.hosts.find(({ key }) => key !== answered?.key);
+    if (!answered || !other) throw new Error("the site has both");
+    const payload = arp({
+      operation: "reply",
+      senderMac: tunnelMac(answered.key),
+      sender: "10.0.0.1",
+      targetMac: macOf(2, 7),
+      target: answered.address,
+    }).subarray(14);
+    const content = { type: 0x0806, ip: Buffer.alloc(0), header: Buffer.alloc(0), payload, protocol: "other" } as const;
+    const frame = frameOf(draftAround(back(answered.way), content));
+    const judge = (of: Sent) => new Oracle(site).judge(answered.way.wire, frame, of).fault;
+    expect(judge(sent(answered.way, answered.address, "10.0.0.1"))).toBeUndefined();
+    expect(judge(sent(other.way, other.address, "10.0.0.1"))).toMatch(/answered by ARP/);
+    expect(judge(sent(outside, outsider, publicA))).toMatch(/answered by ARP/);
+  });
+});
+
+it("a tenant's host answers who asks for it in its tunnel, and nobody else", () => {
+  const host = site.hosts.find(({ kind }) => kind === "gretap");
+  if (!host) throw new Error("the site has one");
+  const asked = (target: string, way: Way) => {
+    const question = { senderMac: tunnelMac(host.key), sender: "10.0.0.1", targetMac: "00:00:00:00:00:00", target };
+    const payload = arp({ operation: "request", ...question }).subarray(14);
+    const content = { type: 0x0806, ip: Buffer.alloc(0), header: Buffer.alloc(0), payload, protocol: "other" } as const;
+    return answerToArp(site, frameOf(draftAround(way, content)));
+  };
+  const answer = asked(host.address, back(host.way));
+  expect(answer).toMatchObject({ key: host.key, wire: host.way.wire });
+  const { ip } = layersOf(answer?.frame ?? Buffer.alloc(14));
+  expect(ip && tunnelled(ip)).toMatchObject({
+    key: host.key,
+    arp: { isReply: true, sender: host.address, target: "10.0.0.1" },
+  });
+  expect(asked("10.0.0.66", back(host.way)), "nobody").toBeUndefined();
+  const elsewhere = { ...back(host.way), tunnel: { ...host.way.tunnel, gateway: "172.168.0.66", key: host.key } };
+  expect(asked(host.address, { ...elsewhere, tunnel: { ...elsewhere.tunnel, endpoint: underlay } })).toBeUndefined();
 });
 
 describe("the oracle, of what the gateway takes for itself", () => {
