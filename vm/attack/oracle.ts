@@ -65,13 +65,23 @@ export class Oracle {
    */
   judge(wire: number, frame: Buffer, current: Sent): Verdict {
     const layers = layersOf(frame);
-    const [nonce] = noncesIn(frame);
-    const origin = (nonce && this.find(nonce)) ?? current;
     const own = layers.ip && this.tunnelOf(layers.ip);
-    const judgements = this.worlds.map((world) => this.judgeIn(world, wire, layers, origin, nonce !== undefined));
+    const named = this.named(frame, own?.ip ?? layers.ip, current);
+    const origin = named ?? current;
+    const judgements = this.worlds.map((world) => this.judgeIn(world, wire, layers, origin, named !== undefined));
     const { fate, fault } = judgements.find((judged) => judged.fault === undefined) ?? (judgements[0] as Judged);
     const key = own?.key ?? (origin.from.kind === "tenant" ? origin.from.key : undefined);
     return { fate, ...(fault === undefined ? {} : { fault }), tenants: key === undefined ? [] : [key], origin };
+  }
+
+  /**
+   * The packet whose nonce a frame bears, or the id of which an ICMP error quotes: that a host does not answer is said seconds
+   * later, and a fragment need not have the nonce.
+   */
+  private named(frame: Buffer, ip: Ipv4 | undefined, { seed }: Sent): Sent | undefined {
+    const [nonce] = noncesIn(frame);
+    const number = ip?.icmp?.quoted?.id;
+    return (nonce && this.find(nonce)) ?? (number === undefined ? undefined : this.find({ seed, number }));
   }
 
   /** What one of the site's tunnels carries, in any of the configs. */
