@@ -15,6 +15,7 @@ import { Oracle } from "./oracle.js";
 import type { Sent } from "./sent.js";
 import { type AttackSite, absent, allTenants, drawSite } from "./site.js";
 import { handsOver, isBetween, type StateName } from "./states.js";
+import { TenantWorld } from "./world.js";
 
 export interface SeedOptions {
   readonly seed: number;
@@ -90,6 +91,8 @@ class Attack {
   private readonly shapes: Record<string, number> = {};
   private readonly fates: Record<string, number> = {};
   private readonly honest: Honest;
+  /** Of all configs. */
+  private readonly tenants: readonly TenantWorld[];
   private flood: Flood["kind"] | undefined;
   /** Honest connections that a host of their own tenant may have ended. */
   private readonly endings = new Set<HonestConnection>();
@@ -102,6 +105,7 @@ class Attack {
     private readonly oracle: Oracle,
     private readonly options: SeedOptions,
   ) {
+    this.tenants = allTenants(site).map((tenant) => new TenantWorld(tenant));
     this.honest = new Honest(site, options.seed, { ask: (sent) => this.post(sent, true).then(({ left }) => left) });
   }
 
@@ -244,10 +248,8 @@ class Attack {
     for (const connection of this.honest.connections)
       if (from.kind === "tenant" && from.key === connection.key && shape !== "honest" && ip && mayEnd(connection, ip))
         this.endings.add(connection);
-    for (const { key, publicIps = [], portForwards = [], snat } of allTenants(this.site)) {
-      const publics = [...publicIps, ...portForwards, ...(snat ? [snat] : [])].map(({ address }) => address);
-      if (from.kind === "side" && ip && publics.includes(ip.dst)) this.ledger.hasArrived(key, frames.length);
-    }
+    for (const { key, publics } of this.tenants)
+      if (from.kind === "side" && ip && publics.has(ip.dst)) this.ledger.hasArrived(key, frames.length);
   }
 
   private judge(left: readonly Departure[]): string[] {
