@@ -16,7 +16,7 @@ import {
 import { Connections } from "./connections.js";
 import { type Nonce, noncesIn } from "./nonce.js";
 import { type Identity, nameOf, type Sent, sideAt } from "./sent.js";
-import { type AttackSite, underlay } from "./site.js";
+import { type AttackSite, foreign, underlay } from "./site.js";
 import { type TenantWorld, World } from "./world.js";
 
 /** What became of a packet, in a word. */
@@ -93,7 +93,8 @@ export class Oracle {
       : undefined;
   }
 
-  private judgeIn(world: World, wire: number, layers: Layers, origin: Sent, isNamed: boolean): Judged {
+  private judgeIn(world: World, wire: number, layers: Layers, sent: Sent, isNamed: boolean): Judged {
+    const origin = inWorld(world, sent);
     const side = sideAt(this.site, wire, layers.tags);
     const isNoise = !isNamed && layers.type !== types.ipv4;
     const own = side?.name === "underlay" && layers.ip ? this.tunnelOf(layers.ip) : undefined;
@@ -104,7 +105,9 @@ export class Oracle {
       if (side?.name !== "uplink") return wrong(`${nameOf(origin.from)}: untunnelled on ${where}`);
       return judgeOutside(world, layers, origin, origin.from.key, this.connections);
     }
-    const isOn = layers.ip !== undefined && origin.packet.ip !== undefined && isForwarded(origin.packet.ip, layers.ip);
+    const isOn = layers.ip !== undefined && origin.packet.ip !== undefined && isPassedOn(origin.packet.ip, layers.ip);
+    if (isNamed && layers.ip && !isOn && !isMade(layers.ip))
+      return wrong(`${nameOf(origin.from)}: what left on ${where} cannot be made of what was sent`);
     const sides = [origin.from.side, side?.name];
     if (isOn && sides.includes("uplink") && sides.includes("underlay"))
       return wrong(`${nameOf(origin.from)}: forwarded to the ${side?.name} side, though it is no tenant's`);
@@ -123,7 +126,7 @@ export class Oracle {
 
   /** Of a packet that the gateway took for itself. */
   judgeLocal(local: Local, origin: Sent): string | undefined {
-    const faults = this.worlds.map((world) => localFault(world, local, origin));
+    const faults = this.worlds.map((world) => localFault(world, local, inWorld(world, origin)));
     return faults.includes(undefined) ? undefined : faults[0];
   }
 }
@@ -243,6 +246,25 @@ function isAboutSent({ dst, icmp }: Ipv4, { packet: { ip: sent }, frames }: Sent
     same(quoted.sport, sent.sport) &&
     same(quoted.dport, sent.dport)
   );
+}
+
+/** Where there is no tenant with its key, a host of one is somebody on the underlay. */
+function inWorld({ tenants }: World, sent: Sent): Sent {
+  const { from, frames } = sent;
+  if (from.kind === "side" || tenants.has(from.key) || !frames[0]) return sent;
+  return { ...sent, from: { kind: "side", side: "underlay" }, packet: layersOf(frames[0]) };
+}
+
+/** As of two hosts that are no tenant's: also into, or out of, somebody else's tunnel on this machine. */
+function isPassedOn(sent: Ipv4, left: Ipv4): boolean {
+  return withForeign(sent).some((before) => withForeign(left).some((after) => isForwarded(before, after)));
+}
+
+/** A packet, and what is in it when it is of the foreign tunnel. */
+function withForeign(ip: Ipv4): Ipv4[] {
+  const ends: readonly string[] = [foreign.local, foreign.remote];
+  const found = ends.includes(ip.src) && ends.includes(ip.dst) ? tunnelled(ip) : undefined;
+  return found?.key === foreign.key && found.ip ? [ip, found.ip] : [ip];
 }
 
 /** Whether one is the other after a hop. */

@@ -233,6 +233,25 @@ describe("the oracle, of what others send", () => {
       expect(faultOf(stranger(plainWay(under, 1), "172.168.0.66"), got), "underlay").toMatch(/underlay side: reached/);
   });
 
+  it("sees a stranger's tunnelled packet leave by the uplink in a tenant's name", () => {
+    const tunnel = a.way.tunnel;
+    if (!tunnel) throw new Error("it has one");
+    const way = { ...a.way, ...plainWay(uplink, 1), wrap: a.kind, tunnel: { ...tunnel, endpoint: outsider } };
+    const left = { way: back(outside), src: publicA, dst: outsider };
+    expect(faultOf(sent(way, a.address, outsider), left)).toMatch(/uplink side: what left on .* cannot be made/);
+  });
+
+  it("takes the host of a tenant that is not there for somebody on the underlay", () => {
+    const newcomer = site.hosts.find(({ key }) => !(site.config.tenants ?? []).some((tenant) => tenant.key === key));
+    if (!newcomer) throw new Error("there is one while the config is changed");
+    const packet = () => sent(newcomer.way, newcomer.address, outsider);
+    const oracle = new Oracle(site);
+    expect(faultOf(packet(), { way: back(outside), src: newcomer.address, dst: outsider }, oracle)).toMatch(
+      /underlay side: what left on .* cannot be made/,
+    );
+    expect(faultOf(packet(), into(outsider, a.address), oracle)).toMatch(/underlay side: reached/);
+  });
+
   it("sees what goes from uplink to underlay and back, and lets other devices' traffic be", () => {
     const hypervisor = {
       way: { ...back(plainWay(uplink, 1)), wire: 0, vlans: sideOf(site, "underlay")?.tags ?? [] },
