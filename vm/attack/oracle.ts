@@ -106,7 +106,7 @@ export class Oracle {
       return judgeOutside(world, layers, origin, origin.from.key, this.connections);
     }
     const isOn = layers.ip !== undefined && origin.packet.ip !== undefined && isPassedOn(origin.packet.ip, layers.ip);
-    if (isNamed && layers.ip && !isOn && !isMade(layers.ip))
+    if (isNamed && layers.ip && !isOn && !withForeign(layers.ip).some(isMade))
       return wrong(`${nameOf(origin.from)}: what left on ${where} cannot be made of what was sent`);
     const sides = [origin.from.side, side?.name];
     if (isOn && sides.includes("uplink") && sides.includes("underlay"))
