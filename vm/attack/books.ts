@@ -12,12 +12,14 @@ export interface Booked {
   readonly forwarded: number;
   /** Packets that XDP passed up or dropped, as they arrived, but for strangers with the tenant's key. */
   readonly declined: number;
+  /** Of those that XDP passed up, what was refused for a share in the kernel's path: both are counted. */
+  readonly limited: number;
   /** Packets that the rules of nft refused by the tenant's policy, or for what they are; but for strangers. */
   readonly denied: number;
   readonly refused: number;
 }
 
-const nothing: Booked = { forwarded: 0, declined: 0, denied: 0, refused: 0 };
+const nothing: Booked = { forwarded: 0, declined: 0, limited: 0, denied: 0, refused: 0 };
 const columns = Object.keys(nothing) as (keyof Booked)[];
 
 /** By tenant key. What the programs count is nothing when they have gone. */
@@ -32,7 +34,8 @@ export function readBooks(tenants: readonly DesiredTenant[]): Map<number, Booked
       key,
       {
         forwarded: sum((forwarded.get(id) ?? []).flatMap((rule) => tiers.map((tier) => rule.tiers[tier].packets))),
-        declined: sum(packetsOf(reasons.get(id) ?? {})),
+        declined: sum(packetsOf(reasons.get(id) ?? {}, (reason) => !ofShares.includes(reason))),
+        limited: sum(packetsOf(reasons.get(id) ?? {}, (reason) => ofShares.includes(reason))),
         denied: sum((denied.get(id) ?? []).map(({ packets }) => packets)),
         refused: sum(packetsOf(refused.get(id) ?? {})),
       },
@@ -40,10 +43,12 @@ export function readBooks(tenants: readonly DesiredTenant[]): Map<number, Booked
   );
 }
 
+const ofShares = ["quota", "neighbours"];
+
 /** A stranger's packets are counted under the tenant whose key they have. */
-const packetsOf = (counts: Readonly<Record<string, Count>>) =>
+const packetsOf = (counts: Readonly<Record<string, Count>>, isMeant: (reason: string) => boolean = () => true) =>
   Object.entries(counts)
-    .filter(([reason]) => reason !== "stranger")
+    .filter(([reason]) => reason !== "stranger" && isMeant(reason))
     .map(([, { packets }]) => packets);
 
 /** What tenants have to do with, by key, and what was booked to them meanwhile. */
@@ -79,6 +84,7 @@ export class Ledger {
       this.grown.set(key, {
         forwarded: sum.forwarded + grown("forwarded"),
         declined: sum.declined + grown("declined"),
+        limited: sum.limited + grown("limited"),
         denied: sum.denied + grown("denied"),
         refused: sum.refused + grown("refused"),
       });

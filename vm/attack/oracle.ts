@@ -102,6 +102,7 @@ export class Oracle {
     if (isNoise) return ok("noise"); // ARP and neighbour discovery of the gateway's own networks
     const where = side === undefined ? `wire ${wire}, with tags of no side` : `the ${side.name} side`;
     if (origin.from.kind === "tenant") {
+      if (side?.name === "underlay" && layers.ip && isToHypervisor(layers.ip, origin)) return ok("answered");
       if (side?.name !== "uplink") return wrong(`${nameOf(origin.from)}: untunnelled on ${where}`);
       return judgeOutside(world, layers, origin, origin.from.key, this.connections);
     }
@@ -246,6 +247,14 @@ function isAboutSent({ dst, icmp }: Ipv4, { packet: { ip: sent }, frames }: Sent
     same(quoted.sport, sent.sport) &&
     same(quoted.dport, sent.dport)
   );
+}
+
+/** An ICMP error about a tunnel's packet itself, which no tunnel takes, to who sent it. */
+function isToHypervisor({ src, dst, icmp }: Ipv4, { frames: [frame] }: Sent): boolean {
+  const outer = frame && layersOf(frame).ip;
+  const quoted = icmp?.quoted;
+  if (!outer || !quoted || src !== underlay) return false;
+  return dst === outer.src && quoted.src === outer.src && quoted.dst === underlay && quoted.protocol === protocols.gre;
 }
 
 /** Where there is no tenant with its key, a host of one is somebody on the underlay. */

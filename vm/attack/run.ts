@@ -13,7 +13,7 @@ import { AttackedGateway, type Departure } from "./gateway.js";
 import { Honest, type HonestConnection, mayEnd } from "./honest.js";
 import { Oracle } from "./oracle.js";
 import type { Sent } from "./sent.js";
-import { type AttackSite, absent, allTenants, drawSite } from "./site.js";
+import { type AttackSite, absent, allTenants, drawSite, type TenantHost } from "./site.js";
 import { handsOver, isBetween, type StateName } from "./states.js";
 import { TenantWorld } from "./world.js";
 
@@ -199,8 +199,11 @@ class Attack {
       if (at % floodEvery === 0) await turn();
     }
     await honest.open(stream(options.seed, "honest, flooded"), others);
+    const there = (site.config.tenants ?? []).map((tenant) => tenant.key);
+    const isAsked = (host: TenantHost) =>
+      host.kind === "gretap" && host.address === "10.0.0.7" && there.includes(host.key);
     for (const [at, host] of site.hosts.entries())
-      if (host.kind === "gretap" && host.address === "10.0.0.7" && others({ ...host, byUplink: false })) {
+      if (isAsked(host) && others({ ...host, byUplink: false })) {
         const address = absent.host(64_000 + at);
         const sent = questionOf(host, address, { seed: options.seed, number: firstOfFlood - 1 - at });
         const { left } = await this.post(sent, true);

@@ -316,6 +316,23 @@ describe("the oracle, of what the gateway says about a packet", () => {
     expect(judged.fault).toMatch(/about a packet to 10\.0\.0\.7, which is not public/);
   });
 
+  it("lets the gateway tell a hypervisor that no tunnel takes its packet, and nobody else", () => {
+    const origin = sent(a.way, a.address, outsider, 5000);
+    const under = sideOf(site, "underlay");
+    if (!under) throw new Error("every site has one");
+    const judge = (dst: string) => {
+      const quote = ipv4({ src: a.endpoint, dst: underlay }, gre({ type: 0x0800, key: a.key }, nonceOf(origin)));
+      const bytes = ipv4({ src: underlay, dst }, raw(1, Buffer.concat([Buffer.from([3, 3, 0, 0, 0, 0, 0, 0]), quote])));
+      const content = { ip: bytes.subarray(0, 20), header: Buffer.alloc(0), payload: bytes.subarray(20) };
+      const frame = frameOf(draftAround(back(plainWay(under, 1)), { ...content, protocol: "other" }));
+      const oracle = new Oracle(site);
+      oracle.expect(origin);
+      return oracle.judge(under.wire, frame, origin).fault;
+    };
+    expect(judge(a.endpoint)).toBeUndefined();
+    expect(judge("172.168.0.66")).toMatch(/untunnelled on the underlay side/);
+  });
+
   it("sees an answer by ARP in the tunnel of a tenant that has not asked", () => {
     const gretap = site.hosts.filter(({ kind }) => kind === "gretap");
     const answered = gretap[0];
@@ -396,7 +413,8 @@ it("while a config is changed to another, what either allows is allowed", () => 
 });
 
 describe("the books", () => {
-  const books = (forwarded: number, key = a.key) => new Map([[key, { forwarded, declined: 0, denied: 0, refused: 0 }]]);
+  const books = (forwarded: number, key = a.key) =>
+    new Map([[key, { forwarded, declined: 0, limited: 0, denied: 0, refused: 0 }]]);
 
   it("see a packet too many, and no packet too few", () => {
     const ledger = new Ledger(books(5));
