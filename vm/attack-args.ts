@@ -11,8 +11,8 @@ allowed to that sender by the config. Each seed is other packets and another sta
 kernel lacks what the gateway needs.
 
   --seed S         the first seed (default: another one each time)
-  --seeds N        how many, counted up from the first (default 56)
-  --packets N      packets in all (default 360 a seed)
+  --seeds N        how many, counted up from the first (default 50)
+  --packets N      packets in all (default 400 a seed)
   --state NAME     all seeds in this state (--list names them)
   --only N         the one packet with this number of each seed
   --break NAME,…   then break the gateway in these ways (--list names them), one after the other, and see that each is noticed
@@ -40,8 +40,8 @@ export interface AttackArgs {
   readonly help: boolean;
 }
 
-const packetsOfASeed = 360;
-/** An IP id has as many numbers. */
+const packetsOfASeed = 400;
+/** An IP id has as many numbers, but for those of a flood. */
 const packetsMax = 60_000;
 
 /** @throws UsageError */
@@ -51,7 +51,7 @@ export function parseAttackArgs(argv: readonly string[]): AttackArgs {
       args: [...argv],
       options: {
         seed: { type: "string" },
-        seeds: { type: "string", default: "56" },
+        seeds: { type: "string", default: "50" },
         packets: { type: "string" },
         state: { type: "string" },
         only: { type: "string" },

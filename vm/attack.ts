@@ -5,7 +5,8 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { breaks } from "./attack/breaks.js";
 import { keptSeeds } from "./attack/kept.js";
-import { runSite, type SeedOptions, type SeedResult, siteOf } from "./attack/run.js";
+import { runSite, type SeedOptions, type SeedResult, siteNumber, siteOf } from "./attack/run.js";
+import { sideOf } from "./attack/site.js";
 import { stateOf, states } from "./attack/states.js";
 import { type AttackReport, summarize } from "./attack/summary.js";
 import { type AttackArgs, attackUsage, parseAttackArgs } from "./attack-args.js";
@@ -13,7 +14,7 @@ import { isInside, runElsewhere, withSeed } from "./elsewhere.js";
 import { prepareHost } from "./lab/own-namespace.js";
 import { UsageError } from "./usage.js";
 
-const timeoutMs = 60 * 60_000;
+const timeoutMs = 120 * 60_000;
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
 function seedsOf({ seed, seeds, packets, state, only, broken, kept }: AttackArgs): SeedOptions[] {
@@ -25,12 +26,20 @@ function seedsOf({ seed, seeds, packets, state, only, broken, kept }: AttackArgs
     only,
   }));
   const ofBroken = broken.map((name) => ({
-    seed: seed + seeds - 1, // in a site that is there already
+    seed: seedToBreak(seed + seeds - 1),
     packets: breaks.find((one) => one.name === name)?.packets ?? 0,
     state: "detached" as const,
     broken: name,
   }));
   return [...(kept ? keptSeeds : []), ...drawn, ...ofBroken];
+}
+
+/** The last one, in a site that is there already, of which the site has all sides: what is broken may be at any. */
+function seedToBreak(last: number): number {
+  for (let back = 0; ; back++) {
+    const seed = last - back >= 0 ? last - back : last + back;
+    if (sideOf(siteNumber(siteOf(seed)), "uplink")) return seed;
+  }
 }
 
 const counts = (of: Readonly<Record<string, number>>) =>
@@ -39,13 +48,18 @@ const counts = (of: Readonly<Record<string, number>>) =>
     .join(", ");
 
 function tell(result: SeedResult): void {
-  const { seed, state, broken, site, packets, seconds, fates, honest, violations, changes } = result;
+  const { seed, state, broken, site, packets, seconds, fates, honest, flood, violations, changes } = result;
   if (broken !== undefined) {
     say(`broken on purpose: ${broken}: ${violations.length} violations in ${packets} packets`);
     return;
   }
   say(`seed ${seed}, ${state} (${site}): ${packets} packets in ${seconds.toFixed(1)} s`);
-  say(`  ${counts(fates)}; honest ${honest.arrived} of ${honest.sent}${changes > 0 ? `; ${changes} changes` : ""}`);
+  const more = [
+    ...(honest.ended > 0 ? [`${honest.ended} ended by their own tenant`] : []),
+    ...(changes > 0 ? [`${changes} changes`] : []),
+    ...(flood ? [`a flood of ${flood}`] : []),
+  ];
+  say(`  ${[counts(fates), `honest ${honest.arrived} of ${honest.sent}`, ...more].join("; ")}`);
   for (const { text } of violations.slice(0, 4)) say(text.replaceAll(/^/gm, "  "));
   if (violations.length > 4) say(`  … and ${violations.length - 4} more violations`);
 }

@@ -160,7 +160,11 @@ const element = (set: string, key: (string | number)[], value: string | number =
   value: String(value),
 });
 
-/** Of nobody: the underlay's devices, the uplink, and those that only tenants' packets go from to the uplink and back. */
+/**
+ * Of nobody: the underlay's devices, the uplink, and those that only tenants' packets go from to the uplink and back. The
+ * uplink is one of these: what comes for a public address while no program hands it to a tenant would go back to the router
+ * that sent it, and from there come again.
+ */
 function sideElements({ uplink, mayForward }: Desired, { underlayDevices }: RenderContext): Element[] {
   const uplinks = uplink ? [uplink.device] : [];
   const closed = mayForward || !uplink ? [] : [...new Set([...underlayDevices, uplink.device])];

@@ -13,12 +13,14 @@ import type { Drawn, Palette } from "./palette.js";
 import { identify, isUnderlay, type Sent } from "./sent.js";
 import {
   type AttackSite,
+  allTenants,
   bystanders,
   foreign,
   listed,
   outsiders,
   own,
   plainWay,
+  router,
   type Side,
   sideOf,
   type TenantHost,
@@ -78,9 +80,18 @@ const outerMutations = allMutations.filter(
     (of === "tunnel" && name !== "both ECN") || /^(destination|source) MAC$|^VLAN tag|^cut|^padded/.test(name),
 );
 
+type Addresses = ReturnType<typeof addressesOf>;
+const known = new WeakMap<AttackSite, Addresses>();
+
+function addresses({ site }: Sender): Addresses {
+  const found = known.get(site) ?? addressesOf(site);
+  known.set(site, found);
+  return found;
+}
+
 /** All addresses that mean something anywhere in the site. */
-function addresses({ site }: Sender) {
-  const tenants = site.config.tenants ?? [];
+function addressesOf(site: AttackSite) {
+  const tenants = allTenants(site);
   return {
     hosts: ["10.0.0.7", "10.0.0.8", "1.1.1.7"],
     inside: ["10.0.0.1", "1.1.1.1"],
@@ -100,6 +111,14 @@ function addresses({ site }: Sender) {
     ],
     nobody: ["4.4.4.4", "0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255", "10.0.0.255", "10.0.0.66"],
   };
+}
+
+/** A host of a tenant's; seldom of one that is only there while the config is changed. */
+function drawHost({ site, random: { pick, integer } }: Sender): TenantHost {
+  const keys = (site.config.tenants ?? []).map(({ key }) => key);
+  const there = site.hosts.filter(({ key }) => keys.includes(key));
+  const others = site.hosts.filter(({ key }) => !keys.includes(key));
+  return pick(integer(0, 7) === 0 ? others : there);
 }
 
 const portsOf = ({ site }: Sender): number[] => [
@@ -147,8 +166,8 @@ interface Posted {
 
 /** A virtual machine of a tenant's: it controls what its hypervisor puts into the tunnel, and nothing of the tunnel. */
 function fromTenant(sender: Sender): Posted {
-  const { site, random, living } = sender;
-  const host = random.pick(site.hosts);
+  const { living } = sender;
+  const host = drawHost(sender);
   const all = addresses(sender);
   const drawn = drawContent(
     palette(sender, {
@@ -211,7 +230,7 @@ function asPlain(sender: Sender, side: Side, way: Way): Pick<Posted, "draft" | "
   const onSide = { underlay: bystanders, uplink: outsiders, unlisted: [own.host], listed: [listed.host] }[side.name];
   const drawn = drawContent(
     palette(sender, {
-      sources: [...repeated(14, onSide), ...all.hosts, ...all.publics, ...all.endpoints, ...all.nobody],
+      sources: [...repeated(14, onSide), router.address, ...all.hosts, ...all.publics, ...all.endpoints, ...all.nobody],
       targets: [
         ...repeated(side.name === "uplink" ? 6 : 2, all.publics),
         ...repeated(2, all.gateways),

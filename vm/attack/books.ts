@@ -12,15 +12,19 @@ export interface Booked {
   readonly forwarded: number;
   /** Packets that XDP passed up or dropped, as they arrived, but for strangers with the tenant's key. */
   readonly declined: number;
+  /** Of those that XDP passed up, what was refused for a share in the kernel's path: both are counted. */
+  readonly limited: number;
   /** Packets that the rules of nft refused by the tenant's policy, or for what they are; but for strangers. */
   readonly denied: number;
   readonly refused: number;
 }
 
-/** By tenant key; empty when the programs have gone. */
+const nothing: Booked = { forwarded: 0, declined: 0, limited: 0, denied: 0, refused: 0 };
+const columns = Object.keys(nothing) as (keyof Booked)[];
+
+/** By tenant key. What the programs count is nothing when they have gone. */
 export function readBooks(tenants: readonly DesiredTenant[]): Map<number, Booked> {
   const pins = new Pins(instance);
-  if (!pins.hasMap("stats")) return new Map();
   const ids = tenants.map(({ id }) => id);
   const [forwarded, reasons] = [readForwarded(pins, ids), readReasons(pins, ids)];
   const { denied, refused } = readNftCounters(instance, tenants);
@@ -30,7 +34,8 @@ export function readBooks(tenants: readonly DesiredTenant[]): Map<number, Booked
       key,
       {
         forwarded: sum((forwarded.get(id) ?? []).flatMap((rule) => tiers.map((tier) => rule.tiers[tier].packets))),
-        declined: sum(packetsOf(reasons.get(id) ?? {})),
+        declined: sum(packetsOf(reasons.get(id) ?? {}, (reason) => !ofShares.includes(reason))),
+        limited: sum(packetsOf(reasons.get(id) ?? {}, (reason) => ofShares.includes(reason))),
         denied: sum((denied.get(id) ?? []).map(({ packets }) => packets)),
         refused: sum(packetsOf(refused.get(id) ?? {})),
       },
@@ -38,18 +43,27 @@ export function readBooks(tenants: readonly DesiredTenant[]): Map<number, Booked
   );
 }
 
+const ofShares = ["quota", "neighbours"];
+
 /** A stranger's packets are counted under the tenant whose key they have. */
-const packetsOf = (counts: Readonly<Record<string, Count>>) =>
+const packetsOf = (counts: Readonly<Record<string, Count>>, isMeant: (reason: string) => boolean = () => true) =>
   Object.entries(counts)
-    .filter(([reason]) => reason !== "stranger")
+    .filter(([reason]) => reason !== "stranger" && isMeant(reason))
     .map(([, { packets }]) => packets);
 
-/** What a tenant has to do with, by key. */
-export class Involved {
+/** What tenants have to do with, by key, and what was booked to them meanwhile. */
+export class Ledger {
   /** Frames that left and were sent by the tenant's hosts, or to them. */
   private readonly left = new Map<number, number>();
   /** Frames that arrived from its hosts, or for its public addresses. */
   private readonly arrived = new Map<number, number>();
+  private readonly last: Map<number, Booked>;
+  private readonly grown = new Map<number, Booked>();
+
+  /** @param before what is booked already */
+  constructor(before: ReadonlyMap<number, Booked>) {
+    this.last = new Map(before);
+  }
 
   hasLeft(key: number): void {
     this.left.set(key, (this.left.get(key) ?? 0) + 1);
@@ -59,24 +73,34 @@ export class Involved {
     this.arrived.set(key, (this.arrived.get(key) ?? 0) + frames);
   }
 
-  /** What was booked in between and is nobody's doing. */
-  faults(before: ReadonlyMap<number, Booked>, after: ReadonlyMap<number, Booked>): string[] {
-    return [...after].flatMap(([key, booked]) => {
-      const was = before.get(key);
-      if (!was) return [];
-      const [left, arrived] = [this.left.get(key) ?? 0, this.arrived.get(key) ?? 0];
-      const fault = (what: keyof Booked, most: number) => {
-        const grown = booked[what] - was[what];
-        return grown > most
-          ? [`to the tenant with key ${key} ${grown} packets were booked as ${what}, and ${most} are its`]
+  /**
+   * Adds what has been booked since the last time. A count that has become smaller began again, as that of a tenant that was
+   * not there meanwhile; a tenant that is seen for the first time begins with nothing.
+   */
+  enter(books: ReadonlyMap<number, Booked>): void {
+    for (const [key, booked] of books) {
+      const [was, sum] = [this.last.get(key) ?? nothing, this.grown.get(key) ?? nothing];
+      const grown = (what: keyof Booked) => booked[what] - (booked[what] < was[what] ? 0 : was[what]);
+      this.grown.set(key, {
+        forwarded: sum.forwarded + grown("forwarded"),
+        declined: sum.declined + grown("declined"),
+        limited: sum.limited + grown("limited"),
+        denied: sum.denied + grown("denied"),
+        refused: sum.refused + grown("refused"),
+      });
+      this.last.set(key, booked);
+    }
+  }
+
+  /** What was booked and is nobody's doing. */
+  faults(): string[] {
+    return [...this.grown].flatMap(([key, grown]) =>
+      columns.flatMap((what) => {
+        const most = (what === "forwarded" ? this.left : this.arrived).get(key) ?? 0;
+        return grown[what] > most
+          ? [`to the tenant with key ${key} ${grown[what]} packets were booked as ${what}, and ${most} are its`]
           : [];
-      };
-      return [
-        ...fault("forwarded", left),
-        ...fault("declined", arrived),
-        ...fault("denied", arrived),
-        ...fault("refused", arrived),
-      ];
-    });
+      }),
+    );
   }
 }

@@ -1,6 +1,6 @@
 /** The grammar: what a packet can be made of, by whoever controls what a host sends. All of it carries the nonce. */
 
-import { arp, ipv4 } from "../../test/bpf/support/packet.js";
+import { arp, ipBytes, ipv4 } from "../../test/bpf/support/packet.js";
 import type { Content } from "../frames/draft.js";
 import { types } from "../frames/layers.js";
 import { nested, otherTunnel, tunnelInside } from "./nested.js";
@@ -34,7 +34,7 @@ const onConnection: Rule = (palette) => {
 
 /** About a connection of somebody's, or about anything. */
 const icmpError: Rule = (palette) => {
-  const { pick, integer } = palette.random;
+  const { pick } = palette.random;
   const [src, dst] = [pick(palette.sources), pick(palette.targets)];
   const [from, to] = [pick(palette.targets), pick(palette.sources)];
   const tuple = pick([undefined, ...palette.tuples]);
@@ -55,12 +55,14 @@ const icmpError: Rule = (palette) => {
     [3, 4],
     [3, 1],
     [3, 3],
+    [5, 0],
     [5, 1],
     [11, 0],
     [12, 0],
     [4, 0],
   ] as const);
-  const word = type === 5 ? integer(0, 0xffff_ffff) : pick([0, 68, 576, 1000, 1400, 0xffff]);
+  // A redirect names the router to take instead, the others the MTU of the next link.
+  const word = type === 5 ? ipBytes(pick(palette.targets)).readUInt32BE() : pick([0, 68, 576, 1000, 1400, 0xffff]);
   const story = `ICMP ${type}/${code} ${src} > ${dst}${tuple ? " about a connection" : ""}`;
   return {
     shape: "ICMP error",

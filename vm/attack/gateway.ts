@@ -10,9 +10,10 @@ import { batch } from "../../src/kernel/ip.js";
 import type { DesiredTenant } from "../../src/model/desired.js";
 import { addVlan, Cables, here } from "../lab/own-namespace.js";
 import type { Wire } from "../lab/wire.js";
+import { answerToArp } from "./hosts.js";
 import { LocalDeliveries } from "./local.js";
 import { type AttackSite, foreign, instance, own, sideOf } from "./site.js";
-import { Daemon, detachLinks, type StateName, wipePins } from "./states.js";
+import { Daemon, type StateName, takeOff } from "./states.js";
 
 export interface Departure {
   /** Index of the cable. */
@@ -26,8 +27,11 @@ export class AttackedGateway {
   private daemon: Daemon | undefined;
   private changing: Promise<void> | undefined;
   private isStopping = false;
+  private framesSent = 0;
   /** Changes that were made while packets went. */
   changes = 0;
+  /** Told of the tenant whose host has answered by ARP. */
+  onAnswer: ((key: number) => void) | undefined;
 
   private constructor(
     readonly site: AttackSite,
@@ -75,42 +79,88 @@ export class AttackedGateway {
     await this.apply(
       state === "generic" ? { ...config, nics: config.nics?.map((nic) => ({ ...nic, xdp: "generic" })) } : config,
     );
-    if (state === "detached") await detachLinks("xdp_");
-    if (state === "learner") await detachLinks("learn_");
-    if (state === "wiped") await wipePins();
-    if (state === "daemon") this.daemon = await Daemon.start(this.configFile);
+    await this.forgetTraffic();
+    await takeOff(state);
+    if (state === "daemon" || state === "killed") this.daemon = await Daemon.start(this.configFile);
   }
 
-  /** Only when there are connections: a change under way begins. */
-  beginChanges(): void {
+  /** What the seed before has left in the tables that tenants share would be held against those who send now. */
+  private async forgetTraffic(): Promise<void> {
+    await here.run("conntrack", "-F");
+    for (const { tunnel } of this.tenants) await here.ip(`neigh flush dev ${tunnel}`); // but for permanent ones
+  }
+
+  /** Only when there are connections: a change under way begins. Calls when one has been made, before the next. */
+  beginChanges(made: () => void): void {
     this.isStopping = false;
-    this.changing = this.keepChanging();
+    this.changing = this.keepChanging(made);
   }
 
-  private async keepChanging(): Promise<void> {
-    for (let isOther = true; !this.isStopping; isOther = !isOther) {
-      await this.apply(isOther ? this.site.other : this.site.config);
+  private async keepChanging(made: () => void): Promise<void> {
+    const { config, others } = this.site;
+    const round = [...others, config];
+    for (let at = 0; !this.isStopping; at = (at + 1) % round.length) {
+      await this.apply(round[at] as ConfigInput);
       this.changes++;
+      made();
       await sleep(20);
     }
+  }
+
+  /** The daemon gets another config, and so much later an end. */
+  beginToKill(afterMs: number): void {
+    this.changing = this.changeAndKill(afterMs);
+  }
+
+  private async changeAndKill(afterMs: number): Promise<void> {
+    await this.load(this.site.others[1]);
+    await sleep(afterMs);
+    await this.daemon?.kill();
   }
 
   async leave(): Promise<void> {
     this.isStopping = true;
     await this.changing;
     this.changing = undefined;
-    await this.daemon?.stop();
+    await this.daemon?.kill();
     this.daemon = undefined;
   }
 
+  /** All that has come out, while hosts that the gateway asks for by ARP answer. */
   take(): Departure[] {
-    return this.wires.flatMap((wire, index) => wire.take().map((frame) => ({ wire: index, frame })));
+    const left: Departure[] = [];
+    for (let more = this.takeNow(); more.length > 0; more = this.takeNow()) {
+      left.push(...more);
+      const answers = more.flatMap(({ frame }) => answerToArp(this.site, frame) ?? []);
+      for (const { key, wire, frame } of answers) {
+        this.onAnswer?.(key);
+        this.send(wire, frame);
+      }
+      if (answers.length === 0) break;
+    }
+    return left;
   }
 
+  /** What came out of any member of a bond came out of its first. */
+  private takeNow(): Departure[] {
+    return this.wires.flatMap((wire, index) =>
+      wire.take().map((frame) => ({ wire: this.membersWith(index)[0] ?? index, frame })),
+    );
+  }
+
+  /** By the members of a bond in turn. */
   send(wire: number, frame: Buffer): void {
-    const to = this.wires[wire];
+    const members = this.membersWith(wire);
+    const to = this.wires[members[this.framesSent++ % members.length] ?? wire];
     if (!to) throw new Error(`the site has no cable ${wire}`);
     to.send(frame);
+  }
+
+  /** Indices of the cables that make one device with that one. */
+  private membersWith(wire: number): number[] {
+    const bond = this.site.cables[wire]?.bond;
+    if (bond === undefined) return [wire];
+    return this.site.cables.flatMap((cable, index) => (cable.bond === bond ? [index] : []));
   }
 
   async stop(): Promise<void> {

@@ -3,7 +3,7 @@
 import type { Random } from "../../test/bpf/support/random.js";
 import { type Draft, draftOf, frameOf, type Protocol } from "../frames/draft.js";
 import { type Answer, answerTo } from "../frames/frame.js";
-import { protocols } from "../frames/layers.js";
+import { type Ipv4, layersOf, protocols } from "../frames/layers.js";
 import type { Living } from "./adversary.js";
 import { nonceOf, noncesIn } from "./nonce.js";
 import { identify, type Sent } from "./sent.js";
@@ -21,6 +21,8 @@ interface Opening extends Answer {
 /** Both sides of a connection that has been made. */
 export interface HonestConnection extends Omit<Opening, "way" | "tuple"> {
   readonly sides: readonly [Answer, Answer];
+  /** To which MAC address the packets of each side leave. */
+  readonly nextHops: readonly [string, string];
 }
 
 export interface Exchange {
@@ -91,6 +93,8 @@ export class Honest {
   readonly faults: string[] = [];
   sent = 0;
   arrived = 0;
+  /** Connections that a host of their own tenant's ended, and that were made anew. */
+  ended = 0;
 
   constructor(
     private readonly site: AttackSite,
@@ -108,14 +112,24 @@ export class Honest {
     }
   }
 
+  /** The same between other ports, in the place of one that was ended. */
+  async renew(connection: HonestConnection): Promise<void> {
+    const { way, tuple } = connection.sides[0];
+    const renewed = await this.make({ ...connection, way, tuple: { ...tuple, sport: 19_999 - this.ended++ } });
+    if (renewed) this.connections[this.connections.indexOf(connection)] = renewed;
+    else this.faults.push(`${this.nameOf(connection)}: the honest connection cannot be made anew`);
+  }
+
   private nameOf = ({ name, key }: Pick<Opening, "name" | "key">) => `key ${key}, ${name}`;
 
   private async make(opening: Opening): Promise<HonestConnection | undefined> {
-    const { way, tuple, ...rest } = opening;
+    const { name, key, byUplink, way, tuple } = opening;
     const first = await this.send(opening, { way, tuple }, numbers(100, 0, flags.syn));
     const back = first && answerTo(first.frame, first.wire);
-    if (!back || !(await this.send(opening, back, numbers(200, 101, flags.syn | flags.ack)))) return undefined;
-    const connection = { ...rest, sides: [{ way, tuple }, back] as const };
+    const second = back && (await this.send(opening, back, numbers(200, 101, flags.syn | flags.ack)));
+    if (!second) return undefined;
+    const nextHops = [nextHopOf(first.frame), nextHopOf(second.frame)] as const;
+    const connection = { name, key, byUplink, sides: [{ way, tuple }, back] as const, nextHops };
     for (let n = 0; n < 2; n++)
       for (const side of [0, 1] as const) if (!(await this.say(connection, side))) return undefined;
     return connection;
@@ -124,7 +138,10 @@ export class Honest {
   /** Whether a packet of one side has arrived at the other. */
   async say(connection: HonestConnection, side: 0 | 1): Promise<boolean> {
     const change = side === 0 ? numbers(101, 201, flags.ack) : numbers(201, 101, flags.ack);
-    return (await this.send(connection, connection.sides[side], change)) !== undefined;
+    const left = await this.send(connection, connection.sides[side], change);
+    if (left && nextHopOf(left.frame) !== connection.nextHops[side])
+      this.faults.push(`${this.nameOf(connection)}: an honest packet was led to ${nextHopOf(left.frame)}`);
+    return left !== undefined;
   }
 
   private async send(of: Pick<Opening, "name" | "key">, { way, tuple }: Answer, change: (draft: Draft) => void) {
@@ -157,6 +174,24 @@ export class Honest {
       sides.map(({ way, tuple }) => ({ key, way, tuple: { ...tuple, protocol: protocols[tuple.protocol] } })),
     );
   }
+}
+
+const nextHopOf = (frame: Buffer) => layersOf(frame).macs[0];
+
+/**
+ * Whether a packet as it arrives may end a connection, which any host of the connection's tenant may do with the right tuple:
+ * TCP with SYN, FIN or RST. UDP is ended by nobody, and an ICMP error ends nothing.
+ */
+export function mayEnd({ sides }: HonestConnection, { protocol, src, dst, sport, dport, payload }: Ipv4): boolean {
+  if (protocol !== protocols.tcp || ((payload[13] ?? 0) & 0x07) === 0) return false;
+  return sides.some(
+    ({ tuple }) =>
+      tuple.protocol === "tcp" &&
+      src === tuple.src &&
+      dst === tuple.dst &&
+      sport === tuple.sport &&
+      dport === tuple.dport,
+  );
 }
 
 /** The gateway's words about a packet are not the packet. */

@@ -1,4 +1,7 @@
-/** Seeds that once failed; every run of the suite has them. */
+/**
+ * Seeds that once failed; every run of the suite has them. A change of the grammar makes other packets of a seed: then one is
+ * kept that fails for the same reason where the mend is taken away.
+ */
 
 import type { SeedOptions } from "./run.js";
 
@@ -7,4 +10,11 @@ export interface KeptSeed extends SeedOptions {
   readonly why: string;
 }
 
-export const keptSeeds: readonly KeptSeed[] = [];
+export const keptSeeds: readonly KeptSeed[] = [
+  {
+    seed: 23,
+    packets: 80,
+    state: "wiped",
+    why: "Packets for public addresses that no program handed over went back to the uplink; its device is one of the closed sides.",
+  },
+];

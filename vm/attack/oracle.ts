@@ -16,7 +16,7 @@ import {
 import { Connections } from "./connections.js";
 import { type Nonce, noncesIn } from "./nonce.js";
 import { type Identity, nameOf, type Sent, sideAt } from "./sent.js";
-import { type AttackSite, underlay } from "./site.js";
+import { type AttackSite, foreign, underlay } from "./site.js";
 import { type TenantWorld, World } from "./world.js";
 
 /** What became of a packet, in a word. */
@@ -45,10 +45,10 @@ export class Oracle {
     this.worlds = [new World(site.config)];
   }
 
-  /** Which of the site's configs may be in force: while one is changed to the other, what either allows is allowed. */
+  /** Which of the site's configs may be in force: while one is changed to another, what any of them allows is allowed. */
   during(isChanging: boolean): void {
-    const { config, other } = this.site;
-    this.worlds = (isChanging ? [config, other] : [config]).map((each) => new World(each));
+    const { config, others } = this.site;
+    this.worlds = (isChanging ? [config, ...others] : [config]).map((each) => new World(each));
   }
 
   expect(sent: Sent): void {
@@ -65,13 +65,23 @@ export class Oracle {
    */
   judge(wire: number, frame: Buffer, current: Sent): Verdict {
     const layers = layersOf(frame);
-    const [nonce] = noncesIn(frame);
-    const origin = (nonce && this.find(nonce)) ?? current;
     const own = layers.ip && this.tunnelOf(layers.ip);
-    const judgements = this.worlds.map((world) => this.judgeIn(world, wire, layers, origin, nonce !== undefined));
+    const named = this.named(frame, own?.ip ?? layers.ip, current);
+    const origin = named ?? current;
+    const judgements = this.worlds.map((world) => this.judgeIn(world, wire, layers, origin, named !== undefined));
     const { fate, fault } = judgements.find((judged) => judged.fault === undefined) ?? (judgements[0] as Judged);
     const key = own?.key ?? (origin.from.kind === "tenant" ? origin.from.key : undefined);
     return { fate, ...(fault === undefined ? {} : { fault }), tenants: key === undefined ? [] : [key], origin };
+  }
+
+  /**
+   * The packet whose nonce a frame bears, or the id of which an ICMP error quotes: that a host does not answer is said seconds
+   * later, and a fragment need not have the nonce.
+   */
+  private named(frame: Buffer, ip: Ipv4 | undefined, { seed }: Sent): Sent | undefined {
+    const [nonce] = noncesIn(frame);
+    const number = ip?.icmp?.quoted?.id;
+    return (nonce && this.find(nonce)) ?? (number === undefined ? undefined : this.find({ seed, number }));
   }
 
   /** What one of the site's tunnels carries, in any of the configs. */
@@ -83,7 +93,8 @@ export class Oracle {
       : undefined;
   }
 
-  private judgeIn(world: World, wire: number, layers: Layers, origin: Sent, isNamed: boolean): Judged {
+  private judgeIn(world: World, wire: number, layers: Layers, sent: Sent, isNamed: boolean): Judged {
+    const origin = inWorld(world, sent);
     const side = sideAt(this.site, wire, layers.tags);
     const isNoise = !isNamed && layers.type !== types.ipv4;
     const own = side?.name === "underlay" && layers.ip ? this.tunnelOf(layers.ip) : undefined;
@@ -91,29 +102,32 @@ export class Oracle {
     if (isNoise) return ok("noise"); // ARP and neighbour discovery of the gateway's own networks
     const where = side === undefined ? `wire ${wire}, with tags of no side` : `the ${side.name} side`;
     if (origin.from.kind === "tenant") {
+      if (side?.name === "underlay" && layers.ip && isToHypervisor(layers.ip, origin)) return ok("answered");
       if (side?.name !== "uplink") return wrong(`${nameOf(origin.from)}: untunnelled on ${where}`);
       return judgeOutside(world, layers, origin, origin.from.key, this.connections);
     }
-    const isOn = layers.ip !== undefined && origin.packet.ip !== undefined && isForwarded(origin.packet.ip, layers.ip);
+    const isOn = layers.ip !== undefined && origin.packet.ip !== undefined && isPassedOn(origin.packet.ip, layers.ip);
+    if (isNamed && layers.ip && !isOn && !withForeign(layers.ip).some(isMade))
+      return wrong(`${nameOf(origin.from)}: what left on ${where} cannot be made of what was sent`);
     const sides = [origin.from.side, side?.name];
     if (isOn && sides.includes("uplink") && sides.includes("underlay"))
       return wrong(`${nameOf(origin.from)}: forwarded to the ${side?.name} side, though it is no tenant's`);
     if (isOn && origin.from.side === "uplink" && side?.name === "uplink" && world.ownerOf(origin.packet.ip?.dst ?? ""))
       return wrong(`${nameOf(origin.from)}: what was sent to a public address is sent on to the outside`);
     const owner = world.ownerOf(origin.packet.ip?.dst ?? "");
-    const source = layers.ip?.src ?? "";
-    if (owner && side?.name === "uplink" && origin.from.side === "uplink" && !owner.publics.has(source))
-      if (!side.addresses.includes(source))
-        return wrong(`${nameOf(origin.from)}: what the gateway makes for it leaves with source ${source}`);
-    const quoted = layers.ip?.icmp?.quoted;
-    if (owner && quoted && !isOn && (quoted.src !== origin.packet.ip?.src || quoted.dst !== origin.packet.ip.dst))
-      return wrong(`${nameOf(origin.from)}: is told of ${quoted.src} > ${quoted.dst}, which it has not sent`);
+    if (owner && layers.ip && side?.name === "uplink" && origin.from.side === "uplink") {
+      const { src } = layers.ip;
+      if (!owner.publics.has(src) && !side.addresses.includes(src))
+        return wrong(`${nameOf(origin.from)}: what the gateway makes for it leaves with source ${src}`);
+      if (!isAboutSent(layers.ip, origin))
+        return wrong(`${nameOf(origin.from)}: an ICMP error to the outside is not about what it sent`);
+    }
     return ok(isOn ? "host" : "answered");
   }
 
   /** Of a packet that the gateway took for itself. */
   judgeLocal(local: Local, origin: Sent): string | undefined {
-    const faults = this.worlds.map((world) => localFault(world, local, origin));
+    const faults = this.worlds.map((world) => localFault(world, local, inWorld(world, origin)));
     return faults.includes(undefined) ? undefined : faults[0];
   }
 }
@@ -159,6 +173,8 @@ function judgeInTunnel(
   if (!tenant.peers.has(outer.dst)) return wrong(`${who}: in ${into} to ${outer.dst}, which is no endpoint of it`);
   const { arp, ip } = tunnel;
   if (arp) {
+    // Questions may be asked again later, when somebody else sends; answers come at once.
+    if (arp.isReply && !mayReach(origin.from, origin, tenant)) return wrong(`${who}: in ${into} it is answered by ARP`);
     if (tenant.own.has(arp.sender)) return ok("noise");
     return wrong(`${who}: in ${into} the gateway ${arp.isReply ? "answers" : "asks"} as ${arp.sender}`);
   }
@@ -205,6 +221,8 @@ function judgePacket(
     if (where === "tunnel" || tenant.publics.has(left.src)) return ok("answered");
     return wrong(`${who}: what the gateway makes for it leaves untunnelled, ${left.src} > ${left.dst}`);
   }
+  if (where === "uplink" && left.icmp?.quoted && !tenant.publics.has(left.icmp.quoted.dst))
+    return wrong(`${who}: outside goes an ICMP error about a packet to ${left.icmp.quoted.dst}, which is not public`);
   if (where === "uplink" && !tenant.publics.has(left.src))
     return wrong(`${who}: outside with source ${left.src}, which is not among its public addresses`);
   if (where === "uplink" && tenant.endpointOf(left.dst) !== undefined)
@@ -212,6 +230,50 @@ function judgePacket(
   if (left.offset > 0) return ok(fate);
   const fault = connections.fault(tenant, sent, left, where, origin.from.kind === "tenant");
   return fault === undefined ? ok(fate) : wrong(`${who}: ${fault}`);
+}
+
+/** Of an ICMP error: whether it quotes a packet as its sender knows it, with no address from inside. */
+function isAboutSent({ dst, icmp }: Ipv4, { packet: { ip: sent }, frames }: Sent): boolean {
+  const quoted = icmp?.quoted;
+  if (!quoted || !sent) return true;
+  // A burst has many ports.
+  const same = (a: number | undefined, b: number | undefined) =>
+    a === undefined || b === undefined || a === b || frames.length > 1;
+  return (
+    dst === sent.src &&
+    quoted.src === sent.src &&
+    quoted.dst === sent.dst &&
+    quoted.protocol === sent.protocol &&
+    same(quoted.sport, sent.sport) &&
+    same(quoted.dport, sent.dport)
+  );
+}
+
+/** An ICMP error about a tunnel's packet itself, which no tunnel takes, to who sent it. */
+function isToHypervisor({ src, dst, icmp }: Ipv4, { frames: [frame] }: Sent): boolean {
+  const outer = frame && layersOf(frame).ip;
+  const quoted = icmp?.quoted;
+  if (!outer || !quoted || src !== underlay) return false;
+  return dst === outer.src && quoted.src === outer.src && quoted.dst === underlay && quoted.protocol === protocols.gre;
+}
+
+/** Where there is no tenant with its key, a host of one is somebody on the underlay. */
+function inWorld({ tenants }: World, sent: Sent): Sent {
+  const { from, frames } = sent;
+  if (from.kind === "side" || tenants.has(from.key) || !frames[0]) return sent;
+  return { ...sent, from: { kind: "side", side: "underlay" }, packet: layersOf(frames[0]) };
+}
+
+/** As of two hosts that are no tenant's: also into, or out of, somebody else's tunnel on this machine. */
+function isPassedOn(sent: Ipv4, left: Ipv4): boolean {
+  return withForeign(sent).some((before) => withForeign(left).some((after) => isForwarded(before, after)));
+}
+
+/** A packet, and what is in it when it is of the foreign tunnel. */
+function withForeign(ip: Ipv4): Ipv4[] {
+  const ends: readonly string[] = [foreign.local, foreign.remote];
+  const found = ends.includes(ip.src) && ends.includes(ip.dst) ? tunnelled(ip) : undefined;
+  return found?.key === foreign.key && found.ip ? [ip, found.ip] : [ip];
 }
 
 /** Whether one is the other after a hop. */

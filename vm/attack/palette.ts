@@ -53,7 +53,7 @@ export function icmpMessage(type: number, code: number, word: number, payload: U
 }
 
 /** As the layers of a draft, so that things can be done to it. */
-export function contentOf({ id }: Palette, src: string, dst: string, transport: Transport): Content {
+export function contentOf({ id }: Pick<Palette, "id">, src: string, dst: string, transport: Transport): Content {
   const ip = ipHeader(src, dst, transport.protocol);
   ip.writeUInt16BE(id, 4);
   const bytes = transport.bytes(src, dst);

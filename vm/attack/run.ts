@@ -2,18 +2,20 @@
 
 import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
 import { dissect } from "../../test/bpf/support/dissect.js";
-import { type Ipv4, layersOf, protocols } from "../frames/layers.js";
+import { layersOf } from "../frames/layers.js";
 import { stream } from "../frames/stream.js";
 import { drawSent } from "./adversary.js";
-import { Involved, readBooks } from "./books.js";
+import { Ledger, readBooks } from "./books.js";
 import { breaks } from "./breaks.js";
+import { asksFor, drawFlood, type Flood, firstOfFlood, hasFlood, questionOf } from "./flood.js";
 import { echoInForeignTunnel } from "./foreign.js";
 import { AttackedGateway, type Departure } from "./gateway.js";
-import { Honest } from "./honest.js";
+import { Honest, type HonestConnection, mayEnd } from "./honest.js";
 import { Oracle } from "./oracle.js";
 import type { Sent } from "./sent.js";
-import { type AttackSite, drawSite } from "./site.js";
-import { type StateName, states } from "./states.js";
+import { type AttackSite, absent, allTenants, drawSite, type TenantHost } from "./site.js";
+import { handsOver, isBetween, type StateName } from "./states.js";
+import { TenantWorld } from "./world.js";
 
 export interface SeedOptions {
   readonly seed: number;
@@ -41,7 +43,10 @@ export interface SeedResult {
   /** Packets by their shape, and by what became of them. */
   readonly shapes: Readonly<Record<string, number>>;
   readonly fates: Readonly<Record<string, number>>;
-  readonly honest: { readonly sent: number; readonly arrived: number };
+  /** Of the connections, those that their own tenant ended were made anew. */
+  readonly honest: { readonly sent: number; readonly arrived: number; readonly ended: number };
+  /** What one tenant took more of than its share; undefined where nothing was. */
+  readonly flood?: Flood["kind"] | undefined;
   /** Whether somebody else's tunnel worked. */
   readonly foreignWorks: boolean;
   readonly changes: number;
@@ -49,8 +54,10 @@ export interface SeedResult {
   readonly seconds: number;
 }
 
-/** One seed for each state: a site takes long to be built. */
-export const siteOf = (seed: number): number => Math.floor(seed / states.length);
+/** Seeds in a row, for a site takes long to be built; two sites have gone through all states. */
+const seedsOfSite = 5;
+export const siteOf = (seed: number): number => Math.floor(seed / seedsOfSite);
+export const siteNumber = (number: number): AttackSite => drawSite(stream(number, "attacked site"));
 
 export async function runSite(
   number: number,
@@ -58,7 +65,7 @@ export async function runSite(
   folder: string,
   done: (result: SeedResult) => void,
 ): Promise<void> {
-  const site = drawSite(stream(number, "attacked site"));
+  const site = siteNumber(number);
   const gateway = await AttackedGateway.start(site, folder);
   try {
     const oracle = new Oracle(site);
@@ -71,15 +78,24 @@ export async function runSite(
 /** Packets of the adversary's to one honest one. */
 const honestEvery = 5;
 const patienceMs = 60;
+/** Packets of a flood to one honest one. */
+const floodEvery = 16;
+/** A gateway that is broken on purpose is attacked until it has been noticed so many times. */
+const noticedEnough = 3;
+/** From the daemon's being told of a change to its end. */
+const killedAfterMs = [0, 6000] as const;
 
 class Attack {
   private readonly violations: Violation[] = [];
-  private readonly involved = new Involved();
+  private ledger = new Ledger(new Map());
   private readonly shapes: Record<string, number> = {};
   private readonly fates: Record<string, number> = {};
   private readonly honest: Honest;
-  /** Keys of tenants of which a host has sent something that ends a connection. */
-  private readonly enders = new Set<number>();
+  /** Of all configs. */
+  private readonly tenants: readonly TenantWorld[];
+  private flood: Flood["kind"] | undefined;
+  /** Honest connections that a host of their own tenant may have ended. */
+  private readonly endings = new Set<HonestConnection>();
   private current: Sent | undefined;
   private frames = 0;
 
@@ -89,6 +105,7 @@ class Attack {
     private readonly oracle: Oracle,
     private readonly options: SeedOptions,
   ) {
+    this.tenants = allTenants(site).map((tenant) => new TenantWorld(tenant));
     this.honest = new Honest(site, options.seed, { ask: (sent) => this.post(sent, true).then(({ left }) => left) });
   }
 
@@ -101,23 +118,23 @@ class Attack {
     await sleep(patienceMs);
     gateway.take(); // what the devices say by themselves
     await gateway.local.take();
-    const before = readBooks(gateway.tenants);
+    this.ledger = new Ledger(readBooks(gateway.tenants));
+    gateway.onAnswer = (key) => this.ledger.hasArrived(key, 1);
     await honest.open(stream(seed, "honest"), this.isExpected);
-    await breaks.find(({ name }) => name === broken)?.apply();
-    if (state === "change") {
-      oracle.during(true);
-      gateway.beginChanges();
-    }
+    await breaks.find(({ name }) => name === broken)?.apply(this.site, gateway.tenants);
+    oracle.during(isBetween(state));
+    if (state === "change") gateway.beginChanges(() => this.ledger.enter(readBooks(gateway.tenants)));
+    if (state === "killed") gateway.beginToKill(stream(seed, "killed").integer(...killedAfterMs));
     await this.attack(packets);
     const foreignWorks = await this.tryForeign();
     await gateway.leave();
     await sleep(patienceMs);
     this.judge(gateway.take());
     await this.judgeLocal();
-    for (const fault of honest.faults) this.violate(fault, []);
-    if (state !== "change" && state !== "wiped")
-      for (const fault of this.involved.faults(before, readBooks(gateway.tenants))) this.violate(fault, []);
-    const { sent, arrived } = honest;
+    for (const fault of broken === undefined ? honest.faults : []) this.violate(fault, []);
+    this.ledger.enter(readBooks(this.certain));
+    for (const fault of this.ledger.faults()) this.violate(fault, []);
+    const { sent, arrived, ended } = honest;
     const changes = gateway.changes;
     gateway.changes = 0;
     return {
@@ -129,7 +146,8 @@ class Attack {
       frames: this.frames,
       shapes: this.shapes,
       fates: this.fates,
-      honest: { sent, arrived },
+      honest: { sent, arrived, ended },
+      flood: this.flood,
       foreignWorks,
       changes,
       violations: this.violations,
@@ -138,18 +156,29 @@ class Attack {
   }
 
   /** Without their programs packets from the uplink are the host's; and a tenant that comes and goes cannot be reached. */
-  private readonly isExpected = ({ key, byUplink }: { key: number; byUplink: boolean }): boolean => {
-    const { state } = this.options;
-    if (state === "wiped") return !byUplink;
-    return state !== "change" || (this.site.other.tenants ?? []).some((tenant) => tenant.key === key);
-  };
+  private readonly isExpected = ({ key, byUplink }: { key: number; byUplink: boolean }): boolean =>
+    (handsOver(this.options.state) || !byUplink) && (!isBetween(this.options.state) || this.stays(key));
+
+  private stays = (key: number) =>
+    this.site.others.every(({ tenants = [] }) => tenants.some((each) => each.key === key));
+
+  /** Tenants of which it is known by which id they are counted: nobody says what a killed daemon has got done. */
+  private get certain() {
+    const { tenants } = this.gateway;
+    return this.options.state === "killed" ? tenants.filter(({ key }) => this.stays(key)) : tenants;
+  }
 
   private async attack(count: number): Promise<void> {
     const { honest, options } = this;
+    const { seed, only, broken } = options;
     const living = honest.living;
+    const floodAt = broken === undefined && hasFlood(seed) ? Math.ceil(count / 2) : undefined;
     for (let number = 1; number <= count; number++) {
-      if (options.only === undefined || options.only === number) {
-        const sent = drawSent(this.site, living, { seed: options.seed, number });
+      if (broken !== undefined && this.violations.length >= noticedEnough) break;
+      if (number === floodAt && (only === undefined || only >= firstOfFlood))
+        await this.pour(drawFlood(this.site, seed));
+      if (only === undefined || only === number) {
+        const sent = drawSent(this.site, living, { seed, number });
         this.shapes[sent.shape] = (this.shapes[sent.shape] ?? 0) + 1;
         const { fate } = await this.post(sent, false);
         this.fates[fate] = (this.fates[fate] ?? 0) + 1;
@@ -159,15 +188,39 @@ class Attack {
     }
   }
 
-  /** Each connection in turn, each side in turn. */
-  private async sayHonestly(turn: number): Promise<void> {
-    const { connections } = this.honest;
+  /** While one tenant takes all that it can get, the others' new connections begin, and their next hosts are asked for. */
+  private async pour({ key, kind, packets }: Flood): Promise<void> {
+    const { honest, site, options } = this;
+    this.flood = kind;
+    const others = (opening: { key: number; byUplink: boolean }) => opening.key !== key && this.isExpected(opening);
+    for (const [at, sent] of packets.entries()) {
+      await this.post(sent, false);
+      if (at % floodEvery === 0) await this.sayHonestly(at / floodEvery, key);
+      if (at % floodEvery === 0) await turn();
+    }
+    await honest.open(stream(options.seed, "honest, flooded"), others);
+    const there = (site.config.tenants ?? []).map((tenant) => tenant.key);
+    const isAsked = (host: TenantHost) =>
+      host.kind === "gretap" && host.address === "10.0.0.7" && there.includes(host.key);
+    for (const [at, host] of site.hosts.entries())
+      if (isAsked(host) && others({ ...host, byUplink: false })) {
+        const address = absent.host(64_000 + at);
+        const sent = questionOf(host, address, { seed: options.seed, number: firstOfFlood - 1 - at });
+        const { left } = await this.post(sent, true);
+        if (!left.some(({ frame }) => asksFor(frame, host.key, address)))
+          this.violate(`nobody asks for the next host of the tenant with key ${host.key}`, tell(sent));
+      }
+  }
+
+  /** Each connection in turn, each side in turn; but for those of a tenant that has no right to expect anything now. */
+  private async sayHonestly(turn: number, except?: number): Promise<void> {
+    const connections = this.honest.connections.filter(({ key }) => key !== except);
     const connection = connections[turn % Math.max(1, connections.length)];
     if (!connection || (await this.honest.say(connection, Math.floor(turn / connections.length) % 2 === 0 ? 0 : 1)))
       return;
-    const { name, key, sides } = connection;
-    // A host may end its own tenant's connections.
-    if (sides[0].tuple.protocol === "tcp" && this.enders.has(key)) return;
+    if (this.options.broken !== undefined) return; // that is no leak
+    if (this.endings.has(connection)) return this.honest.renew(connection);
+    const { name, key } = connection;
     const last = this.current;
     this.violate(`an honest packet of the tenant with key ${key}, ${name}, was lost`, last ? tell(last) : []);
   }
@@ -192,14 +245,14 @@ class Attack {
     return { left, fate: fates.find((fate) => fate !== "noise") ?? "nothing" };
   }
 
-  private count({ frames, from, packet: { ip } }: Sent): void {
+  private count({ frames, from, shape, packet: { ip } }: Sent): void {
     this.frames += frames.length;
-    if (from.kind === "tenant") this.involved.hasArrived(from.key, frames.length);
-    if (from.kind === "tenant" && ip && endsConnections(ip)) this.enders.add(from.key);
-    for (const { key, publicIps = [], portForwards = [], snat } of this.site.config.tenants ?? []) {
-      const publics = [...publicIps, ...portForwards, ...(snat ? [snat] : [])].map(({ address }) => address);
-      if (from.kind === "side" && ip && publics.includes(ip.dst)) this.involved.hasArrived(key, frames.length);
-    }
+    if (from.kind === "tenant") this.ledger.hasArrived(from.key, frames.length);
+    for (const connection of this.honest.connections)
+      if (from.kind === "tenant" && from.key === connection.key && shape !== "honest" && ip && mayEnd(connection, ip))
+        this.endings.add(connection);
+    for (const { key, publics } of this.tenants)
+      if (from.kind === "side" && ip && publics.has(ip.dst)) this.ledger.hasArrived(key, frames.length);
   }
 
   private judge(left: readonly Departure[]): string[] {
@@ -207,7 +260,7 @@ class Attack {
     if (!current) return [];
     return left.map(({ wire, frame }) => {
       const { fate, fault, tenants, origin } = this.oracle.judge(wire, frame, current);
-      for (const key of tenants) this.involved.hasLeft(key);
+      for (const key of tenants) this.ledger.hasLeft(key);
       if (fault !== undefined) this.violate(fault, [...tell(origin), `left by ${this.nic(wire)}:`, ...indented(frame)]);
       return fault === undefined ? fate : "VIOLATION";
     });
@@ -244,10 +297,6 @@ class Attack {
     this.violations.push({ kind, text: [`seed ${seed}, ${state}: ${fault}`, ...lines].join("\n") });
   }
 }
-
-/** TCP with SYN, FIN or RST. */
-const endsConnections = ({ protocol, payload }: Ipv4) =>
-  protocol === protocols.tcp && ((payload[13] ?? 0) & 0x07) !== 0;
 
 const indented = (frame: Buffer) => dissect(frame).map((line) => `  ${line}`);
 

@@ -7,7 +7,7 @@ import type { ConfigInput } from "../../src/config/schema.js";
 import type { Random } from "../../test/bpf/support/random.js";
 import { macOf, tunnelMac } from "../frames/addresses.js";
 import type { Way } from "../frames/draft.js";
-import type { Cable, Neighbour, Vlan } from "../lab/own-namespace.js";
+import { type Cable, deviceOf, type Neighbour, type Vlan } from "../lab/own-namespace.js";
 
 export const instance = "attack";
 
@@ -38,14 +38,17 @@ export interface TenantHost {
 
 export interface AttackSite {
   readonly config: ConfigInput;
-  /** What a change under way goes to and comes back from. */
-  readonly other: ConfigInput;
+  /** What a change under way goes through, before it comes back: the last has a tenant in the place of one that has gone. */
+  readonly others: readonly [gone: ConfigInput, replaced: ConfigInput];
   readonly cables: readonly Cable[];
   /** VLAN devices on NICs of the cables, beside those of the cables themselves. */
   readonly moreVlans: readonly { readonly nic: string; readonly vlan: Vlan; readonly address: string }[];
   readonly sides: readonly Side[];
   readonly neighbours: readonly Neighbour[];
-  /** Inside tenants; they are lost when a tenant's device is made anew. */
+  /**
+   * Inside tenants, those that honest connections need; they are lost when a tenant's device is made anew. Others are asked for,
+   * and a tenant's host may claim to be one of them.
+   */
   readonly innerNeighbours: readonly Neighbour[];
   readonly hosts: readonly TenantHost[];
   /** In a few words. */
@@ -53,7 +56,7 @@ export interface AttackSite {
 }
 
 export const underlay = "172.168.0.1";
-const router = { address: "203.0.113.1", mac: macOf(3, 1) };
+export const router = { address: "203.0.113.1", mac: macOf(3, 1) };
 const uplinkAddress = "203.0.113.254";
 /** On the underlay, but nobody's peers. */
 export const bystanders = ["172.168.0.2", "172.168.0.66"];
@@ -69,6 +72,13 @@ export const own = {
   address6: "fd99::1",
   host6: "fd99::2",
 } as const;
+/** A host of each tenant that is found by ARP. */
+const claimed = "10.0.0.8";
+/** Of each tenant, a network in which nobody is there: hosts that the gateway asks for by ARP in a gretap tunnel. */
+export const absent = {
+  network: "10.1.0.0/16",
+  host: (number: number) => `10.1.${(number >> 8) & 0xff}.${number & 0xff}`,
+} as const;
 export const listed = { address: "198.51.100.1", host: "198.51.100.2" } as const;
 
 /** Somebody else's GRE tunnel on this machine, over the unlisted NIC. */
@@ -80,6 +90,9 @@ export const foreign = {
   address: "10.99.0.1",
   far: "10.99.0.2",
 } as const;
+
+/** What tenants share, in small numbers: a quarter of it at most is the share of one. */
+export const capacities = { sessions: 1024, neighbours: 128 } as const;
 
 export const last = (address: string) => Number(address.split(".")[3]);
 
@@ -124,7 +137,10 @@ function drawTenant(index: number, { integer, pick }: Random): DrawnTenant {
       key,
       tunnel: kind,
       addresses: ["10.0.0.1/24", "1.1.1.1/24"],
-      routes: hosts.map(({ address, endpoint }) => ({ to: `${address}/32`, via: endpoint })),
+      routes: [
+        ...hosts.map(({ address, endpoint }) => ({ to: `${address}/32`, via: endpoint })),
+        { to: absent.network, via: client.endpoint },
+      ],
       publicIps: [{ address: `2.2.${index}.11`, to: "10.0.0.7" }],
       portForwards: [
         { address: `2.2.${index}.100`, protocol: "udp", port, to: "10.0.0.8", toPort: 53 },
@@ -137,13 +153,17 @@ function drawTenant(index: number, { integer, pick }: Random): DrawnTenant {
   };
 }
 
-/** Where the public side is: nowhere but in tunnels, on a NIC of its own, or in a VLAN of the underlay's. */
+/**
+ * Where the public side is: nowhere but in tunnels, on a NIC of its own, or in a VLAN of the underlay's. The underlay is a NIC,
+ * or a bond of two.
+ */
 function drawSides(random: Random, address: string) {
   const { pick } = random;
-  const vlan = drawVlan("eth0", random);
-  const nics = [macOf(0, 1), macOf(0, 2), macOf(0, 3), macOf(0, 4)] as const;
+  const bond = pick([undefined, undefined, "bond0"]);
+  const vlan = drawVlan(bond ?? "eth0", random);
+  const nics = [macOf(0, 1), macOf(0, 2), macOf(0, 3), macOf(0, 4), macOf(0, 5)] as const;
   const cables: Cable[] = [
-    { nic: "eth0", mac: nics[0], addresses: [`${underlay}/24`], mtu: 1500, vlan },
+    { nic: "eth0", mac: nics[0], addresses: [`${underlay}/24`], mtu: 1500, bond, vlan },
     { nic: "mgmt0", mac: nics[1], addresses: [`${own.address}/24`, address], mtu: 1500 },
     { nic: "eth2", mac: nics[2], addresses: [`${listed.address}/24`], mtu: 1500 },
   ];
@@ -156,7 +176,7 @@ function drawSides(random: Random, address: string) {
     addresses,
   });
   const sides = [
-    side("underlay", 0, vlan?.device ?? "eth0", tagsOf(vlan), underlay),
+    side("underlay", 0, vlan?.device ?? bond ?? "eth0", tagsOf(vlan), underlay),
     side("unlisted", 1, "mgmt0", [], own.address, address.slice(0, address.indexOf("/"))),
     side("listed", 2, "eth2", [], listed.address),
   ];
@@ -169,12 +189,13 @@ function drawSides(random: Random, address: string) {
   }
   if (kind === "shared") {
     const id = vlan?.id === 7 ? 8 : 7;
-    const other = { device: `eth0.${id}`, type: 0x8100, id } as const;
-    moreVlans.push({ nic: "eth0", vlan: other, address: `${uplinkAddress}/24` });
+    const other = { device: `${bond ?? "eth0"}.${id}`, type: 0x8100, id } as const;
+    moreVlans.push({ nic: bond ?? "eth0", vlan: other, address: `${uplinkAddress}/24` });
     sides.push(side("uplink", 0, other.device, tagsOf(other), uplinkAddress));
   }
+  if (bond) cables.push({ nic: "eth4", mac: nics[4], addresses: [], mtu: 1500, bond });
   const words = [
-    vlan ? "underlay in a VLAN" : "underlay untagged",
+    `underlay ${vlan ? "in a VLAN" : "untagged"}${bond ? ", over a bond" : ""}`,
     { none: "no uplink", own: "uplink", shared: "uplink in a VLAN of the underlay's NIC" }[kind],
   ];
   return { cables, sides, moreVlans, summary: words.join(", ") };
@@ -183,14 +204,17 @@ function drawSides(random: Random, address: string) {
 export function drawSite(random: Random): AttackSite {
   const { integer, pick } = random;
   const tenants = Array.from({ length: integer(2, 4) }, (_, index) => drawTenant(index, random));
+  const newcomer = drawTenant(tenants.length, random);
+  const newPerSecond = pick([undefined, 900]);
   const overlap = pick(["10.0.0.7/24", "10.0.0.99/24"]);
   const { cables, sides, moreVlans, summary } = drawSides(random, overlap);
   const [under, , , up] = [sides[0], sides[1], sides[2], sides[3]];
   if (!under) throw new Error("a site has an underlay");
-  const hosts = tenants.flatMap(({ hosts: some }) =>
+  const hosts = [...tenants, newcomer].flatMap(({ hosts: some }) =>
     some.map((host): TenantHost => ({ ...host, way: wayOf(host, under) })),
   );
-  const nics = [...new Set(sides.filter(({ name }) => name !== "unlisted").map(({ wire }) => cables[wire]?.nic ?? ""))];
+  const listedCables = sides.filter(({ name }) => name !== "unlisted").map(({ wire }) => cables[wire] as Cable);
+  const nics = [...new Set(listedCables.map(deviceOf))];
   const config = (some: readonly TenantInput[]): ConfigInput => ({
     apiVersion: "xgw/v1",
     instance,
@@ -198,21 +222,28 @@ export function drawSite(random: Random): AttackSite {
     ...(up ? { uplink: { device: up.device, gateway: router.address } } : {}),
     nics: nics.map((name) => ({ name, xdp: "native" })),
     flows: 16384,
+    // So that a flood comes to more than a share.
+    limits: { sessions: capacities.sessions, neighbours: capacities.neighbours, newPerSecond },
     tenants: [...some],
   });
   const configs = tenants.map((tenant) => tenant.config);
   return {
     config: config(configs),
-    other: config(changed(configs)),
+    others: [config(changed(configs)), config([...changed(configs), newcomer.config])],
     cables,
     moreVlans,
     sides,
     hosts,
     neighbours: neighbours(sides, hosts),
     innerNeighbours: hosts
-      .filter(({ kind }) => kind === "gretap")
+      .filter(({ kind, address }) => kind === "gretap" && address !== claimed)
       .map(({ key, address }) => ({ device: `xgre${key}`, address, mac: macOf(2, last(address)) })),
-    summary: [...tenants.map(({ config: { tunnel } }) => tunnel), summary, `the gateway has ${overlap}`].join(", "),
+    summary: [
+      ...tenants.map(({ config: { tunnel } }) => tunnel),
+      summary,
+      `the gateway has ${overlap}`,
+      ...(newPerSecond ? [`${newPerSecond} new connections a second`] : []),
+    ].join(", "),
   };
 }
 
@@ -269,6 +300,12 @@ export const plainWay = (side: Side, from: number): Way => ({
   gatewayMac: side.nicMac,
   vlans: side.tags,
 });
+
+/** Those of all its configs. */
+export function allTenants({ config, others }: AttackSite): readonly TenantInput[] {
+  const all = [config, ...others].flatMap(({ tenants = [] }) => tenants);
+  return all.filter(({ key }, at) => all.findIndex((other) => other.key === key) === at);
+}
 
 export const sideOf = (site: AttackSite, name: SideName): Side | undefined =>
   site.sides.find((side) => side.name === name);

@@ -15,7 +15,13 @@ export const states = [
   { name: "wiped", what: "all of the instance's pins are removed, and with them its programs" },
   { name: "daemon", what: "xgw run keeps watch" },
   { name: "change", what: "the config is changed to another one and back while packets go" },
+  {
+    name: "killed",
+    what: "xgw run is killed while it makes the config another one, and nobody ends what it has begun",
+  },
   { name: "learner", what: "the programs on the NICs' egress are taken off" },
+  { name: "uplink", what: "the program on the uplink's ingress is taken off" },
+  { name: "counters", what: "the programs that count for shares, and refuse by them, are taken off" },
 ] as const;
 
 export type StateName = (typeof states)[number]["name"];
@@ -25,17 +31,32 @@ export const isState = (name: string): name is StateName => states.some((state) 
 /** Seeds in a row go through all of them. */
 export const stateOf = (seed: number): StateName => states[seed % states.length]?.name ?? "native";
 
+/** Whether both of a site's configs may be in force. */
+export const isBetween = (state: StateName): boolean => state === "change" || state === "killed";
+
+/** Whether what comes from the uplink is handed to tenants. */
+export const handsOver = (state: StateName): boolean => state !== "wiped" && state !== "uplink";
+
+/** How the links are called that a state has not got. */
+const missing: Readonly<Partial<Record<StateName, readonly string[]>>> = {
+  detached: ["xdp_"],
+  learner: ["learn_"],
+  uplink: ["uplink_"],
+  counters: ["session_", "neighbour_", "quota_", "next_hop", "arp_"],
+};
+
 /** What an operator, an accident or an attacker does to the programs. */
-export async function detachLinks(prefix: string): Promise<void> {
+export async function takeOff(state: StateName): Promise<void> {
   const pins = new Pins(instance);
-  for (const name of pins.links()) {
-    if (!name.startsWith(prefix)) continue;
+  if (state === "wiped") await rm(pins.root, { recursive: true });
+  for (const name of missing[state] ? pins.links() : []) {
+    if (!missing[state]?.some((prefix) => name.startsWith(prefix))) continue;
     using link = BpfLink.openPinned(pins.link(name));
-    link.detach();
+    // Those on functions and tracepoints of the kernel know no detaching; they go with their pins.
+    if (link.info.type === "xdp" || link.info.type === "tcx") link.detach();
+    else await rm(pins.link(name));
   }
 }
-
-export const wipePins = (): Promise<void> => rm(new Pins(instance).root, { recursive: true });
 
 /** The daemon, as the service manager starts it. */
 export class Daemon {
@@ -60,8 +81,9 @@ export class Daemon {
     return daemon;
   }
 
-  async stop(): Promise<void> {
-    if (this.process.exitCode !== null) return;
+  /** Without a chance to end what it has begun. */
+  async kill(): Promise<void> {
+    if (this.process.exitCode !== null || this.process.signalCode !== null) return;
     const ended = once(this.process, "exit");
     this.process.kill("SIGKILL");
     await ended;

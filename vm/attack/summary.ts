@@ -46,7 +46,9 @@ export function summarize(report: AttackReport): { readonly lines: string[]; rea
         .map(([kind, count]) => `${count} × ${kind}`),
       `by shape: ${words(sumOf(seeds.map((result) => result.shapes)))}`,
       `became: ${words(fates)}`,
-      `honest: ${arrived} of ${sent} arrived`,
+      `honest: ${arrived} of ${sent} arrived, ${sum(({ honest }) => honest.ended)} connections ended by their own tenant`,
+      `states: ${words(sumOf(seeds.map(({ state }) => ({ [state]: 1 }))))}; floods: ${words(sumOf(seeds.flatMap(({ flood }) => (flood ? [{ [flood]: 1 }] : []))))}`,
+      `sites: ${new Set(seeds.map(({ site }) => site)).size}`,
       `${packets} packets (${sum((result) => result.frames)} frames) over ${seeds.length} seeds on ${kernel}: ` +
         `${violations.length} violations${failed.length > 0 ? ` (seeds ${failed.join(", ")})` : ""}`,
     ],

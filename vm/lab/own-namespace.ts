@@ -9,9 +9,14 @@ export interface Cable {
   /** `a.b.c.d/len` of the NIC, or of the VLAN. */
   readonly addresses: readonly string[];
   readonly mtu: number;
+  /** The bond that the NIC is a member of: addresses and VLAN are the bond's, of its first member's cable. */
+  readonly bond?: string | undefined;
   /** What lies on the NIC, where the frames on the cable have a tag. */
   readonly vlan?: Vlan | undefined;
 }
+
+/** What lies on the cable: the NIC, or the bond that it is a member of. */
+export const deviceOf = ({ nic, bond }: Cable): string => bond ?? nic;
 
 export interface Vlan {
   readonly device: string;
@@ -65,7 +70,17 @@ const timeless: Readonly<Record<string, string>> = {
   ),
 };
 
-const modules = ["vrf", "ip_gre", "nf_conntrack", "nf_flow_table", "nf_flow_table_inet", "nf_tables", "veth", "8021q"];
+const modules = [
+  "vrf",
+  "ip_gre",
+  "nf_conntrack",
+  "nf_flow_table",
+  "nf_flow_table_inet",
+  "nf_tables",
+  "veth",
+  "8021q",
+  "bonding",
+];
 
 /**
  * What a frame leads to has happened when the call that sent it returns, even where the kernel puts it off to the thread
@@ -96,6 +111,14 @@ export async function addVlan(nic: string, { device, type, id }: Vlan): Promise<
   await here.ip(`link add link ${nic} name ${device} type vlan protocol ${protocol} id ${id}`, `link set ${device} up`);
 }
 
+/** All members send and take, each as what a frame's MAC addresses and EtherType come to. */
+async function enslave(nic: string, bond: string, isFirst: boolean): Promise<void> {
+  if (isFirst) await here.ip(`link add ${bond} type bond mode balance-xor miimon 100`);
+  await here.ip(`link set ${nic} down`, `link set ${nic} master ${bond}`);
+  if (isFirst) await here.ip(`link set ${bond} up`);
+  await here.ip(`link set ${nic} up`);
+}
+
 /** NICs of this namespace with their VLANs and addresses, and the far ends of their cables. */
 export class Cables {
   private constructor(
@@ -108,11 +131,13 @@ export class Cables {
   /** @param name of the namespace that the far ends are in */
   static async plug(cables: readonly Cable[], name: string): Promise<Cables> {
     const far = await Namespace.create(name);
-    for (const [index, { nic, mac, addresses, mtu, vlan }] of cables.entries()) {
+    for (const [index, each] of cables.entries()) {
+      const { nic, mac, addresses, mtu, bond, vlan } = each;
       await cable(here, nic, far, `wire${index}`);
       await here.ip(`link set ${nic} address ${mac} mtu ${mtu}`);
-      if (vlan) await addVlan(nic, vlan);
-      await here.ip(...addresses.map((address) => `addr add ${address} dev ${vlan?.device ?? nic}`));
+      if (bond) await enslave(nic, bond, cables.findIndex((other) => other.bond === bond) === index);
+      if (vlan) await addVlan(deviceOf(each), vlan);
+      await here.ip(...addresses.map((address) => `addr add ${address} dev ${vlan?.device ?? deviceOf(each)}`));
     }
     return new Cables(
       cables,
@@ -123,7 +148,8 @@ export class Cables {
 
   async unplug(): Promise<void> {
     for (const wire of this.wires) wire[Symbol.dispose]();
-    await here.ip(...this.cables.map(({ nic }) => `link del ${nic}`));
+    const bonds = new Set(this.cables.flatMap((each) => each.bond ?? []));
+    await here.ip(...[...this.cables.map(({ nic }) => nic), ...bonds].map((device) => `link del ${device}`));
     await this.far.delete();
   }
 }

@@ -92,7 +92,8 @@ export class Wire implements Disposable {
   /** What has come out of the cable since the last look. */
   take(): Buffer[] {
     const frames = this.ring.take(4096);
-    if (this.lost > 0) throw new Error(`${this.lost} frames were lost: take them more often`);
+    // Only what is full loses something; looking costs many times what taking does.
+    if (frames.length > 0 && this.lost > 0) throw new Error(`${this.lost} frames were lost: take them more often`);
     return frames;
   }
 

@@ -5,7 +5,7 @@ import { type AttackReport, summarize } from "../../../vm/attack/summary.js";
 import { reportOf } from "../support/report.js";
 
 /** The first seed of a site with both kinds of tunnels, an uplink, and the underlay in a VLAN. */
-const site = 14;
+const site = 20;
 
 describe("an adversary on every side", () => {
   let report: AttackReport;

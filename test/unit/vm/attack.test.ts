@@ -1,30 +1,43 @@
 // The attack's own parts: what the adversary sends says who sent it, and the oracle sees what must not be.
 import { describe, expect, it } from "vitest";
 import { drawSent, type Living } from "../../../vm/attack/adversary.js";
-import { Involved } from "../../../vm/attack/books.js";
+import { Ledger } from "../../../vm/attack/books.js";
+import { drawFlood } from "../../../vm/attack/flood.js";
+import { type HonestConnection, mayEnd } from "../../../vm/attack/honest.js";
+import { answerToArp } from "../../../vm/attack/hosts.js";
 import { nonceOf, noncesIn } from "../../../vm/attack/nonce.js";
 import { type Local, Oracle } from "../../../vm/attack/oracle.js";
 import { identify, type Sent } from "../../../vm/attack/sent.js";
-import { type AttackSite, drawSite, outsiders, own, plainWay, sideOf, underlay } from "../../../vm/attack/site.js";
+import {
+  type AttackSite,
+  capacities,
+  drawSite,
+  outsiders,
+  own,
+  plainWay,
+  sideOf,
+  underlay,
+} from "../../../vm/attack/site.js";
 import { stateOf, states } from "../../../vm/attack/states.js";
 import { summarize } from "../../../vm/attack/summary.js";
 import { World } from "../../../vm/attack/world.js";
 import { parseAttackArgs } from "../../../vm/attack-args.js";
-import { macOf } from "../../../vm/frames/addresses.js";
+import { macOf, tunnelMac } from "../../../vm/frames/addresses.js";
 import { draftAround, draftOf, frameOf, type Way } from "../../../vm/frames/draft.js";
 import { layersOf, tunnelled } from "../../../vm/frames/layers.js";
 import { stream } from "../../../vm/frames/stream.js";
 import { UsageError } from "../../../vm/usage.js";
-import { gre, icmp, ipv4, raw } from "../../bpf/support/packet.js";
+import { arp, gre, icmp, ipv4, raw, udp } from "../../bpf/support/packet.js";
 
-/** With an uplink on a NIC of its own, two tenants at least, and a default policy that the first has. */
+/** With an uplink on a NIC of its own, both kinds of tunnels, and a default policy that the first tenant has. */
 function siteWithUplink(): AttackSite {
   for (let number = 0; ; number++) {
     const site = drawSite(stream(number, "attacked site"));
     const shared = site.hosts.some(({ endpoint, key }) =>
       site.hosts.some((other) => other.endpoint === endpoint && other.key !== key),
     );
-    if (sideOf(site, "uplink")?.wire === 3 && !shared) return site;
+    const kinds = new Set(site.config.tenants?.map(({ tunnel }) => tunnel));
+    if (sideOf(site, "uplink")?.wire === 3 && !shared && kinds.size === 2) return site;
   }
 }
 
@@ -232,7 +245,26 @@ describe("the oracle, of what others send", () => {
     expect(judge(publicA, publicA)).toMatchObject({ fate: "answered" });
     expect(judge(publicA, publicA).fault).toBeUndefined();
     expect(judge("10.0.0.1", publicA).fault).toMatch(/leaves with source 10.0.0.1/);
-    expect(judge(publicA, a.address).fault).toMatch(/is told of/);
+    expect(judge(publicA, a.address).fault).toMatch(/is not about what it sent/);
+  });
+
+  it("sees a stranger's tunnelled packet leave by the uplink in a tenant's name", () => {
+    const tunnel = a.way.tunnel;
+    if (!tunnel) throw new Error("it has one");
+    const way = { ...a.way, ...plainWay(uplink, 1), wrap: a.kind, tunnel: { ...tunnel, endpoint: outsider } };
+    const left = { way: back(outside), src: publicA, dst: outsider };
+    expect(faultOf(sent(way, a.address, outsider), left)).toMatch(/uplink side: what left on .* cannot be made/);
+  });
+
+  it("takes the host of a tenant that is not there for somebody on the underlay", () => {
+    const newcomer = site.hosts.find(({ key }) => !(site.config.tenants ?? []).some((tenant) => tenant.key === key));
+    if (!newcomer) throw new Error("there is one while the config is changed");
+    const packet = () => sent(newcomer.way, newcomer.address, outsider);
+    const oracle = new Oracle(site);
+    expect(faultOf(packet(), { way: back(outside), src: newcomer.address, dst: outsider }, oracle)).toMatch(
+      /underlay side: what left on .* cannot be made/,
+    );
+    expect(faultOf(packet(), into(outsider, a.address), oracle)).toMatch(/underlay side: reached/);
   });
 
   it("sees what goes from uplink to underlay and back, and lets other devices' traffic be", () => {
@@ -244,6 +276,118 @@ describe("the oracle, of what others send", () => {
     expect(faultOf(sent(outside, outsider, a.endpoint), hypervisor)).toMatch(/forwarded to the underlay side/);
     expect(faultOf(sent(plainWay(mgmt, 1), own.host, a.endpoint), { ...hypervisor, src: own.host })).toBeUndefined();
   });
+});
+
+describe("the oracle, of what the gateway says about a packet", () => {
+  const packet = () => sent(outside, outsider, publicA);
+
+  /** An ICMP error to the outsider, with these addresses in it, about a datagram with these. */
+  const fault = (src: string, about: { src: string; dst: string; dport?: number }) => {
+    const origin = packet();
+    const datagram = udp({ sport: 4000, dport: about.dport ?? 53, payload: nonceOf(origin) });
+    const quote = ipv4({ src: about.src, dst: about.dst }, datagram);
+    const message = raw(1, Buffer.concat([Buffer.from([3, 4, 0, 0, 0, 0, 5, 120]), quote]));
+    const bytes = ipv4({ src, dst: outsider }, message);
+    const content = { ip: bytes.subarray(0, 20), header: Buffer.alloc(0), payload: bytes.subarray(20) };
+    const oracle = new Oracle(site);
+    oracle.expect(origin);
+    const frame = frameOf(draftAround(back(outside), { ...content, protocol: "other" }));
+    return oracle.judge(outside.wire, frame, origin).fault;
+  };
+
+  it("lets an error reach an outsider from the public address or the gateway's own, about what it sent", () => {
+    expect(fault(publicA, { src: outsider, dst: publicA })).toBeUndefined();
+    expect(fault(uplink.addresses[0] ?? "", { src: outsider, dst: publicA })).toBeUndefined();
+  });
+
+  it("sees an address from inside in either header, and another's connection", () => {
+    expect(fault("10.0.0.1", { src: outsider, dst: publicA }), "source").toMatch(/leaves with source/);
+    expect(fault(publicA, { src: outsider, dst: a.address }), "quote").toMatch(/not about what it sent/);
+    expect(fault(publicA, { src: outsiders[1] ?? "", dst: publicA }), "somebody else's").toMatch(/not about what/);
+    expect(fault(publicA, { src: outsider, dst: publicA, dport: 54 }), "port").toMatch(/not about what it sent/);
+  });
+
+  it("sees a tenant's own error to the outside that quotes an address from inside", () => {
+    const origin = sent(a.way, a.address, outsider, 5000);
+    const error = (dst: string, ttl: number) => {
+      const quote = ipv4({ src: outsider, dst }, udp({ sport: 5000, dport: 4000, payload: nonceOf(origin) }));
+      const message = raw(1, Buffer.concat([Buffer.from([3, 3, 0, 0, 0, 0, 0, 0]), quote]));
+      return ipv4({ src: dst, dst: outsider, ttl }, message);
+    };
+    const frame = (way: Way, bytes: Buffer) =>
+      frameOf(
+        draftAround(way, {
+          ip: bytes.subarray(0, 20),
+          header: Buffer.alloc(0),
+          payload: bytes.subarray(20),
+          protocol: "other",
+        }),
+      );
+    const arrived = frame(a.way, error(a.address, 64));
+    const packet = { ...origin, ...identify(site, a.way.wire, arrived), frames: [arrived] };
+    const oracle = new Oracle(site);
+    oracle.expect(packet);
+    const judged = oracle.judge(outside.wire, frame(back(outside), error(a.address, 63)), packet);
+    expect(judged.fault).toMatch(/about a packet to 10\.0\.0\.7, which is not public/);
+  });
+
+  it("lets the gateway tell a hypervisor that no tunnel takes its packet, and nobody else", () => {
+    const origin = sent(a.way, a.address, outsider, 5000);
+    const under = sideOf(site, "underlay");
+    if (!under) throw new Error("every site has one");
+    const judge = (dst: string) => {
+      const quote = ipv4({ src: a.endpoint, dst: underlay }, gre({ type: 0x0800, key: a.key }, nonceOf(origin)));
+      const bytes = ipv4({ src: underlay, dst }, raw(1, Buffer.concat([Buffer.from([3, 3, 0, 0, 0, 0, 0, 0]), quote])));
+      const content = { ip: bytes.subarray(0, 20), header: Buffer.alloc(0), payload: bytes.subarray(20) };
+      const frame = frameOf(draftAround(back(plainWay(under, 1)), { ...content, protocol: "other" }));
+      const oracle = new Oracle(site);
+      oracle.expect(origin);
+      return oracle.judge(under.wire, frame, origin).fault;
+    };
+    expect(judge(a.endpoint)).toBeUndefined();
+    expect(judge("172.168.0.66")).toMatch(/untunnelled on the underlay side/);
+  });
+
+  it("sees an answer by ARP in the tunnel of a tenant that has not asked", () => {
+    const gretap = site.hosts.filter(({ kind }) => kind === "gretap");
+    const answered = gretap[0];
+    const other = site.hosts.find(({ key }) => key !== answered?.key);
+    if (!answered || !other) throw new Error("the site has both");
+    const payload = arp({
+      operation: "reply",
+      senderMac: tunnelMac(answered.key),
+      sender: "10.0.0.1",
+      targetMac: macOf(2, 7),
+      target: answered.address,
+    }).subarray(14);
+    const content = { type: 0x0806, ip: Buffer.alloc(0), header: Buffer.alloc(0), payload, protocol: "other" } as const;
+    const frame = frameOf(draftAround(back(answered.way), content));
+    const judge = (of: Sent) => new Oracle(site).judge(answered.way.wire, frame, of).fault;
+    expect(judge(sent(answered.way, answered.address, "10.0.0.1"))).toBeUndefined();
+    expect(judge(sent(other.way, other.address, "10.0.0.1"))).toMatch(/answered by ARP/);
+    expect(judge(sent(outside, outsider, publicA))).toMatch(/answered by ARP/);
+  });
+});
+
+it("a tenant's host answers who asks for it in its tunnel, and nobody else", () => {
+  const host = site.hosts.find(({ kind }) => kind === "gretap");
+  if (!host) throw new Error("the site has one");
+  const asked = (target: string, way: Way) => {
+    const question = { senderMac: tunnelMac(host.key), sender: "10.0.0.1", targetMac: "00:00:00:00:00:00", target };
+    const payload = arp({ operation: "request", ...question }).subarray(14);
+    const content = { type: 0x0806, ip: Buffer.alloc(0), header: Buffer.alloc(0), payload, protocol: "other" } as const;
+    return answerToArp(site, frameOf(draftAround(way, content)));
+  };
+  const answer = asked(host.address, back(host.way));
+  expect(answer).toMatchObject({ key: host.key, wire: host.way.wire });
+  const { ip } = layersOf(answer?.frame ?? Buffer.alloc(14));
+  expect(ip && tunnelled(ip)).toMatchObject({
+    key: host.key,
+    arp: { isReply: true, sender: host.address, target: "10.0.0.1" },
+  });
+  expect(asked("10.0.0.66", back(host.way)), "nobody").toBeUndefined();
+  const elsewhere = { ...back(host.way), tunnel: { ...host.way.tunnel, gateway: "172.168.0.66", key: host.key } };
+  expect(asked(host.address, { ...elsewhere, tunnel: { ...elsewhere.tunnel, endpoint: underlay } })).toBeUndefined();
 });
 
 describe("the oracle, of what the gateway takes for itself", () => {
@@ -284,13 +428,77 @@ it("while a config is changed to another, what either allows is allowed", () => 
 });
 
 describe("the books", () => {
-  const books = (forwarded: number) => new Map([[a.key, { forwarded, declined: 0, denied: 0, refused: 0 }]]);
+  const books = (forwarded: number, key = a.key) =>
+    new Map([[key, { forwarded, declined: 0, limited: 0, denied: 0, refused: 0 }]]);
 
   it("see a packet too many, and no packet too few", () => {
-    const involved = new Involved();
-    involved.hasLeft(a.key);
-    expect(involved.faults(books(5), books(6))).toEqual([]);
-    expect(involved.faults(books(5), books(7))).toHaveLength(1);
+    const ledger = new Ledger(books(5));
+    ledger.hasLeft(a.key);
+    ledger.enter(books(6));
+    expect(ledger.faults()).toEqual([]);
+    ledger.enter(books(7));
+    expect(ledger.faults()).toHaveLength(1);
+  });
+
+  it("go on where counts begin again, and where a tenant comes", () => {
+    const ledger = new Ledger(books(5));
+    for (let n = 0; n < 3; n++) ledger.hasLeft(a.key);
+    for (const count of [7, 0, 1]) ledger.enter(books(count));
+    expect(ledger.faults()).toEqual([]);
+    ledger.enter(books(2));
+    expect(ledger.faults(), "four of three").toHaveLength(1);
+    ledger.enter(books(1, b.key));
+    expect(ledger.faults(), "a new one that has sent nothing").toHaveLength(2);
+  });
+});
+
+describe("an honest connection", () => {
+  const tuple = { protocol: "tcp", src: a.address, sport: 4000, dst: client.address, dport: 443 } as const;
+  const turned = { protocol: "tcp", src: client.address, sport: 443, dst: a.address, dport: 4000 } as const;
+  const connection: HonestConnection = {
+    name: "",
+    key: a.key,
+    byUplink: false,
+    sides: [
+      { way: a.way, tuple },
+      { way: client.way, tuple: turned },
+    ],
+    nextHops: ["", ""],
+  };
+  const segment = (of: typeof tuple | typeof turned, flags: number, change: object = {}) => {
+    const draft = draftOf(a.way, { ...of, ...change }, Buffer.alloc(1));
+    draft.header[13] = flags;
+    const { ip } = layersOf(frameOf(draft));
+    const inner = ip && tunnelled(ip)?.ip;
+    if (!inner) throw new Error("it is in a tunnel");
+    return inner;
+  };
+
+  it("is ended by SYN, FIN or RST with its own tuple, either way, and by nothing else", () => {
+    for (const flags of [0x02, 0x11, 0x04]) expect(mayEnd(connection, segment(tuple, flags)), `${flags}`).toBe(true);
+    expect(mayEnd(connection, segment(turned, 0x04))).toBe(true);
+    expect(mayEnd(connection, segment(tuple, 0x10)), "ACK").toBe(false);
+    expect(mayEnd(connection, segment(tuple, 0x04, { sport: 4001 })), "another port").toBe(false);
+    expect(mayEnd(connection, segment(tuple, 0x04, { dst: "10.0.0.8" })), "another host").toBe(false);
+    expect(mayEnd(connection, segment(tuple, 0x04, { protocol: "udp" })), "another protocol").toBe(false);
+  });
+});
+
+describe("a flood", () => {
+  it("comes to more than what is anybody's and a tenant's share, of one tenant, and names its sender", () => {
+    const kinds = new Set<string>();
+    for (let seed = 0; seed < 12; seed++) {
+      const { key, kind, packets } = drawFlood(site, seed);
+      kinds.add(kind);
+      const share = capacities[kind] / 2 / (site.config.tenants ?? []).length;
+      expect(packets.length).toBeGreaterThan(capacities[kind] / 2 + share);
+      expect(new Set(packets.map(({ number }) => number & 0xffff)).size, "IP ids").toBe(packets.length);
+      for (const { from, frames } of packets) {
+        expect(from).toEqual({ kind: "tenant", key });
+        expect(frames.flatMap((frame) => noncesIn(frame))).toHaveLength(1);
+      }
+    }
+    expect(kinds).toContain("sessions");
   });
 });
 
@@ -381,7 +589,7 @@ describe("the summary", () => {
     frames: 100,
     shapes: {},
     fates: { nothing: 60, answered: 40 },
-    honest: { sent: 20, arrived: 20 },
+    honest: { sent: 20, arrived: 20, ended: 0 },
     foreignWorks: true,
     changes: 0,
     violations: [],
@@ -402,7 +610,7 @@ describe("the summary", () => {
   it("is not when nothing came of the packets", () =>
     expect(faults({ fates: { nothing: 95, answered: 5 } })).toHaveLength(1));
   it("is not when the honest do not get through", () =>
-    expect(faults({ honest: { sent: 20, arrived: 9 } })).toHaveLength(1));
+    expect(faults({ honest: { sent: 20, arrived: 9, ended: 0 } })).toHaveLength(1));
   it("is not when other people's tunnels break", () => expect(faults({ foreignWorks: false })).toHaveLength(1));
 });
 
