@@ -95,7 +95,12 @@ interface Ends {
 
 /** An ICMP error as it leaves, with the packet's nonce behind what it quotes. */
 function errorAbout(packet: Sent, way: Way, ends: Ends, quoted: Ends): Buffer {
-  const message = Buffer.concat([Buffer.from([3, 1, 0, 0, 0, 0, 0, 0]), ipv4(quoted, icmp()), nonceOf(packet)]);
+  const { protocol = 1, sport = 0, dport = 0 } = packet.packet.ip ?? {};
+  const transport = Buffer.alloc(8);
+  transport.writeUInt16BE(sport, 0);
+  transport.writeUInt16BE(dport, 2);
+  const about = ipv4(quoted, raw(protocol, transport));
+  const message = Buffer.concat([Buffer.from([3, 1, 0, 0, 0, 0, 0, 0]), about, nonceOf(packet)]);
   const bytes = ipv4(ends, raw(1, message));
   const content = { ip: bytes.subarray(0, 20), header: Buffer.alloc(0), payload: bytes.subarray(20) };
   return frameOf(draftAround(way, { ...content, protocol: "other" }));
