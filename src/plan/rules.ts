@@ -100,7 +100,7 @@ const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
  * Rules from top to bottom:
  * - assign_zone: GRE with one of our keys is let in by the peers' devices only, wherever it comes in, also out of a VRF; other
  *   people's GRE is not ours to judge. The VRF's second pass through prerouting has nothing to add; the outer GRE packets are
- *   not tracked.
+ *   not tracked, a tenant's own are.
  * - judge_gre: RFC 2890's header of version 0 with a key, which is in the second word, behind a checksum in the third. The
  *   reassembly of fragments comes before (NF_IP_PRI_CONNTRACK_DEFRAG), and the kernel itself takes no GRE with routing.
  * - judge_source: what comes out of a tunnel has a source that the tenant's routes lead back into it: nothing is forwarded or
@@ -116,6 +116,8 @@ const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
  *   range that it is given, so that a range that is led to other ports is an element a port of forward_to.
  * - to_gateway: of a tenant's packets to its gateway none reaches what listens for all devices alike (raw sockets do, unless
  *   net.ipv4.raw_l3mdev_accept is 0): routing daemons, VRRP, other people's tunnels.
+ * - take_mark_off: a packet's mark stays with it through its tunnel, and somebody's rule may have set the bit that says that the
+ *   uplink's program handed it over.
  * - judge_news: "fragmentation needed" about a tunnelled packet changes the kernel's route to its endpoint for all tenants. It
  *   is believed by an underlay device about what the gateway may have sent: GRE with a key to one of its peers, in a header
  *   without options. The error's device is the one whose routes it changes (gre_err), so that by others there is nothing to
@@ -177,7 +179,7 @@ ${verdictMaps}
 		type filter hook prerouting priority raw; policy accept;
 		ip protocol gre jump judge_gre
 		meta iifkind "vrf" accept
-		ip protocol gre notrack
+		iifname != "xgre*" ip protocol gre notrack
 		ct zone set iifname map @zones
 		iifname "xgre*" meta mark & 0x80000000 == 0 jump judge_source
 		iifname "xgre*" meta mark & 0x80000000 != 0 ip saddr ${privateNetworks} jump judge_outsider
@@ -216,6 +218,10 @@ ${verdictMaps}
 		ip protocol { icmp, tcp, udp } accept
 		update @unserved { iifname }
 		drop
+	}
+	chain take_mark_off {
+		type filter hook input priority 200; policy accept;
+		iifname @underlay ip protocol gre meta mark set meta mark & 0x7fffffff
 	}
 	chain judge_news {
 		@th,136,8 1 @th,64,8 != 0x45 goto refuse_forged

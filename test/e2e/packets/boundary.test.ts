@@ -158,6 +158,22 @@ describe("an untagged underlay and an uplink", () => {
     expect(victims).toEqual({});
   });
 
+  it("takes nobody's mark on a tunnelled packet for that of the uplink's program", async () => {
+    const theirs = "chain c { type filter hook prerouting priority mangle; meta mark set meta mark or 0xffff0000; }";
+    await site.gateway.run("nft", `table ip theirs { ${theirs} }`);
+    try {
+      await expectRefused(hostileKey, "spoofed", () => inTunnel(packetOf("4.4.4.4", outside, dns)));
+    } finally {
+      await site.gateway.run("nft", "delete table ip theirs");
+    }
+  });
+
+  it("lets a host's own GRE out as its policy says", async () => {
+    const inner = Buffer.concat([Buffer.from("00000800", "hex"), packetOf("10.8.0.1", "10.8.0.2", dns)]);
+    const packet = packetOf("10.0.0.7", outside, raw(47, inner));
+    expect(told(await inTunnel(packet))).toEqual([`eth1: 2.2.2.11 > ${outside}`]);
+  });
+
   it("lets a host out by the uplink with its public address", async () => {
     expect(told(await inTunnel(packetOf("10.0.0.7", outside, dns)))).toEqual([`eth1: 2.2.2.11 > ${outside}`]);
   });
