@@ -101,6 +101,9 @@ const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
  * - judge_source: what comes out of a tunnel has a source that the tenant's routes lead back into it: nothing is forwarded or
  *   answered in somebody else's name. ICMP errors come from routers on the way as well; nobody answers them. What the uplink
  *   has handed over comes from anywhere, and is known by its mark.
+ * - judge_own_gre: what the gateway puts into a tenant's tunnel goes to the tenant's peers, by their devices. A tunnel without a
+ *   remote end sends what no route gives one, such as an answer to the broadcast address of the tenant's network, to the inner
+ *   destination itself, wherever the gateway's main table leads it.
  * - own: an ICMP error in a tenant's VRF that would leave by the uplink bears an address from inside the tenant, and is not sent.
  *   An ICMP error of the gateway's quotes a packet after its translation. In the tenant's zone conntrack knows the
  *   connection, and gives the error back the addresses that the sender used. Nothing else that the gateway sends into a
@@ -171,8 +174,15 @@ ${verdictMaps}
 		update @spoofed { iifname }
 		drop
 	}
+	chain judge_own_gre {
+		@th,0,16 & 0xa007 != 0x2000 return
+		oifname . ip daddr . @th,32,32 @gre_peers return
+		ip saddr . @th,32,32 @gre_keys update @strangers { @th,32,32 }
+		ip saddr . @th,32,32 @gre_keys drop
+	}
 	chain own {
 		type filter hook output priority raw; policy accept;
+		ip protocol gre jump judge_own_gre
 		ip protocol gre notrack
 		icmp type { destination-unreachable, time-exceeded, parameter-problem } ct zone set oifname map @zones
 		oifname @uplink icmp type { destination-unreachable, time-exceeded, parameter-problem } fib saddr type != local drop
