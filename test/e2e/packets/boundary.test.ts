@@ -180,11 +180,6 @@ describe("an untagged underlay and an uplink", () => {
     await expectRefused(nobody, "crossed", () => byWire(nic, packetOf(from, to, dns)));
   });
 
-  it("sends into a tenant's tunnel to peers alone, also what is for the broadcast address of the tenant's network", async () => {
-    const dying = ipv4({ src: "10.0.0.255", dst: "2.2.2.11", ttl: 1 }, dns);
-    await expectRefused(hostileKey, "stranger", () => byWire("eth1", dying));
-  });
-
   it("does not judge what comes by other devices", async () => {
     const left = await byWire("mgmt0", packetOf("192.168.99.2", outside, dns));
     expect(told(left)).toEqual([`eth1: 192.168.99.2 > ${outside}`]);
