@@ -108,6 +108,9 @@ const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
  *   has handed over comes from anywhere, and is known by its mark.
  * - judge_outsider: nobody outside has a private address that the tenant's routes lead into its tunnel. Other networks may be
  *   reached by tunnel and uplink alike.
+ * - judge_own_gre: what the gateway puts into a tenant's tunnel goes to the tenant's peers, by their devices. A tunnel without a
+ *   remote end sends what no route gives one, such as an answer to the broadcast address of the tenant's network, to the inner
+ *   destination itself, wherever the gateway's main table leads it.
  * - own: an ICMP error of the gateway's quotes a packet after its translation. In the tenant's zone conntrack knows the
  *   connection, and gives the error back the addresses that the sender used. Nothing else that the gateway sends into a
  *   tenant is the tenant's connection. The kernel gives most errors the connection of their packet by itself
@@ -197,8 +200,15 @@ ${verdictMaps}
 		update @spoofed { iifname }
 		drop
 	}
+	chain judge_own_gre {
+		@th,0,16 & 0xa007 != 0x2000 return
+		oifname . @nh,128,32 . @th,32,32 @gre_peers return
+		ip saddr . @th,32,32 @gre_keys update @strangers { @th,32,32 }
+		ip saddr . @th,32,32 @gre_keys drop
+	}
 	chain own {
 		type filter hook output priority raw; policy accept;
+		ip protocol gre jump judge_own_gre
 		ip protocol gre notrack
 		icmp type ${icmpErrors} ct zone set oifname map @zones
 		oifname "xvrf*" meta mark set 0x20000000

@@ -12,6 +12,13 @@ export interface KeptSeed extends SeedOptions {
 
 export const keptSeeds: readonly KeptSeed[] = [
   {
+    seed: 20,
+    packets: 572,
+    only: 572,
+    state: "detached",
+    why: "An outsider's packet to a public address, from a tenant's broadcast address: the answer left in GRE, but to no peer.",
+  },
+  {
     seed: 23,
     packets: 80,
     state: "wiped",

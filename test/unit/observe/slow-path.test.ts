@@ -267,6 +267,7 @@ describe("the nft table", () => {
   it.each([
     "judge_gre",
     "judge_summed_gre",
+    "judge_own_gre",
     "assign_zone",
     "own",
     "to_gateway",
