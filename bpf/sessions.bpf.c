@@ -37,11 +37,14 @@ int BPF_PROG(xgw_session_born, struct nf_conn *ct)
 	return 0;
 }
 
-/* A connection that lost a race for its tuple was never in the table, or only by half (CT_NAT_CLASH). */
+/*
+ * A connection that lost a race for its tuple was never in the table, or only by half (CT_NAT_CLASH). A template, by
+ * which nft says a packet's zone, is none.
+ */
 SEC("fentry/nf_ct_destroy")
 int BPF_PROG(xgw_session_died, struct nf_conn *ct)
 {
-	if ((BPF_CORE_READ(ct, status) & (CT_CONFIRMED | CT_NAT_CLASH)) == CT_CONFIRMED)
+	if ((BPF_CORE_READ(ct, status) & (CT_CONFIRMED | CT_NAT_CLASH | CT_TEMPLATE)) == CT_CONFIRMED)
 		count_session(ct, -1);
 	return 0;
 }

@@ -35,7 +35,7 @@ int xgw_arp(struct __sk_buff *skb)
 SEC("tcx/ingress")
 int xgw_arp_in(struct __sk_buff *skb)
 {
-	return skb->protocol == bpf_htons(ETH_P_ARP) && !may_ask(skb) ? XGW_SHOT : XGW_NEXT;
+	return may_ask(skb) ? XGW_NEXT : XGW_SHOT;
 }
 
 SEC("tcx/ingress")

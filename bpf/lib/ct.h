@@ -108,6 +108,7 @@ extern void bpf_ct_release(struct nf_conn *ct) __ksym;
 #define CT_DST_NAT (1 << 5)
 #define CT_SEQ_ADJUST (1 << 6)
 #define CT_DYING (1 << 9)
+#define CT_TEMPLATE (1 << 11)
 #define CT_NAT_CLASH (1 << 12)
 #define CT_HELPER (1 << 13)
 #define CT_TCP_ESTABLISHED 3

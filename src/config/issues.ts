@@ -111,6 +111,7 @@ const typeNames: Readonly<Record<string, string>> = {
   number: "a whole number",
   array: "a list",
   object: "a map of fields",
+  boolean: "true or false",
 };
 
 function wrongType(path: Path, value: unknown, expected: string, place: Schema | undefined): Described {
@@ -131,6 +132,8 @@ function typeRemedy(value: unknown, expected: string, place: Schema | undefined)
       return typeof value === "object" ? "begin each item with '- '" : `write a list: [${String(value)}]`;
     case "object":
       return `write its fields: ${fieldsOf(place).join(", ")}`;
+    case "boolean":
+      return "write true or false, without quotes";
     default:
       return typeof value === "string" && /^\d+$/.test(value) ? "remove the quotes" : rangeRemedy(place, {});
   }

@@ -10,8 +10,12 @@ import { batch } from "./ip.js";
 import { readRuleMessages } from "./rtnetlink.js";
 import { hasIpv6 } from "./sysctl.js";
 
-/** Where xgw puts the rules: the kernel's own place for l3mdev, and behind it, before the main table (32766). */
-const preferences = { l3mdev: 1000, local: 32_765 } as const;
+/**
+ * xgw's are the first two, both with preference 0: so whatever others add, with a preference or without (the kernel then takes
+ * 0 as well, and puts it behind them), stands behind the machine's own addresses as it did before, and in front of no tenant's
+ * table. `meanwhile` is for a rule that is only there while they change places.
+ */
+const preferences = { ours: 0, meanwhile: 1 } as const;
 
 /** FRA_* (linux/fib_rules.h). */
 const ofRule = { input: 3, preference: 6, table: 15, output: 17, l3mdev: 19, protocol: 21 } as const;
@@ -62,11 +66,17 @@ function toRule(header: Buffer, attributes: Attributes): RoutingRule {
 }
 
 export function ruleOrderOf(rules: readonly RoutingRule[]): RuleOrder {
-  const l3mdev = rules.findIndex(({ kind }) => kind === "l3mdev");
-  const local = rules.findIndex(({ kind }) => kind === "local");
-  const isInPlace = l3mdev >= 0 && (rules[l3mdev]?.preference ?? 0) <= preferences.l3mdev;
-  return isInPlace && local > l3mdev ? "tenants first" : "kernel's";
+  const l3mdev = firstOf(rules, "l3mdev");
+  const local = firstOf(rules, "local");
+  const areFirst = [l3mdev, local].every((at) => rules[at]?.preference === preferences.ours);
+  return areFirst && l3mdev < local ? "tenants first" : "kernel's";
 }
+
+const firstOf = (rules: readonly RoutingRule[], wanted: RoutingRule["kind"]) =>
+  rules.findIndex(({ kind }) => kind === wanted);
+
+/** Versions before put the local table there, under a protocol of their own. */
+const isOlder = ({ kind, protocol }: RoutingRule) => kind === "local" && protocol === routeProtocol;
 
 export const readRuleOrders = (): Map<Family, RuleOrder> =>
   new Map(families().map((family) => [family, ruleOrderOf(readRules(family))]));
@@ -86,37 +96,45 @@ export function rulesInFront(rules: readonly RoutingRule[], isTenants: (device: 
     );
 }
 
-/** What is missing is added before what is in the way goes: at no time are the gateway's own addresses unknown. */
+/**
+ * At no time are the gateway's own addresses unknown. Rules are called the kernel's, for some who keep routing rules
+ * (systemd-networkd) remove all others'.
+ */
 export async function putTenantsFirst(family: Family): Promise<void> {
   const rules = readRules(family);
-  const at = rules.findIndex(({ kind, preference }) => kind === "l3mdev" && preference <= preferences.l3mdev);
-  const inFront = (index: number) => at < 0 || index < at;
-  const hasLocalBehind = rules.some(({ kind, preference }) => kind === "local" && preference > preferences.l3mdev);
+  const add = (preference: number, rule: string) => `rule add pref ${preference} ${rule} protocol ${kernelProtocol}`;
+  const has = (preference: number, kind: RoutingRule["kind"]) =>
+    rules.some((rule) => rule.kind === kind && rule.preference === preference);
+  const isInOrder = ruleOrderOf(rules) === "tenants first";
+  const inOrder = [
+    ...(has(preferences.meanwhile, "local") ? [] : [add(preferences.meanwhile, "table local")]),
+    ...(has(preferences.ours, "local") ? [`rule del pref ${preferences.ours} table local`] : []),
+    add(preferences.ours, "table local"),
+  ];
   await batch(
     [
-      // As the kernel makes it, or it would add another one with the first VRF.
-      ...(at < 0 ? [`rule add pref ${preferences.l3mdev} l3mdev protocol ${kernelProtocol}`] : []),
-      ...(hasLocalBehind ? [] : [`rule add pref ${preferences.local} table local protocol ${routeProtocol}`]),
-      ...rules.flatMap(({ kind, preference }, index) =>
-        kind === "local" && preference <= preferences.l3mdev && inFront(index)
-          ? [`rule del pref ${preference} table local`]
-          : [],
-      ),
+      ...(has(preferences.ours, "l3mdev") ? [] : [add(preferences.ours, "l3mdev")]),
+      ...(isInOrder ? [] : [...inOrder, `rule del pref ${preferences.meanwhile} table local`]),
+      ...rules.filter(isOlder).map(({ preference }) => `rule del pref ${preference} table local`),
     ],
     family,
   );
 }
 
-/** As the kernel makes them, unless the order is not of our making. */
+/** As the kernel makes them, and never without a rule for the machine's own addresses. */
 export async function putBack(family: Family): Promise<void> {
   const rules = readRules(family);
-  const ours = rules.filter(({ kind, protocol }) => kind === "local" && protocol === routeProtocol);
-  if (ours.length === 0) return;
-  const hasFirst = rules.some(({ kind, preference }) => kind === "local" && preference === 0);
+  if (rules.length === 0 && family === "ipv6") return; // a kernel without rules of that family
+  const first = rules.some(({ kind, preference }) => kind === "local" && preference === preferences.ours);
   await batch(
     [
-      ...(hasFirst ? [] : [`rule add pref 0 table local protocol ${kernelProtocol}`]),
-      ...ours.map(({ preference }) => `rule del pref ${preference} table local`),
+      ...(first ? [] : [`rule add pref ${preferences.ours} table local protocol ${kernelProtocol}`]),
+      ...rules.flatMap((rule) => {
+        if (rule.kind === "l3mdev" && rule.preference === preferences.ours)
+          return [`rule del pref ${preferences.ours} l3mdev`];
+        const isLeft = rule.kind === "local" && rule.preference === preferences.meanwhile;
+        return isLeft || isOlder(rule) ? [`rule del pref ${rule.preference} table local`] : [];
+      }),
     ],
     family,
   );

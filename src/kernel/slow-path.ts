@@ -3,7 +3,7 @@
 import { crashPoint } from "../crash.js";
 import { parseAddress } from "../model/ipv4.js";
 import { groupOf, instanceOf, routeProtocol } from "../plan/owner.js";
-import { removalScript, rulesScript, tableName, typesOfSet } from "../plan/rules.js";
+import { fenceSets, removalScript, rulesScript, tableName, typesOfSet } from "../plan/rules.js";
 import { devicesScript, intervalSets, mapOf, shareOfFlowtable, shareScript } from "../plan/shares.js";
 import type { Device, Element, Neighbour, Route, State } from "../plan/state.js";
 import { type Step, stepsOf } from "../plan/steps.js";
@@ -13,16 +13,38 @@ import { hasWholeShare } from "./nftables.js";
 import { putTenantsFirst } from "./routing-rules.js";
 import { writeSysctl } from "./sysctl.js";
 
+/** What keeps tenants apart stands before a tunnel is up: nobody comes in, and nothing gets out, while the rest is made. */
 export async function addSlowPath(instance: string, steps: readonly Step[]): Promise<void> {
+  const routes = stepsOf(steps, "route.set");
+  const { fence, rest } = fencesFirst(steps);
   for (const { family } of stepsOf(steps, "rule-order.set")) await putTenantsFirst(family);
-  await batch(deviceLines(steps));
+  await batch([...routeLines(routes.filter(({ route }) => leadsNowhere(route))), ...deviceLines(steps)]);
   for (const { name, value } of stepsOf(steps, "sysctl.set")) {
     writeSysctl(name, value);
     crashPoint(`sysctl ${name}`);
   }
-  await batch([...addressLines(steps), ...neighbourLines(steps), ...routeLines(steps)]);
-  await applyScript(nftScript(instance, steps, hasWholeShare));
+  await applyScript(nftScript(instance, fence, hasWholeShare));
+  await batch([
+    ...upLines(steps),
+    ...addressLines(steps),
+    ...neighbourLines(steps),
+    ...routeLines(routes.filter(({ route }) => !leadsNowhere(route))),
+  ]);
+  await applyScript(nftScript(instance, rest, hasWholeShare));
 }
+
+/**
+ * Rules that are made take all elements with them, in one transaction. Of other changes only what is new and says who may
+ * come in, and what may leave: the rest has to follow the routes. Where no tunnel comes up, nothing has to be first.
+ */
+function fencesFirst(steps: readonly Step[]): { fence: readonly Step[]; rest: readonly Step[] } {
+  if (upLines(steps).length === 0) return { fence: [], rest: steps };
+  if (stepsOf(steps, "rules.set").length > 0) return { fence: steps, rest: [] };
+  const isFence = (step: Step) => step.kind === "element.set" && !step.was && fenceSets.includes(step.element.set);
+  return { fence: steps.filter(isFence), rest: steps.filter((step) => !isFence(step)) };
+}
+
+const leadsNowhere = ({ tunnel, uplink }: Route) => !tunnel && !uplink;
 
 /** @param staying what there is to be afterwards */
 export async function removeRoutes(
@@ -65,7 +87,7 @@ export async function removeDevices(names: readonly string[]): Promise<void> {
   await batch(tunnelsFirst.map((name) => `link del dev ${name}`));
 }
 
-/** VRFs before the tunnels that go into them. */
+/** VRFs before the tunnels that go into them, which are not up yet. */
 export function deviceLines(steps: readonly Step[]): string[] {
   const replaced = stepsOf(steps, "device.replace");
   const added = [...stepsOf(steps, "device.add"), ...replaced];
@@ -103,9 +125,14 @@ function setDevice(name: string, device: Device): string[] {
     alias,
     `link set dev ${name} addrgenmode none`,
     `link set dev ${name} master ${device.vrf}`,
-    `link set dev ${name} mtu ${device.mtu} up`,
+    `link set dev ${name} mtu ${device.mtu}`,
   ];
 }
+
+const upLines = (steps: readonly Step[]): string[] =>
+  [...stepsOf(steps, "device.add"), ...stepsOf(steps, "device.replace"), ...stepsOf(steps, "device.set")]
+    .filter(({ device }) => device.kind !== "vrf")
+    .map(({ name }) => `link set dev ${name} up`);
 
 /** Without a prefix route: where the tenant's prefixes live is said by its routes alone. */
 function addressLines(steps: readonly Step[]): string[] {

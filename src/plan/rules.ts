@@ -59,6 +59,18 @@ export const elementSets = [
   "outbound",
 ] as const;
 
+/** Those that say who may come in, and what may leave by what. */
+export const fenceSets: readonly string[] = [
+  "zones",
+  "gre_keys",
+  "gre_peers",
+  "own_tunnel",
+  "uplink_sources",
+  "sides",
+  "uplink",
+  "underlay",
+];
+
 /** Whether a set is one of them. A map of a share is not: see `setOfMap`. */
 export const isElementSet = (name: string): boolean => (elementSets as readonly string[]).includes(name);
 

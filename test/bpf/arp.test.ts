@@ -137,6 +137,13 @@ describe("a request out of a tunnel", () => {
     expect(datapath.packetsOf(user1.id, "neighbours") - before).toBe(1);
   });
 
+  it.each([1, 2, 30])("is dropped behind tags that the kernel takes off after it, %i of them", (tags) => {
+    const frame = request("10.0.0.7");
+    const tag = Buffer.from("81000000", "hex");
+    const tagged = Buffer.concat([frame.subarray(0, 12), ...Array<Buffer>(tags).fill(tag), frame.subarray(12)]);
+    expect(ask("10.0.0.7", tagged)).toBe("drop");
+  });
+
   it("from a device that is no tenant's is none of ours", () => {
     datapath.tunnels.delete(ifindex);
     expect(ask()).toBe("next");

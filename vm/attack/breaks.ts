@@ -65,7 +65,7 @@ export const breaks: readonly Break[] = [
     name: "rule order",
     what: "tenants' look-ups see the gateway's own addresses first, as the kernel has it by itself",
     packets: 2000,
-    apply: () => here.ip("rule add pref 0 lookup local").catch(() => {}), // as it is already
+    apply: () => here.ip("rule del pref 0 l3mdev").catch(() => {}), // as it is already
   },
   {
     name: "leak",

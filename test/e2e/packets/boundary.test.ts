@@ -308,25 +308,31 @@ describe("an untagged underlay and an uplink", () => {
     it.each(["-4", "-6"])("is tenants first (ip %s)", async (family) => {
       expect((await rules(family)).slice(0, 2)).toEqual([
         expect.stringMatching(/l3mdev/),
-        expect.stringMatching(/^32765:.*lookup local/),
+        expect.stringMatching(/^0:.*lookup local/),
       ]);
     });
 
-    it("is noticed when somebody puts the local table first again, and put right", async () => {
-      await site.gateway.ip("rule add pref 0 table local");
+    it("is noticed when somebody takes the rule for VRFs away, and put right", async () => {
+      await site.gateway.ip("rule del pref 0 l3mdev");
       expect((await site.xgw("plan")).stdout).toMatch(/ip rules of ipv4: tenants' tables before/);
       await site.apply();
       expect((await rules("-4"))[0]).toMatch(/l3mdev/);
     });
 
-    it("names somebody else's rule that stands in front, and no other", async () => {
-      await site.gateway.ip("rule add pref 50 from 10.0.0.0/8 table 77", "rule add pref 51 iif eth1 table 78");
+    it("leaves the machine's own addresses before what others add", async () => {
+      await site.gateway.ip("route add default via 203.0.113.254 table 77", "rule add from all lookup 77");
+      const ping = packetOf(outside, "203.0.113.1", icmp());
+      const left = told(await byWire("eth1", ping));
+      await site.gateway.ip("rule del from all lookup 77", "route flush table 77");
+      expect(left).toEqual([`eth1: 203.0.113.1 > ${outside}`]);
+    });
+
+    it("lets nobody's rule stand in front of it", async () => {
+      await site.gateway.ip("rule add pref 0 from 10.0.0.0/8 table 77", "rule add iif eth1 table 78");
       const { code, stderr } = await site.xgw("plan");
-      await site.gateway.ip("rule del pref 50", "rule del pref 51");
-      expect([code, stderr.match(/preference \d+ \(ipv4, table \d+\)/g)]).toEqual([
-        0,
-        ["preference 50 (ipv4, table 77)"],
-      ]);
+      const inTenant = told(await inTunnel(packetOf("10.0.0.7", outside, dns)));
+      await site.gateway.ip("rule del from 10.0.0.0/8 table 77", "rule del iif eth1 table 78");
+      expect([code, stderr, inTenant]).toEqual([0, "", [`eth1: 2.2.2.11 > ${outside}`]]);
     });
   });
 
@@ -348,6 +354,13 @@ describe("an untagged underlay and an uplink", () => {
     const host = told(await byWire("eth1", packetOf(outside, "172.168.0.77", dns)));
     expect(host).toEqual([`eth0: ${outside} > 172.168.0.77`]);
     await expectRefused(hostileKey, "spoofed", () => inTunnel(packetOf("10.0.0.9", outside, dns)));
+  });
+
+  it("leaves a rule for the machine's own addresses after a teardown, also where somebody has removed xgw's", async () => {
+    await site.gateway.ip("rule del pref 0 table local");
+    expect((await site.xgw("teardown")).code).toBe(0);
+    expect(await site.gateway.run("ip", "rule", "show")).toMatch(/^0:.*lookup local/);
+    await site.apply();
   });
 
   it("leaves the routing rules as the kernel makes them after a teardown", async () => {

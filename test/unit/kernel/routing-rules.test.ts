@@ -12,30 +12,30 @@ const rule = (preference: number, kind: RoutingRule["kind"], more: Partial<Routi
   ...more,
 });
 const main = rule(32_766, "other");
-const l3mdev = rule(1000, "l3mdev");
+const l3mdev = rule(0, "l3mdev");
+const local = rule(0, "local");
 
 describe("the order of the rules", () => {
   it.each<[string, RoutingRule[], string]>([
-    ["that the kernel makes is the kernel's", [rule(0, "local"), l3mdev, main], "kernel's"],
-    ["with the local table behind l3mdev is tenants first", [l3mdev, rule(32_765, "local"), main], "tenants first"],
-    ["without a rule for VRFs is the kernel's", [rule(32_765, "local"), main], "kernel's"],
+    ["that the kernel makes is the kernel's", [local, rule(1000, "l3mdev"), main], "kernel's"],
+    ["with the local table behind l3mdev is tenants first", [l3mdev, local, main], "tenants first"],
+    ["with others' rules behind both is tenants first", [l3mdev, local, rule(0, "other"), main], "tenants first"],
+    ["with the kernel's own l3mdev as well is tenants first", [l3mdev, local, rule(1000, "l3mdev")], "tenants first"],
+    ["without a rule for VRFs is the kernel's", [local, main], "kernel's"],
     ["without a local table is not right", [l3mdev, main], "kernel's"],
+    ["with the local table in front is not right", [local, l3mdev, main], "kernel's"],
     [
-      "with the local table twice counts by the first",
-      [rule(0, "local"), l3mdev, rule(32_765, "local"), main],
+      "with a local table that others' rules could stand before is not right",
+      [l3mdev, rule(1001, "local")],
       "kernel's",
     ],
-    [
-      "with l3mdev behind the main table is not right",
-      [main, rule(40_000, "l3mdev"), rule(50_000, "local")],
-      "kernel's",
-    ],
+    ["with a rule for VRFs that others' could stand before is not right", [rule(1000, "l3mdev"), local], "kernel's"],
   ])("%s", (_what, rules, order) => expect(ruleOrderOf(rules)).toBe(order));
 });
 
 describe("in front of tenants' tables stands", () => {
   const inFront = (...first: RoutingRule[]) =>
-    rulesInFront([...first, l3mdev, rule(32_765, "local"), main], (device) => device === "xgre1000").map(
+    rulesInFront([...first, l3mdev, local, main], (device) => device === "xgre1000").map(
       ({ preference }) => preference,
     );
 

@@ -36,8 +36,11 @@ async function ran(work: () => Promise<void>): Promise<string> {
 
 const added = (steps: readonly Step[]) => ran(() => addSlowPath("gw1", steps));
 
-it("a tenant that is added: devices, settings, addresses and routes, then one nft transaction", async () => {
+it("a tenant that is added: what keeps it apart is there before its tunnel is up, and its NAT and policy follow the routes", async () => {
   expect(await added(await stepsBetween(example, withThird))).toBe(`$ ip -batch -
+route replace unreachable default table 100003 proto 201 metric 4294967295
+route replace unreachable ::/0 table 100003 proto 201 metric 4294967295
+route replace unreachable 2.2.2.13/32 table 100003 proto 201
 link add name xvrf3000 group ${group} type vrf table 100003
 link set dev xvrf3000 alias xgw/gw1/user3 group default
 link set dev xvrf3000 up
@@ -45,24 +48,23 @@ link add name xgre3000 group ${group} type gre local 172.168.0.1 key 3000 ttl 64
 link set dev xgre3000 alias xgw/gw1/user3 group default
 link set dev xgre3000 addrgenmode none
 link set dev xgre3000 master xvrf3000
-link set dev xgre3000 mtu 1472 up
+link set dev xgre3000 mtu 1472
 net.ipv4.conf.xvrf3000.rp_filter = 0
 net.ipv4.conf.xgre3000.rp_filter = 0
 net.ipv4.conf.xgre3000.send_redirects = 0
 net.ipv4.conf.xgre3000.promote_secondaries = 1
-$ ip -batch -
-addr replace 10.0.0.1/24 dev xgre3000 noprefixroute
-neigh replace 172.168.0.13 lladdr 172.168.0.13 dev xgre3000 nud permanent
-route replace unreachable default table 100003 proto 201 metric 4294967295
-route replace unreachable ::/0 table 100003 proto 201 metric 4294967295
-route replace unreachable 2.2.2.13/32 table 100003 proto 201
-route replace 10.0.0.8/32 table 100003 proto 201 via 172.168.0.13 dev xgre3000 onlink
 $ nft -f -
-${shareScript("ip xgw_gw1", 0, ["xgre3000"])}add element ip xgw_gw1 gre_keys { 172.168.0.1 . 3000 : 3 }
+add element ip xgw_gw1 gre_keys { 172.168.0.1 . 3000 : 3 }
 add element ip xgw_gw1 gre_peers { "eth0" . 2896691213 . 3000 : 3 }
 add element ip xgw_gw1 own_tunnel { 3 . "xgre3000" }
 add element ip xgw_gw1 zones { "xgre3000" : 3 }
-add element ip xgw_gw1 forward_to { 3 . 2.2.2.13 . 6 . 80 : 10.0.0.8 . 8080 }
+$ ip -batch -
+link set dev xgre3000 up
+addr replace 10.0.0.1/24 dev xgre3000 noprefixroute
+neigh replace 172.168.0.13 lladdr 172.168.0.13 dev xgre3000 nud permanent
+route replace 10.0.0.8/32 table 100003 proto 201 via 172.168.0.13 dev xgre3000 onlink
+$ nft -f -
+${shareScript("ip xgw_gw1", 0, ["xgre3000"])}add element ip xgw_gw1 forward_to { 3 . 2.2.2.13 . 6 . 80 : 10.0.0.8 . 8080 }
 add element ip xgw_gw1 segment { 3 : 1432 }
 add element ip xgw_gw1 inbound0 { 3 . 6 . 0.0.0.0-255.255.255.255 . 8080-8080 : 1 }
 add element ip xgw_gw1 outbound0 { 3 . 0-255 . 0.0.0.0-255.255.255.255 . 0-65535 : 65537 }
@@ -163,7 +165,9 @@ it("a device that is set keeps its name, key and routes", async () => {
 link set dev xgre1000 alias xgw/gw1/user1 group default
 link set dev xgre1000 addrgenmode none
 link set dev xgre1000 master xvrf1000
-link set dev xgre1000 mtu 1458 up
+link set dev xgre1000 mtu 1458
+$ ip -batch -
+link set dev xgre1000 up
 `);
 });
 
@@ -175,11 +179,12 @@ link add name xgre1000 group ${group} address 02:67:00:00:03:e8 type gretap loca
 link set dev xgre1000 alias xgw/gw1/user1 group default
 link set dev xgre1000 addrgenmode none
 link set dev xgre1000 master xvrf1000
-link set dev xgre1000 mtu 1458 up
+link set dev xgre1000 mtu 1458
 net.ipv4.conf.xgre1000.rp_filter = 0
 net.ipv4.conf.xgre1000.send_redirects = 0
 net.ipv4.conf.xgre1000.promote_secondaries = 1
 $ ip -batch -
+link set dev xgre1000 up
 addr replace 1.1.1.11/24 dev xgre1000 noprefixroute
 addr replace 10.0.0.1/24 dev xgre1000 noprefixroute
 route replace 10.0.0.7/32 table 100001 proto 201 encap ip id 1000 dst 172.168.0.11 key dev xgre1000 scope link

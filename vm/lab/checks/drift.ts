@@ -56,7 +56,7 @@ const damages: readonly Damage[] = [
     id: "rule",
     title: "the l3mdev rule is deleted",
     hitsEverybody: true,
-    run: ({ topology }) => topology.hosts.gateway.ip("rule del pref 1000"),
+    run: ({ topology }) => topology.hosts.gateway.ip("rule del pref 0 l3mdev"),
   },
   {
     id: "xdp",
