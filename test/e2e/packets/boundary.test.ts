@@ -206,6 +206,7 @@ describe("an untagged underlay and an uplink", () => {
     ["from the underlay to the uplink", "eth0", "172.168.0.77", outside],
     ["from the uplink to where it came from", "eth1", outside, "2.2.2.99"],
     ["from the uplink to a host on its own network", "eth1", outside, "203.0.113.77"],
+    ["from the underlay to a host that is not there", "eth0", "172.168.0.77", "172.168.0.99"],
   ])("forwards nothing %s that is no tenant's, and counts it", async (_what, nic, from, to) => {
     await expectRefused(nobody, "crossed", () => byWire(nic, packetOf(from, to, dns)));
   });
