@@ -160,10 +160,17 @@ const element = (set: string, key: (string | number)[], value: string | number =
   value: String(value),
 });
 
-/** Of nobody: the underlay's devices, the uplink, and those that only tenants' packets go from to the uplink and back. */
-function sideElements({ uplink, mayForward }: Desired, { underlayDevices }: RenderContext): Element[] {
+/** Of both sides, each once. */
+const sideDevices = ({ uplink }: Desired, { underlayDevices }: RenderContext): string[] => [
+  ...new Set([...underlayDevices, ...(uplink ? [uplink.device] : [])]),
+];
+
+/** Of nobody: the underlay's devices, the uplink, and those of both between which only tenants' packets go. */
+function sideElements(desired: Desired, context: RenderContext): Element[] {
+  const { uplink, mayForward } = desired;
+  const { underlayDevices } = context;
   const uplinks = uplink ? [uplink.device] : [];
-  const closed = mayForward || !uplink ? [] : [...new Set([...underlayDevices, uplink.device])];
+  const closed = mayForward ? [] : sideDevices(desired, context);
   return [
     ...underlayDevices.map((device) => element("underlay", [device])),
     ...closed.map((device) => element("sides", [device])),
@@ -295,6 +302,7 @@ function attachments(desired: Desired, context: RenderContext): [string, Attachm
     ...desired.tenants
       .filter((tenant) => tenant.tunnelKind === "gretap")
       .flatMap(({ tunnel }) => [egress("arp", tunnel, "xgw_arp"), ingress("arp_in", tunnel, "xgw_arp_in")]),
+    ...sideDevices(desired, context).map((device) => ingress("nic_arp", device, "xgw_nic_arp")),
     ...onKernel
       .filter(([, , hook]) => hook !== "fentry" || context.countsSessions !== false)
       .map(([name, device, hook, program]): [string, Attachment] => [name, { device, hook, program, fingerprint }]),
@@ -308,6 +316,8 @@ const onKernel: readonly (readonly [name: string, device: string, hook: Hook, pr
   ["neighbour_made", "neighbours", "tracepoint", "xgw_neighbour_made"],
   ["neighbour_seen", "neighbours", "tracepoint", "xgw_neighbour_seen"],
   ["neighbour_gone", "neighbours", "tracepoint", "xgw_neighbour_gone"],
+  ["fragment", "prerouting" satisfies NetfilterHook, "netfilter", "xgw_fragment"],
+  ["reassembled", "prerouting" satisfies NetfilterHook, "netfilter", "xgw_reassembled"],
   ["quota_forward", "forward" satisfies NetfilterHook, "netfilter", "xgw_quota"],
   ["quota_local_in", "local_in" satisfies NetfilterHook, "netfilter", "xgw_quota"],
   ["next_hop", "postrouting" satisfies NetfilterHook, "netfilter", "xgw_next_hop"],
