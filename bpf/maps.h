@@ -8,6 +8,7 @@
 #include "shared.h"
 
 #define XGW_MAX_TENANTS 8192
+#define XGW_NIC_SLOTS 64 /* NICs have shares by their ifindex, modulo this */
 _Static_assert(XGW_RULE_RESTS == XGW_MAX_TENANTS, "rules: a slot for the rest of each tenant");
 
 struct {
@@ -172,18 +173,26 @@ struct {
 	__type(value, struct xgw_losses);
 } losses SEC(".maps");
 
-/* New connections that a tenant may begin, as a level that rises with time. */
+/* What may be done, as a level that rises with time: bucket.h. */
 struct xgw_bucket {
 	__u64 filled; /* bpf_ktime_get_ns, up to which it has risen */
-	__u64 level;  /* connections * 10^9 */
+	__u64 level;  /* times * 10^9 */
 	struct bpf_spin_lock lock;
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, XGW_MAX_TENANTS);
-	__type(key, __u32); /* tenant id */
-	__type(value, struct xgw_bucket);
+	__type(key, __u32);		  /* tenant id */
+	__type(value, struct xgw_bucket); /* of new connections */
 } buckets SEC(".maps");
+
+/* Of hosts that the kernel does not know, and that may ask for it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XGW_NIC_SLOTS);
+	__type(key, __u32); /* ifindex % XGW_NIC_SLOTS */
+	__type(value, struct xgw_bucket);
+} nic_buckets SEC(".maps");
 
 /* Live connections of a tenant: those that came and went since the programs count, and what there was besides. Of all
  * tenants together in slot 0, so that what is not used of the shares can be anybody's. */
@@ -224,6 +233,20 @@ struct {
 	__type(key, __u32); /* tenant id; 0: all */
 	__type(value, __s64);
 } neighbour_counts SEC(".maps");
+
+/* Fragments of a tenant, or by a NIC, that may be waiting for the rest of their datagram: in two windows of time. */
+struct xgw_fragment_level {
+	__u64 since; /* jiffies, when the window began */
+	__u64 now;   /* bytes that came in it */
+	__u64 before;
+	struct bpf_spin_lock lock;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XGW_MAX_TENANTS + XGW_NIC_SLOTS);
+	__type(key, __u32); /* tenant id, or XGW_MAX_TENANTS + ifindex % XGW_NIC_SLOTS */
+	__type(value, struct xgw_fragment_level);
+} fragment_levels SEC(".maps");
 
 #define XGW_REFUSAL_BITS 10
 struct {

@@ -4,7 +4,9 @@
  * and from wherever they come. XDP repeats the one about connections, earlier and for the plainest packets only.
  */
 #include "lib/ct.h"
+#include "lib/fragments.h"
 #include "lib/neighbour.h"
+#include "lib/parse.h"
 #include "lib/quota.h"
 #include "lib/skb.h"
 #include "lib/verdict.h"
@@ -67,6 +69,46 @@ int xgw_next_hop(struct bpf_nf_ctx *ctx)
 	if (may_have_neighbour(*tenant, &key))
 		return NF_ACCEPT;
 	return refuse(skb, conntrack_of(skb), *tenant, XGW_REASON_NEIGHBOURS);
+}
+
+/*
+ * Prerouting, before the kernel puts fragments together (NF_IP_PRI_CONNTRACK_DEFRAG): those that come out of a tenant's
+ * tunnel are the tenant's, whoever has sent them; tunnelled packets in fragments are the NIC's that they came by.
+ */
+SEC("netfilter")
+int xgw_fragment(struct bpf_nf_ctx *ctx)
+{
+	struct sk_buff *skb = ctx->skb;
+	struct xgw_flow_key key = {};
+	struct iphdr ip = {};
+	__u32 slot;
+
+	read_ip_header(skb, &ip);
+	if (!is_fragment(ip.frag_off))
+		return NF_ACCEPT;
+	slot = fragment_slot(ctx->state->in);
+	if (slot & XGW_DEVICE_VRF || fragment_takes(slot, ctx->state->net->ipv4.fqdir, skb->len))
+		return NF_ACCEPT;
+	key.saddr = ip.saddr;
+	key.daddr = ip.daddr;
+	key.protocol = ip.protocol;
+	drop(slot < XGW_MAX_TENANTS ? slot : 0, XGW_REASON_FRAGMENTS, skb->len, &key, 0);
+	return NF_DROP;
+}
+
+/* Behind it. A packet that comes out of a tunnel passes once more by the VRF. */
+SEC("netfilter")
+int xgw_reassembled(struct bpf_nf_ctx *ctx)
+{
+	struct sk_buff *skb = ctx->skb;
+	__u32 largest = largest_fragment_of(skb), slot;
+
+	if (!largest)
+		return NF_ACCEPT;
+	slot = fragment_slot(ctx->state->in);
+	if (!(slot & XGW_DEVICE_VRF))
+		fragments_leave(slot, skb->len, largest);
+	return NF_ACCEPT;
 }
 
 char _license[] SEC("license") = "GPL";

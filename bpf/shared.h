@@ -46,6 +46,7 @@ enum xgw_reason {
 	XGW_REASON_POLICY,	/* would begin a connection that the tenant's policy does not admit */
 	XGW_REASON_QUOTA,	/* would begin a connection that the tenant's limits have no room for */
 	XGW_REASON_NEIGHBOURS,	/* would make a neighbour that the tenant's limits have no room for */
+	XGW_REASON_FRAGMENTS,	/* would wait for the rest of its datagram, where its sender has enough waiting */
 	XGW_REASONS
 };
 

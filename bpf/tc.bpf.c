@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * tc programs: the learner on a NIC's egress, ARP on a tunnel's, and the way in from a plain uplink. None drops but the
- * one for ARP that comes in.
+ * tc programs: the learner on a NIC's egress, ARP on a tunnel's, and the way in from a plain uplink. None drops but
+ * those for ARP that comes in.
  */
 #include "lib/arp_in.h"
 #include "lib/endpoint.h"
 #include "lib/learn.h"
+#include "lib/nic_arp.h"
 #include "lib/uplink.h"
 
 /* TCX_NEXT (Linux 6.6): the next program, or the packet goes on. Debian 12's headers do not know it. */
@@ -36,6 +37,12 @@ SEC("tcx/ingress")
 int xgw_arp_in(struct __sk_buff *skb)
 {
 	return may_ask(skb) ? XGW_NEXT : XGW_SHOT;
+}
+
+SEC("tcx/ingress")
+int xgw_nic_arp(struct __sk_buff *skb)
+{
+	return skb->protocol == bpf_htons(ETH_P_ARP) && !may_ask_nic(skb) ? XGW_SHOT : XGW_NEXT;
 }
 
 SEC("tcx/ingress")

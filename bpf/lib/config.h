@@ -67,6 +67,14 @@ XGW_SETTING __u32 neighbour_pool = 0;
 XGW_SETTING __u32 session_room = ~0u;
 XGW_SETTING __u32 neighbour_room = ~0u;
 
+/*
+ * Bytes of fragments that may wait for the rest of their datagram before who is over its share gets no more, a tenant's
+ * share, and a NIC's (src/model/fragments.ts).
+ */
+XGW_SETTING __u32 fragment_pool = ~0u;
+XGW_SETTING __u32 fragment_share = 0;
+XGW_SETTING __u32 fragment_nic_share = 0;
+
 /* One drop in this many makes an event, for each tenant, reason and CPU; a power of two, or 0: none. */
 XGW_SETTING __u32 drop_event_every = 64;
 

@@ -10,39 +10,9 @@
 #define XGW_QUOTA_H
 
 #include "../maps.h"
+#include "bucket.h"
 #include "config.h"
 #include "limits.h"
-
-#define SECOND_NS 1000000000ull
-
-/* Whether what one connection costs is in the tenant's bucket; with `takes`, it is taken out. */
-static __always_inline int ask_bucket(__u32 tenant, __u32 per_second, int takes)
-{
-	struct xgw_bucket *bucket = bpf_map_lookup_elem(&buckets, &tenant);
-	__u64 now = bpf_ktime_get_ns();
-	__u64 full = (__u64)per_second * SECOND_NS, level, elapsed = 0;
-	int has = 0;
-
-	if (!bucket)
-		return 1;
-	bpf_spin_lock(&bucket->lock);
-	if (now > bucket->filled) { /* another CPU's clock may have read later */
-		elapsed = now - bucket->filled;
-		bucket->filled = now;
-	}
-	if (elapsed > SECOND_NS)
-		elapsed = SECOND_NS;
-	level = bucket->level + elapsed * per_second;
-	if (level > full)
-		level = full;
-	if (level >= SECOND_NS) {
-		level -= takes ? SECOND_NS : 0;
-		has = 1;
-	}
-	bucket->level = level;
-	bpf_spin_unlock(&bucket->lock);
-	return has;
-}
 
 /* Of all tenants for tenant 0. */
 static __always_inline __s64 sessions_of(__u32 tenant)
@@ -61,7 +31,7 @@ static __always_inline int may_begin(__u32 tenant, int takes)
 	    !may_have_one_more(sessions_of(tenant), sessions_of(0), own, share, session_pool, session_room))
 		return 0;
 	per_second = limit_of(tenant, new_per_second);
-	return !per_second || ask_bucket(tenant, per_second, takes);
+	return !per_second || ask_bucket(bpf_map_lookup_elem(&buckets, &tenant), per_second, 1, takes);
 }
 
 /* May the tenant have one more connection now? */

@@ -13,6 +13,7 @@
 
 struct sk_buff {
 	unsigned int len;
+	char cb[48];
 	unsigned long _nfct;
 	unsigned long _skb_refdst;
 	__u16 network_header;
@@ -25,7 +26,22 @@ struct net_device {
 };
 
 struct nf_hook_state {
+	struct net_device *in;
 	struct net_device *out;
+	struct net *net;
+};
+
+/* What waits for the rest of its datagram. */
+struct fqdir {
+	int timeout; /* jiffies */
+	struct {
+		long counter;
+	} mem; /* bytes */
+};
+
+/* What is in an IPv4 packet's cb. */
+struct inet_skb_parm {
+	__u16 frag_max_size; /* of one that was put together: bytes of its largest fragment */
 };
 
 struct rtable {
@@ -51,6 +67,12 @@ static __always_inline struct nf_conn *conntrack_of(const struct sk_buff *skb)
 	return (struct nf_conn *)(skb->_nfct & ~NFCT_BITS);
 }
 
+/* Of an IPv4 packet. */
+static __always_inline void read_ip_header(const struct sk_buff *skb, struct iphdr *ip)
+{
+	bpf_probe_read_kernel(ip, sizeof(*ip), skb->head + skb->network_header);
+}
+
 /* Of an IPv4 packet that is routed, as the kernel has it (rt_nexthop). */
 static __always_inline __be32 next_hop_of(const struct sk_buff *skb)
 {
@@ -62,6 +84,16 @@ static __always_inline __be32 next_hop_of(const struct sk_buff *skb)
 		return BPF_CORE_READ(route, rt_gw4);
 	bpf_probe_read_kernel(&address, sizeof(address), (void *)ip + __builtin_offsetof(struct iphdr, daddr));
 	return address;
+}
+
+/* Bytes; 0: the packet has come in one piece. */
+static __always_inline __u16 largest_fragment_of(const struct sk_buff *skb)
+{
+	__u16 bytes = 0;
+
+	bpf_probe_read_kernel(&bytes, sizeof(bytes),
+			      skb->cb + bpf_core_field_offset(struct inet_skb_parm, frag_max_size));
+	return bytes;
 }
 
 #endif

@@ -284,7 +284,7 @@ const hostSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe(
-      "Whether the machine forwards packets that are no tenant's between underlay and uplink, either way, or from the uplink back to it. Traffic of other devices is never concerned.",
+      "Whether the machine forwards packets that are no tenant's between underlay and uplink, either way, and back by the side that they came from. Traffic of other devices is never concerned.",
     ),
 });
 

@@ -59,7 +59,12 @@ function placeOf({ type, netfilter }: LinkInfo): Pick<Attachment, "device" | "ho
 }
 
 /** By their numbers (enum nf_inet_hooks), those that programs are on. */
-const netfilterHooks: Readonly<Record<number, NetfilterHook>> = { 1: "local_in", 2: "forward", 4: "postrouting" };
+const netfilterHooks: Readonly<Record<number, NetfilterHook>> = {
+  0: "prerouting",
+  1: "local_in",
+  2: "forward",
+  4: "postrouting",
+};
 
 /**
  * Whether a pinned link of a NIC's programs no longer has a device, as after `bpftool link detach`. Tunnels' links are not
@@ -148,7 +153,7 @@ function makeLink(program: BpfProgram, { program: name, device, hook, mode }: At
     case "tracepoint":
       return program.attachRawTracepoint(tracepoints[name] ?? "");
     case "netfilter":
-      return attachNetfilter(program, device as NetfilterHook);
+      return attachNetfilter(program, name, device as NetfilterHook);
     case "xdp":
       return program.attachXdp({ ifindex: names.indexOf(device), mode: mode ?? "native" });
     case "tcx-ingress":
@@ -160,14 +165,19 @@ function makeLink(program: BpfProgram, { program: name, device, hook, mode }: At
 
 /**
  * Between nft's chains forward (priority filter, 0) and forwarded (filter + 10), and elsewhere before NAT and long before
- * connections are confirmed. Two BPF programs cannot have one priority: another instance has one, or the one that this
- * program follows.
+ * connections are confirmed; those about fragments before and behind what puts them together
+ * (NF_IP_PRI_CONNTRACK_DEFRAG, -400). Two BPF programs cannot have one priority: another instance has one, or the one that
+ * this program follows.
  */
-const netfilterPriorities = [5, 6, 7, 8, 9, 4, 3, 2, 1] as const;
+const priorities = [5, 6, 7, 8, 9, 4, 3, 2, 1] as const;
+const prioritiesOf: Readonly<Partial<Record<ProgramName, readonly number[]>>> = {
+  xgw_fragment: priorities.map((priority) => priority - 450),
+  xgw_reassembled: priorities.map((priority) => priority - 400),
+};
 
-function attachNetfilter(program: BpfProgram, hook: NetfilterHook): BpfLink {
+function attachNetfilter(program: BpfProgram, name: ProgramName, hook: NetfilterHook): BpfLink {
   let failure: unknown;
-  for (const priority of netfilterPriorities)
+  for (const priority of prioritiesOf[name] ?? priorities)
     try {
       return program.attachNetfilter({ family: "ipv4", hook, priority });
     } catch (error) {

@@ -5,6 +5,7 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { BpfObject } from "libbpf-ts";
 import { XgwError } from "../errors.js";
+import { fragmentLimits } from "../model/fragments.js";
 import { type ProgramName, sidesDigits } from "../plan/state.js";
 import { type Constants, maxUnderlayOthers } from "./constants.js";
 import { flowBuckets } from "./flow-table.js";
@@ -25,9 +26,9 @@ const objects: readonly ObjectFile[] = [
     isFor: ({ countsSessions }) => countsSessions,
   },
   { file: "neighbours.bpf.o", programs: ["xgw_neighbour_made", "xgw_neighbour_seen", "xgw_neighbour_gone"] },
-  { file: "netfilter.bpf.o", programs: ["xgw_quota", "xgw_next_hop"] },
+  { file: "netfilter.bpf.o", programs: ["xgw_fragment", "xgw_reassembled", "xgw_quota", "xgw_next_hop"] },
   { file: "xdp.bpf.o", programs: ["xgw_xdp"] },
-  { file: "tc.bpf.o", programs: ["xgw_learn", "xgw_arp", "xgw_arp_in", "xgw_uplink"] },
+  { file: "tc.bpf.o", programs: ["xgw_learn", "xgw_arp", "xgw_arp_in", "xgw_nic_arp", "xgw_uplink"] },
 ];
 
 export const objectsFor = (constants: Constants) => objects.filter(({ isFor }) => isFor?.(constants) ?? true);
@@ -103,6 +104,9 @@ export function variablesOf(constants: Omit<Constants, "flows">): Record<string,
     neighbour_pool: u32(constants.neighbourPool),
     session_room: u32(constants.sessionRoom),
     neighbour_room: u32(constants.neighbourRoom),
+    fragment_pool: u32(fragmentLimits.pool),
+    fragment_share: u32(fragmentLimits.share),
+    fragment_nic_share: u32(fragmentLimits.nicShare),
     ...(underlay
       ? {
           underlay_ifindex: u32(underlay.ifindex),

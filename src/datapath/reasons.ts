@@ -33,6 +33,7 @@ export const reasons: readonly Reason[] = [
   reason("policy", "drop", "would begin a connection that the tenant's policy does not admit"),
   reason("quota", "drop", "would begin a connection that the tenant's limits have no room for"),
   reason("neighbours", "drop", "would make a neighbour that the tenant's limits have no room for"),
+  reason("fragments", "drop", "a fragment of somebody who has enough of them waiting for the rest of their datagrams"),
 ];
 
 /** XGW_REASON_SLOTS */

@@ -10,6 +10,7 @@ import {
   ruleSlots,
   templatePlaces,
 } from "./desired.js";
+import { fragmentMemoryFor } from "./fragments.js";
 import { anyAddress, parseAddress } from "./ipv4.js";
 import { kernelTables, poolsOf, promisedOf, roomsOf } from "./kernel-tables.js";
 import { anyPort, anyProtocol, compilePolicy, type PolicyRule } from "./policy.js";
@@ -46,7 +47,7 @@ export function buildDesired(config: Config, idsInUse: ReadonlyMap<number, numbe
 function sharedOut(
   config: Config,
   tenants: readonly DesiredTenant[],
-): Pick<Desired, "capacities" | "shares" | "pools" | "rooms" | "promised"> {
+): Pick<Desired, "capacities" | "shares" | "pools" | "rooms" | "promised" | "fragmentMemory"> {
   const capacities = capacitiesOf(config);
   const shares = sharesOf(capacities, tenants);
   return {
@@ -55,6 +56,7 @@ function sharedOut(
     pools: poolsOf(capacities),
     rooms: roomsOf(capacities),
     promised: promisedOf(capacities, shares, tenants),
+    fragmentMemory: fragmentMemoryFor(tenants.length),
   };
 }
 

@@ -125,6 +125,8 @@ export interface Desired {
   readonly rooms: TableSizes;
   /** Entries that all tenants together may have in them at most. */
   readonly promised: TableSizes;
+  /** What the kernel's limit of the memory for fragments has to be, bytes. */
+  readonly fragmentMemory: number;
 }
 
 /** Route table of tenant id 0; a tenant's table is this plus its id. */

@@ -160,14 +160,21 @@ const element = (set: string, key: (string | number)[], value: string | number =
   value: String(value),
 });
 
+/** Of both sides, each once. */
+const sideDevices = ({ uplink }: Desired, { underlayDevices }: RenderContext): string[] => [
+  ...new Set([...underlayDevices, ...(uplink ? [uplink.device] : [])]),
+];
+
 /**
- * Of nobody: the underlay's devices, the uplink, and those that only tenants' packets go from to the uplink and back. The
- * uplink is one of these: what comes for a public address while no program hands it to a tenant would go back to the router
- * that sent it, and from there come again.
+ * Of nobody: the underlay's devices, the uplink, and those of both between which only tenants' packets go, nor back by one of
+ * them: what comes for a public address while no program hands it to a tenant would go back to the router that sent it, and
+ * from there come again.
  */
-function sideElements({ uplink, mayForward }: Desired, { underlayDevices }: RenderContext): Element[] {
+function sideElements(desired: Desired, context: RenderContext): Element[] {
+  const { uplink, mayForward } = desired;
+  const { underlayDevices } = context;
   const uplinks = uplink ? [uplink.device] : [];
-  const closed = mayForward || !uplink ? [] : [...new Set([...underlayDevices, uplink.device])];
+  const closed = mayForward ? [] : sideDevices(desired, context);
   return [
     ...underlayDevices.map((device) => element("underlay", [device])),
     ...closed.map((device) => element("sides", [device])),
@@ -299,6 +306,7 @@ function attachments(desired: Desired, context: RenderContext): [string, Attachm
     ...desired.tenants
       .filter((tenant) => tenant.tunnelKind === "gretap")
       .flatMap(({ tunnel }) => [egress("arp", tunnel, "xgw_arp"), ingress("arp_in", tunnel, "xgw_arp_in")]),
+    ...sideDevices(desired, context).map((device) => ingress("nic_arp", device, "xgw_nic_arp")),
     ...onKernel
       .filter(([, , hook]) => hook !== "fentry" || context.countsSessions !== false)
       .map(([name, device, hook, program]): [string, Attachment] => [name, { device, hook, program, fingerprint }]),
@@ -312,6 +320,8 @@ const onKernel: readonly (readonly [name: string, device: string, hook: Hook, pr
   ["neighbour_made", "neighbours", "tracepoint", "xgw_neighbour_made"],
   ["neighbour_seen", "neighbours", "tracepoint", "xgw_neighbour_seen"],
   ["neighbour_gone", "neighbours", "tracepoint", "xgw_neighbour_gone"],
+  ["fragment", "prerouting" satisfies NetfilterHook, "netfilter", "xgw_fragment"],
+  ["reassembled", "prerouting" satisfies NetfilterHook, "netfilter", "xgw_reassembled"],
   ["quota_forward", "forward" satisfies NetfilterHook, "netfilter", "xgw_quota"],
   ["quota_local_in", "local_in" satisfies NetfilterHook, "netfilter", "xgw_quota"],
   ["next_hop", "postrouting" satisfies NetfilterHook, "netfilter", "xgw_next_hop"],

@@ -138,8 +138,8 @@ const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
  *   without options. The error's device is the one whose routes it changes (gre_err), so that by others there is nothing to
  *   judge. About an answer to an echo the kernel believes it from everybody, a tenant included (icmp_err); but the kernel sends
  *   those without DF.
- * - forward: between the sides nobody is served but tenants, nor sent back by the uplink: that would go round until its time is
- *   over, or ask for absent hosts there. What is established goes to the flowtable of its zone's share; those come with the
+ * - forward: between the sides nobody is served but tenants, nor sent back by the side that it came from: that would go round
+ *   until its time is over, or ask for absent hosts there. What is established goes to the flowtable of its zone's share; those come with the
  *   first device of each.
  *   What does not come out of one of our VRFs is not ours to judge. Denied is what no rule admits. A packet from
  *   the middle of a connection that conntrack does not have may be of one that was ended: an answer of its server would
@@ -264,8 +264,7 @@ ${verdictMaps}
 	}
 	chain forward {
 		type filter hook forward priority filter; policy accept;
-		iifname @sides oifname @uplink goto between_sides
-		iifname @uplink oifname @sides goto between_sides
+		iifname @sides oifname @sides goto between_sides
 		iifname != "xvrf*" accept
 		tcp flags syn tcp option maxseg size set rt mtu
 		tcp flags syn tcp option maxseg size set ct zone map @segment

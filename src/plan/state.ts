@@ -146,10 +146,13 @@ export const baseProgramNames = [
   "xgw_learn",
   "xgw_arp",
   "xgw_arp_in",
+  "xgw_nic_arp",
   "xgw_uplink",
   "xgw_neighbour_made",
   "xgw_neighbour_seen",
   "xgw_neighbour_gone",
+  "xgw_fragment",
+  "xgw_reassembled",
   "xgw_quota",
   "xgw_next_hop",
 ] as const;
@@ -158,7 +161,7 @@ export const programNames = ["xgw_session_born", "xgw_session_died", ...baseProg
 export type ProgramName = (typeof programNames)[number];
 
 /** Hooks of netfilter that programs are on. */
-export type NetfilterHook = "forward" | "local_in" | "postrouting";
+export type NetfilterHook = "prerouting" | "forward" | "local_in" | "postrouting";
 
 export interface Attachment {
   /** `conntrack` or `neighbours` for a function or tracepoint of theirs, the hook's name for netfilter. */

@@ -7,6 +7,8 @@ import type { Device } from "./state.js";
 export function globalSysctls(desired: Desired): [string, string][] {
   return [
     ...tableSysctls(desired),
+    [fragmentThreshold, String(desired.fragmentMemory)],
+    ["net.ipv4.ipfrag_time", "5"], // what is lost on the way keeps its room for so many seconds
     ["net.ipv4.ip_forward", "1"],
     ["net.netfilter.nf_conntrack_tcp_be_liberal", "1"], // the fast path's packets are not seen by the window tracking
     [`net.ipv4.conf.${desired.underlay.device}.rp_filter`, "0"],
@@ -36,10 +38,14 @@ export function tableSysctls({ promised }: Desired): [string, string][] {
 
 export const conntrackMax = "net.netfilter.nf_conntrack_max";
 const conntrackBuckets = "net.netfilter.nf_conntrack_buckets";
+const fragmentThreshold = "net.ipv4.ipfrag_high_thresh";
 
 /** Whether more than the wanted value is right, too. */
 export const isMinimum = (name: string): boolean =>
-  name === conntrackMax || name === conntrackBuckets || name.startsWith("net.ipv4.neigh.default.gc_thresh");
+  name === conntrackMax ||
+  name === conntrackBuckets ||
+  name === fragmentThreshold ||
+  name.startsWith("net.ipv4.neigh.default.gc_thresh");
 
 /** Whether a setting of this value does for what is wanted. */
 export const suffices = (name: string, value: string, wanted: string): boolean =>

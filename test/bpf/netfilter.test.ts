@@ -1,7 +1,8 @@
 // The kernel's own path, natively: what netfilter's programs refuse, for packets of every shape.
 import { statSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { BpfObject, inNetNamespace, type TypedMap } from "libbpf-ts";
-import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { u32 } from "../../src/datapath/layout.js";
 import { reasonSlots, reasons } from "../../src/datapath/reasons.js";
 import { objectFile } from "./support/datapath.js";
@@ -41,6 +42,11 @@ interface Limits {
   readonly pad: number;
 }
 
+const fragmentPayload = 976;
+/** What is counted for one. */
+const fragmentCost = 20 + fragmentPayload + 2048;
+const fragmentShare = 5 * fragmentCost;
+const fragmentPool = 50_000;
 const pool = 30;
 const room = 50;
 const programs = BpfObject.open(objectFile("netfilter.bpf.o"));
@@ -49,12 +55,17 @@ for (const object of [programs, watcher]) object.resizeMap("flows", 64);
 for (const name of ["session_pool", "neighbour_pool"]) programs.setVariable(name, pool);
 for (const name of ["session_room", "neighbour_room"]) programs.setVariable(name, room);
 watcher.setVariable("netns_inode", Number(within(() => namespaceInode())));
+programs.setVariable("fragment_pool", fragmentPool);
+programs.setVariable("fragment_share", fragmentShare);
+programs.setVariable("fragment_nic_share", fragmentShare);
 programs.load();
 for (const { name, internal } of watcher.maps) if (!internal) watcher.reuseMap(name, programs.map(name));
 watcher.load();
 const wire = BpfObject.open(objectFile("test-pass.bpf.o")).load();
 const links = [
   ...within(() => [
+    programs.program("xgw_fragment").attachNetfilter({ family: "ipv4", hook: "prerouting", priority: -450 }),
+    programs.program("xgw_reassembled").attachNetfilter({ family: "ipv4", hook: "prerouting", priority: -399 }),
     programs.program("xgw_quota").attachNetfilter({ family: "ipv4", hook: "forward", priority: 5 }),
     programs.program("xgw_quota").attachNetfilter({ family: "ipv4", hook: "local_in", priority: 5 }),
     programs.program("xgw_next_hop").attachNetfilter({ family: "ipv4", hook: "postrouting", priority: 5 }),
@@ -82,8 +93,8 @@ const none: Limits = {
   ...{ sessions: 0, new_per_second: 0, flows: 0, templates: 0, rules: 0, events_per_second: 0, neighbours: 0, pad: 0 },
 };
 
-function dropped(reason: string): number {
-  const slot = tenant * reasonSlots + reasons.findIndex(({ name }) => name === reason);
+function dropped(reason: string, whose = tenant): number {
+  const slot = whose * reasonSlots + reasons.findIndex(({ name }) => name === reason);
   return (stats.get(slot) ?? []).reduce((sum, { packets }) => sum + Number(packets), 0);
 }
 
@@ -289,5 +300,94 @@ describe("neighbours on a tenant's tunnel", () => {
     limits.set(0, { ...none, neighbours: 8 });
     send(Array.from({ length: 100 }, (_, at) => toAbsent(at)));
     expect(neighbours()).toBe(pool);
+  });
+});
+
+describe("fragments that wait for the rest of their datagrams", () => {
+  const other = 6;
+  const ofNic = 8192 + (gateway.veth[0] % 64);
+  const levels = programs.map("fragment_levels");
+  let id = 1;
+
+  /** Bytes that the kernel keeps. */
+  const waiting = () => Number(/^FRAG: .* memory (\d+)/m.exec(gateway.exec("cat", "/proc/net/sockstat"))?.[1]);
+  const counted = (slot: number) => {
+    const level = levels.get(u32(slot));
+    return Number(level?.readBigUInt64LE(8)) + Number(level?.readBigUInt64LE(16));
+  };
+  /** The two fragments of a datagram. */
+  function halves(): [first: Buffer, last: Buffer] {
+    const whole = udp({ sport: 1000, dport: 53, payload: Buffer.alloc(2 * fragmentPayload - 8) }).bytes(host, far(1));
+    const piece = (offset: number) =>
+      ipv4(
+        { src: host, dst: far(1), id, df: false, more: offset === 0, offset },
+        raw(17, whole.subarray(offset, offset + fragmentPayload)),
+      );
+    const pieces: [Buffer, Buffer] = [piece(0), piece(fragmentPayload)];
+    id++;
+    return pieces;
+  }
+  const firsts = (count: number) => Array.from({ length: count }, () => halves()[0]);
+  function sendFrom(whose: number | undefined, packets: readonly Buffer[]): number {
+    const before = dropped("fragments", whose ?? 0);
+    if (whose !== undefined) tunnels.set(gateway.veth[0], whose);
+    send(packets);
+    if (whose !== undefined) tunnels.delete(gateway.veth[0]);
+    return dropped("fragments", whose ?? 0) - before;
+  }
+  const fill = () => sendFrom(tenant, firsts(60));
+
+  beforeAll(() => void gateway.exec("sysctl", "-qw", "net.ipv4.ipfrag_time=1"));
+  beforeEach(async () => {
+    while (waiting() > 0) await sleep(50);
+    for (const slot of [tenant, other, ofNic]) levels.set(u32(slot), Buffer.alloc(levels.valueSize));
+  });
+
+  it("are anybody's up to a part of the memory, and what is beyond is dropped and counted", () => {
+    const refused = fill();
+    expect(refused).toBeGreaterThan(0);
+    expect(counted(tenant)).toBe((60 - refused) * fragmentCost);
+    expect(waiting()).toBeGreaterThanOrEqual(fragmentPool);
+    expect(waiting()).toBeLessThan(fragmentPool + 2 * fragmentCost);
+  });
+
+  it("are no more than the share beyond that", () => {
+    fill();
+    expect(sendFrom(other, firsts(8))).toBe(3);
+    expect(counted(other)).toBe(fragmentShare);
+  });
+
+  it("of a NIC that is no tenant's are no more than its share, either", () => {
+    fill();
+    expect(sendFrom(undefined, firsts(8))).toBe(3);
+  });
+
+  it("keep nobody's datagram from being put together who is within the share", () => {
+    fill();
+    expect([sendFrom(other, halves()), counted(other)]).toEqual([0, 0]);
+    expect(connections()).toBe(1);
+  });
+
+  it("stop to count when their datagram is whole, so that any number of these goes on", () => {
+    fill();
+    expect(sendFrom(other, Array.from({ length: 100 }, halves).flat())).toBe(0);
+  });
+
+  it("count for no less than what the kernel keeps of them, whatever came of others", () => {
+    const pieces = Array.from({ length: 20 }, (_, at) => (at % 3 === 0 ? halves() : halves().slice(0, 1))).flat();
+    sendFrom(tenant, [...pieces, ...pieces.slice(0, 5)]);
+    expect(waiting()).toBeGreaterThan(0);
+    expect(2 * counted(tenant)).toBeGreaterThanOrEqual(waiting());
+  });
+
+  it("count as long as the kernel keeps them, and no longer than twice", async () => {
+    const began = performance.now();
+    fill();
+    while (waiting() > 0) await sleep(20);
+    const kept = performance.now() - began;
+    expect(counted(tenant)).toBeGreaterThan(fragmentShare);
+    await sleep(2.25 * 1000 - kept + 100);
+    expect(sendFrom(tenant, firsts(1))).toBe(0);
+    expect(counted(tenant)).toBe(fragmentCost);
   });
 });

@@ -83,11 +83,13 @@ describe("loading", () => {
       "flow_locks",
       "flow_usage",
       "flows",
+      "fragment_levels",
       "generations",
       "limits",
       "losses",
       "neighbour_counts",
       "neighbours",
+      "nic_buckets",
       "nic_macs",
       "nics",
       "peers",
@@ -468,6 +470,8 @@ describe("attachments", () => {
   });
 
   it.each([
+    ["fragment", { device: "prerouting", hook: "netfilter", program: "xgw_fragment", fingerprint }],
+    ["reassembled", { device: "prerouting", hook: "netfilter", program: "xgw_reassembled", fingerprint }],
     ["quota_forward", { device: "forward", hook: "netfilter", program: "xgw_quota", fingerprint }],
     ["quota_local_in", { device: "local_in", hook: "netfilter", program: "xgw_quota", fingerprint }],
     ["next_hop", { device: "postrouting", hook: "netfilter", program: "xgw_next_hop", fingerprint }],

@@ -6,6 +6,8 @@ import { reasons } from "../../src/datapath/reasons.js";
 import { noLosses } from "../../src/datapath/shares.js";
 import { lossName } from "../../src/metrics.js";
 import { eventPlaces, ruleSlots, templatePlaces } from "../../src/model/desired.js";
+import { fragmentLimits } from "../../src/model/fragments.js";
+import { kernelTables } from "../../src/model/kernel-tables.js";
 import { maxPolicyCells, maxPolicyCellsInAll } from "../../src/model/policy.js";
 import { resources } from "../../src/model/shares.js";
 
@@ -26,6 +28,8 @@ describe("docs/limits.md", () => {
       "new connections a second",
       "lines of the flow table",
       "neighbour entries",
+      "neighbour entries on the sides' NICs",
+      "memory for fragments",
       "header templates",
       "slots of rules",
       "pieces of policies",
@@ -56,6 +60,15 @@ describe("docs/limits.md", () => {
     expect(Number.parseInt(rowOf("slots of rules")?.capacity ?? "", 10)).toBe(ruleSlots / 2);
     expect(Number.parseInt(rowOf("places in the events ring")?.capacity ?? "", 10)).toBe(eventPlaces);
     expect(Number.parseInt(rowOf("pieces of policies")?.capacity ?? "", 10)).toBe(maxPolicyCellsInAll);
+    expect(Number.parseInt(rowOf("neighbour entries on the sides' NICs")?.capacity ?? "", 10)).toBe(
+      kernelTables.neighbours.reserve,
+    );
+    const kib = (bytes: number) => `${bytes / 1024} KiB`;
+    const fragments = rowOf("memory for fragments");
+    expect(fragments?.capacity).toContain(kib(fragmentLimits.pool));
+    expect(fragments?.key).toBe(
+      `none: ${kib(fragmentLimits.share)} of each tenant, ${kib(fragmentLimits.nicShare)} of each NIC`,
+    );
     expect(rowOf("pieces of policies")?.key).toContain(String(maxPolicyCells));
   });
 

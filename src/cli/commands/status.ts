@@ -132,7 +132,7 @@ export function statusLines(status: Shown): string[] {
     ...(status.warnings ?? []).map((warning) => `warning: ${warning}`),
     ...table,
     ...(unknown > 0 ? [`${unknown} packets dropped with a key that no tenant has`] : []),
-    ...(crossed > 0 ? [`${crossed} packets refused between underlay and uplink (see host.forward)`] : []),
+    ...(crossed > 0 ? [`${crossed} packets of nobody refused between the sides (see host.forward)`] : []),
     ...(forged > 0 ? [`${forged} ICMP errors refused about packets that the gateway cannot have sent`] : []),
   ];
 }

@@ -68,6 +68,7 @@ export function stateWith(policy: TestPolicy): State {
     pools: { sessions: 0, neighbours: 0 },
     rooms: { sessions: 0, neighbours: 0 },
     promised: { sessions: 0, neighbours: 0 },
+    fragmentMemory: 0,
   };
   return render(desired, {
     underlayMtu: 1500,

@@ -223,6 +223,7 @@ describe("an untagged underlay and an uplink", () => {
     ["from the uplink to where it came from", "eth1", outside, "2.2.2.99"],
     ["from the uplink to a host on its own network", "eth1", outside, "203.0.113.77"],
     ["from the uplink back to it", "eth1", outside, "4.4.4.4"],
+    ["from the underlay to a host that is not there", "eth0", "172.168.0.77", "172.168.0.99"],
   ])("forwards nothing %s that is no tenant's, and counts it", async (_what, nic, from, to) => {
     await expectRefused(nobody, "crossed", () => byWire(nic, packetOf(from, to, dns)));
   });

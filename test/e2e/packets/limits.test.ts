@@ -4,6 +4,7 @@ import { readReasons } from "../../../src/datapath/counters.js";
 import { readNeighbourCounts } from "../../../src/datapath/neighbours.js";
 import { Pins } from "../../../src/datapath/pins.js";
 import { readSessions } from "../../../src/datapath/sessions.js";
+import { fragmentLimits } from "../../../src/model/fragments.js";
 import { arp, etherType, gre, icmp, ipBytes, ipv4, raw as rawBytes, tcp, udp } from "../../bpf/support/packet.js";
 import { type End, gatewayAddress, RawGateway, type Sent } from "../support/raw-gateway.js";
 
@@ -181,5 +182,100 @@ describe("a tenant that sends to 1,600 absent hosts of its own", () => {
     await raw.send(frames);
     expect(await neighboursOf(scanner.key)).toBeLessThanOrEqual(100);
     expect(dropped("scanner", "neighbours") - earlier).toBeGreaterThan(100);
+  });
+});
+
+describe("a tenant that sends first fragments of datagrams, and nothing behind them", () => {
+  const bytes = 1400;
+  /** More than the kernel has room for. */
+  const count = 8000;
+  const datagram = (size: number) =>
+    udp({ sport: 5353, dport: 53, payload: Buffer.alloc(size) }).bytes("10.0.0.7", far);
+  const part = (whole: Buffer, id: number, offset: number, end: number) =>
+    ipv4({ ...to(far), id, offset, more: end < whole.length }, rawBytes(17, whole.subarray(offset, end)));
+  const memory = async () =>
+    Number(/^FRAG: .* memory (\d+)/m.exec(await raw.gateway.run("cat", "/proc/net/sockstat"))?.[1]);
+  const setting = async (name: string) => Number(await raw.gateway.run("sysctl", "-n", `net.ipv4.${name}`));
+  let kept = 0;
+
+  beforeAll(async () => {
+    // Longer than it takes to send so many, also where the CPU is emulated.
+    await raw.gateway.run("sysctl", "-qw", "net.ipv4.ipfrag_time=60");
+    const whole = datagram(2 * bytes);
+    for (let at = 0; at < count; at += 250)
+      await raw.send(Array.from({ length: 250 }, (_, more) => raw.frame(hostile, part(whole, at + more, 0, bytes))));
+    kept = await memory();
+  }, 120_000);
+  afterAll(() => raw.gateway.run("sysctl", "-qw", "net.ipv4.ipfrag_time=5"));
+
+  it("has what is anybody's of the memory, and no more", async () => {
+    expect(kept).toBeGreaterThanOrEqual(fragmentLimits.pool);
+    expect(kept).toBeLessThan(fragmentLimits.pool + 2 * fragmentLimits.share);
+    expect(kept).toBeLessThan(await setting("ipfrag_high_thresh"));
+  });
+
+  it("is refused the rest, and that is counted", () => {
+    expect(dropped("hostile", "fragments")).toBeGreaterThan(count / 2);
+  });
+
+  it("does not keep another tenant's datagrams from being put together", async () => {
+    const whole = datagram(8 * bytes);
+    for (let id = 1; id <= 20; id++) {
+      const parts = Array.from({ length: 9 }, (_, at) =>
+        raw.frame(victim, part(whole, id, at * bytes, Math.min((at + 1) * bytes, whole.length))),
+      );
+      const sent = await raw.askFrames(parts, 3000, isToFar);
+      expect(sent.map(({ key }) => key)).toContain(victim.key);
+    }
+    expect(dropped("victim", "fragments")).toBe(0);
+  });
+
+  it("does not keep tunnelled packets in fragments from that, either", async () => {
+    const packet = raw.frame(victim, ipv4(to(far), udp({ sport: 77, dport: 53, payload: "a question" }))).subarray(14);
+    const outer = { src: victim.endpoint, dst: gatewayAddress, id: 99, df: false };
+    const parts = [
+      ipv4({ ...outer, more: true }, rawBytes(47, packet.subarray(20, 68))),
+      ipv4({ ...outer, offset: 48 }, rawBytes(47, packet.subarray(68))),
+    ];
+    const sent = await raw.askFrames(
+      parts.map((one) => raw.outerFrame(one)),
+      3000,
+      isToFar,
+    );
+    expect(sent.map(({ key }) => key)).toEqual([victim.key]);
+  });
+});
+
+describe("a host on the underlay that asks for the gateway under many addresses", () => {
+  const request = (sender: string) =>
+    arp({
+      ...{ operation: "request", senderMac: "02:00:00:00:00:99", sender },
+      ...{ targetMac: "00:00:00:00:00:00", target: gatewayAddress },
+    } as const);
+  const count = 2500;
+  const onNic = async () => (await raw.gateway.run("ip", "neigh", "show", "dev", "eth0")).split("\n").length - 1;
+  const refused = () => readReasons(pins, [0]).get(0)?.neighbours?.packets ?? 0;
+  let [seconds, before] = [0, 0];
+
+  beforeAll(async () => {
+    const began = performance.now();
+    before = await onNic();
+    for (let at = 0; at < count; at += 250)
+      await raw.send(
+        Array.from({ length: 250 }, (_, more) => request(`172.168.${100 + ((at + more) >> 8)}.${(at + more) & 255}`)),
+      );
+    seconds = (performance.now() - began) / 1000;
+  }, 120_000);
+
+  it("is answered under so many that the machine has room for, and the others are counted", async () => {
+    const more = (await onNic()) - before;
+    expect(more).toBeGreaterThanOrEqual(512);
+    expect(more).toBeLessThanOrEqual(512 + Math.ceil(16 * seconds) + 1);
+    expect(more + refused()).toBe(count);
+  });
+
+  it("does not keep a tenant's host from being reached that the kernel does not know yet", async () => {
+    const frame = raw.frame(victim, ipv4({ src: "10.0.0.7", dst: "10.0.0.99" }, syn(9)));
+    expect(await raw.asked(frame)).toContain("10.0.0.99");
   });
 });

@@ -32,6 +32,7 @@ describe("the seed deployment", async () => {
       mayForward: false,
       nics: [{ name: "eth0", xdp: "native" }],
       maxTenants: 8192,
+      fragmentMemory: 16_777_216,
       pools: { sessions: 131_072, neighbours: 32_768 },
       rooms: { sessions: 3_145_728, neighbours: 393_216 },
       promised: { sessions: 393_216, neighbours: 65_536 },

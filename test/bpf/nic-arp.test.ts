@@ -1,0 +1,99 @@
+// ARP requests by a side's NIC, natively: the kernel answers everybody, and makes a neighbour of each.
+import { BpfObject, inNetNamespace, type TypedMap } from "libbpf-ts";
+import { afterAll, beforeEach, expect, it } from "vitest";
+import { reasons } from "../../src/datapath/reasons.js";
+import { kernelTables } from "../../src/model/kernel-tables.js";
+import { objectFile } from "./support/datapath.js";
+import { makeNamespace } from "./support/kernel.js";
+import { arp } from "./support/packet.js";
+
+const mac = "02:00:00:00:00:02";
+const own = "172.16.0.1";
+const atOnce = 512;
+const perSecond = 16;
+
+const gateway = makeNamespace();
+gateway.ip("addr", "add", `${own}/16`, "dev", "v0");
+gateway.exec("sysctl", "-qw", "net.ipv4.ip_forward=1");
+const within = <T>(work: () => T): T => inNetNamespace(gateway.path, work as () => never);
+
+const programs = BpfObject.open(objectFile("tc.bpf.o")).resizeMap("flows", 64).load();
+const wire = BpfObject.open(objectFile("test-pass.bpf.o")).load();
+const link = within(() =>
+  programs.program("xgw_nic_arp").attachTcx({ ifindex: gateway.veth[0], direction: "ingress" }),
+);
+afterAll(() => {
+  for (const one of [link, wire, programs]) one.close();
+});
+
+const buckets = programs.map("nic_buckets");
+const stats: TypedMap<number, { packets: bigint }[]> = programs.typedMap("stats");
+const dropped = () =>
+  (stats.get(reasons.findIndex(({ name }) => name === "neighbours")) ?? []).reduce(
+    (sum, { packets }) => sum + Number(packets),
+    0,
+  );
+const neighbours = () => Number(gateway.exec("sh", "-c", "ip neigh show dev v0 | wc -l"));
+
+/** Gives the gateway requests under these addresses; how many of them are refused, and within how many seconds. */
+function ask(senders: readonly string[], target = own, operation: "request" | "reply" = "request") {
+  const [before, began] = [dropped(), performance.now()];
+  const context = Buffer.alloc(24);
+  context.writeUInt32LE(gateway.veth[0], 12);
+  within(() => {
+    for (const sender of senders) {
+      const data = arp({ operation, senderMac: mac, sender, targetMac: "02:00:00:00:00:01", target });
+      context.writeUInt32LE(data.length, 4);
+      wire.program("pass").testRun({ data, context, liveFrames: true });
+    }
+  });
+  return { refused: dropped() - before, seconds: (performance.now() - began) / 1000 };
+}
+
+const address = (at: number) => `172.16.${10 + (at >> 8)}.${at & 255}`;
+const addresses = (count: number) => Array.from({ length: count }, (_, at) => address(at));
+const flood = () => ask(addresses(900));
+
+beforeEach(() => {
+  gateway.ip("neigh", "flush", "all");
+  for (const slot of buckets.keys()) buckets.set(slot, Buffer.alloc(buckets.valueSize));
+});
+
+it("come under new addresses only so many at once and so many a second, and the others are counted", () => {
+  const { refused, seconds } = flood();
+  const more = Math.ceil(perSecond * seconds);
+  expect(neighbours()).toBeGreaterThanOrEqual(atOnce);
+  expect(neighbours()).toBeLessThanOrEqual(atOnce + more + 1);
+  expect(neighbours() + refused).toBe(900);
+});
+
+it("make fewer neighbours than are kept for what is no tenant's, by two NICs, until nobody uses them", () => {
+  expect(2 * (atOnce + perSecond * 75)).toBeLessThanOrEqual(kernelTables.neighbours.reserve);
+});
+
+it("go on from a host that the kernel knows", () => {
+  gateway.ip("neigh", "replace", "172.16.0.7", "lladdr", mac, "dev", "v0", "nud", "stale");
+  flood();
+  expect(ask(Array.from({ length: 100 }, () => "172.16.0.7")).refused).toBe(0);
+});
+
+it("from an address whose route leads elsewhere are those of somebody new each time", () => {
+  flood();
+  gateway.ip("route", "replace", "198.51.100.0/24", "via", "172.16.0.7");
+  gateway.ip("neigh", "replace", "172.16.0.7", "lladdr", mac, "dev", "v0", "nud", "stale");
+  const { refused, seconds } = ask(Array.from({ length: 200 }, () => "198.51.100.1"));
+  expect(refused).toBeGreaterThanOrEqual(200 - Math.ceil(perSecond * seconds) - 1);
+});
+
+it.each([
+  ["that are for another host", address(3000), "request"],
+  ["that are answers", own, "reply"],
+] as const)("do not count %s", (_what, target, operation) => {
+  expect(ask(addresses(900), target, operation).refused).toBe(0);
+  expect(neighbours()).toBe(0);
+});
+
+it("do not count without an address of the sender's: who asks whether one is free", () => {
+  flood();
+  expect(ask(Array.from({ length: 50 }, () => "0.0.0.0")).refused).toBe(0);
+});
