@@ -3,7 +3,7 @@
 import { crashPoint } from "../crash.js";
 import { parseAddress } from "../model/ipv4.js";
 import { groupOf, instanceOf, routeProtocol } from "../plan/owner.js";
-import { fenceSets, removalScript, rulesScript, tableName, typesOfSet } from "../plan/rules.js";
+import { familyOfSet, fenceSets, removalScript, rulesScript, tableName, typesOfSet } from "../plan/rules.js";
 import { devicesScript, intervalSets, mapOf, shareOfFlowtable, shareScript } from "../plan/shares.js";
 import type { Device, Element, Neighbour, Route, State } from "../plan/state.js";
 import { type Step, stepsOf } from "../plan/steps.js";
@@ -213,7 +213,9 @@ function elementLines(
     else byMap.set(map, [text(element)]);
   }
   return [...byMap].flatMap(([map, texts]) =>
-    chunks(texts).map((some) => `${verb} element ip ${tableName(instance)} ${map} { ${some.join(", ")} }\n`),
+    chunks(texts).map(
+      (some) => `${verb} element ${familyOfSet(map)} ${tableName(instance)} ${map} { ${some.join(", ")} }\n`,
+    ),
   );
 }
 

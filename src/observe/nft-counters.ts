@@ -6,6 +6,7 @@ import { type NftFamily, scanSet } from "../kernel/nftables.js";
 import { type DesiredTenant, nobody } from "../model/desired.js";
 import {
   counterSets,
+  otherCrossedSet,
   otherFamilySet,
   type RefusalReason,
   refusalSets,
@@ -19,7 +20,7 @@ import { atOnce, type Reading } from "../slices.js";
 export type Refusals = Readonly<Partial<Record<RefusalReason, Count>>>;
 
 /** Counted by device: a side's is nobody's. */
-const ofSides: ReadonlySet<RefusalReason> = new Set(["crossed", "forged"]);
+const ofSides: ReadonlySet<RefusalReason> = new Set(["crossed", "forged", "host_quota"]);
 const isTenantsDevice = (name: string) => /^x(gre|vrf)\d+$/.test(name);
 
 /** What a tenant is counted under. */
@@ -95,5 +96,6 @@ function* scanRefused(table: string, tenants: readonly Named[]): Reading<NftCoun
     );
   for (const [reason, set] of Object.entries(refusalSets)) yield* scan(reason as RefusalReason, set);
   yield* scan("other_family", otherFamilySet, "ip6");
+  yield* scan("crossed", otherCrossedSet, "ip6");
   return refused;
 }

@@ -75,7 +75,7 @@ export function observeSlowPath(instance: string): ObservedSlowPath {
     ...toNft(
       instance,
       readTable(tableName(instance), typesOfCompared),
-      readTable(tableName(instance), () => undefined, "ip6"),
+      readTable(tableName(instance), typesOfCompared, "ip6"),
     ),
   };
   return { state, links };
@@ -168,7 +168,7 @@ function toNft(
   const elements: Element[] = [];
   const jumps = new Map<string, Map<string, string>>();
   let hasForeign = false;
-  for (const [name, inSet] of table.sets) {
+  for (const [name, inSet] of [...table.sets, ...(ofIpv6?.sets ?? [])]) {
     const set = setOfMap(name);
     hasForeign ||= inSet.some(({ key }) => key === unknown);
     if (isElementSet(set)) for (const { key, value } of inSet) elements.push({ set, key, value });

@@ -47,6 +47,7 @@ export const elementSets = [
   "own_tunnel",
   "uplink_sources",
   "sides",
+  "other_sides",
   "uplink",
   "underlay",
   "dnat_to",
@@ -67,6 +68,7 @@ export const fenceSets: readonly string[] = [
   "own_tunnel",
   "uplink_sources",
   "sides",
+  "other_sides",
   "uplink",
   "underlay",
 ];
@@ -87,10 +89,25 @@ export const refusalSets = {
   unserved: "unserved",
   crossed: "crossed",
   forged: "forged",
+  host_quota: "host_quota",
+} as const;
+
+/**
+ * New connections a second with the machine itself, from the sides, and how many at once: all of them together, with the
+ * kernel's timeouts of what nobody answers (120 s, of other protocols 600 s), stay below what conntrack keeps for them
+ * (`reserve` of model/kernel-tables.ts).
+ */
+export const hostQuotas = {
+  usual: { perSecond: 90, burst: 1024 },
+  other: { perSecond: 6, burst: 128 },
 } as const;
 export type RefusalReason = keyof typeof refusalSets | "other_family";
 /** In the table of IPv6. */
 export const otherFamilySet = "other_family";
+export const otherCrossedSet = "other_crossed";
+
+/** The family of the table that a set is in. */
+export const familyOfSet = (set: string): "ip" | "ip6" => (set === "other_sides" ? "ip6" : "ip");
 
 /** Tenants whose TCP connections conntrack must not take up in their middle, for some of them have been ended. */
 export const noPickupSet = "no_pickup";
@@ -99,11 +116,14 @@ export const noPickupSet = "no_pickup";
 export const isUncompared = (name: string): boolean =>
   name === noPickupSet ||
   name === otherFamilySet ||
+  name === otherCrossedSet ||
   [...Object.values(counterSets), ...Object.values(refusalSets)].some((counter) => counter === name);
 
 /** What RFC 1918 and RFC 6598 leave to everybody. */
 const privateNetworks = "{ 10.0.0.0/8, 100.64.0.0/10, 172.16.0.0/12, 192.168.0.0/16 }";
 const icmpErrors = "{ destination-unreachable, time-exceeded, parameter-problem }";
+const rateOver = ({ perSecond, burst }: { readonly perSecond: number; readonly burst: number }) =>
+  `limit rate over ${perSecond}/second burst ${burst} packets`;
 const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
 
 /*
@@ -131,6 +151,8 @@ const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
  *   range that it is given, so that a range that is led to other ports is an element a port of forward_to.
  * - to_gateway: of a tenant's packets to its gateway none reaches what listens for all devices alike (raw sockets do, unless
  *   net.ipv4.raw_l3mdev_accept is 0): routing daemons, VRRP, other people's tunnels.
+ * - limit_host: what begins with the machine itself is in conntrack's zone 0, and must not take what tenants are promised.
+ *   What nobody answers stays new, and is confirmed from its second packet on.
  * - take_mark_off: a packet's mark stays with it through its tunnel, and somebody's rule may have set the bit that says that the
  *   uplink's program handed it over.
  * - judge_news: "fragmentation needed" about a tunnelled packet changes the kernel's route to its endpoint for all tenants. It
@@ -176,6 +198,7 @@ const body = `
 	set unserved { typeof iifname; size 65535; flags dynamic; counter; }
 	set crossed { typeof iifname; size 65535; flags dynamic; counter; }
 	set forged { typeof iifname; size 65535; flags dynamic; counter; }
+	set host_quota { typeof iifname; size 65535; flags dynamic; counter; }
 	set ${noPickupSet} { typeof ct zone; flags timeout; timeout 1d; }
 ${verdictMaps}
 	chain judge_gre {
@@ -236,9 +259,21 @@ ${verdictMaps}
 		type filter hook input priority filter; policy accept;
 		icmp type destination-unreachable icmp code 4 jump judge_news
 		icmp type redirect jump judge_news
+		iifname @underlay jump limit_host
+		iifname @uplink jump limit_host
 		iifname != "xvrf*" accept
 		ip protocol { icmp, tcp, udp } accept
 		update @unserved { iifname }
+		drop
+	}
+	chain limit_host {
+		ct state != new return
+		ct status confirmed return
+		ip protocol { icmp, tcp, udp } ${rateOver(hostQuotas.usual)} goto refuse_host
+		ip protocol != { icmp, tcp, udp } ${rateOver(hostQuotas.other)} goto refuse_host
+	}
+	chain refuse_host {
+		update @host_quota { iifname }
 		drop
 	}
 	chain take_mark_off {
@@ -317,9 +352,14 @@ ${verdictMaps}
 	}
 `;
 
-/** The table of IPv6, of which a tenant has none: what comes out of a tunnel in spite of that goes nowhere. */
+/**
+ * The table of IPv6, of which a tenant has none: what comes out of a tunnel in spite of that goes nowhere. Between the sides it
+ * is as of IPv4.
+ */
 const otherFamilyBody = `
 	set ${otherFamilySet} { typeof iifname; size 65535; flags dynamic; counter; }
+	set ${otherCrossedSet} { typeof iifname; size 65535; flags dynamic; counter; }
+	set other_sides { typeof iifname; }
 	chain refuse {
 		type filter hook prerouting priority raw; policy accept;
 		iifname "xgre*" goto count
@@ -328,6 +368,11 @@ const otherFamilyBody = `
 	chain count {
 		update @${otherFamilySet} { iifname }
 		drop
+	}
+	chain forward {
+		type filter hook forward priority filter; policy accept;
+		iifname @other_sides oifname @other_sides update @${otherCrossedSet} { iifname }
+		iifname @other_sides oifname @other_sides drop
 	}
 `;
 

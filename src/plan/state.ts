@@ -278,7 +278,7 @@ export function tenantIds(entries: Iterable<Entry>): number[] {
 const mapsToZone: readonly string[] = ["zones", "gre_keys", "gre_peers"];
 
 /** Of the sides' devices. */
-const setsOfNobody: readonly string[] = ["sides", "uplink", "underlay"];
+const setsOfNobody: readonly string[] = ["sides", "other_sides", "uplink", "underlay"];
 
 /** The id of the tenant whose an element is: its zone; `nobody` for the sides' devices. */
 export function tenantOfElement({ set, key, value }: Element): number {

@@ -10,6 +10,7 @@ import { fragmentLimits } from "../../src/model/fragments.js";
 import { kernelTables } from "../../src/model/kernel-tables.js";
 import { maxPolicyCells, maxPolicyCellsInAll } from "../../src/model/policy.js";
 import { resources } from "../../src/model/shares.js";
+import { hostQuotas, refusalSets } from "../../src/plan/rules.js";
 
 const read = (name: string) => readFileSync(new URL(`../../docs/${name}`, import.meta.url), "utf8");
 const text = read("limits.md");
@@ -29,6 +30,7 @@ describe("docs/limits.md", () => {
       "lines of the flow table",
       "neighbour entries",
       "neighbour entries on the sides' NICs",
+      "conntrack entries of the machine itself",
       "memory for fragments",
       "header templates",
       "slots of rules",
@@ -63,6 +65,13 @@ describe("docs/limits.md", () => {
     expect(Number.parseInt(rowOf("neighbour entries on the sides' NICs")?.capacity ?? "", 10)).toBe(
       kernelTables.neighbours.reserve,
     );
+    const host = rowOf("conntrack entries of the machine itself");
+    expect(Number.parseInt(host?.capacity ?? "", 10)).toBe(kernelTables.sessions.reserve);
+    const { usual, other } = hostQuotas;
+    expect(host?.key).toContain(
+      `${usual.perSecond} new connections a second by underlay and uplink, ${other.perSecond} of`,
+    );
+    expect(host?.key).toContain(`${usual.burst} and ${other.burst} at once`);
     const kib = (bytes: number) => `${bytes / 1024} KiB`;
     const fragments = rowOf("memory for fragments");
     expect(fragments?.capacity).toContain(kib(fragmentLimits.pool));
@@ -72,11 +81,19 @@ describe("docs/limits.md", () => {
     expect(rowOf("pieces of policies")?.key).toContain(String(maxPolicyCells));
   });
 
+  it("lets the machine's own connections not take more than is kept for them", () => {
+    const most = ({ perSecond, burst }: { perSecond: number; burst: number }, seconds: number) =>
+      burst + perSecond * seconds;
+    expect(most(hostQuotas.usual, 120) + most(hostQuotas.other, 600)).toBeLessThanOrEqual(
+      kernelTables.sessions.reserve,
+    );
+  });
+
   it("names every loss that is counted, and reasons that there are", () => {
     const named = rows.flatMap(({ counted }) => (counted.startsWith("loss") ? marked(counted) : []));
     expect(named.sort()).toEqual(Object.keys(noLosses).map(lossName).sort());
     const reasonsNamed = rows.flatMap(({ counted }) => (counted.startsWith("reason") ? marked(counted) : []));
-    const known = reasons.map(({ name }) => name);
+    const known = [...reasons.map(({ name }) => name), ...Object.keys(refusalSets)];
     expect(reasonsNamed.filter((name) => !known.includes(name as string))).toEqual([]);
   });
 

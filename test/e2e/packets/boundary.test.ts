@@ -296,6 +296,18 @@ describe("an untagged underlay and an uplink", () => {
       await expectRefused(hostileKey, "other_family", send);
     });
 
+    it("leads nothing from one side to the other that is no tenant's, and counts it", async () => {
+      await site.gateway.ip(
+        "addr add fd00:aa::1/64 dev eth0 nodad",
+        `neigh replace fd00:aa::2 ${far} dev eth0 nud permanent`,
+      );
+      const toUnderlay = Buffer.from(toManagement);
+      toUnderlay.write("fd0000bb000000000000000000000007fd0000aa000000000000000000000002", 8, "hex");
+      await expectRefused(nobody, "crossed", () =>
+        site.send("eth1", site.frame("eth1", toUnderlay, [], etherType.ipv6)),
+      );
+    });
+
     it("does not with the nft table gone, either", async () => {
       await site.gateway.run("nft", "delete table ip6 xgw_sides");
       expect(told(await send())).toEqual([]);

@@ -5,6 +5,7 @@ import { readNeighbourCounts } from "../../../src/datapath/neighbours.js";
 import { Pins } from "../../../src/datapath/pins.js";
 import { readSessions } from "../../../src/datapath/sessions.js";
 import { fragmentLimits } from "../../../src/model/fragments.js";
+import { hostQuotas } from "../../../src/plan/rules.js";
 import { arp, etherType, gre, icmp, ipBytes, ipv4, raw as rawBytes, tcp, udp } from "../../bpf/support/packet.js";
 import { type End, gatewayAddress, RawGateway, type Sent } from "../support/raw-gateway.js";
 
@@ -119,6 +120,26 @@ describe("a tenant's connections at one time are no more than its limit, whateve
     await raw.send(beginnings((at) => ipv4({ ...to(far), options: Buffer.from([1, 1, 1, 1]) }, syn(at))));
     const sent = await raw.ask(victim, ipv4({ src: "10.0.0.7", dst: far }, syn(1)), isToFar);
     expect(sent.map(({ key }) => key)).toEqual([victim.key]);
+  });
+});
+
+describe("somebody on the underlay who floods the machine itself", () => {
+  const entries = async () =>
+    (await raw.gateway.run("conntrack", "-L"))
+      .split("\n")
+      .filter((line) => / dst=172\.168\.0\.1 /.test(line) && !/zone=/.test(line)).length;
+
+  it.each<[string, number, (source: string) => Buffer]>([
+    ["another protocol", 600, (src) => ipv4({ src, dst: gatewayAddress }, rawBytes(253, Buffer.alloc(8)))],
+    ["SYNs", 3000, (src) => ipv4({ src, dst: gatewayAddress }, syn(1))],
+  ])("takes no more of conntrack than is kept for it: %s", async (_what, count, packetFrom) => {
+    const before = await entries();
+    const frames = Array.from({ length: count }, (_, n) => raw.outerFrame(packetFrom(`198.18.${n >> 8}.${n & 255}`)));
+    const started = performance.now();
+    for (let at = 0; at < frames.length; at += 250) await raw.send(frames.slice(at, at + 250));
+    const seconds = (performance.now() - started) / 1000;
+    const { perSecond, burst } = count === 600 ? hostQuotas.other : hostQuotas.usual;
+    expect((await entries()) - before).toBeLessThanOrEqual(burst + perSecond * (seconds + 1));
   });
 });
 
