@@ -22,7 +22,7 @@ function inFront(family: Family, { preference, table }: RoutingRule): string {
   const ip = family === "ipv6" ? "ip -6" : "ip";
   return (
     `the routing rule of preference ${preference} (${family}, table ${table}) stands before the one that leads tenants' packets ` +
-    `to their own tables, and may lead them elsewhere; take its preference away, so that the kernel puts it behind, or name the device that it is ` +
-    `for with \`iif\`: ${ip} rule show`
+    `to their own tables, and may lead them elsewhere; add it again, so that the kernel puts it behind, or name the device ` +
+    `that it is for with \`iif\`: ${ip} rule show`
   );
 }
