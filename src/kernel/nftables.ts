@@ -8,7 +8,7 @@ import { XgwError } from "../errors.js";
 import { formatAddress } from "../model/ipv4.js";
 import { type SetTypes, typesOfSet } from "../plan/rules.js";
 import { intervalSets, isShareWhole, setOfMap } from "../plan/shares.js";
-import { nest, netfilter, ofIpv4, ofIpv6 } from "./netfilter.js";
+import { be32, nest, netfilter, ofIpv4, ofIpv6 } from "./netfilter.js";
 
 /** As nft names it. */
 export type NftFamily = "ip" | "ip6";
@@ -329,11 +329,6 @@ const deviceName: Field = {
   read: (bytes, at) => cText(bytes.subarray(at, at + 16)),
   toBytes: (text) => Buffer.from(text),
 };
-function be32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
-}
 const hostBytes = (numbers: Uint16Array | Uint32Array) => new Uint8Array(numbers.buffer);
 
 /** By the words with which nft names them. */

@@ -17,6 +17,7 @@ const reserved = [
       "src/datapath/",
       "src/kernel/conntrack.ts",
       "src/kernel/monitor.ts",
+      "src/kernel/netfilter-hooks.ts",
       "src/kernel/netfilter.ts",
       "src/kernel/nftables.ts",
       "src/kernel/routing-rules.ts",
