@@ -25,6 +25,7 @@ struct net_device {
 };
 
 struct nf_hook_state {
+	struct net_device *in;
 	struct net_device *out;
 };
 
