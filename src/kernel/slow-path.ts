@@ -5,12 +5,12 @@ import { parseAddress } from "../model/ipv4.js";
 import { groupOf, instanceOf, routeProtocol } from "../plan/owner.js";
 import { removalScript, rulesScript, tableName, typesOfSet } from "../plan/rules.js";
 import { devicesScript, intervalSets, mapOf, shareOfFlowtable, shareScript } from "../plan/shares.js";
-import type { Device, Element, Neighbour, Route, State } from "../plan/state.js";
+import type { Device, Element, Family, Neighbour, Route, State } from "../plan/state.js";
 import { type Step, stepsOf } from "../plan/steps.js";
 import { batch } from "./ip.js";
 import { applyScript } from "./nft.js";
 import { hasWholeShare } from "./nftables.js";
-import { putTenantsFirst } from "./routing-rules.js";
+import { families, putTenantsFirst } from "./routing-rules.js";
 import { writeSysctl } from "./sysctl.js";
 
 export async function addSlowPath(instance: string, steps: readonly Step[]): Promise<void> {
@@ -21,7 +21,7 @@ export async function addSlowPath(instance: string, steps: readonly Step[]): Pro
     crashPoint(`sysctl ${name}`);
   }
   await batch([...addressLines(steps), ...neighbourLines(steps), ...routeLines(steps)]);
-  await applyScript(nftScript(instance, steps, hasWholeShare));
+  await applyScript(nftScript(instance, steps, hasWholeShare, families()));
 }
 
 /** @param staying what there is to be afterwards */
@@ -56,7 +56,7 @@ function takenAlong(
 }
 
 export async function removeRules(instance: string): Promise<void> {
-  await applyScript(removalScript(instance));
+  await applyScript(removalScript(instance, families()));
 }
 
 /** Tunnels before the VRFs that they are in. */
@@ -144,13 +144,15 @@ function routeSelector({ family, to, routeTable, metric }: Route): string {
  * Rules, flowtable devices and elements in one transaction: the kernel takes all of it or nothing.
  *
  * @param isWhole whether the table has all of a share
+ * @param ofFamilies those that the kernel has; all when not given
  */
 export function nftScript(
   instance: string,
   steps: readonly Step[],
   isWhole: (table: string, share: number) => boolean = () => false,
+  ofFamilies?: readonly Family[],
 ): string {
-  const rules = stepsOf(steps, "rules.set").map(() => rulesScript(instance));
+  const rules = stepsOf(steps, "rules.set").map(() => rulesScript(instance, ofFamilies));
   const changes = stepsOf(steps, "element.set");
   const old = [
     ...stepsOf(steps, "element.delete").map(({ element }) => element),
