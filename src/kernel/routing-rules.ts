@@ -61,9 +61,12 @@ function toRule(header: Buffer, attributes: Attributes): RoutingRule {
   };
 }
 
+/** Behind it, a route of the main table to one of the gateway's own addresses would come first. */
+const isBeforeMain = ({ preference }: RoutingRule) => preference <= preferences.local;
+
 export function ruleOrderOf(rules: readonly RoutingRule[]): RuleOrder {
   const l3mdev = rules.findIndex(({ kind }) => kind === "l3mdev");
-  const local = rules.findIndex(({ kind }) => kind === "local");
+  const local = rules.findIndex((rule) => rule.kind === "local" && isBeforeMain(rule));
   const isInPlace = l3mdev >= 0 && (rules[l3mdev]?.preference ?? 0) <= preferences.l3mdev;
   return isInPlace && local > l3mdev ? "tenants first" : "kernel's";
 }
@@ -91,7 +94,9 @@ export async function putTenantsFirst(family: Family): Promise<void> {
   const rules = readRules(family);
   const at = rules.findIndex(({ kind, preference }) => kind === "l3mdev" && preference <= preferences.l3mdev);
   const inFront = (index: number) => at < 0 || index < at;
-  const hasLocalBehind = rules.some(({ kind, preference }) => kind === "local" && preference > preferences.l3mdev);
+  const hasLocalBehind = rules.some(
+    (rule) => rule.kind === "local" && rule.preference > preferences.l3mdev && isBeforeMain(rule),
+  );
   await batch(
     [
       // As the kernel makes it, or it would add another one with the first VRF.

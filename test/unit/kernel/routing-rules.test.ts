@@ -19,6 +19,12 @@ describe("the order of the rules", () => {
     ["that the kernel makes is the kernel's", [rule(0, "local"), l3mdev, main], "kernel's"],
     ["with the local table behind l3mdev is tenants first", [l3mdev, rule(32_765, "local"), main], "tenants first"],
     ["without a rule for VRFs is the kernel's", [rule(32_765, "local"), main], "kernel's"],
+    ["with the local table behind main is not right", [l3mdev, main, rule(40_000, "local")], "kernel's"],
+    [
+      "with the local table once more behind main is tenants first",
+      [l3mdev, rule(32_765, "local"), main, rule(40_000, "local")],
+      "tenants first",
+    ],
     ["without a local table is not right", [l3mdev, main], "kernel's"],
     [
       "with the local table twice counts by the first",
