@@ -74,7 +74,7 @@ export interface Status {
   readonly nics: readonly { readonly name: string; readonly xdp: string }[];
   /** Packets that are no tenant's, by reason. */
   readonly nobody: Readonly<Record<string, Count>>;
-  /** Packets between underlay and uplink that the nft rules refused, by reason. */
+  /** Packets of no tenant's that the nft rules refused, by reason: between underlay and uplink, and forged ICMP errors. */
   readonly refused: Refusals;
   /** The kernel's table of connections. */
   readonly conntrack: Conntrack;

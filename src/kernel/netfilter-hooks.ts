@@ -1,7 +1,8 @@
 /** BPF programs in netfilter's hooks of IPv4, as the kernel tells of them (linux/netfilter/nfnetlink_hook.h). */
 
 import { type Attributes, attribute, BpfError, NetlinkSocket } from "libbpf-ts";
-import { be32, netfilter, ofIpv4 } from "./netfilter.js";
+import { be32 } from "../bytes.js";
+import { netfilter, ofIpv4 } from "./netfilter.js";
 
 export interface HookProgram {
   readonly progId: number;

@@ -17,10 +17,3 @@ const nestedFlag = 0x8000;
 /** An attribute that others are in. */
 export const nest = (type: number, ...attributes: readonly Buffer[]) =>
   attribute(type | nestedFlag, Buffer.concat(attributes));
-
-/** A number in network byte order. */
-export function be32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
-}

@@ -1,14 +1,15 @@
 /**
- * A table of the family `ip`, or the small one of `ip6`, read by netlink (linux/netfilter/nf_tables.h). What is in sets is as the packets or the kernel
- * have it.
+ * A table of the family `ip`, or the small one of `ip6`, read by netlink (linux/netfilter/nf_tables.h). What is in sets is
+ * as the packets or the kernel have it.
  */
 
 import { Attributes, attribute, BpfError, cText, hostU16, hostU32, NetlinkSocket } from "libbpf-ts";
+import { be32 } from "../bytes.js";
 import { XgwError } from "../errors.js";
 import { formatAddress } from "../model/ipv4.js";
 import { type SetTypes, typesOfSet } from "../plan/rules.js";
 import { intervalSets, isShareWhole, setOfMap } from "../plan/shares.js";
-import { be32, nest, netfilter, ofIpv4, ofIpv6 } from "./netfilter.js";
+import { nest, netfilter, ofIpv4, ofIpv6 } from "./netfilter.js";
 
 /** As nft names it. */
 export type NftFamily = "ip" | "ip6";
@@ -119,7 +120,10 @@ export function readSet(
   }, family);
 }
 
-/** A set of counters, which goes on counting: some elements at a time, and not as of one moment. None when there is no such set. */
+/**
+ * A set of counters, which goes on counting: some elements at a time, and not as of one moment. None when there is no such
+ * set.
+ */
 export function* scanSet(
   table: string,
   name: string,

@@ -40,7 +40,7 @@ const pure = ["node:crypto", "node:util"];
 
 /** The parts of src, each layer above those that it may import from. */
 const layers = [
-  ["errors", "log", "log-level", "crash", "slices", "exposition"],
+  ["bytes", "errors", "log", "log-level", "crash", "slices", "exposition"],
   ["config", "model"],
   ["plan"],
   ["kernel"],
