@@ -9,6 +9,7 @@
 #include "lib/parse.h"
 #include "lib/quota.h"
 #include "lib/skb.h"
+#include "lib/tenant.h"
 #include "lib/verdict.h"
 
 #define NF_DROP 0
@@ -33,7 +34,8 @@ static __always_inline int refuse(const struct sk_buff *skb, const struct nf_con
 /*
  * Forward and input, behind the policy: a connection that conntrack has not confirmed yet begins with this packet,
  * unless something drops it later. It is confirmed in the same run of the same CPU, so that all CPUs at once go past a
- * limit by at most one connection each.
+ * limit by at most one connection each. The device that a packet came by says whose it is: others on the machine use
+ * zones, too, whose numbers say nothing of tenants.
  */
 SEC("netfilter")
 int xgw_quota(struct bpf_nf_ctx *ctx)
@@ -44,8 +46,8 @@ int xgw_quota(struct bpf_nf_ctx *ctx)
 
 	if (!ct || BPF_CORE_READ(ct, status) & CT_CONFIRMED)
 		return NF_ACCEPT;
-	tenant = BPF_CORE_READ(ct, zone.id);
-	if (!tenant || quota_takes(tenant))
+	tenant = tenant_of_device(ctx->state->in->ifindex);
+	if (!tenant || tenant != BPF_CORE_READ(ct, zone.id) || quota_takes(tenant))
 		return NF_ACCEPT;
 	return refuse(skb, ct, tenant, XGW_REASON_QUOTA);
 }

@@ -74,7 +74,7 @@ export interface Status {
   readonly nics: readonly { readonly name: string; readonly xdp: string }[];
   /** Packets that are no tenant's, by reason. */
   readonly nobody: Readonly<Record<string, Count>>;
-  /** Packets between the sides, or back by one of them, that the nft rules refused, by reason. */
+  /** Packets of no tenant's that the nft rules refused, by reason. */
   readonly refused: Refusals;
   /** The kernel's table of connections. */
   readonly conntrack: Conntrack;

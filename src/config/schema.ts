@@ -211,11 +211,17 @@ const limitsSchema = z.strictObject({
     ),
 });
 
+/**
+ * The kernel's table becomes twice that at most (`promisedOf`), and has to keep below 2^30 entries: it is half as many
+ * buckets, of which the kernel takes no 2^29 (nf_ct_alloc_hashtable); nf_conntrack_max goes to 2^31 - 1.
+ */
+const maxSessions = 0x1000_0000;
+
 const capacitiesSchema = z.strictObject({
   sessions: z
     .int()
     .min(1024)
-    .max(0x4000_0000)
+    .max(maxSessions)
     .optional()
     .describe("Connections of all tenants together. 262144 when missing."),
   newPerSecond: limit

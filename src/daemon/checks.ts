@@ -83,20 +83,22 @@ export class Checks {
 
   /** @param scope everything when it is not given */
   add(why: readonly string[], scope: Scope | undefined, sinceMs = performance.now()): void {
-    if (!scope) this.everything.add(why, sinceMs, undefined);
-    else if (this.isOverBudget(scope.tenants, sinceMs)) this.putOff(why, scope, sinceMs);
-    else {
-      this.some.add(why, sinceMs, scope);
-      if (this.some.tenants.size > this.tenantsMax) {
-        this.everything.add(this.some.why.list(), this.some.sinceMs, undefined);
-        this.some = new Gathered();
-      }
+    if (!scope) {
+      this.everything.add(why, sinceMs, undefined);
+      return;
     }
+    const [now, later] = [new Set<number>(), new Set<number>()];
+    for (const tenant of scope.tenants) (this.tenantsBudget.freeAtMs(tenant) > sinceMs ? later : now).add(tenant);
+    // Of the elements each look takes those of its tenants.
+    if (now.size > 0) this.addSome(why, { ...scope, tenants: now }, sinceMs);
+    if (later.size > 0) this.putOff(why, { ...scope, tenants: later }, sinceMs);
   }
 
-  private isOverBudget(tenants: Iterable<number>, nowMs: number): boolean {
-    for (const tenant of tenants) if (this.tenantsBudget.freeAtMs(tenant) > nowMs) return true;
-    return false;
+  private addSome(why: readonly string[], scope: Scope | undefined, sinceMs: number): void {
+    this.some.add(why, sinceMs, scope);
+    if (this.some.tenants.size <= this.tenantsMax) return;
+    this.everything.add(this.some.why.list(), this.some.sinceMs, undefined);
+    this.some = new Gathered();
   }
 
   private putOff(why: readonly string[], scope: Scope, sinceMs: number): void {
@@ -105,8 +107,9 @@ export class Checks {
     this.onPutOff();
     this.laterTimer = setTimeout(() => {
       this.laterTimer = undefined;
-      this.some.merge(this.later);
+      const { why, scope, sinceMs } = this.later;
       this.later = new Gathered();
+      this.addSome(why.list(), scope, sinceMs);
       this.arrived();
     }, putOffMs).unref();
   }

@@ -1,6 +1,7 @@
 /**
- * Notices when something else changes what xgw has made: by the kernel's notifications and by the folders of the pins. For
- * a program that is detached from a NIC there is no notification, so that is looked at, which costs a few system calls.
+ * Notices when something else changes what xgw has made: by the kernel's notifications and by the folders of the pins. For a
+ * program that is detached from a NIC or netfilter there is no notification, so that is looked at, which costs a few system
+ * calls.
  */
 
 import type { Surroundings } from "../change.js";

@@ -1,4 +1,4 @@
-/** What is not xgw's and stands in the way, as the last comparison with everything saw it: said when it comes and when it goes. */
+/** What is not xgw's and stands in the way, as the last comparison with everything saw it: said when it comes and goes. */
 
 import type { DaemonLog } from "./events.js";
 

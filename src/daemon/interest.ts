@@ -148,11 +148,13 @@ export class Interest {
    * A tunnel's end itself, or a router on the way to any of them; or a tenant's host. What a tenant's hosts cause is on the
    * tenant's budget, and all strangers on a NIC's wire have one together: they are as many as they like to be.
    */
-  private ofNeighbour({ device, address, linkAddress, isGone }: KernelEvent & { of: "neighbour" }): Notice {
-    if (isGone) return this.permanent.has(device) ? this.ofDevice("neighbour on", device) : {};
-    if (linkAddress === undefined) return {};
-    const { isChange, forgot } = this.neighbours.learn(device, address, linkAddress); // also on a device that only a later config has
-    const told = forgot === undefined ? {} : { forgotNeighbourOf: this.owned.get(forgot) ?? nobody };
+  private ofNeighbour(event: KernelEvent & { of: "neighbour" }): Notice {
+    const { device, address, linkAddress, isGone } = event;
+    const check = this.permanent.has(device) && !isAsMade(event) ? this.ofDevice("neighbour on", device) : {};
+    if (isGone || linkAddress === undefined) return check;
+    // Also on a device that only a later config has.
+    const { isChange, forgot } = this.neighbours.learn(device, address, linkAddress);
+    const told = forgot === undefined ? check : { ...check, forgotNeighbourOf: this.owned.get(forgot) ?? nobody };
     const tenant = this.owned.get(device);
     if (!isChange || (tenant === undefined && !this.nics.has(device))) return told;
     const why = `neighbour ${address} on ${device}`;
@@ -162,6 +164,10 @@ export class Interest {
     return { ...redecide(by, behind ?? [...this.ids], why), ...told };
   }
 }
+
+/** Whether it is as xgw makes those on a tunnel: see `Neighbour` of the plan. */
+const isAsMade = ({ address, linkAddress, isPermanent, isGone }: KernelEvent & { of: "neighbour" }) =>
+  isPermanent && linkAddress === address && !isGone;
 
 /** RT_TABLE_MAIN (linux/rtnetlink.h). */
 const mainTable = 254;

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { BpfError, BpfLink, BpfProgram, type LinkInfo, queryXdp } from "libbpf-ts";
 import { crashPoint } from "../crash.js";
 import { ForeignError, KernelError } from "../errors.js";
+import { readHookPrograms } from "../kernel/netfilter-hooks.js";
 import type { Desired } from "../model/desired.js";
 import { type Attachment, isOnDevice, type NetfilterHook, type ProgramName } from "../plan/state.js";
 import type { DeviceNames } from "./layout.js";
@@ -29,7 +30,7 @@ export function observeAttachments(
     if (!isDeviceLink(info)) {
       const attachment: Attachment = { ...placeOf(info), program, fingerprint };
       // Programs that count, but have not been told from what on, count as not attached.
-      if (counted || attachment.hook !== "fentry") attachments.set(name, attachment);
+      if (isInForce(info) && (counted || attachment.hook !== "fentry")) attachments.set(name, attachment);
       continue;
     }
     const device = ifindex === 0 ? "" : names.nameOf(ifindex);
@@ -58,6 +59,16 @@ function placeOf({ type, netfilter }: LinkInfo): Pick<Attachment, "device" | "ho
   return type === "tracing" ? { device: "conntrack", hook: "fentry" } : { device: "neighbours", hook: "tracepoint" };
 }
 
+/**
+ * Whether the kernel runs the program of a link that is on no device. What was detached from netfilter tells the same of
+ * itself as before, so that the hook is asked; the other kinds cannot be detached.
+ */
+function isInForce({ progId, netfilter }: LinkInfo): boolean {
+  if (!netfilter) return true;
+  const running = readHookPrograms(netfilter.hook);
+  return running?.some((one) => one.progId === progId && one.priority === netfilter.priority) ?? true;
+}
+
 /** By their numbers (enum nf_inet_hooks), those that programs are on. */
 const netfilterHooks: Readonly<Record<number, NetfilterHook>> = {
   0: "prerouting",
@@ -67,7 +78,7 @@ const netfilterHooks: Readonly<Record<number, NetfilterHook>> = {
 };
 
 /**
- * Whether a pinned link of a NIC's programs no longer has a device, as after `bpftool link detach`. Tunnels' links are not
+ * Whether a program of a NIC's or the kernel's own hooks no longer runs, as after `bpftool link detach`. Tunnels' links are not
  * looked at: there may be thousands of them, and what they serve is looked at by the full comparison.
  */
 export function hasLostPrograms(pins: Pins): boolean {
@@ -75,7 +86,8 @@ export function hasLostPrograms(pins: Pins): boolean {
     if (name.startsWith("arp_")) return false;
     try {
       using link = BpfLink.openPinned(pins.link(name));
-      return isDeviceLink(link.info) && (link.info.ifindex ?? 0) === 0;
+      const info = link.info;
+      return isDeviceLink(info) ? (info.ifindex ?? 0) === 0 : !isInForce(info);
     } catch {
       return true; // gone between the list and the look
     }

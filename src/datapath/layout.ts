@@ -4,6 +4,7 @@
  */
 
 import { endianness } from "node:os";
+import { be32 } from "../bytes.js";
 import type { TunnelKind } from "../model/desired.js";
 import { formatAddress, formatPrefix, parseAddress, parsePrefix } from "../model/ipv4.js";
 import { mapLimits, resources } from "../model/shares.js";
@@ -57,22 +58,13 @@ export function readCount(buffer: Buffer, offset: number): number {
   return (words[0] as number) + (words[1] as number) * 2 ** 32;
 }
 
-export function readS64(buffer: Buffer, offset: number): bigint {
-  return littleEndian ? buffer.readBigInt64LE(offset) : buffer.readBigInt64BE(offset);
+/** As a number, which is exact up to 2^53. */
+export function readS64(buffer: Buffer, offset = 0): number {
+  return Number(littleEndian ? buffer.readBigInt64LE(offset) : buffer.readBigInt64BE(offset));
 }
 
 /** Dotted quad -> 4 bytes in network byte order. */
-export function addressBytes(address: string): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(parseAddress(address) ?? 0);
-  return bytes;
-}
-
-function be32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
-}
+export const addressBytes = (address: string): Buffer => be32(parseAddress(address) ?? 0);
 
 export function encodeEntry(entry: Entry, names: DeviceNames): RawEntry {
   switch (entry.map) {

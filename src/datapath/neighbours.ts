@@ -2,7 +2,8 @@
 
 import { BpfMap } from "libbpf-ts";
 import { maxTenants, nobody } from "../model/desired.js";
-import { readS64, u32 } from "./layout.js";
+import { readCounts } from "./counts.js";
+import { u32 } from "./layout.js";
 import type { Pins } from "./pins.js";
 
 const knownMap = "neighbours";
@@ -19,12 +20,6 @@ export function forgetNeighbours(pins: Pins): void {
   for (let tenant = nobody; tenant < maxTenants; tenant++) counts.set(u32(tenant), Buffer.alloc(8));
 }
 
-/** Tenant id -> neighbours; undefined while nobody counts. Of all tenants under `nobody`. */
-export function readNeighbourCounts(pins: Pins): readonly number[] | undefined {
-  if (!pins.hasMap(countsMap)) return undefined;
-  const counts: number[] = [];
-  using map = BpfMap.openPinned(pins.map(countsMap));
-  for (const { values, count } of map.batches())
-    for (let at = 0; at < count; at++) counts.push(Number(readS64(values, at * 8)));
-  return counts;
-}
+/** Tenant id -> neighbours; undefined where there is no data path. Of all tenants under `nobody`. */
+export const readNeighbourCounts = (pins: Pins): readonly number[] | undefined =>
+  pins.hasMap(countsMap) ? readCounts(pins, countsMap) : undefined;

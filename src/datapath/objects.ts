@@ -129,6 +129,7 @@ function othersVariable(others: readonly number[]): Buffer {
   const words = u32(...others.slice(0, maxUnderlayOthers));
   return Buffer.concat([words, Buffer.alloc(maxUnderlayOthers * 4 - words.length)]);
 }
+
 /** Less than half of what the clock's 32 bits hold. */
 const ticksIn = (ms: number, { ticksPerSecond }: Pick<Constants, "ticksPerSecond">) =>
   Math.min(Math.ceil((ms / 1000) * ticksPerSecond), 0x7fff_ffff);

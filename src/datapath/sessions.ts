@@ -5,7 +5,8 @@
 
 import { BpfMap } from "libbpf-ts";
 import { maxTenants, nobody } from "../model/desired.js";
-import { littleEndian, u32 } from "./layout.js";
+import { countBytes, readCounts } from "./counts.js";
+import { u32 } from "./layout.js";
 import type { Pins } from "./pins.js";
 
 const eventsMap = "session_events";
@@ -62,21 +63,4 @@ export function readSessions(pins: Pins): readonly number[] | undefined {
   if (!sessionsAreCounted(pins)) return undefined;
   const base = readCounts(pins, baseMap);
   return readCounts(pins, eventsMap).map((events, tenant) => events + (base[tenant] ?? 0));
-}
-
-function readCounts(pins: Pins, name: string): number[] {
-  const counts: number[] = [];
-  using map = BpfMap.openPinned(pins.map(name));
-  for (const { values, count } of map.batches())
-    for (let at = 0; at < count; at++) counts.push(readCount(values.subarray(at * 8, at * 8 + 8)));
-  return counts;
-}
-
-function readCount(bytes: Buffer | undefined): number {
-  if (!bytes) return 0;
-  return Number(littleEndian ? bytes.readBigInt64LE() : bytes.readBigInt64BE());
-}
-
-function countBytes(count: number): Buffer {
-  return Buffer.from(new BigInt64Array([BigInt(count)]).buffer);
 }

@@ -3,7 +3,8 @@
 import { BpfMap } from "libbpf-ts";
 import { nobody } from "../model/desired.js";
 import { type Resource, resources } from "../model/shares.js";
-import { littleEndian, readU32, u32 } from "./layout.js";
+import { countBytes, readCounts } from "./counts.js";
+import { readS64, readU32, u32 } from "./layout.js";
 import type { Pins } from "./pins.js";
 
 /** Tables of which each tenant's places are counted, by the first part of their maps' names. */
@@ -21,12 +22,6 @@ export interface Losses {
   readonly eventsLost: number;
 }
 
-function readI64(bytes: Buffer, offset = 0): number {
-  return Number(littleEndian ? bytes.readBigInt64LE(offset) : bytes.readBigInt64BE(offset));
-}
-
-const i64 = (value: number) => Buffer.from(new BigInt64Array([BigInt(value)]).buffer);
-
 /** Places in use by these tenants, of `nobody` by all together; of a table that is not there, none are. */
 export function readUsage(pins: Pins, table: Table, tenants: readonly number[]): Map<number, number> {
   if (!pins.hasMap(`${table}_usage`)) return new Map();
@@ -40,11 +35,11 @@ const lookUpsMax = 64;
 
 function readOf(pins: Pins, name: string, tenants: readonly number[]): Map<number, number> {
   if (tenants.length > lookUpsMax) {
-    const all = readAll(pins, name);
+    const all = readCounts(pins, name);
     return new Map(tenants.map((tenant) => [tenant, all[tenant] ?? 0]));
   }
   using map = BpfMap.openPinned(pins.map(name));
-  return new Map(tenants.map((tenant) => [tenant, readI64(map.get(u32(tenant)) ?? i64(0))]));
+  return new Map(tenants.map((tenant) => [tenant, readS64(map.get(u32(tenant)) ?? countBytes(0))]));
 }
 
 /** What the programs know a tenant's limit to be; 0: there is none. */
@@ -67,7 +62,7 @@ export function readLosses(pins: Pins, tenants: readonly number[]): Map<number, 
       const value = all?.subarray(at, at + map.valueSize) ?? map.get(u32(tenant)) ?? Buffer.alloc(map.valueSize);
       const [flowsEvicted = 0, flowsRefused = 0, templatesRefused = 0, rulesRefused = 0, eventsLost = 0] = Array.from(
         { length: 5 },
-        (_, field) => readI64(value, field * 8),
+        (_, field) => readS64(value, field * 8),
       );
       return [tenant, { flowsEvicted, flowsRefused, templatesRefused, rulesRefused, eventsLost }];
     }),
@@ -79,15 +74,6 @@ export function forgetLosses(pins: Pins, tenants: ReadonlySet<number>): void {
   if (!pins.hasMap("losses")) return;
   using map = BpfMap.openPinned(pins.map("losses"));
   for (const tenant of tenants) map.set(u32(tenant), Buffer.alloc(map.valueSize));
-}
-
-/** Of each tenant id. */
-function readAll(pins: Pins, name: string): number[] {
-  const counts: number[] = [];
-  using map = BpfMap.openPinned(pins.map(name));
-  for (const { values, count } of map.batches())
-    for (let n = 0; n < count; n++) counts.push(readI64(values, n * map.valueStride));
-  return counts;
 }
 
 /** What was in use, and what programs had taken by then. */
@@ -109,7 +95,7 @@ export function countUsage(
   countPlaces: () => ReadonlyMap<number, number>,
 ): Counted | undefined {
   if (!pins.hasMap(`${table}_usage`) || !pins.hasMap(`${table}_returned`)) return undefined;
-  const taken = readAll(pins, `${table}_usage`);
+  const taken = readCounts(pins, `${table}_usage`);
   return { table, taken, places: countPlaces() };
 }
 
@@ -121,12 +107,12 @@ export function countUsage(
 export function settleUsage(pins: Pins, counted: Counted | undefined): void {
   if (!counted) return;
   const { table, taken, places } = counted;
-  const now = readAll(pins, `${table}_usage`);
-  const before = readAll(pins, `${table}_returned`);
+  const now = readCounts(pins, `${table}_usage`);
+  const before = readCounts(pins, `${table}_returned`);
   using returned = BpfMap.openPinned(pins.map(`${table}_returned`));
   const all = [...places.values()].reduce((sum, count) => sum + count, 0);
   for (const [tenant, count] of taken.entries()) {
     const right = count - (tenant === nobody ? all : (places.get(tenant) ?? 0));
-    if (now[tenant] === count && before[tenant] !== right) returned.set(u32(tenant), i64(right));
+    if (now[tenant] === count && before[tenant] !== right) returned.set(u32(tenant), countBytes(right));
   }
 }

@@ -1,4 +1,4 @@
-/** The kernel's connections, read and deleted by ctnetlink (linux/netfilter/nfnetlink_conntrack.h), whose numbers are big-endian. */
+/** The kernel's connections, read and deleted by ctnetlink (linux/netfilter/nfnetlink_conntrack.h): numbers are big-endian. */
 
 import { constants } from "node:os";
 import { getSystemErrorName } from "node:util";

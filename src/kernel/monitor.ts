@@ -48,7 +48,7 @@ interface NftEvent {
   readonly devices?: readonly string[];
 }
 
-interface NeighbourEvent extends Pick<Neighbour, "device" | "address" | "linkAddress"> {
+interface NeighbourEvent extends Neighbour {
   readonly of: "neighbour";
   readonly isGone: boolean;
 }
@@ -190,8 +190,8 @@ function toDeviceEvents(link: Link | undefined, isGone: boolean, names: Map<numb
   return [before, name].map((each) => ({ of: "device", name: each, isRenamed: true }));
 }
 
-function toNeighbourEvent({ device, address, linkAddress }: Neighbour, isGone: boolean): NeighbourEvent {
-  return { of: "neighbour", device, address, linkAddress, isGone };
+function toNeighbourEvent(neighbour: Neighbour, isGone: boolean): NeighbourEvent {
+  return { of: "neighbour", ...neighbour, isGone };
 }
 
 /** By enum nf_tables_msg_types, what is new or gone. */

@@ -1,6 +1,7 @@
 /**
  * Which notifications about neighbours the kernel need not even tell: those of other families, and those of neighbours that
- * do not answer. Whoever sends to many absent hosts causes one each.
+ * it finds not to answer. Whoever sends to many absent hosts causes one each. What a process on the machine has set is told,
+ * whatever the state: by that a permanent neighbour is lost.
  */
 
 import { endianness } from "node:os";
@@ -13,12 +14,15 @@ const AF_INET = 2;
 const NUD_VALID = 0xde;
 
 /** Where it is in the datagram: of `struct nlmsghdr` and of `struct ndmsg` behind it. */
-const at = { type: 4, family: 16, state: 24 };
+const at = { type: 4, sender: 12, family: 16, state: 24 };
+/** In place of the port of a process. */
+const kernelItself = 0;
 
 /** Classic BPF loads in network byte order; netlink is in the host's. */
 const swapped = (value: number) => (endianness() === "LE" ? ((value & 0xff) << 8) | (value >> 8) : value);
 
 /** Codes of linux/bpf_common.h. */
+const loadWord = 0x20;
 const loadHalf = 0x28;
 const loadByte = 0x30;
 const jumpIfEqual = 0x15;
@@ -31,10 +35,11 @@ type Instruction = readonly [code: number, then: number, otherwise: number, oper
 const instructions: readonly Instruction[] = [
   [loadHalf, 0, 0, at.type],
   [jumpIfEqual, 1, 0, swapped(RTM_NEWNEIGH)],
-  [jumpIfEqual, 3, 6, swapped(RTM_DELNEIGH)],
+  [jumpIfEqual, 4, 7, swapped(RTM_DELNEIGH)],
   [loadHalf, 0, 0, at.state],
-  [jumpIfSet, 1, 0, swapped(NUD_VALID)],
-  [answer, 0, 0, 0],
+  [jumpIfSet, 2, 0, swapped(NUD_VALID)],
+  [loadWord, 0, 0, at.sender],
+  [jumpIfEqual, 2, 0, kernelItself],
   [loadByte, 0, 0, at.family],
   [jumpIfEqual, 1, 0, AF_INET],
   [answer, 0, 0, 0],

@@ -1,9 +1,10 @@
 /**
- * A table of the family `ip`, or the small one of `ip6`, read by netlink (linux/netfilter/nf_tables.h). What is in sets is as the packets or the kernel
- * have it.
+ * A table of the family `ip`, or the small one of `ip6`, read by netlink (linux/netfilter/nf_tables.h). What is in sets is
+ * as the packets or the kernel have it.
  */
 
 import { Attributes, attribute, BpfError, cText, hostU16, hostU32, NetlinkSocket } from "libbpf-ts";
+import { be32 } from "../bytes.js";
 import { XgwError } from "../errors.js";
 import { formatAddress } from "../model/ipv4.js";
 import { type SetTypes, typesOfSet } from "../plan/rules.js";
@@ -119,7 +120,10 @@ export function readSet(
   }, family);
 }
 
-/** A set of counters, which goes on counting: some elements at a time, and not as of one moment. None when there is no such set. */
+/**
+ * A set of counters, which goes on counting: some elements at a time, and not as of one moment. None when there is no such
+ * set.
+ */
 export function* scanSet(
   table: string,
   name: string,
@@ -329,11 +333,6 @@ const deviceName: Field = {
   read: (bytes, at) => cText(bytes.subarray(at, at + 16)),
   toBytes: (text) => Buffer.from(text),
 };
-function be32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
-}
 const hostBytes = (numbers: Uint16Array | Uint32Array) => new Uint8Array(numbers.buffer);
 
 /** By the words with which nft names them. */

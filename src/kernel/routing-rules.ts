@@ -35,7 +35,7 @@ export interface RoutingRule {
   readonly output?: string | undefined;
 }
 
-/** The families that this kernel has routing rules of. */
+/** The families of IP that this kernel has. */
 export const families = (): Family[] => (hasIpv6() ? ["ipv4", "ipv6"] : ["ipv4"]);
 
 /** In the order in which the kernel asks them. */

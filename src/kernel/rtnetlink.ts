@@ -1,4 +1,7 @@
-/** Devices, addresses, routes, neighbours and rules as rtnetlink tells of them (linux/rtnetlink.h), all but a few routes and the rules IPv4 only. */
+/**
+ * Devices, addresses, routes, neighbours and rules as rtnetlink tells of them (linux/rtnetlink.h), all but a few routes and
+ * the rules IPv4 only.
+ */
 
 import { type Attributes, attribute, BpfError, hostU16, hostU32, type NetlinkRequest, NetlinkSocket } from "libbpf-ts";
 import { formatAddress, type Prefix } from "../model/ipv4.js";
@@ -281,7 +284,10 @@ export function toAddress(header: Buffer, attributes: Attributes, names: LinkNam
   return { device: nameOf(names, hostU32(header, 4)), address: local, prefixLength: header.readUInt8(1) };
 }
 
-/** Undefined for one of IPv6 to less than everywhere. `struct rtmsg`: at 1 the length of the prefix, at 4 the table if it is below 256, at 5 the protocol, at 7 the type. */
+/**
+ * Undefined for one of IPv6 to less than everywhere. `struct rtmsg`: at 1 the length of the prefix, at 4 the table if it is
+ * below 256, at 5 the protocol, at 7 the type.
+ */
 export function toRoute(header: Buffer, attributes: Attributes, names: LinkNames): KernelRoute | undefined {
   const device = attributes.u32(ofRoute.device);
   const isOfIpv6 = isIpv6(header);

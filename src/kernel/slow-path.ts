@@ -5,12 +5,12 @@ import { parseAddress } from "../model/ipv4.js";
 import { groupOf, instanceOf, routeProtocol } from "../plan/owner.js";
 import { familyOfSet, fenceSets, removalScript, rulesScript, tableName, typesOfSet } from "../plan/rules.js";
 import { devicesScript, intervalSets, mapOf, shareOfFlowtable, shareScript } from "../plan/shares.js";
-import type { Device, Element, Neighbour, Route, State } from "../plan/state.js";
+import type { Device, Element, Family, Neighbour, Route, State } from "../plan/state.js";
 import { type Step, stepsOf } from "../plan/steps.js";
 import { batch } from "./ip.js";
 import { applyScript } from "./nft.js";
 import { hasWholeShare } from "./nftables.js";
-import { putTenantsFirst } from "./routing-rules.js";
+import { families, putTenantsFirst } from "./routing-rules.js";
 import { writeSysctl } from "./sysctl.js";
 
 /** What keeps tenants apart stands before a tunnel is up: nobody comes in, and nothing gets out, while the rest is made. */
@@ -23,14 +23,14 @@ export async function addSlowPath(instance: string, steps: readonly Step[]): Pro
     writeSysctl(name, value);
     crashPoint(`sysctl ${name}`);
   }
-  await applyScript(nftScript(instance, fence, hasWholeShare));
+  await applyScript(nftScript(instance, fence, hasWholeShare, families()));
   await batch([
     ...upLines(steps),
     ...addressLines(steps),
     ...neighbourLines(steps),
     ...routeLines(routes.filter(({ route }) => !leadsNowhere(route))),
   ]);
-  await applyScript(nftScript(instance, rest, hasWholeShare));
+  await applyScript(nftScript(instance, rest, hasWholeShare, families()));
 }
 
 /**
@@ -78,7 +78,7 @@ function takenAlong(
 }
 
 export async function removeRules(instance: string): Promise<void> {
-  await applyScript(removalScript(instance));
+  await applyScript(removalScript(instance, families()));
 }
 
 /** Tunnels before the VRFs that they are in. */
@@ -171,13 +171,15 @@ function routeSelector({ family, to, routeTable, metric }: Route): string {
  * Rules, flowtable devices and elements in one transaction: the kernel takes all of it or nothing.
  *
  * @param isWhole whether the table has all of a share
+ * @param ofFamilies those that the kernel has; all when not given
  */
 export function nftScript(
   instance: string,
   steps: readonly Step[],
   isWhole: (table: string, share: number) => boolean = () => false,
+  ofFamilies?: readonly Family[],
 ): string {
-  const rules = stepsOf(steps, "rules.set").map(() => rulesScript(instance));
+  const rules = stepsOf(steps, "rules.set").map(() => rulesScript(instance, ofFamilies));
   const changes = stepsOf(steps, "element.set");
   const old = [
     ...stepsOf(steps, "element.delete").map(({ element }) => element),

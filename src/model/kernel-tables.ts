@@ -27,9 +27,9 @@ interface Size {
 }
 
 /**
- * The floors of 8191 tenants come to a quarter of the most. Sessions: 2^18 is what the kernel itself takes on a machine with 4 GB or more (nf_conntrack_init_start), some 100 MB when
- * full, and half of the flows that XDP has room for. Neighbours: half a kilobyte each; the kernel's own limit, 1024, is for a
- * host in one network.
+ * The floors of 8191 tenants come to a quarter of the most. Sessions: 2^18 is what the kernel itself takes on a machine with
+ * 4 GB or more (nf_conntrack_init_start), some 100 MB when full, and half of the flows that XDP has room for. Neighbours:
+ * half a kilobyte each; the kernel's own limit, 1024, is for a host in one network.
  */
 export const kernelTables: Readonly<Record<KernelTable, Size>> = {
   sessions: { capacity: 262_144, floor: 128, reserve: 16_384, most: 4_194_304 },

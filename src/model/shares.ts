@@ -21,7 +21,10 @@ export interface Limits {
 
 export type Resource = keyof Limits;
 
-/** What there is for all tenants together; 0: nobody shares it out. Of tables that are filled by whoever comes, the part that is in shares. */
+/**
+ * What there is for all tenants together; 0: nobody shares it out. Of tables that are filled by whoever comes, the part that
+ * is in shares.
+ */
 export type Capacities = Limits;
 
 export const noLimits: Limits = {

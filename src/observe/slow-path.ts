@@ -2,7 +2,7 @@
 
 import { ForeignError } from "../errors.js";
 import { type NftTable, readTable, unknown } from "../kernel/nftables.js";
-import { readRuleOrders } from "../kernel/routing-rules.js";
+import { families, readRuleOrders } from "../kernel/routing-rules.js";
 import {
   type InterfaceAddress,
   type KernelRoute,
@@ -75,7 +75,7 @@ export function observeSlowPath(instance: string): ObservedSlowPath {
     ...toNft(
       instance,
       readTable(tableName(instance), typesOfCompared),
-      readTable(tableName(instance), typesOfCompared, "ip6"),
+      families().includes("ipv6") ? [readTable(tableName(instance), typesOfCompared, "ip6")] : [],
     ),
   };
   return { state, links };
@@ -153,11 +153,11 @@ function toRoute(route: KernelRoute, ours: ReadonlyMap<string, Device>): Route {
   return { routeTable, to, tunnel: { device, via: encap?.remote ?? gateway ?? "", key: encap?.id ?? null } };
 }
 
-/** @param ofIpv6 the table of that family */
+/** @param ofIpv6 the table of that family, where there has to be one */
 function toNft(
   instance: string,
   table: NftTable | undefined,
-  ofIpv6: NftTable | undefined,
+  ofIpv6: readonly (NftTable | undefined)[],
 ): Pick<State, "rules" | "flowtableDevices" | "elements"> {
   if (!table) return { rules: "", flowtableDevices: new Map(), elements: new Map() };
   const version = versionOf(table.chains.keys());
@@ -168,7 +168,7 @@ function toNft(
   const elements: Element[] = [];
   const jumps = new Map<string, Map<string, string>>();
   let hasForeign = false;
-  for (const [name, inSet] of [...table.sets, ...(ofIpv6?.sets ?? [])]) {
+  for (const [name, inSet] of [...table.sets, ...ofIpv6.flatMap((one) => [...(one?.sets ?? [])])]) {
     const set = setOfMap(name);
     hasForeign ||= inSet.some(({ key }) => key === unknown);
     if (isElementSet(set)) for (const { key, value } of inSet) elements.push({ set, key, value });
@@ -183,7 +183,9 @@ function toNft(
       ),
     ),
   );
-  const isOfIpv6Whole = ofIpv6 && versionOf(ofIpv6.chains.keys()) === version && areRulesWhole("ip6", ofIpv6.chains);
+  const isOfIpv6Whole = ofIpv6.every(
+    (one) => one && versionOf(one.chains.keys()) === version && areRulesWhole("ip6", one.chains),
+  );
   const isWhole = !hasForeign && isOfIpv6Whole && areRulesWhole("ip", table.chains);
   return {
     rules: version === rulesVersion && !isWhole ? damagedRules : version,

@@ -177,7 +177,8 @@ function sideElements(desired: Desired, context: RenderContext): Element[] {
   const closed = mayForward ? [] : sideDevices(desired, context);
   return [
     ...underlayDevices.map((device) => element("underlay", [device])),
-    ...closed.flatMap((device) => [element("sides", [device]), element("other_sides", [device])]),
+    ...closed.map((device) => element("sides", [device])),
+    ...(context.families.includes("ipv6") ? closed.map((device) => element("other_sides", [device])) : []),
     ...uplinks.map((device) => element("uplink", [device])),
   ];
 }

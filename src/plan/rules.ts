@@ -11,6 +11,7 @@
 import { createHash } from "node:crypto";
 import type { PolicyCell } from "../model/desired.js";
 import { setOfMap, shareScript, shareTypes, toShare, verdictMaps } from "./shares.js";
+import type { Family } from "./state.js";
 
 export const outboundMark = 0x1_0000;
 export const deniedMark = 0x8000_0000;
@@ -439,21 +440,29 @@ export function versionOf(chains: Iterable<string>): string | undefined {
   return [...chains].find((name) => name.startsWith(prefix))?.slice(prefix.length);
 }
 
-/** Makes both tables anew, without elements, in one transaction, in the place of what there is of them. */
-export function rulesScript(instance: string): string {
+const bothFamilies: readonly Family[] = ["ipv4", "ipv6"];
+
+/**
+ * Makes the tables anew, without elements, in one transaction, in the place of what there is of them.
+ *
+ * @param families that the kernel has; it takes no table of another
+ */
+export function rulesScript(instance: string, families = bothFamilies): string {
   const version = `\n\tchain ${versionChain(rulesVersion)} { }\n`;
-  return `${removalScript(instance)}${tables(instance)
+  return `${removalScript(instance, families)}${tables(instance, families)
     .map(({ table, rules }) => `table ${table} {${version}${rules}}\n`)
     .join("")}`;
 }
 
-/** Removes both tables, also where they are not there: nft knows no such deletion before `destroy` of 1.0.7. */
-export const removalScript = (instance: string): string =>
-  tables(instance)
+/** Removes the tables, also where they are not there: nft knows no such deletion before `destroy` of 1.0.7. */
+export const removalScript = (instance: string, families = bothFamilies): string =>
+  tables(instance, families)
     .map(({ table }) => `add table ${table}\ndelete table ${table}\n`)
     .join("");
 
-const tables = (instance: string) => [
-  { table: `ip ${tableName(instance)}`, rules: body },
-  { table: `ip6 ${tableName(instance)}`, rules: otherFamilyBody },
-];
+const tables = (instance: string, families: readonly Family[]) =>
+  families.map((family) =>
+    family === "ipv4"
+      ? { table: `ip ${tableName(instance)}`, rules: body }
+      : { table: `ip6 ${tableName(instance)}`, rules: otherFamilyBody },
+  );

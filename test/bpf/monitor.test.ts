@@ -1,5 +1,5 @@
 // What the daemon hears when somebody changes the kernel, by the kernel's own notifications.
-import { execFile, execFileSync } from "node:child_process";
+import { execFile, execFileSync, spawnSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -14,6 +14,18 @@ class Scene {
 
   ip(...args: string[]): void {
     execFileSync("ip", ["-n", this.namespace.name, ...args]);
+  }
+
+  /** Asks for an absent host on v0 until the kernel has given it up. */
+  fail(address: string): void {
+    const exec = ["netns", "exec", this.namespace.name];
+    const settings = ["mcast_solicit=1", "retrans_time_ms=10"].map((setting) => `net.ipv4.neigh.v0.${setting}`);
+    execFileSync("ip", [...exec, "sysctl", "-qw", ...settings]);
+    const ping = spawnSync("ip", [...exec, "ping", "-c", "1", "-W", "2", address]);
+    expect(ping.status, "an answer of an absent host").toBe(1);
+    expect(execFileSync("ip", ["-n", this.namespace.name, "neigh"], { encoding: "utf8" })).toContain(
+      `${address} dev v0 FAILED`,
+    );
   }
 
   nft(script: string): void {
@@ -63,7 +75,13 @@ it("neighbours that there are already are told of at once", async () => {
   const scene = new Scene();
   scene.ip("neigh", "replace", "10.1.0.2", "lladdr", "02:00:00:00:00:0a", "dev", "v0");
   scene.listen();
-  const expected = { device: "v0", address: "10.1.0.2", linkAddress: "02:00:00:00:00:0a", isGone: false };
+  const expected = {
+    device: "v0",
+    address: "10.1.0.2",
+    linkAddress: "02:00:00:00:00:0a",
+    isPermanent: true,
+    isGone: false,
+  };
   expect(scene.events).toEqual([{ of: "neighbour", ...expected }]);
 });
 
@@ -109,7 +127,13 @@ it("the default route goes to everywhere", async () => {
 it("a neighbour's new address is told with its device", async () => {
   const scene = new Scene().listen();
   scene.ip("neigh", "replace", "10.1.0.2", "lladdr", "02:00:00:00:00:0a", "dev", "v0");
-  const expected = { device: "v0", address: "10.1.0.2", linkAddress: "02:00:00:00:00:0a", isGone: false };
+  const expected = {
+    device: "v0",
+    address: "10.1.0.2",
+    linkAddress: "02:00:00:00:00:0a",
+    isPermanent: true,
+    isGone: false,
+  };
   expect(await scene.heard("neighbour")).toContainEqual({ of: "neighbour", ...expected });
 });
 
@@ -122,12 +146,23 @@ it("a neighbour on a device that has come since is told with its name", async ()
 });
 
 it("a neighbour that does not answer is not told of, nor one of another family", async () => {
-  const scene = new Scene().listen();
-  scene.ip("neigh", "add", "10.1.0.9", "dev", "v0", "nud", "failed");
+  const scene = new Scene();
+  scene.ip("addr", "add", "10.1.0.1/24", "dev", "v0");
+  scene.listen();
+  scene.fail("10.1.0.9");
   scene.ip("neigh", "add", "fe80::9", "lladdr", "02:00:00:00:00:09", "dev", "v0");
   scene.ip("neigh", "add", "10.1.0.2", "lladdr", "02:00:00:00:00:0a", "dev", "v0");
   await scene.heard("neighbour", (one) => one.address === "10.1.0.2");
   expect((await scene.heard("neighbour")).map(({ address }) => address)).toEqual(["10.1.0.2"]);
+});
+
+it("a permanent neighbour that somebody makes one that does not answer is told without an address", async () => {
+  const scene = new Scene();
+  scene.ip("neigh", "add", "10.1.0.2", "lladdr", "02:00:00:00:00:0a", "dev", "v0", "nud", "permanent");
+  scene.listen();
+  scene.ip("neigh", "change", "10.1.0.2", "dev", "v0", "nud", "failed");
+  const [failed] = await scene.heard("neighbour", ({ isPermanent }) => !isPermanent);
+  expect(failed).toEqual({ of: "neighbour", device: "v0", address: "10.1.0.2", isPermanent: false, isGone: false });
 });
 
 it("a neighbour that is deleted is told as gone", async () => {

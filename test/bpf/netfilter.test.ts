@@ -15,7 +15,7 @@ const macs = { gateway: "02:00:00:00:00:01", host: "02:00:00:00:00:02" };
 const host = "10.0.0.7";
 const far = (at: number) => `198.51.${100 + (at >> 8)}.${at & 255}`;
 
-/** A gateway: what comes in by v0 is the tenant's, and leaves by v1, which stands for its tunnel. */
+/** A gateway: what comes in by v0, which stands for the tenant's VRF, leaves by v1, which stands for its tunnel. */
 const gateway = makeNamespace();
 gateway.ip("link", "set", "v0", "address", macs.gateway);
 gateway.ip("addr", "add", "10.0.0.1/24", "dev", "v0");
@@ -89,6 +89,9 @@ const neighbourCounts: TypedMap<number, bigint> = programs.typedMap("neighbour_c
 const tunnels: TypedMap<number, number> = programs.typedMap("tunnels");
 const stats: TypedMap<number, { packets: bigint; bytes: bigint }[]> = programs.typedMap("stats");
 
+/** XGW_DEVICE_VRF */
+const vrfOf = (id: number) => (0x8000_0000 | id) >>> 0;
+
 const none: Limits = {
   ...{ sessions: 0, new_per_second: 0, flows: 0, templates: 0, rules: 0, events_per_second: 0, neighbours: 0, pad: 0 },
 };
@@ -152,6 +155,7 @@ beforeEach(() => {
     programs.map("buckets").set(u32(id), Buffer.alloc(programs.map("buckets").valueSize));
   }
   if (tunnels.get(gateway.veth[1]) !== undefined) tunnels.delete(gateway.veth[1]);
+  tunnels.set(gateway.veth[0], vrfOf(tenant));
 });
 
 describe.each(shapes)("%s", (_, packets) => {
@@ -224,6 +228,33 @@ describe("a tenant over its share of connections", () => {
     sessionEvents.set(tenant, 9n);
     send(one);
     expect(connections()).toBe(1);
+  });
+});
+
+describe("connections in a zone with a tenant's number", () => {
+  const beginFrom = (by: number | undefined) => {
+    if (by === undefined) tunnels.delete(gateway.veth[0]);
+    else tunnels.set(gateway.veth[0], by);
+    for (const id of [tenant, 6]) {
+      limits.set(id, { ...none, sessions: 7 });
+      sessionEvents.set(id, 7n);
+    }
+    const before = dropped("quota");
+    send([ipv4({ src: host, dst: far(1) }, syn(1))]);
+    return { connections: connections(), refused: dropped("quota") - before };
+  };
+
+  it("are the tenant's when they begin at its device", () => {
+    expect(beginFrom(vrfOf(tenant))).toEqual({ connections: 0, refused: 1 });
+  });
+
+  it("are somebody else's when they begin at another program's device", () => {
+    expect(beginFrom(undefined)).toEqual({ connections: 1, refused: 0 });
+  });
+
+  it("are somebody else's when the device is a tenant's with another zone", () => {
+    expect(beginFrom(vrfOf(6))).toEqual({ connections: 1, refused: 0 });
+    sessionEvents.set(6, 0n);
   });
 });
 

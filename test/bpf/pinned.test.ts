@@ -1,8 +1,9 @@
 // The gateway's own handling of maps, programs and attachments, under an instance name of the test's.
 import { existsSync, readdirSync, unlinkSync } from "node:fs";
-import { BpfMap, BpfObject, BpfProgram, inNetNamespace, possibleCpus, queryXdp, setXdp } from "libbpf-ts";
+import { BpfLink, BpfMap, BpfObject, BpfProgram, inNetNamespace, possibleCpus, queryXdp, setXdp } from "libbpf-ts";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { readU32, u32 } from "../../src/datapath/layout.js";
+import { readHookPrograms } from "../../src/kernel/netfilter-hooks.js";
 import type { Desired } from "../../src/model/desired.js";
 import { noLimits } from "../../src/model/shares.js";
 import { type Attachment, baseProgramNames, type Entry } from "../../src/plan/state.js";
@@ -488,6 +489,42 @@ describe("attachments", () => {
       expect(observed()).toEqual({ [name]: next });
     },
   );
+
+  describe.each([
+    ["quota_forward", { device: "forward", hook: "netfilter", program: "xgw_quota", fingerprint }],
+    ["quota_local_in", { device: "local_in", hook: "netfilter", program: "xgw_quota", fingerprint }],
+    ["next_hop", { device: "postrouting", hook: "netfilter", program: "xgw_next_hop", fingerprint }],
+  ] satisfies [string, Attachment][])("in netfilter: %s", (name, attachment) => {
+    const isLost = () => inside(() => attachments.hasLostPrograms(pins));
+    const detachLink = () => {
+      using link = BpfLink.openPinned(pins.link(name));
+      inside(() => link.detach());
+    };
+    // A kernel that does not tell what is in its hooks is believed to have it all.
+    const tells = inside(() => readHookPrograms(2)) !== undefined;
+
+    it("are missed when they are detached, and their pin is not", () => {
+      attach(name, attachment);
+      expect([isLost(), observed()]).toEqual([false, { [name]: attachment }]);
+      detachLink();
+      expect([isLost(), observed()]).toEqual([tells, tells ? {} : { [name]: attachment }]);
+    });
+
+    it("are there again when they are attached once more", () => {
+      attach(name, attachment);
+      detachLink();
+      attach(name, attachment);
+      expect([isLost(), observed()]).toEqual([false, { [name]: attachment }]);
+      detachLink();
+      expect(isLost()).toBe(tells); // what was attached last has the pin
+    });
+  });
+
+  it.each(["made", "seen", "gone"] as const)("on a tracepoint run as long as they are pinned: neighbour_%s", (what) => {
+    attach("neighbour", { device: "neighbours", hook: "tracepoint", program: `xgw_neighbour_${what}`, fingerprint });
+    using link = BpfLink.openPinned(pins.link("neighbour"));
+    expect(() => link.detach()).toThrow(expect.objectContaining({ code: "EOPNOTSUPP" }));
+  });
 
   it("leave no link of the older program behind, so that any number of upgrades find a place", () => {
     const quota: Attachment = { device: "forward", hook: "netfilter", program: "xgw_quota", fingerprint };

@@ -17,6 +17,7 @@ const reserved = [
       "src/datapath/",
       "src/kernel/conntrack.ts",
       "src/kernel/monitor.ts",
+      "src/kernel/netfilter-hooks.ts",
       "src/kernel/netfilter.ts",
       "src/kernel/nftables.ts",
       "src/kernel/routing-rules.ts",
@@ -39,7 +40,7 @@ const pure = ["node:crypto", "node:util"];
 
 /** The parts of src, each layer above those that it may import from. */
 const layers = [
-  ["errors", "log", "log-level", "crash", "slices", "exposition"],
+  ["bytes", "errors", "log", "log-level", "crash", "slices", "exposition"],
   ["config", "model"],
   ["plan"],
   ["kernel"],

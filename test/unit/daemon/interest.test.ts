@@ -34,7 +34,7 @@ function route(to: string, by: { protocol?: number; routeTable?: number } = {}):
 }
 
 function neighbour(on: string, address: string, linkAddress?: string): KernelEvent {
-  return { of: "neighbour", device: on, address, linkAddress, isGone: false };
+  return { of: "neighbour", device: on, address, linkAddress, isPermanent: false, isGone: false };
 }
 
 const forgotten = (on: string, address: string): KernelEvent => ({
@@ -42,7 +42,19 @@ const forgotten = (on: string, address: string): KernelEvent => ({
   device: on,
   address,
   linkAddress: undefined,
+  isPermanent: false,
   isGone: true,
+});
+
+/** The one on a tunnel by which the tenant's packets find their endpoint, as xgw makes it but for this. */
+const ours = (but: Partial<KernelEvent & { of: "neighbour" }>): KernelEvent => ({
+  of: "neighbour",
+  device: "xgre3000",
+  address: "172.168.0.13",
+  linkAddress: "172.168.0.13",
+  isPermanent: true,
+  isGone: false,
+  ...but,
 });
 
 const nft = (what: string, table: string): KernelEvent => ({ of: "nft", what, table });
@@ -102,6 +114,18 @@ const told: readonly (readonly [what: string, event: KernelEvent, notice: Notice
   ],
   ["a neighbour that fails", neighbour("eth0", "172.168.0.11"), {}],
   ["a neighbour of ours that is deleted", forgotten("xgre3000", "172.168.0.13"), look("neighbour on xgre3000", [3])],
+  ["a neighbour of ours that is made again as it was", ours({}), {}],
+  [
+    "a neighbour of ours that fails",
+    ours({ linkAddress: undefined, isPermanent: false }),
+    look("neighbour on xgre3000", [3]),
+  ],
+  ["a neighbour of ours that may be forgotten", ours({ isPermanent: false }), look("neighbour on xgre3000", [3])],
+  [
+    "a neighbour of ours that is somewhere else",
+    ours({ linkAddress: "172.168.0.12" }),
+    look("neighbour on xgre3000", [3]),
+  ],
   ["a neighbour that is forgotten", forgotten("xgre2000", "10.0.0.7"), {}],
   ["a routing rule", { of: "routing rule" }, { check: "ip rule" }],
   ["an element that cannot be read", nft("element", "xgw_gw1"), { check: "nft element" }],

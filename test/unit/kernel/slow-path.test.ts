@@ -1,6 +1,6 @@
 // Steps as text: what iproute2 and nft are given, whole.
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { addSlowPath, removeDevices, removeRoutes } from "../../../src/kernel/slow-path.js";
+import { addSlowPath, removeDevices, removeRoutes, removeRules } from "../../../src/kernel/slow-path.js";
 import { diff } from "../../../src/plan/diff.js";
 import { groupOf } from "../../../src/plan/owner.js";
 import { rulesScript } from "../../../src/plan/rules.js";
@@ -17,12 +17,15 @@ vi.mock("../../../src/kernel/spawn.js", () => ({
     return { code: 0, stdout: "", stderr: "" };
   },
 }));
+let kernelHasIpv6: boolean;
 vi.mock("../../../src/kernel/sysctl.js", () => ({
+  hasIpv6: () => kernelHasIpv6,
   writeSysctl: async (name: string, value: string) => void done.push(`${name} = ${value}\n`),
 }));
 
 beforeEach(() => {
   done.length = 0;
+  kernelHasIpv6 = true;
 });
 
 const example = await exampleText();
@@ -205,6 +208,15 @@ describe("the nft script", async () => {
       true,
       2,
     ]);
+  });
+
+  it("has no table of IPv6 where the kernel has no IPv6, which would take none", async () => {
+    kernelHasIpv6 = false;
+    await added(diff(wanted, nothing));
+    await removeRules("gw1");
+    const text = done.join("");
+    expect(text.match(/^(?:add |delete )?table ip xgw_gw1/gm)).toHaveLength(5);
+    expect(text).not.toContain("table ip6");
   });
 
   it("of other rules drops the old tables first, in the same transaction, whether they are there or not", async () => {

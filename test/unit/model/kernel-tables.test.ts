@@ -1,7 +1,10 @@
 // How much of the kernel's own tables is promised, and to whom.
 import { describe, expect, it } from "vitest";
+import { buildDesired } from "../../../src/model/build.js";
 import { kernelTables, poolsOf, promisedOf, roomsOf } from "../../../src/model/kernel-tables.js";
 import { type Limits, noLimits, sharesOf } from "../../../src/model/shares.js";
+import { tableSysctls } from "../../../src/plan/sysctls.js";
+import { configOf, head, load, tenant } from "../config/fixture.js";
 
 const capacities = { ...noLimits, sessions: 10_000, neighbours: 1000 };
 const tenants = (...limits: Partial<Limits>[]) => limits.map((some) => ({ limits: { ...noLimits, ...some } }));
@@ -51,6 +54,24 @@ describe("what is promised", () => {
     const { sessions } = promisedOf(capacities, sharesOf(capacities, all), all);
     expect(sessions).toBe(kernelTables.sessions.most);
     expect(roomsOf(capacities).sessions + share * all.length).toBeLessThanOrEqual(sessions);
+  });
+
+  it("is what the kernel takes, also where the config says that there is as much as may be", async () => {
+    const config = (sessions: number) =>
+      `${head.replace("tenants:", `limits: { sessions: ${sessions}, neighbours: 262144 }\ntenants:`)}${tenant(
+        "a",
+        1,
+        "limits: { sessions: 4294967295, neighbours: 4294967295 }",
+      )}${tenant("b", 2)}`;
+    const { config: largest } = await configOf({ "xgw.yaml": config(268_435_456) });
+    const sysctls = new Map(tableSysctls(buildDesired(largest)));
+    const numberOf = (name: string) => Number(sysctls.get(name));
+    expect(numberOf("net.netfilter.nf_conntrack_max")).toBe(2 ** 29 + kernelTables.sessions.reserve);
+    for (const name of sysctls.keys()) expect(numberOf(name), name).toBeLessThan(2 ** 31);
+    expect(8 * numberOf("net.netfilter.nf_conntrack_buckets")).toBeLessThan(2 ** 32 - 4096);
+    expect((await load({ "xgw.yaml": config(268_435_457) })).errors).toEqual([
+      expect.stringMatching(/limits\.sessions: .*268435456/),
+    ]);
   });
 
   it("stays as it is when one tenant more shares what there is", () => {

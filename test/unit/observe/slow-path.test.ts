@@ -12,6 +12,7 @@ import {
 import { groupOf } from "../../../src/plan/owner.js";
 import { damagedRules, rulesScript, rulesVersion } from "../../../src/plan/rules.js";
 import { shareScript } from "../../../src/plan/shares.js";
+import type { Family } from "../../../src/plan/state.js";
 import { desiredOf, exampleText } from "../plan/fixture.js";
 
 interface Told {
@@ -19,6 +20,7 @@ interface Told {
   addresses: InterfaceAddress[];
   neighbours: Neighbour[];
   routes: KernelRoute[];
+  families: Family[];
   ruleOrder: SlowPathState["ruleOrder"];
   table: NftTable | undefined;
   ofIpv6: NftTable | undefined;
@@ -32,7 +34,10 @@ vi.mock("../../../src/kernel/nftables.js", () => ({
   readTable: (_name: string, _types: unknown, family?: string) => (family === "ip6" ? told.ofIpv6 : told.table),
   unknown: "*",
 }));
-vi.mock("../../../src/kernel/routing-rules.js", () => ({ readRuleOrders: () => told.ruleOrder }));
+vi.mock("../../../src/kernel/routing-rules.js", () => ({
+  families: () => told.families,
+  readRuleOrders: () => told.ruleOrder,
+}));
 vi.mock("../../../src/kernel/rtnetlink.js", () => ({
   readLinks: () => told.links,
   linkNames: () => new Map(),
@@ -70,6 +75,7 @@ beforeEach(() => {
     addresses: [],
     neighbours: [],
     routes: [],
+    families: ["ipv4", "ipv6"],
     ruleOrder: new Map(),
     table: undefined,
     ofIpv6: undefined,
@@ -297,6 +303,13 @@ describe("the nft table", () => {
     told.table = ours({});
     told.ofIpv6 = undefined;
     expect(observe().rules).toBe(damagedRules);
+  });
+
+  it("without its table of IPv6 is whole where the kernel has no IPv6", () => {
+    told.table = ours({});
+    told.ofIpv6 = undefined;
+    told.families = ["ipv4"];
+    expect(observe().rules).toBe(rulesVersion);
   });
 
   it.each([

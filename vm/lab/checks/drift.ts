@@ -64,6 +64,11 @@ const damages: readonly Damage[] = [
     run: ({ topology }) => topology.hosts.gateway.run("bpftool", "link", "detach", "pinned", pin("xdp_eth0")),
   },
   {
+    id: "quota",
+    title: "the program that keeps tenants' limits is detached from netfilter",
+    run: ({ topology }) => topology.hosts.gateway.run("bpftool", "link", "detach", "pinned", pin("quota_forward")),
+  },
+  {
     id: "pin",
     title: "the learner's pin is removed",
     run: ({ topology }) => topology.hosts.gateway.run("rm", pin("learn_eth0")),
