@@ -81,6 +81,7 @@ export interface Encap {
   readonly mtu: number;
   readonly ip_sum: number;
   readonly tenant: number;
+  readonly news?: number;
   readonly header: Buffer;
 }
 
