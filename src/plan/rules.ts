@@ -162,9 +162,8 @@ const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
  *   judge. About an answer to an echo the kernel believes it from everybody, a tenant included (icmp_err); but the kernel sends
  *   those without DF.
  * - forward: between the sides nobody is served but tenants, nor sent back by the side that it came from: that would go round
- *   until its time is over, or ask for absent hosts there. What is established goes to the flowtable of its zone's share; those come with the
- *   first device of each.
- *   What does not come out of one of our VRFs is not ours to judge. Denied is what no rule admits. A packet from
+ *   until its time is over, or ask for absent hosts there. What is established goes to the flowtable of its zone's share;
+ *   those come with the first device of each. What does not come out of one of our VRFs is not ours to judge. Denied is what no rule admits. A packet from
  *   the middle of a connection that conntrack does not have may be of one that was ended: an answer of its server would
  *   begin it again, as an outbound one. Where connections were ended within a day, both ends are told instead: those that
  *   answer by the tenant's tunnel, for a reset takes the routes of the device that its packet would have left by, and the
@@ -261,7 +260,7 @@ ${verdictMaps}
 		icmp type destination-unreachable icmp code 4 jump judge_news
 		icmp type redirect jump judge_news
 		iifname @underlay jump limit_host
-		iifname @uplink jump limit_host
+		iifname @uplink iifname != @underlay jump limit_host
 		iifname != "xvrf*" accept
 		ip protocol { icmp, tcp, udp } accept
 		update @unserved { iifname }
