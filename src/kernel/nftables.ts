@@ -148,8 +148,9 @@ export function readElementsOf(
   name: string,
   types: SetTypes,
   keys: Iterable<string>,
+  family: NftFamily = "ip",
 ): readonly NftElement[] | undefined {
-  return reading((reader) => lookUp(reader, table, name, types, keys));
+  return reading((reader) => lookUp(reader, table, name, types, keys), family);
 }
 
 function lookUp(

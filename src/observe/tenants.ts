@@ -10,7 +10,7 @@ import { readAddresses, readLinksOf, readNeighbours, readRoutes } from "../kerne
 import { type DesiredTenant, nobody } from "../model/desired.js";
 import { routeProtocol } from "../plan/owner.js";
 import { pinName } from "../plan/render.js";
-import { type SetTypes, tableName, typesOfSet } from "../plan/rules.js";
+import { familyOfSet, type SetTypes, tableName, typesOfSet } from "../plan/rules.js";
 import { flowtableOf, intervalSets, mapOf } from "../plan/shares.js";
 import {
   byId,
@@ -99,7 +99,7 @@ function observeElements(
     const inSet =
       looked.size > lookUpsMax || intervalSets.includes(set)
         ? readShares(table, set, tenants)
-        : readElementsOf(table, set, typesOf(set), looked);
+        : readElementsOf(table, set, typesOf(set), looked, familyOfSet(set));
     if (!inSet || inSet.some(({ key }) => key === unknown)) return undefined;
     const all = inSet.map(({ key, value }): Element => ({ set, key, value }));
     // Those of nobody are wanted whichever tenants are looked at.
