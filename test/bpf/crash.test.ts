@@ -12,7 +12,7 @@ import { datapathModules } from "./support/built.js";
 import { makeNamespace } from "./support/kernel.js";
 
 /** Points between two that are tried; XGW_CRASH_EVERY=1 tries all. */
-const every = Number(process.env.XGW_CRASH_EVERY ?? 19);
+const every = Number(process.env.XGW_CRASH_EVERY ?? 37);
 
 /** The count of sessions needs it, and not every kernel that has BTF takes such programs: all the rest is tested there, too. */
 function takesFentry(): boolean {

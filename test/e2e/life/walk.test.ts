@@ -1,10 +1,9 @@
-// A few random edits with failures in the way; `npm run test:walk` makes as many as you like.
+// A few random edits with failures in the way; `npm run test:walk` makes as many as you like, with runs that are killed, too.
 import { expect, it } from "vitest";
 import type { WalkReport } from "../../../vm/walk.js";
 import { reportOf } from "../support/report.js";
 
 it.each([
-  ["5", "5", 0, "runs that are killed"],
   ["27", "4", 0, "a device that goes and must come back with its settings, for ip fails half-way"],
   ["3", "5", 1, "a tunnel that becomes one of another kind without a look at the others"],
 ])(

@@ -11,7 +11,7 @@ describe("an adversary on every side", () => {
   let report: AttackReport;
   beforeAll(async () => {
     // XDP in the driver, generic, and taken off; then a gateway that is broken on purpose.
-    const some = ["--seeds", "3", "--packets", "300", "--break", "rules"];
+    const some = ["--seeds", "3", "--packets", "200", "--break", "rules"];
     report = await reportOf("attack", "--seed", String(site), "--kept", ...some);
   });
 
