@@ -4,6 +4,7 @@
  */
 
 import type { DesiredTenant } from "../../src/model/desired.js";
+import { parseAddress } from "../../src/model/ipv4.js";
 import { here } from "../lab/own-namespace.js";
 import { type AttackSite, bystanders, instance, sideOf } from "./site.js";
 
@@ -57,7 +58,7 @@ export const breaks: readonly Break[] = [
     apply: async (site, [victim]) => {
       const device = sideOf(site, "underlay")?.device;
       await nft(
-        `add element ip ${table} gre_peers { "${device}" . ${bystanders[0]} . ${victim?.key} : ${victim?.id} }`,
+        `add element ip ${table} gre_peers { "${device}" . ${parseAddress(bystanders[0] ?? "")} . ${victim?.key} : ${victim?.id} }`,
       );
     },
   },
