@@ -42,7 +42,7 @@ int xgw_arp_in(struct __sk_buff *skb)
 SEC("tcx/ingress")
 int xgw_nic_arp(struct __sk_buff *skb)
 {
-	return skb->protocol == bpf_htons(ETH_P_ARP) && !may_ask_nic(skb) ? XGW_SHOT : XGW_NEXT;
+	return may_ask_nic(skb) ? XGW_NEXT : XGW_SHOT;
 }
 
 SEC("tcx/ingress")

@@ -8,23 +8,9 @@
 #define XGW_ENDPOINT_H
 
 #include <linux/bpf.h>
-#include <linux/if_ether.h>
 #include <bpf/bpf_endian.h>
+#include "arp.h"
 #include "tenant.h"
-
-/* RFC 826, for IPv4 over Ethernet. */
-struct arp_packet {
-	struct ethhdr eth;
-	__be16 hardware;
-	__be16 protocol;
-	__u8 hardware_length;
-	__u8 protocol_length;
-	__be16 operation;
-	__u8 sender_mac[ETH_ALEN];
-	__be32 sender;
-	__u8 target_mac[ETH_ALEN];
-	__be32 target;
-} __attribute__((packed));
 
 static __always_inline void direct_arp(struct __sk_buff *skb, __u32 tenant)
 {
@@ -32,7 +18,7 @@ static __always_inline void direct_arp(struct __sk_buff *skb, __u32 tenant)
 	struct arp_packet arp;
 	const __be32 *endpoint;
 
-	if (skb->protocol != bpf_htons(ETH_P_ARP) || bpf_skb_load_bytes(skb, 0, &arp, sizeof(arp)))
+	if (skb->protocol != bpf_htons(ETH_P_ARP) || bpf_skb_load_bytes(skb, ETH_HLEN, &arp, sizeof(arp)))
 		return;
 	endpoint = endpoint_of(tenant, arp.target);
 	if (!endpoint)

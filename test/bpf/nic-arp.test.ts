@@ -35,14 +35,18 @@ const dropped = () =>
   );
 const neighbours = () => Number(gateway.exec("sh", "-c", "ip neigh show dev v0 | wc -l"));
 
+/** A tag that says a priority, and no VLAN: the kernel takes off as many of them as there are. */
+const noVlan = Buffer.from("81000000", "hex");
+
 /** Gives the gateway requests under these addresses; how many of them are refused, and within how many seconds. */
-function ask(senders: readonly string[], target = own, operation: "request" | "reply" = "request") {
+function ask(senders: readonly string[], target = own, operation: "request" | "reply" = "request", tags = 0) {
   const [before, began] = [dropped(), performance.now()];
   const context = Buffer.alloc(24);
   context.writeUInt32LE(gateway.veth[0], 12);
   within(() => {
     for (const sender of senders) {
-      const data = arp({ operation, senderMac: mac, sender, targetMac: "02:00:00:00:00:01", target });
+      const frame = arp({ operation, senderMac: mac, sender, targetMac: "02:00:00:00:00:01", target });
+      const data = Buffer.concat([frame.subarray(0, 12), ...Array<Buffer>(tags).fill(noVlan), frame.subarray(12)]);
       context.writeUInt32LE(data.length, 4);
       wire.program("pass").testRun({ data, context, liveFrames: true });
     }
@@ -65,6 +69,12 @@ it("come under new addresses only so many at once and so many a second, and the 
   expect(neighbours()).toBeGreaterThanOrEqual(atOnce);
   expect(neighbours()).toBeLessThanOrEqual(atOnce + more + 1);
   expect(neighbours() + refused).toBe(900);
+});
+
+it.each([1, 2, 3, 9])("come under new addresses no more often behind %i tags without a VLAN", (tags) => {
+  const { refused, seconds } = ask(addresses(900), own, "request", tags);
+  expect(neighbours()).toBeLessThanOrEqual(atOnce + Math.ceil(perSecond * seconds) + 1);
+  expect(refused).toBeGreaterThan(0);
 });
 
 it("make fewer neighbours than are kept for what is no tenant's, by two NICs, until nobody uses them", () => {
