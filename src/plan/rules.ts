@@ -40,17 +40,18 @@ export function ruleOfMark(mark: number): { readonly direction: PolicyDirection;
   return { direction: (mark & outboundMark) === 0 ? "inbound" : "outbound", rule: number - 1 };
 }
 
-/** Names of the sets that tenants are elements of, and the sides' devices. */
-export const elementSets = [
-  "zones",
-  "gre_keys",
-  "gre_peers",
-  "own_tunnel",
-  "uplink_sources",
-  "sides",
-  "other_sides",
-  "uplink",
-  "underlay",
+/** Names of the sets of the sides' devices, which are nobody's. */
+export const sideSets: readonly string[] = ["sides", "other_sides", "uplink", "underlay"];
+
+/** Those that say who may come in, and what may leave by what. */
+export const fenceSets: readonly string[] = [
+  ...["zones", "gre_keys", "gre_peers", "own_tunnel", "uplink_sources"],
+  ...sideSets,
+];
+
+/** All that tenants, or the sides' devices, are elements of. */
+export const elementSets: readonly string[] = [
+  ...fenceSets,
   "dnat_to",
   "forward_to",
   "forward_range",
@@ -59,23 +60,10 @@ export const elementSets = [
   "segment",
   "inbound",
   "outbound",
-] as const;
-
-/** Those that say who may come in, and what may leave by what. */
-export const fenceSets: readonly string[] = [
-  "zones",
-  "gre_keys",
-  "gre_peers",
-  "own_tunnel",
-  "uplink_sources",
-  "sides",
-  "other_sides",
-  "uplink",
-  "underlay",
 ];
 
 /** Whether a set is one of them. A map of a share is not: see `setOfMap`. */
-export const isElementSet = (name: string): boolean => (elementSets as readonly string[]).includes(name);
+export const isElementSet = (name: string): boolean => elementSets.includes(name);
 
 /** Counters that the rules write: denied connections by zone and mark. */
 export const counterSets = {

@@ -8,6 +8,7 @@
 
 import { nobody, type TunnelKind, type XdpMode } from "../model/desired.js";
 import type { Limits } from "../model/shares.js";
+import { sideSets } from "./rules.js";
 
 export type Device =
   | { readonly kind: "vrf"; readonly routeTable: number; readonly owner: string }
@@ -277,12 +278,9 @@ export function tenantIds(entries: Iterable<Entry>): number[] {
 /** Maps of which the zone is the value. */
 const mapsToZone: readonly string[] = ["zones", "gre_keys", "gre_peers"];
 
-/** Of the sides' devices. */
-const setsOfNobody: readonly string[] = ["sides", "other_sides", "uplink", "underlay"];
-
 /** The id of the tenant whose an element is: its zone; `nobody` for the sides' devices. */
 export function tenantOfElement({ set, key, value }: Element): number {
-  if (setsOfNobody.includes(set)) return nobody;
+  if (sideSets.includes(set)) return nobody;
   return Number(mapsToZone.includes(set) ? value : key.split(" ")[0]);
 }
 
