@@ -99,6 +99,7 @@ export class Oracle {
     const isNoise = !isNamed && layers.type !== types.ipv4;
     const own = side?.name === "underlay" && layers.ip ? this.tunnelOf(layers.ip) : undefined;
     if (own && layers.ip) return judgeInTunnel(world, own, layers.ip, origin, isNamed, this.connections);
+    if (layers.ip && isOfOwnFragments(layers.ip)) return ok("answered");
     if (isNoise) return ok("noise"); // ARP and neighbour discovery of the gateway's own networks
     const where = side === undefined ? `wire ${wire}, with tags of no side` : `the ${side.name} side`;
     if (origin.from.kind === "tenant") {
@@ -230,6 +231,16 @@ function judgePacket(
   if (left.offset > 0) return ok(fate);
   const fault = connections.fault(tenant, sent, left, where, origin.from.kind === "tenant");
   return fault === undefined ? ok(fate) : wrong(`${who}: ${fault}`);
+}
+
+/**
+ * Somebody is told, some seconds later, that the packet whose fragments it has sent was not put together (RFC 792): it gets
+ * what is its own, from whom it was for.
+ */
+function isOfOwnFragments({ src, dst, icmp }: Ipv4): boolean {
+  const quoted = icmp?.quoted;
+  if (!quoted || icmp.type !== 11 || icmp.code !== 1) return false;
+  return quoted.src === dst && quoted.dst === src && (quoted.more || quoted.offset > 0);
 }
 
 /** Of an ICMP error: whether it quotes a packet as its sender knows it, with no address from inside. */

@@ -104,13 +104,15 @@ export function ipv4Of(bytes: Buffer): Ipv4 | undefined {
     offset,
     more: (flags & 0x2000) !== 0,
     payload,
-    ...(offset === 0 ? transportOf(protocol, payload) : {}),
+    // Ports as the kernel's flowtable reads them (nf_flow_tuple_ip), which does not look whether the total length has room for them.
+    ...(offset === 0 ? transportOf(protocol, isPorted(protocol) ? bytes.subarray(length) : payload) : {}),
   };
 }
 
+const isPorted = (protocol: number) => protocol === protocols.tcp || protocol === protocols.udp;
+
 function transportOf(protocol: number, bytes: Buffer): Pick<Ipv4, "sport" | "dport" | "icmp"> {
-  if ((protocol === protocols.tcp || protocol === protocols.udp) && bytes.length >= 4)
-    return { sport: bytes.readUInt16BE(0), dport: bytes.readUInt16BE(2) };
+  if (isPorted(protocol) && bytes.length >= 4) return { sport: bytes.readUInt16BE(0), dport: bytes.readUInt16BE(2) };
   if (protocol !== protocols.icmp || bytes.length < 8) return {};
   const [type = 0, code = 0] = bytes;
   const quoted = icmpErrors.includes(type) ? ipv4Of(bytes.subarray(8)) : undefined;

@@ -24,7 +24,7 @@ import { World } from "../../../vm/attack/world.js";
 import { parseAttackArgs } from "../../../vm/attack-args.js";
 import { macOf, tunnelMac } from "../../../vm/frames/addresses.js";
 import { draftAround, draftOf, frameOf, type Way } from "../../../vm/frames/draft.js";
-import { layersOf, tunnelled } from "../../../vm/frames/layers.js";
+import { ipv4Of, layersOf, tunnelled } from "../../../vm/frames/layers.js";
 import { stream } from "../../../vm/frames/stream.js";
 import { UsageError } from "../../../vm/usage.js";
 import { arp, gre, icmp, ipv4, raw, udp } from "../../bpf/support/packet.js";
@@ -251,6 +251,35 @@ describe("the oracle, of what others send", () => {
     expect(judge(publicA, publicA).fault).toBeUndefined();
     expect(judge("10.0.0.1", publicA).fault).toMatch(/leaves with source 10.0.0.1/);
     expect(judge(publicA, a.address).fault).toMatch(/is not about what it sent/);
+  });
+
+  it("lets a sender be told late that its own fragments were not put together, and of nobody else's", () => {
+    const [hypervisor, another] = ["172.168.0.22", "172.168.0.23"];
+    const told = (of: string, more: boolean) => {
+      const about = ipv4({ src: of, dst: underlay, more }, raw(47, Buffer.alloc(8)));
+      const message = Buffer.concat([Buffer.from([11, 1, 0, 0, 0, 0, 0, 0]), about]);
+      const bytes = ipv4({ src: underlay, dst: hypervisor }, raw(1, message));
+      const content = { ip: bytes.subarray(0, 20), header: Buffer.alloc(0), payload: bytes.subarray(20) };
+      const by = sideOf(site, "underlay");
+      if (!by) throw new Error("there is one");
+      const packet = sent(a.way, a.address, client.address);
+      const oracle = new Oracle(site);
+      oracle.expect(packet);
+      return oracle.judge(
+        by.wire,
+        frameOf(draftAround(back(plainWay(by, 1)), { ...content, protocol: "other" })),
+        packet,
+      ).fault;
+    };
+    expect(told(hypervisor, true)).toBeUndefined();
+    expect(told(another, true), "of another's").toMatch(/untunnelled/);
+    expect(told(hypervisor, false), "of what was no fragment").toMatch(/untunnelled/);
+  });
+
+  it("knows a connection by its ports where the total length has no room for them, as the kernel's flowtable does", () => {
+    const packet = ipv4({ src: "10.0.0.7", dst: "1.1.1.7" }, udp({ sport: 5000, dport: 46145 }));
+    packet.writeUInt16BE(20, 2);
+    expect(ipv4Of(packet)).toMatchObject({ sport: 5000, dport: 46145, payload: Buffer.alloc(0) });
   });
 
   it("sees a stranger's tunnelled packet leave by the uplink in a tenant's name", () => {
