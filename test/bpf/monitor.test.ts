@@ -71,18 +71,19 @@ it("a device that gets another name is told under both", async () => {
   expect((await scene.heard("device")).map(({ name }) => name)).toEqual(expect.arrayContaining(["v0", "other"]));
 });
 
+const known = {
+  device: "v0",
+  address: "10.1.0.2",
+  linkAddress: "02:00:00:00:00:0a",
+  isPermanent: true,
+  isGone: false,
+};
+
 it("neighbours that there are already are told of at once", async () => {
   const scene = new Scene();
   scene.ip("neigh", "replace", "10.1.0.2", "lladdr", "02:00:00:00:00:0a", "dev", "v0");
   scene.listen();
-  const expected = {
-    device: "v0",
-    address: "10.1.0.2",
-    linkAddress: "02:00:00:00:00:0a",
-    isPermanent: true,
-    isGone: false,
-  };
-  expect(scene.events).toEqual([{ of: "neighbour", ...expected }]);
+  expect(scene.events).toEqual([{ of: "neighbour", ...known }]);
 });
 
 it("when more happens than can be told, that is said, once", async () => {
@@ -127,14 +128,7 @@ it("the default route goes to everywhere", async () => {
 it("a neighbour's new address is told with its device", async () => {
   const scene = new Scene().listen();
   scene.ip("neigh", "replace", "10.1.0.2", "lladdr", "02:00:00:00:00:0a", "dev", "v0");
-  const expected = {
-    device: "v0",
-    address: "10.1.0.2",
-    linkAddress: "02:00:00:00:00:0a",
-    isPermanent: true,
-    isGone: false,
-  };
-  expect(await scene.heard("neighbour")).toContainEqual({ of: "neighbour", ...expected });
+  expect(await scene.heard("neighbour")).toContainEqual({ of: "neighbour", ...known });
 });
 
 it("a neighbour on a device that has come since is told with its name", async () => {

@@ -2,16 +2,18 @@
 // wrong before the kernel's own path judged it (src/plan/rules.ts, src/kernel/routing-rules.ts).
 import { readdirSync, rmSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ethernet, etherType, gre, icmp, ipv4, raw, tcp, udp } from "../../bpf/support/packet.js";
-import { type Nic, packetOf, SidedGateway, told, underlayAddress } from "../support/sided-gateway.js";
+import { arp, ethernet, etherType, gre, icmp, ipv4, raw, tcp, udp } from "../../bpf/support/packet.js";
+import {
+  head,
+  instance,
+  type Left,
+  type Nic,
+  packetOf,
+  SidedGateway,
+  told,
+  underlayAddress,
+} from "../support/sided-gateway.js";
 
-const instance = "sides";
-const head = `apiVersion: xgw/v1
-instance: sides
-underlay: { device: eth0, address: 172.168.0.1 }
-uplink: { device: eth1, gateway: 203.0.113.254 }
-nics: [{ name: eth0 }, { name: eth1 }]
-`;
 const tenants = `
 tenants:
   - name: hostile
@@ -368,6 +370,35 @@ describe("an untagged underlay and an uplink", () => {
     const host = told(await byWire("eth1", packetOf(outside, "172.168.0.77", dns)));
     expect(host).toEqual([`eth0: ${outside} > 172.168.0.77`]);
     await expectRefused(hostileKey, "spoofed", () => inTunnel(packetOf("10.0.0.9", outside, dns)));
+  });
+
+  it("lets nobody in or out, and learns of no host, while it is being made", async () => {
+    expect((await site.xgw("teardown")).code).toBe(0);
+    let isMade = false;
+    const making = site.xgw("apply").finally(() => {
+      isMade = true;
+    });
+    const stranger = "172.168.0.66";
+    const poison = arp({
+      operation: "request",
+      senderMac: "02:66:66:66:66:66",
+      sender: "10.0.0.8",
+      targetMac: "00:00:00:00:00:00",
+      target: "10.0.0.1",
+    });
+    const bridged = gre({ type: etherType.bridged, key: victimKey }, poison);
+    const tries = [
+      forged(stranger),
+      site.tunnelled(victimKey, stranger, packetOf("10.0.0.7", outside, dns)),
+      site.tunnelled(victimKey, victim, packetOf("4.4.4.4", outside, dns)),
+      ipv4({ src: stranger, dst: underlayAddress }, bridged),
+    ];
+    const left: Left[] = [];
+    while (!isMade) for (const packet of tries) left.push(...(await byWire("eth0", packet)));
+    expect((await making).code).toBe(0);
+    expect([...new Set(told(left))]).toEqual([]);
+    expect(await site.gateway.run("ip", "neigh", "show", "dev", `xgre${victimKey}`)).not.toContain("02:66:66");
+    await site.apply();
   });
 
   it("leaves a rule for the machine's own addresses after a teardown, also where somebody has removed xgw's", async () => {

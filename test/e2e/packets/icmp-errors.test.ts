@@ -4,14 +4,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { etherType, gre, icmp, ipProtocol, ipv4, raw, type Transport, tcp, udp } from "../../bpf/support/packet.js";
 import { icmpError, parseIcmpError } from "../support/raw-gateway.js";
-import { type Nic, packetOf, SidedGateway, told, underlayAddress } from "../support/sided-gateway.js";
+import { head, instance, type Nic, packetOf, SidedGateway, told, underlayAddress } from "../support/sided-gateway.js";
 
-const instance = "sides";
-const config = `apiVersion: xgw/v1
-instance: sides
-underlay: { device: eth0, address: 172.168.0.1 }
-uplink: { device: eth1, gateway: 203.0.113.254 }
-nics: [{ name: eth0 }, { name: eth1 }]
+const config = `${head}
 tenants:
   - name: shop
     key: 1000

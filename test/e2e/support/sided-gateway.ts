@@ -34,6 +34,14 @@ export const macs: Readonly<Record<Nic, string>> = {
 const farMac = "02:00:00:00:00:fe";
 const hostMac = "02:00:00:00:00:07";
 export const underlayAddress = "172.168.0.1";
+export const instance = "sides";
+/** What a config begins with; the tenants follow. */
+export const head = `apiVersion: xgw/v1
+instance: ${instance}
+underlay: { device: eth0, address: ${underlayAddress} }
+uplink: { device: eth1, gateway: 203.0.113.254 }
+nics: [{ name: eth0 }, { name: eth1 }]
+`;
 
 /** A frame that left the gateway. */
 export interface Left {
