@@ -182,7 +182,7 @@ struct xgw_bucket {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, XGW_MAX_TENANTS);
-	__type(key, __u32);		  /* tenant id */
+	__type(key, __u32);		  /* tenant id; 0: what is anybody's */
 	__type(value, struct xgw_bucket); /* of new connections */
 } buckets SEC(".maps");
 

@@ -140,6 +140,7 @@ function readConstants(config: Config, desired: Desired, sides: Sides, countsSes
     neighbourPool: desired.pools.neighbours,
     sessionRoom: desired.rooms.sessions,
     neighbourRoom: desired.rooms.neighbours,
+    newPool: desired.newPool,
   };
 }
 

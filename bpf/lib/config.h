@@ -67,6 +67,9 @@ XGW_SETTING __u32 neighbour_pool = 0;
 XGW_SETTING __u32 session_room = ~0u;
 XGW_SETTING __u32 neighbour_room = ~0u;
 
+/* New connections a second that are anybody's: who has used up its share takes of them. */
+XGW_SETTING __u32 new_pool = 0;
+
 /*
  * Bytes of fragments that may wait for the rest of their datagram before who is over its share gets no more, a tenant's
  * share, and a NIC's (src/model/fragments.ts).

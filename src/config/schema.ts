@@ -193,9 +193,7 @@ const limitsSchema = z.strictObject({
   sessions: limit.optional().describe("Connections that the tenant may have at one time. A share when missing."),
   newPerSecond: limit
     .optional()
-    .describe(
-      "New connections a second. When missing, a share of the gateway's `limits.newPerSecond`, if that is given, and no limit otherwise.",
-    ),
+    .describe("New connections a second. When missing, a share of the gateway's `limits.newPerSecond`."),
   flows: limit
     .optional()
     .describe("Flows of XDP that nobody may take from the tenant. An equal share of `flows` when missing."),
@@ -226,7 +224,9 @@ const capacitiesSchema = z.strictObject({
     .describe("Connections of all tenants together. 262144 when missing."),
   newPerSecond: limit
     .optional()
-    .describe("New connections of all tenants together, a second. When missing, only tenants' own numbers limit them."),
+    .describe(
+      "New connections of all tenants together, a second. When missing 65536, or a quarter of `sessions` if that is more, and tenants' own numbers besides.",
+    ),
   neighbours: z
     .int()
     .min(128)

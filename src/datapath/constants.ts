@@ -39,6 +39,8 @@ export interface Constants {
   /** Up to how many of all tenants together each gets what the config gives it. */
   readonly sessionRoom: number;
   readonly neighbourRoom: number;
+  /** New connections a second that are anybody's. */
+  readonly newPool: number;
   /** Flows that the flow table is made for. */
   readonly flows: number;
 }

@@ -14,7 +14,7 @@ import { fragmentMemoryFor } from "./fragments.js";
 import { anyAddress, parseAddress } from "./ipv4.js";
 import { kernelTables, poolsOf, promisedOf, roomsOf } from "./kernel-tables.js";
 import { anyPort, anyProtocol, compilePolicy, type PolicyRule } from "./policy.js";
-import { type Capacities, mapLimits, sharesOf } from "./shares.js";
+import { type Capacities, defaultNewPerSecond, mapLimits, sharesOf } from "./shares.js";
 import { sharedSources } from "./sources.js";
 
 /** What a tenant without an `outbound` list may do: everything. Its one cell counts as rule 0. */
@@ -47,12 +47,14 @@ export function buildDesired(config: Config, idsInUse: ReadonlyMap<number, numbe
 function sharedOut(
   config: Config,
   tenants: readonly DesiredTenant[],
-): Pick<Desired, "capacities" | "shares" | "pools" | "rooms" | "promised" | "fragmentMemory"> {
-  const capacities = capacitiesOf(config);
-  const shares = sharesOf(capacities, tenants);
+): Pick<Desired, "capacities" | "shares" | "newPool" | "pools" | "rooms" | "promised" | "fragmentMemory"> {
+  const capacities = capacitiesOf(config, tenants);
+  const newPool = Math.floor(newForAll(config) / 2);
+  const shares = sharesOf(capacities, tenants, newPool);
   return {
     capacities,
     shares,
+    newPool,
     pools: poolsOf(capacities),
     rooms: roomsOf(capacities),
     promised: promisedOf(capacities, shares, tenants),
@@ -60,15 +62,23 @@ function sharedOut(
   };
 }
 
+const sessionsOf = ({ limits }: Config) => limits.sessions ?? kernelTables.sessions.capacity;
+
+/** New connections a second: of all tenants, or, when the config says nothing, of those without a number of their own. */
+const newForAll = (config: Config) => config.limits.newPerSecond ?? defaultNewPerSecond(sessionsOf(config));
+
+const promisedNew = (tenants: readonly DesiredTenant[]) =>
+  tenants.reduce((sum, { limits }) => sum + limits.newPerSecond, 0);
+
 /** Of a table without a number in the config, what its map has: XGW_ENCAPS, XGW_RULES and the ring of events. */
-const capacitiesOf = ({ flows, limits }: Config): Capacities => ({
-  sessions: limits.sessions ?? kernelTables.sessions.capacity,
-  newPerSecond: limits.newPerSecond ?? 0,
-  flows,
+const capacitiesOf = (config: Config, tenants: readonly DesiredTenant[]): Capacities => ({
+  sessions: sessionsOf(config),
+  newPerSecond: newForAll(config) + (config.limits.newPerSecond ? 0 : promisedNew(tenants)),
+  flows: config.flows,
   templates: templatePlaces / 2,
   rules: ruleSlots / 2,
   eventsPerSecond: eventPlaces,
-  neighbours: limits.neighbours ?? kernelTables.neighbours.capacity,
+  neighbours: config.limits.neighbours ?? kernelTables.neighbours.capacity,
 });
 
 /**

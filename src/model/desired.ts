@@ -119,6 +119,8 @@ export interface Desired {
   readonly capacities: Capacities;
   /** Of tenants whose limits say nothing; 0: no limit. By all tenants, also where only some are looked at. */
   readonly shares: Limits;
+  /** New connections a second that are anybody's. */
+  readonly newPool: number;
   /** Of the kernel's tables, how much is anybody's. */
   readonly pools: TableSizes;
   /** Up to how many of all tenants' together their own numbers count. */

@@ -44,16 +44,26 @@ interface Limited {
 }
 
 /**
+ * New connections a second of tenants without a number of their own, when the config says nothing. No table of connections
+ * can keep up with a quarter of its entries in each second, for none lives shorter than 10 s (nf_conntrack_tcp_timeout_close).
+ */
+export const defaultNewPerSecond = (sessions: number): number => Math.max(65_536, Math.floor(sessions / 4));
+
+/**
  * The shares of tenants whose limits say nothing: what those with a number of their own leave, in equal parts. A tenant that
  * is alone has no share, and may use everything; of the kernel's tables and of new connections, all that there is for tenants.
+ *
+ * @param newPool new connections a second that are anybody's
  */
-export function sharesOf(capacities: Capacities, tenants: readonly Limited[]): Limits {
+export function sharesOf(capacities: Capacities, tenants: readonly Limited[], newPool = 0): Limits {
   const share = (resource: Resource): number => {
     const table = resource === "sessions" || resource === "neighbours" ? resource : undefined;
-    if (tenants.length < 2) return table || resource === "newPerSecond" ? capacities[resource] : 0;
+    const isRate = resource === "newPerSecond";
+    if (tenants.length < 2 && !isRate) return table ? capacities[table] : 0;
     if (capacities[resource] === 0) return 0;
     let [left, silent] = [capacities[resource], 0];
     if (table) left -= poolsOf(capacities)[table];
+    if (isRate) left -= newPool;
     for (const { limits } of tenants)
       if (limits[resource] === 0) silent++;
       else left -= limits[resource];

@@ -242,6 +242,7 @@ it("the constants of config.h are those that the loader sets, and those that hav
     "liveness_jiffies",
     "neighbour_pool",
     "neighbour_room",
+    "new_pool",
     "session_pool",
     "session_room",
     "tcp_timeout_jiffies",

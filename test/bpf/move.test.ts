@@ -34,6 +34,7 @@ const constants = {
   netnsInode: 1,
   countsSessions: false,
   sessionPool: 0,
+  newPool: 0,
   neighbourPool: 0,
   sessionRoom: 0xffff_ffff,
   neighbourRoom: 0xffff_ffff,

@@ -48,12 +48,15 @@ const fragmentCost = 20 + fragmentPayload + 2048;
 const fragmentShare = 5 * fragmentCost;
 const fragmentPool = 50_000;
 const pool = 30;
+/** Few, so that a slow machine does not fill it again in between. */
+const newPool = 10;
 const room = 50;
 const programs = BpfObject.open(objectFile("netfilter.bpf.o"));
 const watcher = BpfObject.open(objectFile("neighbours.bpf.o"));
 for (const object of [programs, watcher]) object.resizeMap("flows", 64);
 for (const name of ["session_pool", "neighbour_pool"]) programs.setVariable(name, pool);
 for (const name of ["session_room", "neighbour_room"]) programs.setVariable(name, room);
+programs.setVariable("new_pool", newPool);
 watcher.setVariable("netns_inode", Number(within(() => namespaceInode())));
 programs.setVariable("fragment_pool", fragmentPool);
 programs.setVariable("fragment_share", fragmentShare);
@@ -169,6 +172,19 @@ describe.each(shapes)("%s", (_, packets) => {
     expect(admitted).toBeGreaterThanOrEqual(perSecond);
     expect(admitted, `in ${seconds} s`).toBeLessThanOrEqual(perSecond + Math.ceil(perSecond * seconds) + 1);
     expect(admitted + dropped("quota") - before).toBe(count);
+  });
+
+  it("begin as many as the tenant's share and what is anybody's come to, where it has no number of its own", () => {
+    const share = 5;
+    limits.set(tenant, none);
+    limits.set(0, { ...none, new_per_second: share });
+    const started = performance.now();
+    send(packets());
+    const admitted = connections();
+    const seconds = (performance.now() - started) / 1000;
+    limits.set(0, none);
+    expect(admitted).toBeGreaterThanOrEqual(share + newPool);
+    expect(admitted, `in ${seconds} s`).toBeLessThanOrEqual(Math.ceil((share + newPool) * (1 + seconds)) + 2);
   });
 
   it("begin none when the tenant has as many as it may have", () => {

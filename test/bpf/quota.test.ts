@@ -79,6 +79,29 @@ describe("new connections a second", () => {
     expectPassed(receive(frame), frame, other, "no_flow");
   });
 
+  describe("beyond a share", () => {
+    beforeEach(() => {
+      datapath.limits.set(judged.id, {});
+      datapath.limits.set(0, { new_per_second: 1 });
+      datapath.emptyBucket(judged.id);
+    });
+
+    it("a tenant has what is anybody's", () => {
+      const frame = beginning(1).original.arrives(syn);
+      expectPassed(receive(frame), frame, judged, "no_flow");
+    });
+
+    it("it has nothing more once that is used up", () => {
+      datapath.emptyBucket(0);
+      expectDropped(receive(beginning(1).original.arrives(syn)), judged, "quota");
+    });
+
+    it("it has nothing of that with a number of its own", () => {
+      datapath.limits.set(judged.id, { new_per_second: 1 });
+      expectDropped(receive(beginning(1).original.arrives(syn)), judged, "quota");
+    });
+  });
+
   it("no limit is no limit", () => {
     datapath.limits.set(judged.id, {});
     datapath.emptyBucket(judged.id);

@@ -2,9 +2,11 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { jsonSchema } from "../../src/config/json-schema.js";
+import { checkConfigValue } from "../../src/config/load.js";
 import { reasons } from "../../src/datapath/reasons.js";
 import { noLosses } from "../../src/datapath/shares.js";
 import { lossName } from "../../src/metrics.js";
+import { buildDesired } from "../../src/model/build.js";
 import { eventPlaces, ruleSlots, templatePlaces } from "../../src/model/desired.js";
 import { fragmentLimits } from "../../src/model/fragments.js";
 import { kernelTables } from "../../src/model/kernel-tables.js";
@@ -14,9 +16,9 @@ import { hostQuotas, refusalSets } from "../../src/plan/rules.js";
 
 const read = (name: string) => readFileSync(new URL(`../../docs/${name}`, import.meta.url), "utf8");
 const text = read("limits.md");
-const rows = [...text.matchAll(/^\| ([^|`]+) \| (.+?) \| (.+?) \| (.+?) \| (.*?) ?\|$/gm)]
-  .map(([, resource = "", capacity = "", key = "", atLimit = "", counted = ""]) => ({
-    ...{ resource, capacity, key, atLimit, counted },
+const rows = [...text.matchAll(/^\| ([^|`]+) \| (.+?) \| (.+?) \| (.+?) \| (.+?) \| (.*?) ?\|$/gm)]
+  .map(([, resource = "", capacity = "", share = "", key = "", atLimit = "", counted = ""]) => ({
+    ...{ resource, capacity, share, key, atLimit, counted },
   }))
   .filter(({ resource }) => resource !== "resource");
 const rowOf = (resource: string) => rows.find((row) => row.resource === resource);
@@ -68,17 +70,44 @@ describe("docs/limits.md", () => {
     const host = rowOf("conntrack entries of the machine itself");
     expect(Number.parseInt(host?.capacity ?? "", 10)).toBe(kernelTables.sessions.reserve);
     const { usual, other } = hostQuotas;
-    expect(host?.key).toContain(
+    expect(host?.share).toContain(
       `${usual.perSecond} new connections a second by underlay and uplink, ${other.perSecond} of`,
     );
-    expect(host?.key).toContain(`${usual.burst} and ${other.burst} at once`);
+    expect(host?.share).toContain(`${usual.burst} and ${other.burst} at once`);
     const kib = (bytes: number) => `${bytes / 1024} KiB`;
     const fragments = rowOf("memory for fragments");
     expect(fragments?.capacity).toContain(kib(fragmentLimits.pool));
-    expect(fragments?.key).toBe(
-      `none: ${kib(fragmentLimits.share)} of each tenant, ${kib(fragmentLimits.nicShare)} of each NIC`,
+    expect(fragments?.share).toBe(
+      `${kib(fragmentLimits.share)} of each tenant, ${kib(fragmentLimits.nicShare)} of each NIC`,
     );
-    expect(rowOf("pieces of policies")?.key).toContain(String(maxPolicyCells));
+    expect(rowOf("pieces of policies")?.share).toContain(String(maxPolicyCells));
+  });
+
+  it("says what a tenant's share is when the config is silent, as the code shares out", () => {
+    const tenants = Array.from({ length: 100 }, (_, n) => ({ name: `t${n}`, key: n }));
+    const underlay = { device: "eth0", address: "172.168.0.1" };
+    const { config } = checkConfigValue({ apiVersion: "xgw/v1", underlay, tenants });
+    const { shares, capacities } = buildDesired(config);
+    const shareOf = (resource: string) =>
+      Number(
+        rowOf(resource)
+          ?.share.match(/100 tenants (\d+)|and 100 (\d+)/)
+          ?.slice(1)
+          .join(""),
+      );
+    expect({
+      sessions: shareOf("conntrack entries"),
+      newPerSecond: shareOf("new connections a second"),
+      flows: shareOf("lines of the flow table"),
+      templates: shareOf("header templates"),
+      rules: shareOf("slots of rules"),
+      eventsPerSecond: shareOf("places in the events ring"),
+      neighbours: shareOf("neighbour entries"),
+    }).toEqual(shares);
+    for (const name of ["sessions", "newPerSecond", "neighbours", "flows"] as const)
+      expect(text).toContain(`of ${capacities[name]} `);
+    expect(text).toContain(`; ${kernelTables.sessions.floor} at least`);
+    expect(text).toContain(`; ${kernelTables.neighbours.floor} at least`);
   });
 
   it("lets the machine's own connections not take more than is kept for them", () => {

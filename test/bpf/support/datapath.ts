@@ -406,6 +406,7 @@ function prepare(file: string, sides: Pick<Constants, "underlay" | "uplink">): B
       netnsInode: 0,
       countsSessions: false,
       sessionPool: 0,
+      newPool: 1,
       neighbourPool: 0,
       sessionRoom: 0xffff_ffff,
       neighbourRoom: 0xffff_ffff,

@@ -65,6 +65,7 @@ export function stateWith(policy: TestPolicy): State {
     maxTenants: 8192,
     capacities: noLimits,
     shares: noLimits,
+    newPool: 0,
     pools: { sessions: 0, neighbours: 0 },
     rooms: { sessions: 0, neighbours: 0 },
     promised: { sessions: 0, neighbours: 0 },

@@ -33,10 +33,16 @@ describe("the seed deployment", async () => {
       nics: [{ name: "eth0", xdp: "native" }],
       maxTenants: 8192,
       fragmentMemory: 16_777_216,
+      newPool: 32_768,
       pools: { sessions: 131_072, neighbours: 32_768 },
       rooms: { sessions: 3_145_728, neighbours: 393_216 },
       promised: { sessions: 393_216, neighbours: 65_536 },
     });
+  });
+
+  it("has numbers for new connections that a tenant's own one takes nothing from, for the config gives none for all", () => {
+    // 65,536, half of them anybody's, and user1's 5000 and user2's besides
+    expect(desired.shares.newPerSecond).toBe(32_768);
   });
 
   it("has two tenants with names, ids and devices from their keys", () => {

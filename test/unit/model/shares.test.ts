@@ -18,6 +18,12 @@ describe("the shares of what there is", () => {
     expect(sharesOf(capacities, tenants({}))).toEqual(noLimits);
   });
 
+  it("leave a pool of new connections out, which is anybody's, and are a limit to a tenant that is alone, too", () => {
+    const rates = { ...noLimits, newPerSecond: 1000 };
+    expect(sharesOf(rates, tenants({}, {}, { newPerSecond: 100 }), 500).newPerSecond).toBe(200);
+    expect(sharesOf(rates, tenants({}), 500).newPerSecond).toBe(500);
+  });
+
   it("are never 0, which would be no limit", () => {
     const many = tenants(...Array.from({ length: 500 }, () => ({})));
     expect(sharesOf(capacities, many)).toMatchObject({ flows: 2, rules: 1 });

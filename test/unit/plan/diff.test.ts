@@ -101,7 +101,7 @@ describe("the first apply", async () => {
       "+ nft outbound: 2 . 6 . 0.0.0.0-255.255.255.255 . 23 : 2147549185",
       "+ nft outbound: 2 . 6 . 0.0.0.0-255.255.255.255 . 24-65535 : 65538",
       "+ nft outbound: 2 . 7-255 . 0.0.0.0-255.255.255.255 . 0-65535 : 65538",
-      "+ map limits 0 : sessions 128, flows 262144, templates 16384, rules 6144, eventsPerSecond 8192, neighbours 16384",
+      "+ map limits 0 : sessions 128, newPerSecond 32768, flows 262144, templates 16384, rules 6144, eventsPerSecond 8192, neighbours 16384",
       "+ map nics eth0",
       "+ map limits 1 : sessions 100000, newPerSecond 5000",
       "+ map tenants 1000",
@@ -227,7 +227,7 @@ describe("a tenant that is added", async () => {
       "+ map policy_networks 3 outbound 0.0.0.0/0 : f0bb10084aa10e01",
       "+ map policy_services f51d23b052a19cad 6 8080/24 : 1",
       "+ map policy_services f0bb10084aa10e01 0 0/0 : 65537",
-      "~ map limits 0 : sessions 128, flows 174762, templates 10922, rules 4096, eventsPerSecond 5461, neighbours 10922",
+      "~ map limits 0 : sessions 128, newPerSecond 32768, flows 174762, templates 10922, rules 4096, eventsPerSecond 5461, neighbours 10922",
       "> keys that no tenant had are looked up anew",
     ]);
   });
@@ -246,7 +246,7 @@ it("a tenant that is removed leaves in the order: maps, slow path, generation, p
     "- nft segment: 3",
     "- nft inbound: 3 . 6 . 0.0.0.0-255.255.255.255 . 8080",
     "- nft outbound: 3 . 0-255 . 0.0.0.0-255.255.255.255 . 0-65535",
-    "~ map limits 0 : sessions 128, flows 262144, templates 16384, rules 6144, eventsPerSecond 8192, neighbours 16384",
+    "~ map limits 0 : sessions 128, newPerSecond 32768, flows 262144, templates 16384, rules 6144, eventsPerSecond 8192, neighbours 16384",
     "> connections of tenant 3 end",
     "- map tenants 3000",
     "- map tunnels xgre3000",
