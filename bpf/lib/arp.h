@@ -29,6 +29,24 @@ static __always_inline int is_vlan_type(__be16 protocol)
 	return protocol == bpf_htons(ETH_P_8021Q) || protocol == bpf_htons(ETH_P_8021AD);
 }
 
+#define VLAN_ID_MASK 0xfff
+
+/*
+ * Is a frame that comes in one of a VLAN, by the tag that the kernel has taken off or, where that says a priority only, by
+ * the next one? Then it goes to the VLAN's device or to nobody, and not to this one.
+ */
+static __always_inline int is_of_vlan(struct __sk_buff *skb)
+{
+	__be16 tag = 0;
+
+	if (!skb->vlan_present)
+		return 0;
+	if (skb->vlan_tci & VLAN_ID_MASK)
+		return 1;
+	return is_vlan_type(skb->protocol) && !bpf_skb_load_bytes(skb, ETH_HLEN, &tag, sizeof(tag)) &&
+	       bpf_ntohs(tag) & VLAN_ID_MASK;
+}
+
 /* Nobody looks behind that many tags: what is there may be ARP. */
 #define ARP_HIDDEN 1
 

@@ -65,7 +65,8 @@ static __noinline __attribute__((unused)) void flow_choose(struct xgw_flow_bucke
 		__u32 way = flow_way(now, i);
 		const struct xgw_flow *place = flow_place(bucket, way);
 		__u16 before = flow_sequence(place);
-		__u32 its_age = now - place->checked;
+		__s32 age_seen = now - place->checked; /* below 0: another CPU's clock is ahead */
+		__u32 its_age = age_seen < 0 ? 0 : age_seen;
 		__u64 rank;
 
 		flow_fence();

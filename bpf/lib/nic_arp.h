@@ -57,7 +57,7 @@ static __always_inline int may_ask_nic(struct __sk_buff *skb)
 	struct xgw_flow_key sender = {};
 	struct arp_packet arp;
 
-	if (!offset)
+	if (!offset || is_of_vlan(skb))
 		return 1;
 	if (offset != ARP_HIDDEN) {
 		if (bpf_skb_load_bytes(skb, offset, &arp, sizeof(arp)) || arp.operation != ARP_REQUEST || !arp.sender ||

@@ -18,12 +18,11 @@
 #include <linux/if_packet.h>
 #include <linux/ip.h>
 #include <bpf/bpf_endian.h>
+#include "arp.h"
 #include "tenant.h"
 
 /* tc_index of a packet that came in by the uplink. */
 #define FROM_UPLINK 0x7867
-
-#define VLAN_ID_MASK 0xfff
 
 /* Every tunnel device has its MAC address from its key: 02:67 and the key (src/kernel/slow-path.ts). */
 static __always_inline void tunnel_mac(__u32 gre_key, __be16 *mac)
@@ -42,8 +41,7 @@ static __always_inline int from_uplink(struct __sk_buff *skb, int next)
 
 	if (skb->protocol != bpf_htons(ETH_P_IP) || skb->pkt_type != PACKET_HOST)
 		return next;
-	/* Of a VLAN that the machine has no device for; its id 0 is none, and says a priority only. */
-	if (skb->vlan_present && skb->vlan_tci & VLAN_ID_MASK)
+	if (is_of_vlan(skb))
 		return next;
 	if (bpf_skb_load_bytes(skb, ETH_HLEN + __builtin_offsetof(struct iphdr, daddr), &daddr, sizeof(daddr)))
 		return next;

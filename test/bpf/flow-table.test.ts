@@ -60,6 +60,14 @@ describe("a table of one bucket", () => {
     expect(workers.faults()).toEqual([]);
   });
 
+  it("takes no flow for dead that another CPU has seen a moment later than its own clock says", () => {
+    workers.setShare(0, flowWays);
+    workers.run({ order: "insert", flows: flowWays - 1, tenant: 2 });
+    workers.run({ order: "insert", first: flowWays - 1, flows: 1, tenant: 2, age: -50 });
+    expect(workers.run({ order: "insert", first: 100, flows: 1, tenant: 1 }).inserted).toBe(0);
+    expect(workers.numbersOf(2)).toHaveLength(flowWays);
+  });
+
   it("replaces a flow that is there, also when it is full", () => {
     workers.run({ order: "insert", flows: flowWays });
     expect(workers.run({ order: "insert", first: 7, flows: 1, version: 2 }).inserted).toBe(1);

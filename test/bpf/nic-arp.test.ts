@@ -37,16 +37,17 @@ const neighbours = () => Number(gateway.exec("sh", "-c", "ip neigh show dev v0 |
 
 /** A tag that says a priority, and no VLAN: the kernel takes off as many of them as there are. */
 const noVlan = Buffer.from("81000000", "hex");
+const vlan7 = Buffer.from("81000007", "hex");
 
 /** Gives the gateway requests under these addresses; how many of them are refused, and within how many seconds. */
-function ask(senders: readonly string[], target = own, operation: "request" | "reply" = "request", tags = 0) {
+function ask(senders: readonly string[], target = own, operation: "request" | "reply" = "request", tags: readonly Buffer[] = []) {
   const [before, began] = [dropped(), performance.now()];
   const context = Buffer.alloc(24);
   context.writeUInt32LE(gateway.veth[0], 12);
   within(() => {
     for (const sender of senders) {
       const frame = arp({ operation, senderMac: mac, sender, targetMac: "02:00:00:00:00:01", target });
-      const data = Buffer.concat([frame.subarray(0, 12), ...Array<Buffer>(tags).fill(noVlan), frame.subarray(12)]);
+      const data = Buffer.concat([frame.subarray(0, 12), ...tags, frame.subarray(12)]);
       context.writeUInt32LE(data.length, 4);
       wire.program("pass").testRun({ data, context, liveFrames: true });
     }
@@ -72,9 +73,17 @@ it("come under new addresses only so many at once and so many a second, and the 
 });
 
 it.each([1, 2, 3, 9])("come under new addresses no more often behind %i tags without a VLAN", (tags) => {
-  const { refused, seconds } = ask(addresses(900), own, "request", tags);
+  const { refused, seconds } = ask(addresses(900), own, "request", Array<Buffer>(tags).fill(noVlan));
   expect(neighbours()).toBeLessThanOrEqual(atOnce + Math.ceil(perSecond * seconds) + 1);
   expect(refused).toBeGreaterThan(0);
+});
+
+it.each([
+  ["a VLAN's tag", [vlan7]],
+  ["a VLAN's tag behind one that says a priority", [noVlan, vlan7]],
+])("are another device's with %s", (_what, tags) => {
+  flood();
+  expect(ask(addresses(100), own, "request", tags).refused).toBe(0);
 });
 
 it("make fewer neighbours than are kept for what is no tenant's, by two NICs, until nobody uses them", () => {
@@ -88,9 +97,9 @@ it("go on from a host that the kernel knows", () => {
 });
 
 it("from an address whose route leads elsewhere are those of somebody new each time", () => {
-  flood();
   gateway.ip("route", "replace", "198.51.100.0/24", "via", "172.16.0.7");
   gateway.ip("neigh", "replace", "172.16.0.7", "lladdr", mac, "dev", "v0", "nud", "stale");
+  flood();
   const { refused, seconds } = ask(Array.from({ length: 200 }, () => "198.51.100.1"));
   expect(refused).toBeGreaterThanOrEqual(200 - Math.ceil(perSecond * seconds) - 1);
 });

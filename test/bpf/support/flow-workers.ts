@@ -37,7 +37,7 @@ function encode({ order, first = 0, flows, version = 1, tenant = 1, age = 0, ran
   for (const [n, value] of [orderNames.indexOf(order), first, flows, 0, version].entries())
     bytes.writeUInt32LE(value, 8 + 4 * n);
   bytes.writeUInt16LE(tenant, 28);
-  bytes.writeUInt32LE(age, 32);
+  bytes.writeUInt32LE(age >>> 0, 32);
   return bytes;
 }
 
