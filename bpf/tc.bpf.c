@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * tc programs: the learner on a NIC's egress, ARP on a tunnel's, and the way in from a plain uplink. None drops but
- * those for ARP that comes in.
+ * those for ARP that comes in, and the last one what is spoofed.
  */
 #include "lib/arp_in.h"
 #include "lib/endpoint.h"
@@ -48,7 +48,7 @@ int xgw_nic_arp(struct __sk_buff *skb)
 SEC("tcx/ingress")
 int xgw_uplink(struct __sk_buff *skb)
 {
-	return from_uplink(skb, XGW_NEXT);
+	return from_uplink(skb, XGW_NEXT, XGW_SHOT);
 }
 
 char _license[] SEC("license") = "GPL";

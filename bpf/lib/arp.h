@@ -32,8 +32,8 @@ static __always_inline int is_vlan_type(__be16 protocol)
 #define VLAN_ID_MASK 0xfff
 
 /*
- * Is a frame that comes in one of a VLAN, by the tag that the kernel has taken off or, where that says a priority only, by
- * the next one? Then it goes to the VLAN's device or to nobody, and not to this one.
+ * Is a frame that comes in one of a VLAN, by the tag that the kernel has taken off or, where that says a priority only,
+ * by the next one? Then it goes to the VLAN's device or to nobody, and not to this one.
  */
 static __always_inline int is_of_vlan(struct __sk_buff *skb)
 {

@@ -83,11 +83,11 @@ export const refusalSets = {
 
 /**
  * New connections a second with the machine itself, from the sides, and how many at once: all of them together, with the
- * kernel's timeouts of what nobody answers (120 s, of other protocols 600 s), stay below what conntrack keeps for them
+ * kernel's timeouts of what nobody answers (300 s, of other protocols 600 s), stay below what conntrack keeps for them
  * (`reserve` of model/kernel-tables.ts).
  */
 export const hostQuotas = {
-  usual: { perSecond: 90, burst: 1024 },
+  usual: { perSecond: 38, burst: 1024 },
   other: { perSecond: 6, burst: 128 },
 } as const;
 export type RefusalReason = keyof typeof refusalSets | "other_family";
@@ -120,8 +120,8 @@ const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
  *
  * Rules from top to bottom:
  * - assign_zone: GRE with one of our keys is let in by the peers' devices only, wherever it comes in, also out of a VRF; other
- *   people's GRE is not ours to judge. The VRF's second pass through prerouting has nothing to add; the outer GRE packets are
- *   not tracked, a tenant's own are.
+ *   people's GRE is not ours to judge. The VRF's second pass through prerouting has nothing to add: what has no connection by then is
+ *   invalid in the tenant's zone, and would begin one in no zone. The outer GRE packets are not tracked, a tenant's own are.
  * - judge_gre: RFC 2890's header of version 0 with a key, which is in the second word, behind a checksum in the third. The
  *   reassembly of fragments comes before (NF_IP_PRI_CONNTRACK_DEFRAG), and the kernel itself takes no GRE with routing.
  * - judge_source: what comes out of a tunnel has a source that the tenant's routes lead back into it: nothing is forwarded or
@@ -138,6 +138,8 @@ const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
  *   (icmp_glue_bits); the map is for those that have lost it.
  * - to_tenant: a range of ports that stay as they are is one element. The kernel cannot add, and would choose any port of a
  *   range that it is given, so that a range that is led to other ports is an element a port of forward_to.
+ * - to_gateway, forward: what comes out of a tunnel comes by its VRF. By the tunnel itself it comes where somebody has deleted the
+ *   VRF, and would take the machine's own routes.
  * - to_gateway: of a tenant's packets to its gateway none reaches what listens for all devices alike (raw sockets do, unless
  *   net.ipv4.raw_l3mdev_accept is 0): routing daemons, VRRP, other people's tunnels.
  * - limit_host: what begins with the machine itself is in conntrack's zone 0, and must not take what tenants are promised.
@@ -204,6 +206,7 @@ ${verdictMaps}
 	chain assign_zone {
 		type filter hook prerouting priority raw; policy accept;
 		ip protocol gre jump judge_gre
+		iifname "xvrf*" notrack
 		meta iifkind "vrf" accept
 		iifname != "xgre*" ip protocol gre notrack
 		ct zone set iifname map @zones
@@ -249,6 +252,7 @@ ${verdictMaps}
 		icmp type redirect jump judge_news
 		iifname @underlay jump limit_host
 		iifname @uplink iifname != @underlay jump limit_host
+		iifname "xgre*" goto refuse_spoofed
 		iifname != "xvrf*" accept
 		ip protocol { icmp, tcp, udp } accept
 		update @unserved { iifname }
@@ -288,12 +292,13 @@ ${verdictMaps}
 	chain forward {
 		type filter hook forward priority filter; policy accept;
 		iifname @sides oifname @sides goto between_sides
+		iifname "xgre*" goto refuse_spoofed
 		iifname != "xvrf*" accept
 		tcp flags syn tcp option maxseg size set rt mtu
 		tcp flags syn tcp option maxseg size set ct zone map @segment
 		ct state established ip protocol { tcp, udp } ${toShare("fastpath")}
 		ct state established,related accept
-		ct state invalid drop
+		ct state invalid,untracked drop
 		ct zone @${noPickupSet} tcp flags & (fin | syn | rst | ack) != syn goto refuse_pickup
 		ct status dnat jump admit_inbound
 		ct status dnat accept

@@ -40,7 +40,12 @@ const noVlan = Buffer.from("81000000", "hex");
 const vlan7 = Buffer.from("81000007", "hex");
 
 /** Gives the gateway requests under these addresses; how many of them are refused, and within how many seconds. */
-function ask(senders: readonly string[], target = own, operation: "request" | "reply" = "request", tags: readonly Buffer[] = []) {
+function ask(
+  senders: readonly string[],
+  target = own,
+  operation: "request" | "reply" = "request",
+  tags: readonly Buffer[] = [],
+) {
   const [before, began] = [dropped(), performance.now()];
   const context = Buffer.alloc(24);
   context.writeUInt32LE(gateway.veth[0], 12);

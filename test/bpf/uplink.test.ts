@@ -410,6 +410,30 @@ describe("the uplink's program", () => {
     expectFrame(after, connection.original.arrives({}, { dstMac: "02:67:12:34:56:78" }));
   });
 
+  it.each(["10.0.0.9", "172.31.0.9", "192.168.1.9", "100.64.0.9"])(
+    "drops a packet from %s, a private address in the tenant's tunnel, and counts it as the tenant's",
+    (address) => {
+      const connection = connectionOf({ plain: true, client: { address, port: 5353 } });
+      world.publish(connection);
+      const { id } = connection.original.fields.arrivesBy.tenant;
+      world.addRoute(id, address, 32, "172.168.0.11");
+      const before = datapath.packetsOf(id, "spoofed");
+      expect(toTenant(connection.original.arrives()).verdict).toBe("drop");
+      expect(datapath.packetsOf(id, "spoofed") - before).toBe(1);
+    },
+  );
+
+  it.each([
+    ["a private address that is not in the tenant's tunnel", "10.0.0.9", "10.0.1.9"],
+    ["a public one that is", "9.9.9.9", "9.9.9.9"],
+  ])("takes a packet from %s", (_what, address, routed) => {
+    const tenant = { ...user1, id: 9, key: 9000, zone: 9 }; // has no other routes
+    const connection = connectionOf({ plain: true, tenant, client: { address, port: 5353 } });
+    world.publish(connection);
+    world.addRoute(tenant.id, routed, 32, "172.168.0.11");
+    expect(toTenant(connection.original.arrives()).verdict).toBe("redirect");
+  });
+
   for (const [what, made] of [
     ["a packet for another address", () => connectionOf({ plain: true }).original.arrives()],
     [

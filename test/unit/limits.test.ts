@@ -113,7 +113,7 @@ describe("docs/limits.md", () => {
   it("lets the machine's own connections not take more than is kept for them", () => {
     const most = ({ perSecond, burst }: { perSecond: number; burst: number }, seconds: number) =>
       burst + perSecond * seconds;
-    expect(most(hostQuotas.usual, 120) + most(hostQuotas.other, 600)).toBeLessThanOrEqual(
+    expect(most(hostQuotas.usual, 300) + most(hostQuotas.other, 600)).toBeLessThanOrEqual(
       kernelTables.sessions.reserve,
     );
   });

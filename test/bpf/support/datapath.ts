@@ -218,11 +218,15 @@ export class Datapath implements Disposable {
   }
 
   /** A frame through the uplink's program, as if it had come in by that device: what tc is to do, and the frame. */
-  comeIn(frame: Buffer, netns: string, ifindex: number): { verdict: "next" | "redirect" | number; frame: Buffer } {
+  comeIn(
+    frame: Buffer,
+    netns: string,
+    ifindex: number,
+  ): { verdict: "next" | "redirect" | "drop" | number; frame: Buffer } {
     return inNetNamespace(netns, () => {
       const program = this.#tc.program("xgw_uplink");
       const { retval, data } = program.testRun({ data: frame, context: skbContext(ifindex) });
-      const verdict = retval === tcxNext ? "next" : retval === tcRedirect ? "redirect" : retval;
+      const verdict = ({ [tcxNext]: "next", [tcRedirect]: "redirect", [tcxDrop]: "drop" } as const)[retval] ?? retval;
       return { verdict, frame: data };
     });
   }

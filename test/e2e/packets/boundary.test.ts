@@ -2,6 +2,8 @@
 // wrong before the kernel's own path judged it (src/plan/rules.ts, src/kernel/routing-rules.ts).
 import { readdirSync, rmSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readReasons } from "../../../src/datapath/counters.js";
+import { Pins } from "../../../src/datapath/pins.js";
 import { arp, ethernet, etherType, gre, icmp, ipv4, raw, tcp, udp } from "../../bpf/support/packet.js";
 import {
   head,
@@ -58,6 +60,9 @@ const inTunnel = (packet: Buffer) => byWire("eth0", site.tunnelled(hostileKey, h
 /** From nobody's host, or from somebody who says that he is a peer. */
 const forged = (source: string) => site.tunnelled(victimKey, source, packetOf("10.0.0.9", "10.0.0.7", dns));
 const delivered = [`eth0: key 2000 to ${victim}: 10.0.0.9 > 10.0.0.7`];
+
+/** What the uplink's program has dropped of the hostile tenant's. Ids go by the order in the config. */
+const spoofedByUplink = () => readReasons(new Pins(instance), [1]).get(1)?.spoofed?.packets ?? 0;
 
 /** What the rules refuse while something is done, by reason. */
 async function refusedBy(key: number, act: () => Promise<unknown>): Promise<Record<string, number>> {
@@ -187,7 +192,53 @@ describe("an untagged underlay and an uplink", () => {
   });
 
   it("takes nothing from outside that says it is from the tenant's own private network, and counts it", async () => {
-    await expectRefused(hostileKey, "spoofed", () => byWire("eth1", packetOf("10.0.0.9", "2.2.2.11", dns)));
+    const before = spoofedByUplink();
+    expect(told(await byWire("eth1", packetOf("10.0.0.9", "2.2.2.11", dns)))).toEqual([]);
+    expect(spoofedByUplink() - before).toBe(1);
+    await expectRefused(hostileKey, "spoofed", () => byWire("eth1", packetOf("10.0.0.9", "2.2.2.11", icmp())));
+  });
+
+  it("nor where a connection of the tenant's own has that tuple, and the flowtable carries it", async () => {
+    const unusual = { options: Buffer.from([1, 1, 1, 0]) }; // not for XDP
+    const question = packetOf("10.0.0.9", "2.2.2.11", dns);
+    await inTunnel(packetOf("10.0.0.9", "2.2.2.11", dns, unusual));
+    await inTunnel(packetOf("10.0.0.7", "10.0.0.9", udp({ sport: 53, dport: 5353, payload: "an answer" }), unusual));
+    await inTunnel(packetOf("10.0.0.9", "2.2.2.11", dns, unusual));
+    expect(await site.gateway.run("conntrack", "-L", "-p", "udp")).toMatch(
+      /src=10\.0\.0\.9 dst=2\.2\.2\.11.*\[OFFLOAD\]/,
+    );
+    expect(told(await byWire("eth1", question))).toEqual([]);
+    await site.gateway.run("conntrack", "-F");
+  });
+
+  it("a tenant's packet that conntrack does not believe begins no connection that is nobody's", async () => {
+    const toGateway = (flags: readonly ("syn" | "ack" | "rst")[], sport: number) => {
+      const packet = packetOf("10.0.0.7", "10.0.0.1", tcp({ sport, dport: 80, flags }));
+      const toAll = gre(
+        { type: etherType.bridged, key: hostileKey },
+        ethernet({ src: "02:00:00:00:00:07", dst: "ff:ff:ff:ff:ff:ff" }, packet), // so that the gateway does not answer
+      );
+      return ipv4({ src: hostile, dst: underlayAddress }, toAll);
+    };
+    for (let sport = 1000; sport < 1020; sport++)
+      for (const flags of [["syn"], ["ack"], ["rst"]] as const) await byWire("eth0", toGateway(flags, sport));
+    const nobodys = (await site.gateway.run("conntrack", "-L")).split("\n").filter((line) => !line.includes("zone="));
+    expect(nobodys.filter((line) => line.includes("src=10.0.0.7"))).toEqual([]);
+  });
+
+  it("a tenant goes nowhere when somebody has deleted its VRF", async () => {
+    await site.gateway.ip(`link del xvrf${hostileKey}`);
+    const unreachable = raw(
+      1,
+      Buffer.concat([Buffer.from("0303fcfc00000000", "hex"), packetOf(outside, "10.0.0.7", dns)]),
+    );
+    const left = [];
+    for (const to of [outside, "192.168.99.2", "172.168.0.77"]) {
+      left.push(...told(await inTunnel(packetOf("10.0.0.7", to, unreachable))));
+      left.push(...told(await inTunnel(packetOf("10.0.0.7", to, icmp()))));
+    }
+    await site.apply();
+    expect(left).toEqual([]);
   });
 
   it("takes what comes from somebody else's private network", async () => {
