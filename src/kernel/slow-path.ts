@@ -6,23 +6,25 @@ import { groupOf, instanceOf, routeProtocol } from "../plan/owner.js";
 import { familyOfSet, fenceSets, removalScript, rulesScript, tableName, typesOfSet } from "../plan/rules.js";
 import { devicesScript, intervalSets, mapOf, shareOfFlowtable, shareScript } from "../plan/shares.js";
 import type { Device, Element, Family, Neighbour, Route, State } from "../plan/state.js";
-import { type Step, stepsOf } from "../plan/steps.js";
+import { type Step, type StepOf, stepsOf } from "../plan/steps.js";
+import { forwarding } from "../plan/sysctls.js";
 import { batch } from "./ip.js";
 import { applyScript } from "./nft.js";
 import { hasWholeShare } from "./nftables.js";
 import { families, putTenantsFirst } from "./routing-rules.js";
 import { writeSysctl } from "./sysctl.js";
 
-/** What keeps tenants apart stands before a tunnel is up: nobody comes in, and nothing gets out, while the rest is made. */
+/**
+ * What keeps tenants apart stands before a tunnel is up: nobody comes in, and nothing gets out, while the rest is made. Only
+ * then does the machine forward at all: its default is not to, and without the rules it would between its sides.
+ */
 export async function addSlowPath(instance: string, steps: readonly Step[]): Promise<void> {
   const routes = stepsOf(steps, "route.set");
   const { fence, rest } = fencesFirst(steps);
   for (const { family } of stepsOf(steps, "rule-order.set")) await putTenantsFirst(family);
   await batch([...routeLines(routes.filter(({ route }) => leadsNowhere(route))), ...deviceLines(steps)]);
-  for (const { name, value } of stepsOf(steps, "sysctl.set")) {
-    writeSysctl(name, value);
-    crashPoint(`sysctl ${name}`);
-  }
+  const settings = stepsOf(steps, "sysctl.set");
+  writeSettings(settings.filter(({ name }) => name !== forwarding));
   await applyScript(nftScript(instance, fence, hasWholeShare, families()));
   await batch([
     ...upLines(steps),
@@ -31,6 +33,14 @@ export async function addSlowPath(instance: string, steps: readonly Step[]): Pro
     ...routeLines(routes.filter(({ route }) => !leadsNowhere(route))),
   ]);
   await applyScript(nftScript(instance, rest, hasWholeShare, families()));
+  writeSettings(settings.filter(({ name }) => name === forwarding));
+}
+
+function writeSettings(steps: readonly StepOf<"sysctl.set">[]): void {
+  for (const { name, value } of steps) {
+    writeSysctl(name, value);
+    crashPoint(`sysctl ${name}`);
+  }
 }
 
 /**

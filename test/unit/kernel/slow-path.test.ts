@@ -197,6 +197,11 @@ $ nft -f -
 ${shareScript("ip xgw_gw1", 0, ["xgre1000"])}`);
 });
 
+it("the machine forwards when everything else of the slow path is there", async () => {
+  const first = diff(await stateOf(example), nothing);
+  expect((await added(first)).trimEnd().split("\n").at(-1)).toBe("net.ipv4.ip_forward = 1");
+});
+
 describe("the nft script", async () => {
   const wanted = await stateOf(example);
 
