@@ -15,7 +15,14 @@ import { reclaimTemplates, settleTemplates } from "./datapath/templates.js";
 import { readConnections } from "./kernel/conntrack.js";
 import { revokeConnections } from "./kernel/revoke.js";
 import { putBack } from "./kernel/routing-rules.js";
-import { addSlowPath, removeDevices, removeRoutes, removeRules, tellOfNeighbours } from "./kernel/slow-path.js";
+import {
+  addSlowPath,
+  removeDevices,
+  removeFences,
+  removeRoutes,
+  removeRules,
+  tellOfNeighbours,
+} from "./kernel/slow-path.js";
 import { type Desired, nobody } from "./model/desired.js";
 import { leavingTenants } from "./plan/leaving.js";
 import type { RenderContext } from "./plan/render.js";
@@ -102,6 +109,7 @@ const phases: readonly Phase[] = [
     ({ pins, steps }) => each(steps, "datapath.unload", (step) => pins.removeDatapath(step.fingerprint)),
   ],
   ["remove devices", ({ steps }) => removeDevices(of(steps, "device.delete", ({ name }) => name))],
+  ["remove what kept tenants apart", ({ desired, steps }) => removeFences(desired.instance, steps)],
   ["remove rules", removeTable],
   ["put routing rules back", restoreRuleOrder],
 ];

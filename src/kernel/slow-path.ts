@@ -1,11 +1,20 @@
 /** Steps of the slow path as iproute2 lines and nft scripts. Writing them down is pure; running them is one call each. */
 
 import { crashPoint } from "../crash.js";
+import { routeTableBase } from "../model/desired.js";
 import { parseAddress } from "../model/ipv4.js";
 import { groupOf, instanceOf, routeProtocol } from "../plan/owner.js";
 import { familyOfSet, fenceSets, removalScript, rulesScript, tableName, typesOfSet } from "../plan/rules.js";
 import { devicesScript, intervalSets, mapOf, shareOfFlowtable, shareScript } from "../plan/shares.js";
-import type { Device, Element, Family, Neighbour, Route, State } from "../plan/state.js";
+import {
+  type Device,
+  type Element,
+  type Family,
+  type Neighbour,
+  type Route,
+  type State,
+  tenantOfElement,
+} from "../plan/state.js";
 import { type Step, type StepOf, stepsOf } from "../plan/steps.js";
 import { forwarding } from "../plan/sysctls.js";
 import { batch } from "./ip.js";
@@ -20,7 +29,8 @@ import { writeSysctl } from "./sysctl.js";
  */
 export async function addSlowPath(instance: string, steps: readonly Step[]): Promise<void> {
   const routes = stepsOf(steps, "route.set");
-  const { fence, rest } = fencesFirst(steps);
+  const lasting = new Set<Step>(fencesOfLeaving(steps));
+  const { fence, rest } = fencesFirst(steps.filter((step) => !lasting.has(step)));
   for (const { family } of stepsOf(steps, "rule-order.set")) await putTenantsFirst(family);
   await batch([...routeLines(routes.filter(({ route }) => leadsNowhere(route))), ...deviceLines(steps)]);
   const settings = stepsOf(steps, "sysctl.set");
@@ -54,15 +64,32 @@ function fencesFirst(steps: readonly Step[]): { fence: readonly Step[]; rest: re
   return { fence: steps.filter(isFence), rest: steps.filter((step) => !isFence(step)) };
 }
 
+/** What says who may come in by the tunnels that go, and what may leave: it stands as long as they are there. */
+function fencesOfLeaving(steps: readonly Step[]): StepOf<"element.delete">[] {
+  const leaving = new Set(
+    stepsOf(steps, "device.delete").flatMap(({ device }) =>
+      device.kind === "vrf" ? [device.routeTable - routeTableBase] : [],
+    ),
+  );
+  return stepsOf(steps, "element.delete").filter(
+    ({ element }) => fenceSets.includes(element.set) && leaving.has(tenantOfElement(element)),
+  );
+}
+
 const leadsNowhere = ({ tunnel, uplink }: Route) => !tunnel && !uplink;
 
-/** @param staying what there is to be afterwards */
+/**
+ * Without those that lead nowhere, at which a look-up in a tenant's table ends: see `removeFences`.
+ *
+ * @param staying what there is to be afterwards
+ */
 export async function removeRoutes(
   steps: readonly Step[],
   staying?: Pick<State, "addresses" | "neighbours" | "routes">,
 ): Promise<void> {
+  const routes = stepsOf(steps, "route.delete").filter(({ route }) => !leadsNowhere(route));
   await batch([
-    ...stepsOf(steps, "route.delete").map(({ route }) => `route del ${routeSelector(route)}`),
+    ...routes.map(({ route }) => `route del ${routeSelector(route)}`),
     ...stepsOf(steps, "neighbour.delete").map(
       ({ neighbour: { device, endpoint } }) => `neigh del ${endpoint} dev ${device}`,
     ),
@@ -85,6 +112,13 @@ function takenAlong(
   for (const route of routes.values())
     if (emptied.has(route.tunnel?.device ?? "")) again.push({ kind: "route.set", route, was: undefined });
   return [...neighbourLines(again), ...routeLines(again)];
+}
+
+/** What keeps tenants apart stands until the devices of those that go are no more. */
+export async function removeFences(instance: string, steps: readonly Step[]): Promise<void> {
+  const routes = stepsOf(steps, "route.delete").filter(({ route }) => leadsNowhere(route));
+  await batch(routes.map(({ route }) => `route del ${routeSelector(route)}`));
+  await applyScript(nftScript(instance, fencesOfLeaving(steps)));
 }
 
 export async function removeRules(instance: string): Promise<void> {

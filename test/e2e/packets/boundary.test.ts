@@ -407,6 +407,14 @@ describe("an untagged underlay and an uplink", () => {
     await site.apply();
   });
 
+  it("is not there inside a tenant, either, whose teardown ends before its devices have gone", async () => {
+    expect((await site.xgwWithout("link del", "teardown")).code).toBe(1);
+    const left = told(await inTunnel(packetOf("10.0.0.7", "192.168.77.1", icmp())));
+    expect(left.filter((line) => line.includes("192.168.77.1 >"))).toEqual([]);
+    expect((await site.xgw("teardown")).code).toBe(0);
+    await site.apply();
+  });
+
   it("leaves a rule for the machine's own addresses after a teardown, also where somebody has removed xgw's", async () => {
     await site.gateway.ip("rule del pref 0 table local");
     expect((await site.xgw("teardown")).code).toBe(0);
