@@ -103,7 +103,7 @@ const phases: readonly Phase[] = [
   ],
   ["settle what is in use", settle],
   ["forget counts", ({ pins, steps, wanted }) => forgetCounts(pins, leavingTenants(steps, wanted.entries.values()))],
-  ["detach programs", ({ pins, steps }) => each(steps, "detach", ({ name }) => detach(pins, name))],
+  ["detach programs", detachAll],
   [
     "unload programs",
     ({ pins, steps }) => each(steps, "datapath.unload", (step) => pins.removeDatapath(step.fingerprint)),
@@ -163,6 +163,14 @@ function attachAll(change: Change, which: (step: Attach, change: Change) => bool
   const { pins, steps } = change;
   for (const step of stepsOf(steps, "attach"))
     if (which(step, change)) attach(pins, step.name, step.attachment, step.was, kernelNames);
+}
+
+/** One that a run which died left beside its successor has gone already, if another has been attached since. */
+function detachAll({ pins, steps }: Change): void {
+  const pinned = new Set(pins.links());
+  each(steps, "detach", ({ name }) => {
+    if (pinned.has(name)) detach(pins, name);
+  });
 }
 
 const isLearner = ({ attachment }: Attach) => attachment.hook === "tcx-egress";
