@@ -4,8 +4,16 @@ import { crashPoint } from "../crash.js";
 import { routeTableBase } from "../model/desired.js";
 import { parseAddress } from "../model/ipv4.js";
 import { groupOf, instanceOf, routeProtocol } from "../plan/owner.js";
-import { familyOfSet, fenceSets, removalScript, rulesScript, tableName, typesOfSet } from "../plan/rules.js";
-import { devicesScript, intervalSets, mapOf, shareOfFlowtable, shareScript } from "../plan/shares.js";
+import {
+  familyOfSet,
+  fenceSets,
+  removalScript,
+  rulesScript,
+  sealOfRules,
+  tableName,
+  typesOfSet,
+} from "../plan/rules.js";
+import { devicesScript, intervalSets, mapOf, sealOfShare, shareOfFlowtable, shareScript } from "../plan/shares.js";
 import {
   type Device,
   type Element,
@@ -19,7 +27,7 @@ import { type Step, type StepOf, stepsOf } from "../plan/steps.js";
 import { forwarding } from "../plan/sysctls.js";
 import { batch } from "./ip.js";
 import { applyScript } from "./nft.js";
-import { hasWholeShare } from "./nftables.js";
+import { hasWholeShare, readChains } from "./nftables.js";
 import { families, putTenantsFirst } from "./routing-rules.js";
 import { writeSysctl } from "./sysctl.js";
 
@@ -35,15 +43,38 @@ export async function addSlowPath(instance: string, steps: readonly Step[]): Pro
   await batch([...routeLines(routes.filter(({ route }) => leadsNowhere(route))), ...deviceLines(steps)]);
   const settings = stepsOf(steps, "sysctl.set");
   writeSettings(settings.filter(({ name }) => name !== forwarding));
-  await applyScript(nftScript(instance, fence, hasWholeShare, families()));
+  await changeRules(instance, fence);
   await batch([
     ...upLines(steps),
     ...addressLines(steps),
     ...neighbourLines(steps),
     ...routeLines(routes.filter(({ route }) => !leadsNowhere(route))),
   ]);
-  await applyScript(nftScript(instance, rest, hasWholeShare, families()));
+  await changeRules(instance, rest);
   writeSettings(settings.filter(({ name }) => name === forwarding));
+}
+
+async function changeRules(instance: string, steps: readonly Step[]): Promise<void> {
+  await applyScript(nftScript(instance, steps, hasWholeShare, families()));
+  await applyScript(sealScript(instance, steps));
+}
+
+/** Seals what the steps have made of rules, as the kernel has them now: see plan/seal.ts. */
+export function sealScript(instance: string, steps: readonly Step[]): string {
+  const table = tableName(instance);
+  const shares = new Set(stepsOf(steps, "flowtable.add").map(({ flowtable }) => shareOfFlowtable(flowtable)));
+  const made = [...shares].filter((share) => !hasWholeShare(table, share));
+  const isNew = stepsOf(steps, "rules.set").length > 0;
+  if (!isNew && made.length === 0) return "";
+  const seals = families().flatMap((family) => {
+    const nftFamily = family === "ipv4" ? "ip" : "ip6";
+    const chains = readChains(table, nftFamily);
+    if (chains.size === 0) return []; // gone again
+    const ofRules = isNew ? [sealOfRules(nftFamily, chains)] : [];
+    const ofShares = nftFamily === "ip" ? made.map((share) => sealOfShare(share, (name) => chains.get(name))) : [];
+    return [...ofRules, ...ofShares].map((seal) => `add chain ${nftFamily} ${table} ${seal}\n`);
+  });
+  return seals.join("");
 }
 
 function writeSettings(steps: readonly StepOf<"sysctl.set">[]): void {
