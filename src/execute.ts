@@ -15,7 +15,14 @@ import { reclaimTemplates, settleTemplates } from "./datapath/templates.js";
 import { readConnections } from "./kernel/conntrack.js";
 import { revokeConnections } from "./kernel/revoke.js";
 import { putBack } from "./kernel/routing-rules.js";
-import { addSlowPath, removeDevices, removeRoutes, removeRules, tellOfNeighbours } from "./kernel/slow-path.js";
+import {
+  addSlowPath,
+  removeDevices,
+  removeFences,
+  removeRoutes,
+  removeRules,
+  tellOfNeighbours,
+} from "./kernel/slow-path.js";
 import { type Desired, nobody } from "./model/desired.js";
 import { leavingTenants } from "./plan/leaving.js";
 import type { RenderContext } from "./plan/render.js";
@@ -96,12 +103,13 @@ const phases: readonly Phase[] = [
   ],
   ["settle what is in use", settle],
   ["forget counts", ({ pins, steps, wanted }) => forgetCounts(pins, leavingTenants(steps, wanted.entries.values()))],
-  ["detach programs", ({ pins, steps }) => each(steps, "detach", ({ name }) => detach(pins, name))],
+  ["detach programs", detachAll],
   [
     "unload programs",
     ({ pins, steps }) => each(steps, "datapath.unload", (step) => pins.removeDatapath(step.fingerprint)),
   ],
   ["remove devices", ({ steps }) => removeDevices(of(steps, "device.delete", ({ name }) => name))],
+  ["remove what kept tenants apart", ({ desired, steps }) => removeFences(desired.instance, steps)],
   ["remove rules", removeTable],
   ["put routing rules back", restoreRuleOrder],
 ];
@@ -155,6 +163,14 @@ function attachAll(change: Change, which: (step: Attach, change: Change) => bool
   const { pins, steps } = change;
   for (const step of stepsOf(steps, "attach"))
     if (which(step, change)) attach(pins, step.name, step.attachment, step.was, kernelNames);
+}
+
+/** One that a run which died left beside its successor has gone already, if another has been attached since. */
+function detachAll({ pins, steps }: Change): void {
+  const pinned = new Set(pins.links());
+  each(steps, "detach", ({ name }) => {
+    if (pinned.has(name)) detach(pins, name);
+  });
 }
 
 const isLearner = ({ attachment }: Attach) => attachment.hook === "tcx-egress";

@@ -22,7 +22,7 @@ import { namespaceInode } from "./kernel/namespace.js";
 import { checkHost, checkReversePathFilter, loadModules } from "./kernel/preflight.js";
 import { families, putBack } from "./kernel/routing-rules.js";
 import { readLinks } from "./kernel/rtnetlink.js";
-import { removeDevices, removeRoutes, removeRules } from "./kernel/slow-path.js";
+import { removeDevices, removeFences, removeRoutes, removeRules } from "./kernel/slow-path.js";
 import { readSysctl } from "./kernel/sysctl.js";
 import { buildDesired } from "./model/build.js";
 import { type Desired, nobody } from "./model/desired.js";
@@ -263,7 +263,7 @@ export interface Removed {
   readonly table: boolean;
 }
 
-/** Removes everything of an instance and nothing else: programs first; the rules stand as long as any device of a tenant. */
+/** Removes everything of an instance and nothing else: programs first; what keeps tenants apart stands as long as any device of theirs. */
 export async function teardown(instance: string): Promise<Removed> {
   checkHost();
   checkBpffs();
@@ -272,10 +272,12 @@ export async function teardown(instance: string): Promise<Removed> {
   const attachments = pins.links();
   for (const name of attachments) detach(pins, name);
   pins.removeAll();
-  await removeRoutes(
-    [...state.routes.values()].filter((route) => !route.tunnel).map((route) => ({ kind: "route.delete", route })),
-  );
+  // Those by a tunnel go with it.
+  const routes = [...state.routes.values()].filter(({ tunnel }) => !tunnel);
+  const steps = routes.map((route): Step => ({ kind: "route.delete", route }));
+  await removeRoutes(steps);
   await removeDevices([...state.devices.keys()]);
+  await removeFences(instance, steps);
   await removeRules(instance);
   deleteConnections(readConnections(new Set(idsInUse(state.devices).values())));
   // As long as another instance has tenants, their look-ups keep to their own tables.

@@ -143,13 +143,30 @@ export function attach(
   try {
     using link = makeLink(program, attachment, names);
     crashPoint(`attach ${name}`);
-    if (existsSync(path)) detach(pins, name);
-    link.pin(path);
+    if (existsSync(path)) takePlace(pins, name, link);
+    else link.pin(path);
     crashPoint(`pin ${name}`);
   } catch (error) {
     throw attachError(attachment, error);
   }
 }
+
+/**
+ * A link is there as long as its pin, or whoever holds it: the new one has a pin before the old one loses its own, so that a
+ * run that dies leaves one of them, or both until the next run.
+ */
+function takePlace(pins: Pins, name: string, link: BpfLink): void {
+  const next = nextName(name);
+  if (existsSync(pins.link(next))) detach(pins, next);
+  link.pin(pins.link(next));
+  crashPoint(`pin ${next}`);
+  using old = BpfLink.openPinned(pins.link(name));
+  pins.renameLink(next, name);
+  crashPoint(`rename ${next}`);
+  release(old);
+}
+
+const nextName = (name: string) => `${name}_next`;
 
 /** Those of neighbours, by the program on each. */
 const tracepoints: Readonly<Record<string, string>> = {
@@ -214,14 +231,19 @@ function attachError(attachment: Attachment, error: unknown): unknown {
 /** The pin goes last: were it gone first, a crash in between would leave a program that nobody knows of. */
 export function detach(pins: Pins, name: string): void {
   using link = BpfLink.openPinned(pins.link(name));
+  release(link);
+  crashPoint(`detach ${name}`);
+  pins.removeLink(name);
+  crashPoint(`unpin ${name}`);
+}
+
+/** At once; what cannot be detached goes with the last who holds it. */
+function release(link: BpfLink): void {
   try {
     link.detach();
   } catch (error) {
     if (!(error instanceof BpfError)) throw error; // its device has gone, and it with it
   }
-  crashPoint(`detach ${name}`);
-  pins.removeLink(name);
-  crashPoint(`unpin ${name}`);
 }
 
 /** NETDEV_XDP_ACT_* (linux/netdev.h): what a driver says that it can. */

@@ -116,6 +116,11 @@ export class Pins {
     removeFolder(join(this.root, "progs", fingerprint));
   }
 
+  /** In the place of the pin that has the name. */
+  renameLink(from: string, to: string): void {
+    renameSync(this.link(from), this.link(to));
+  }
+
   removeLink(name: string): void {
     unlinkSync(this.link(name));
   }

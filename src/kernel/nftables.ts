@@ -8,6 +8,7 @@ import { be32 } from "../bytes.js";
 import { XgwError } from "../errors.js";
 import { formatAddress } from "../model/ipv4.js";
 import { type SetTypes, typesOfSet } from "../plan/rules.js";
+import type { Chain } from "../plan/seal.js";
 import { intervalSets, isShareWhole, setOfMap } from "../plan/shares.js";
 import { nest, netfilter, ofIpv4, ofIpv6 } from "./netfilter.js";
 
@@ -27,8 +28,9 @@ export interface NftElement {
 export const unknown = "*";
 
 export interface NftTable {
-  /** Number of rules by chain. */
-  readonly chains: ReadonlyMap<string, number>;
+  /** Whether somebody has put it out of force, with all that is in it. */
+  readonly isDormant: boolean;
+  readonly chains: ReadonlyMap<string, Chain>;
   /** Elements by the set or map that they are in, of those whose types are known. */
   readonly sets: ReadonlyMap<string, readonly NftElement[]>;
   /** Name of the flowtable by device. */
@@ -43,8 +45,11 @@ const asks = { tables: 1, chains: 4, rules: 7, sets: 10, elements: 13, generatio
 export const ofTable = 1;
 /** NFTA_SET_NAME, NFTA_FLOWTABLE_NAME. */
 const ofNamed = { name: 2 } as const;
-const ofChain = { name: 3 } as const;
-const ofRule = { chain: 2 } as const;
+/** NFTA_TABLE_FLAGS, and of the flags NFT_TABLE_F_DORMANT. */
+const ofWholeTable = { flags: 2 } as const;
+const dormantFlag = 1;
+const ofChain = { name: 3, policy: 5 } as const;
+const ofRule = { chain: 2, handle: 3, expressions: 4 } as const;
 const ofSet = { flags: 3 } as const;
 /** NFTA_LIST_ELEM. */
 const ofList = { element: 1 } as const;
@@ -71,22 +76,49 @@ export function readTable(
 ): NftTable | undefined {
   return reading((reader) => {
     const table = text(ofTable, name);
-    if (reader.one(asks.tables, [table], () => name) === undefined) return undefined;
-    const chains = new Map(
-      reader
-        .all(asks.chains, [], (one) => (one.text(ofTable) === name ? one.text(ofChain.name) : undefined))
-        .map((chain) => [chain, 0]),
-    );
-    for (const chain of reader.all(asks.rules, [table], (attributes) => attributes.text(ofRule.chain)))
-      chains.set(chain, (chains.get(chain) ?? 0) + 1);
+    const flags = reader.one(asks.tables, [table], (one) => one.bytes(ofWholeTable.flags)?.readUInt32BE() ?? 0);
+    if (flags === undefined) return undefined;
+    const chains = chainsOf(reader, name);
     const sets = new Map<string, readonly NftElement[]>();
     for (const set of reader.all(asks.sets, [table], toSet)) {
       const types = typesOf(set.name);
       if (types) sets.set(set.name, readElements(reader, name, set, types));
     }
     const flowtableDevices = new Map(reader.all(asks.flowtables, [table], toFlowtable).flat());
-    return { chains, sets, flowtableDevices };
+    return { isDormant: (flags & dormantFlag) !== 0, chains, sets, flowtableDevices };
   }, family);
+}
+
+/** Chains of the table by name; none where there is no table. */
+export const readChains = (table: string, family: NftFamily = "ip"): ReadonlyMap<string, Chain> =>
+  reading((reader) => chainsOf(reader, table), family);
+
+function chainsOf(reader: Reader, table: string): ReadonlyMap<string, Chain> {
+  const rules = rulesOf(reader, [text(ofTable, table)]);
+  return new Map(reader.all(asks.chains, [], (one) => (one.text(ofTable) === table ? toChain(one, rules) : undefined)));
+}
+
+/** By chain: see `Chain`. */
+function rulesOf(reader: Reader, of: readonly Buffer[]): ReadonlyMap<string, readonly Buffer[]> {
+  const rules = new Map<string, Buffer[]>();
+  const bytesOf = (one: Attributes, what: number) => one.bytes(what) ?? Buffer.alloc(0);
+  const toRule = (one: Attributes) =>
+    [
+      one.text(ofRule.chain) ?? "",
+      Buffer.concat([bytesOf(one, ofRule.handle), bytesOf(one, ofRule.expressions)]),
+    ] as const;
+  for (const [chain, rule] of reader.all(asks.rules, of, toRule)) {
+    const others = rules.get(chain);
+    if (others) others.push(rule);
+    else rules.set(chain, [rule]);
+  }
+  return rules;
+}
+
+function toChain(attributes: Attributes, rules: ReadonlyMap<string, readonly Buffer[]>): [name: string, chain: Chain] {
+  const name = attributes.text(ofChain.name) ?? "";
+  const policy = attributes.bytes(ofChain.policy)?.readUInt32BE();
+  return [name, { rules: rules.get(name) ?? [], ...(policy === undefined ? {} : { policy }) }];
 }
 
 /** What a notification of a flowtable tells of its devices: see `KernelEvent`. */
@@ -174,7 +206,11 @@ export function hasWholeShare(table: string, share: number): boolean {
       isShareWhole(
         share,
         (map, zone) => lookUp(reader, table, map, typesOfSet(map) as SetTypes, [zone])?.[0]?.value,
-        (chain) => reader.all(asks.rules, [text(ofTable, table), text(ofRule.chain, chain)], () => chain).length,
+        (chain) => {
+          const of = [text(ofTable, table), text(ofChain.name, chain)];
+          const rules = () => rulesOf(reader, [text(ofTable, table), text(ofRule.chain, chain)]);
+          return reader.one(asks.chains, of, (one) => toChain(one, rules())[1]);
+        },
       ),
     );
   } catch (error) {

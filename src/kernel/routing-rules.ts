@@ -121,19 +121,25 @@ export async function putTenantsFirst(family: Family): Promise<void> {
   );
 }
 
-/** As the kernel makes them, and never without a rule for the machine's own addresses. */
+/**
+ * As the kernel makes them, and never without a rule for the machine's own addresses. Where somebody has one further back, as
+ * behind the VRFs' of their own, that one is it: in front of it there was none.
+ */
 export async function putBack(family: Family): Promise<void> {
   const rules = readRules(family);
   if (rules.length === 0 && family === "ipv6") return; // a kernel without rules of that family
-  const first = rules.some(({ kind, preference }) => kind === "local" && preference === preferences.ours);
+  const hasFirst = rules.some(({ kind, preference }) => kind === "local" && preference === preferences.ours);
+  const hasOther = rules.some(
+    (rule) => rule.kind === "local" && rule.preference > preferences.meanwhile && !isOlder(rule),
+  );
   await batch(
     [
-      ...(first ? [] : [`rule add pref ${preferences.ours} table local protocol ${kernelProtocol}`]),
+      ...(hasFirst || hasOther ? [] : [`rule add pref ${preferences.ours} table local protocol ${kernelProtocol}`]),
       ...rules.flatMap((rule) => {
-        if (rule.kind === "l3mdev" && rule.preference === preferences.ours)
-          return [`rule del pref ${preferences.ours} l3mdev`];
-        const isLeft = rule.kind === "local" && rule.preference === preferences.meanwhile;
-        return isLeft || isOlder(rule) ? [`rule del pref ${rule.preference} table local`] : [];
+        const isOurs = rule.preference === preferences.ours;
+        if (rule.kind === "l3mdev") return isOurs ? [`rule del pref ${rule.preference} l3mdev`] : [];
+        const isLeft = rule.preference === preferences.meanwhile || isOlder(rule) || (isOurs && hasOther);
+        return rule.kind === "local" && isLeft ? [`rule del pref ${rule.preference} table local`] : [];
       }),
     ],
     family,

@@ -1,36 +1,87 @@
 /** Steps of the slow path as iproute2 lines and nft scripts. Writing them down is pure; running them is one call each. */
 
 import { crashPoint } from "../crash.js";
+import { routeTableBase } from "../model/desired.js";
 import { parseAddress } from "../model/ipv4.js";
 import { groupOf, instanceOf, routeProtocol } from "../plan/owner.js";
-import { familyOfSet, fenceSets, removalScript, rulesScript, tableName, typesOfSet } from "../plan/rules.js";
-import { devicesScript, intervalSets, mapOf, shareOfFlowtable, shareScript } from "../plan/shares.js";
-import type { Device, Element, Family, Neighbour, Route, State } from "../plan/state.js";
-import { type Step, stepsOf } from "../plan/steps.js";
+import {
+  familyOfSet,
+  fenceSets,
+  removalScript,
+  rulesScript,
+  sealOfRules,
+  tableName,
+  typesOfSet,
+} from "../plan/rules.js";
+import { devicesScript, intervalSets, mapOf, sealOfShare, shareOfFlowtable, shareScript } from "../plan/shares.js";
+import {
+  type Device,
+  type Element,
+  type Family,
+  type Neighbour,
+  type Route,
+  type State,
+  tenantOfElement,
+} from "../plan/state.js";
+import { type Step, type StepOf, stepsOf } from "../plan/steps.js";
+import { forwarding } from "../plan/sysctls.js";
 import { batch } from "./ip.js";
 import { applyScript } from "./nft.js";
-import { hasWholeShare } from "./nftables.js";
+import { hasWholeShare, readChains } from "./nftables.js";
 import { families, putTenantsFirst } from "./routing-rules.js";
 import { writeSysctl } from "./sysctl.js";
 
-/** What keeps tenants apart stands before a tunnel is up: nobody comes in, and nothing gets out, while the rest is made. */
+/**
+ * What keeps tenants apart stands before a tunnel is up: nobody comes in, and nothing gets out, while the rest is made. Only
+ * then does the machine forward at all: its default is not to, and without the rules it would between its sides.
+ */
 export async function addSlowPath(instance: string, steps: readonly Step[]): Promise<void> {
   const routes = stepsOf(steps, "route.set");
-  const { fence, rest } = fencesFirst(steps);
+  const lasting = new Set<Step>(fencesOfLeaving(steps));
+  const { fence, rest } = fencesFirst(steps.filter((step) => !lasting.has(step)));
   for (const { family } of stepsOf(steps, "rule-order.set")) await putTenantsFirst(family);
   await batch([...routeLines(routes.filter(({ route }) => leadsNowhere(route))), ...deviceLines(steps)]);
-  for (const { name, value } of stepsOf(steps, "sysctl.set")) {
-    writeSysctl(name, value);
-    crashPoint(`sysctl ${name}`);
-  }
-  await applyScript(nftScript(instance, fence, hasWholeShare, families()));
+  const settings = stepsOf(steps, "sysctl.set");
+  writeSettings(settings.filter(({ name }) => name !== forwarding));
+  await changeRules(instance, fence);
   await batch([
     ...upLines(steps),
     ...addressLines(steps),
     ...neighbourLines(steps),
     ...routeLines(routes.filter(({ route }) => !leadsNowhere(route))),
   ]);
-  await applyScript(nftScript(instance, rest, hasWholeShare, families()));
+  await changeRules(instance, rest);
+  writeSettings(settings.filter(({ name }) => name === forwarding));
+}
+
+async function changeRules(instance: string, steps: readonly Step[]): Promise<void> {
+  await applyScript(nftScript(instance, steps, hasWholeShare, families()));
+  await applyScript(sealScript(instance, steps));
+}
+
+/** Seals what the steps have made of rules, as the kernel has them now: see plan/seal.ts. */
+export function sealScript(instance: string, steps: readonly Step[]): string {
+  const table = tableName(instance);
+  const shares = new Set(stepsOf(steps, "flowtable.add").map(({ flowtable }) => shareOfFlowtable(flowtable)));
+  const made = [...shares].filter((share) => !hasWholeShare(table, share));
+  const isNew = stepsOf(steps, "rules.set").length > 0;
+  if (!isNew && made.length === 0) return "";
+  const seals = families().flatMap((family) => {
+    const nftFamily = family === "ipv4" ? "ip" : "ip6";
+    const chains = readChains(table, nftFamily);
+    if (chains.size === 0) return []; // gone again
+    const ofRules = isNew ? [sealOfRules(nftFamily, chains)] : [];
+    const ofShares = nftFamily === "ip" ? made.map((share) => sealOfShare(share, (name) => chains.get(name))) : [];
+    return [...ofRules, ...ofShares].map((seal) => `add chain ${nftFamily} ${table} ${seal}\n`);
+  });
+  return seals.join("");
+}
+
+function writeSettings(steps: readonly StepOf<"sysctl.set">[]): void {
+  for (const { name, value } of steps) {
+    writeSysctl(name, value);
+    crashPoint(`sysctl ${name}`);
+  }
 }
 
 /**
@@ -44,15 +95,32 @@ function fencesFirst(steps: readonly Step[]): { fence: readonly Step[]; rest: re
   return { fence: steps.filter(isFence), rest: steps.filter((step) => !isFence(step)) };
 }
 
+/** What says who may come in by the tunnels that go, and what may leave: it stands as long as they are there. */
+function fencesOfLeaving(steps: readonly Step[]): StepOf<"element.delete">[] {
+  const leaving = new Set(
+    stepsOf(steps, "device.delete").flatMap(({ device }) =>
+      device.kind === "vrf" ? [device.routeTable - routeTableBase] : [],
+    ),
+  );
+  return stepsOf(steps, "element.delete").filter(
+    ({ element }) => fenceSets.includes(element.set) && leaving.has(tenantOfElement(element)),
+  );
+}
+
 const leadsNowhere = ({ tunnel, uplink }: Route) => !tunnel && !uplink;
 
-/** @param staying what there is to be afterwards */
+/**
+ * Without those that lead nowhere, at which a look-up in a tenant's table ends: see `removeFences`.
+ *
+ * @param staying what there is to be afterwards
+ */
 export async function removeRoutes(
   steps: readonly Step[],
   staying?: Pick<State, "addresses" | "neighbours" | "routes">,
 ): Promise<void> {
+  const routes = stepsOf(steps, "route.delete").filter(({ route }) => !leadsNowhere(route));
   await batch([
-    ...stepsOf(steps, "route.delete").map(({ route }) => `route del ${routeSelector(route)}`),
+    ...routes.map(({ route }) => `route del ${routeSelector(route)}`),
     ...stepsOf(steps, "neighbour.delete").map(
       ({ neighbour: { device, endpoint } }) => `neigh del ${endpoint} dev ${device}`,
     ),
@@ -75,6 +143,13 @@ function takenAlong(
   for (const route of routes.values())
     if (emptied.has(route.tunnel?.device ?? "")) again.push({ kind: "route.set", route, was: undefined });
   return [...neighbourLines(again), ...routeLines(again)];
+}
+
+/** What keeps tenants apart stands until the devices of those that go are no more. */
+export async function removeFences(instance: string, steps: readonly Step[]): Promise<void> {
+  const routes = stepsOf(steps, "route.delete").filter(({ route }) => leadsNowhere(route));
+  await batch(routes.map(({ route }) => `route del ${routeSelector(route)}`));
+  await applyScript(nftScript(instance, fencesOfLeaving(steps)));
 }
 
 export async function removeRules(instance: string): Promise<void> {

@@ -3,11 +3,12 @@
 import { type InterfaceAddress, type Link, linkNames, readAddresses } from "../kernel/rtnetlink.js";
 import { readSysctl } from "../kernel/sysctl.js";
 import type { Desired } from "../model/desired.js";
+import { forwarding } from "../plan/sysctls.js";
 import { isOurs } from "./slow-path.js";
 
 /** Each with what to do about it. */
 export function hostWarnings(desired: Desired, links: readonly Link[]): string[] {
-  const becomesRouter = readSysctl("net.ipv4.ip_forward") === "0";
+  const becomesRouter = readSysctl(forwarding) === "0";
   const reachable = becomesRouter ? reachableDevices(desired, links, readAddresses(linkNames(links))) : [];
   return [...(reachable.length > 0 ? [routerWarning(reachable)] : []), ...servingProtocols().map(servingWarning)];
 }

@@ -184,9 +184,9 @@ function toNft(
     ),
   );
   const isOfIpv6Whole = ofIpv6.every(
-    (one) => one && versionOf(one.chains.keys()) === version && areRulesWhole("ip6", one.chains),
+    (one) => one && versionOf(one.chains.keys()) === version && !one.isDormant && areRulesWhole("ip6", one.chains),
   );
-  const isWhole = !hasForeign && isOfIpv6Whole && areRulesWhole("ip", table.chains);
+  const isWhole = !hasForeign && isOfIpv6Whole && !table.isDormant && areRulesWhole("ip", table.chains);
   return {
     rules: version === rulesVersion && !isWhole ? damagedRules : version,
     // What is not led to it is not in it.

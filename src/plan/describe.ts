@@ -37,7 +37,7 @@ export function describeStep(step: Step): string {
       return `- route ${describeRoute(step.route)}`;
     case "rules.set":
       if (step.was === "") return "+ nft rules";
-      return `~ nft rules (${step.was === damagedRules ? "some were missing" : `were version ${step.was}`})`;
+      return `~ nft rules (${step.was === damagedRules ? "somebody has changed them" : `were version ${step.was}`})`;
     case "rules.delete":
       return "- nft rules";
     case "flowtable.delete":

@@ -10,6 +10,7 @@
 
 import { createHash } from "node:crypto";
 import type { PolicyCell } from "../model/desired.js";
+import { type Chain, digestOf } from "./seal.js";
 import { setOfMap, shareScript, shareTypes, toShare, verdictMaps } from "./shares.js";
 import type { Family } from "./state.js";
 
@@ -414,12 +415,19 @@ const countRules = (part: string): ReadonlyMap<string, number> =>
 /** By family, as nft names it. */
 const ruleCounts = { ip: countRules(body), ip6: countRules(otherFamilyBody) } as const;
 
-/** In the place of the version of rules of which some are missing. */
+/** In the place of the version of rules that are not as xgw wrote them. */
 export const damagedRules = "damaged";
 
-/** Whether no rule of the family's table is missing, given the number of rules by chain. */
-export const areRulesWhole = (family: keyof typeof ruleCounts, rules: ReadonlyMap<string, number>): boolean =>
-  [...ruleCounts[family]].every(([chain, count]) => rules.get(chain) === count);
+type Chains = ReadonlyMap<string, Chain>;
+
+/** The name of the seal of the family's constant rules, when they are as in these chains. */
+export const sealOfRules = (family: keyof typeof ruleCounts, chains: Chains): string =>
+  `xgw_seal_${digestOf([...ruleCounts[family].keys()].map((chain) => chains.get(chain)))}`;
+
+/** Whether the rules of the family's table are all there, and none has been changed. */
+export const areRulesWhole = (family: keyof typeof ruleCounts, chains: Chains): boolean =>
+  [...ruleCounts[family]].every(([chain, count]) => chains.get(chain)?.rules.length === count) &&
+  chains.has(sealOfRules(family, chains));
 
 export const tableName = (instance: string) => `xgw_${instance.replaceAll("-", "_")}`;
 

@@ -8,6 +8,8 @@
  *   through all elements before its own (nft_pipapo_remove), so that thousands of tenants would slow each other down.
  */
 
+import { type Chain, digestOf } from "./seal.js";
+
 const zonesPerShare = 128;
 
 export const shareOf = (zone: number): number => Math.floor(zone / zonesPerShare);
@@ -119,20 +121,27 @@ add element ${table} ${verdictMap(part)} { ${share * zonesPerShare} : jump ${cha
     .join("");
 }
 
+type ChainNamed = (name: string) => Chain | undefined;
+
+/** The name of the seal of a share's rules, when they are as in these chains. */
+export const sealOfShare = (share: number, chainNamed: ChainNamed): string =>
+  `xgw_seal${share}_${digestOf(partNames.map((part) => chainNamed(chainOf(part, share))))}`;
+
 /**
- * Whether a share's zones are led to each part of it, and the rules there are in place.
+ * Whether a share's zones are led to each part of it, and the rules there are xgw's.
  *
  * @param jumpOf the chain that a verdict map leads this zone to
- * @param rulesOf how many rules a chain has
+ * @param chainNamed the chain of that name
  */
 export function isShareWhole(
   share: number,
   jumpOf: (map: string, zone: string) => string | undefined,
-  rulesOf: (chain: string) => number | undefined,
+  chainNamed: ChainNamed,
 ): boolean {
   const zone = String(share * zonesPerShare);
-  return partNames.every((part) => {
+  const isInPlace = (part: string) => {
     const chain = chainOf(part, share);
-    return jumpOf(verdictMap(part), zone) === chain && rulesOf(chain) === 1;
-  });
+    return jumpOf(verdictMap(part), zone) === chain && chainNamed(chain)?.rules.length === 1;
+  };
+  return partNames.every(isInPlace) && chainNamed(sealOfShare(share, chainNamed)) !== undefined;
 }

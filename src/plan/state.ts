@@ -194,7 +194,7 @@ export interface State {
   readonly routes: ReadonlyMap<string, Route>;
   /** By family: whose tables packets of a VRF are looked up in first. */
   readonly ruleOrder: ReadonlyMap<Family, RuleOrder>;
-  /** Version of the constant rules; empty when there is no table, `damagedRules` when some of them are missing. */
+  /** Version of the constant rules; empty when there is no table, `damagedRules` when they are not as xgw wrote them. */
   readonly rules: string;
   /** Name of the flowtable by device. */
   readonly flowtableDevices: ReadonlyMap<string, string>;

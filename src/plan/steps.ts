@@ -53,6 +53,10 @@ export type StepKind = Step["kind"];
  * Connections that are no longer admitted end when the slow path admits no more of them, and while the maps still know a
  * tenant that goes: a run that is killed before is seen to have left the tenant unsettled, and the next one ends them.
  *
+ * What keeps a tenant apart that goes is taken away when its devices are gone: routes that lead nowhere, and the elements that
+ * say who may come in, and what may leave. Without them, its look-ups would go on to the machine's own tables, and its tunnel
+ * would take packets from anybody.
+ *
  * What is in the nft table is the exception: old and new go and come in one transaction, the old first, because the cells of
  * a policy that is cut anew overlap the old cells, which nft refuses. A tunnel is taken out of its flowtable before it is
  * deleted: from Linux 6.16 on its name would stay there, and keep a later one of that name from any other flowtable.

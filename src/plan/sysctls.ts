@@ -9,7 +9,7 @@ export function globalSysctls(desired: Desired): [string, string][] {
     ...tableSysctls(desired),
     [fragmentThreshold, String(desired.fragmentMemory)],
     ["net.ipv4.ipfrag_time", "5"], // what is lost on the way keeps its room for so many seconds
-    ["net.ipv4.ip_forward", "1"],
+    [forwarding, "1"],
     ["net.netfilter.nf_conntrack_tcp_be_liberal", "1"], // the fast path's packets are not seen by the window tracking
     [`net.ipv4.conf.${desired.underlay.device}.rp_filter`, "0"],
     // With forwarding on it takes both settings to believe one. Another way to an endpoint would be all tenants'.
@@ -36,6 +36,8 @@ export function tableSysctls({ promised }: Desired): [string, string][] {
   ];
 }
 
+/** Whether the machine forwards IPv4 at all, between whatever devices. */
+export const forwarding = "net.ipv4.ip_forward";
 export const conntrackMax = "net.netfilter.nf_conntrack_max";
 const conntrackBuckets = "net.netfilter.nf_conntrack_buckets";
 const fragmentThreshold = "net.ipv4.ipfrag_high_thresh";

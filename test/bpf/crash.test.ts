@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BpfError, BpfObject, inNetNamespace } from "libbpf-ts";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { readHookPrograms } from "../../src/kernel/netfilter-hooks.js";
 import { makeOtherVersion } from "../../vm/other-version.js";
 import { datapathModules } from "./support/built.js";
 import { makeNamespace } from "./support/kernel.js";
@@ -91,6 +92,20 @@ it("converges from every point of an upgrade and of the way back", { timeout: 1_
   }
   process.stderr.write(`${tried.join(", ")}\n`);
   expect(tried.length).toBeGreaterThan(4);
+});
+
+it("is in netfilter with every program wherever an upgrade dies", { timeout: 600_000 }, () => {
+  expect(change(0)).toMatchObject({ left: [] });
+  const inHook = () => inNetNamespace(namespace.path, (() => readHookPrograms(2)?.length) as () => never);
+  const { points } = change(1) as Change;
+  const about = points.flatMap((point, at) => (/ quota_forward(_next)?$/.test(point) ? [at] : []));
+  expect(about.length).toBeGreaterThan(2);
+  for (const point of about) {
+    change(0);
+    expect([change(1, point), inHook() ?? 0]).toEqual(["killed", expect.toSatisfy((there: number) => there >= 1)]);
+    expect(change(1), points[point]).toMatchObject({ left: [] });
+    expect(inHook(), points[point]).toBe(1);
+  }
 });
 
 // A teardown removes programs first, then maps by their names: between those that belong together, one is left alone.

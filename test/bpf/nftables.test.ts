@@ -33,20 +33,28 @@ it("one of another family is another one", () => {
 });
 
 it("an empty one is there", () => {
-  expect(told("")).toEqual({ chains: new Map(), sets: new Map(), flowtableDevices: new Map() });
+  expect(told("")).toEqual({ isDormant: false, chains: new Map(), sets: new Map(), flowtableDevices: new Map() });
 });
 
-it("chains have the number of their rules, and those of other tables do not count", () => {
+it("one that somebody has put out of force says so", () => {
+  expect(told("flags dormant")?.isDormant).toBe(true);
+});
+
+it("a chain on a hook has its policy", () => {
+  const on = "type filter hook input priority 0";
+  const table = told(`chain a { ${on}; policy accept; }\nchain d { ${on}; policy drop; }\nchain none { }`);
+  expect(["a", "d", "none"].map((name) => table?.chains.get(name)?.policy)).toEqual([1, 0, undefined]);
+});
+
+it("chains have their rules, and those of other tables do not count", () => {
   exec("nft", "add table ip other");
   exec("nft", "add chain ip other c");
   exec("nft", "add rule ip other c accept");
   const table = told("chain none {\n}\nchain c {\naccept\ndrop\n}");
-  expect(table?.chains).toEqual(
-    new Map([
-      ["none", 0],
-      ["c", 2],
-    ]),
-  );
+  expect([...(table?.chains ?? [])].map(([name, { rules }]) => [name, rules.length])).toEqual([
+    ["none", 0],
+    ["c", 2],
+  ]);
 });
 
 describe("elements", () => {

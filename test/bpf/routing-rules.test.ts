@@ -84,3 +84,11 @@ it("has a rule for the machine's own addresses when it is put back, whoever has 
   await putBack();
   expect(rules()).toEqual([local, ...mainAndDefault]);
 });
+
+it("leaves the machine's own addresses behind somebody's VRFs when it is put back, where they have put them there", async () => {
+  const behind = ["add pref 1000 l3mdev", "add pref 32765 table local", "del pref 0"];
+  const { rules, putTenantsFirst, putBack } = namespaceWith(...behind);
+  await putTenantsFirst();
+  await putBack();
+  expect(rules()).toEqual([kernelsL3mdev, "32765:\tfrom all lookup local", ...mainAndDefault]);
+});

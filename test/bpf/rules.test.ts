@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { inNetNamespace } from "libbpf-ts";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { readSet } from "../../src/kernel/nftables.js";
-import { nftScript } from "../../src/kernel/slow-path.js";
+import { nftScript, sealScript } from "../../src/kernel/slow-path.js";
 import { observeSlowPath, type SlowPathState } from "../../src/observe/slow-path.js";
 import { diff } from "../../src/plan/diff.js";
 import { damagedRules, rulesVersion, type SetTypes, typesOfSet } from "../../src/plan/rules.js";
@@ -49,7 +49,9 @@ const sorted = (elements: State["elements"]) =>
   [...elements.values()].map(({ set, key, value }) => `${set}: ${key} : ${value}`).sort();
 
 async function change(from: State, to: State): Promise<State> {
-  nft(nftScript("gw1", diff(rules(to), from)));
+  const steps = diff(rules(to), from);
+  nft(nftScript("gw1", steps));
+  nft(inNetNamespace(path, () => sealScript("gw1", steps) as never));
   const state = observed();
   if (kernelHasAll) expect(state.flowtableDevices).toEqual(flowtableDevices);
   return { ...nothing, rules: state.rules, elements: state.elements, flowtableDevices };
@@ -91,6 +93,47 @@ it("an element for all keys, by which somebody would let everybody in, is notice
   const seen = { ...first, ...pickNft(observed()), flowtableDevices };
   expect(seen.rules).toBe(damagedRules);
   expect((await change(seen, wanted)).rules).toBe(rulesVersion);
+});
+
+describe("rules that somebody has changed are noticed, and made anew", () => {
+  /** Of the first rule in a chain that says this. */
+  function handleOf(chain: string, words: string): string {
+    const rule = exec("nft", "-a", `list chain ip xgw_gw1 ${chain}`)
+      .split("\n")
+      .find((line) => line.includes(words));
+    return rule?.match(/# handle (\d+)/)?.[1] ?? "none";
+  }
+
+  it.each<[string, () => readonly string[]]>([
+    [
+      "a rule that lets all by in the place of another",
+      () => [`replace rule ip xgw_gw1 forward handle ${handleOf("forward", "between_sides")} counter`],
+    ],
+    [
+      "a rule that goes, and one that lets all by that comes",
+      () => [
+        `delete rule ip xgw_gw1 between_sides handle ${handleOf("between_sides", "drop")}`,
+        "add rule ip xgw_gw1 between_sides accept",
+      ],
+    ],
+    [
+      "a rule with another nameless set",
+      () => [
+        `delete rule ip xgw_gw1 judge_source handle ${handleOf("judge_source", "icmp type")}`,
+        "insert rule ip xgw_gw1 judge_source icmp type { echo-request, destination-unreachable, time-exceeded } return",
+      ],
+    ],
+    ["all tables out of force", () => ["add table ip xgw_gw1 { flags dormant; }"]],
+    ["the one of IPv6 out of force", () => ["add table ip6 xgw_gw1 { flags dormant; }"]],
+    ["a chain that drops by default", () => ["add chain ip xgw_gw1 forward { policy drop; }"]],
+  ])("%s", async (_what, commands) => {
+    const wanted = await stateOf(await exampleText());
+    const first = await change(nothing, wanted);
+    for (const command of commands()) exec("nft", command);
+    const seen = { ...first, ...pickNft(observed()), flowtableDevices };
+    expect(seen.rules).toBe(damagedRules);
+    expect((await change(seen, wanted)).rules).toBe(rulesVersion);
+  });
 });
 
 describe("a policy can become any other", () => {

@@ -25,8 +25,12 @@ function xgw(command: string, config: string): Promise<Output> {
 async function expectRefusal(output: Output, code: number, words: RegExp): Promise<void> {
   expect(`exit ${output.code}: ${output.stderr.trim()}`).toMatch(new RegExp(`^exit ${code}: `));
   expect(output.stderr).toMatch(words);
-  expect(await snapshot(gateway), "the kernel was changed").toBe(before);
+  expect(await stateOf(gateway), "the kernel was changed").toBe(before);
 }
+
+/** With whether the machine forwards: what an apply leaves on for good. */
+const stateOf = async (gateway: Namespace): Promise<string> =>
+  `${await snapshot(gateway)}${await gateway.run("sysctl", "net.ipv4.ip_forward")}`;
 
 describe("apply refuses", () => {
   beforeAll(async () => {
@@ -40,6 +44,7 @@ describe("apply refuses", () => {
     gateway = await Namespace.create(`xgw${process.pid}-refusals`);
     await gateway.ip("link add eth0 type veth peer name wire", "addr add 172.168.0.1/24 dev eth0");
     await gateway.ip("link set eth0 up", "link set wire up", "link add unrelated type vrf table 77");
+    await gateway.run("sysctl", "-qw", "net.ipv4.ip_forward=0"); // the kernel's default
   });
 
   afterEach(() => gateway.delete());
@@ -80,7 +85,7 @@ describe("apply refuses", () => {
   for (const { what, config, foreign, code, words } of refusals)
     it(`${what} (exit ${code})`, async () => {
       await foreign?.();
-      before = await snapshot(gateway);
+      before = await stateOf(gateway);
       await expectRefusal(await xgw("apply", config?.(seed) ?? seed), code, words);
     });
 });

@@ -4,7 +4,7 @@ import { inNetNamespace } from "libbpf-ts";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { type KernelEvent, type KernelMonitor, monitorKernel } from "../../../src/kernel/monitor.js";
 import { hasWholeShare, readFlowtable } from "../../../src/kernel/nftables.js";
-import { nftScript } from "../../../src/kernel/slow-path.js";
+import { nftScript, sealScript } from "../../../src/kernel/slow-path.js";
 import type { Step } from "../../../src/plan/steps.js";
 import { Namespace, tryRun } from "../../../vm/lab/netns.js";
 
@@ -28,6 +28,8 @@ const isWhole = (share: number) => inside(() => hasWholeShare(table, share) as n
 
 async function carryOut(...steps: readonly Step[]): Promise<void> {
   await nft(inside(() => nftScript("gw1", steps, hasWholeShare) as never));
+  const seal = inside(() => sealScript("gw1", steps) as never);
+  if (seal !== "") await nft(seal);
 }
 
 const devicesOf = (share: number): string[] =>
@@ -77,6 +79,7 @@ it("a device can go from one into another at once", async () => {
 
 const damages: readonly (readonly [what: string, script: string])[] = [
   ["whose chain has lost its rule", `flush chain ip ${table} to_inbound0`],
+  ["whose rule is another one", `flush chain ip ${table} to_inbound0; add rule ip ${table} to_inbound0 accept`],
   ["whose chain has a rule too many", `add rule ip ${table} to_outbound0 accept`],
   ["that nothing leads to any more", `delete element ip ${table} fastpath_shares { 0 }`],
   ["whose map is not led to", `delete element ip ${table} shared_to_shares { 0 }`],

@@ -421,10 +421,12 @@ describe("an untagged underlay and an uplink", () => {
     const host = told(await byWire("eth1", packetOf(outside, "172.168.0.77", dns)));
     expect(host).toEqual([`eth0: ${outside} > 172.168.0.77`]);
     await expectRefused(hostileKey, "spoofed", () => inTunnel(packetOf("10.0.0.9", outside, dns)));
+    await site.apply(head + tenants);
   });
 
-  it("lets nobody in or out, and learns of no host, while it is being made", async () => {
+  it("lets nobody in, out or through, and learns of no host, while it is being made", async () => {
     expect((await site.xgw("teardown")).code).toBe(0);
+    await site.sysctl("net.ipv4.ip_forward=0"); // as on a machine that has been no router before
     let isMade = false;
     const making = site.xgw("apply").finally(() => {
       isMade = true;
@@ -438,19 +440,29 @@ describe("an untagged underlay and an uplink", () => {
       target: "10.0.0.1",
     });
     const bridged = gre({ type: etherType.bridged, key: victimKey }, poison);
-    const tries = [
-      forged(stranger),
-      site.tunnelled(victimKey, stranger, packetOf("10.0.0.7", outside, dns)),
-      site.tunnelled(victimKey, victim, packetOf("4.4.4.4", outside, dns)),
-      ipv4({ src: stranger, dst: underlayAddress }, bridged),
+    const tries: [Nic, Buffer][] = [
+      ["eth1", packetOf(outside, "172.168.0.77", dns)],
+      ["eth0", packetOf("172.168.0.77", outside, dns)],
+      ["eth0", forged(stranger)],
+      ["eth0", site.tunnelled(victimKey, stranger, packetOf("10.0.0.7", outside, dns))],
+      ["eth0", site.tunnelled(victimKey, victim, packetOf("4.4.4.4", outside, dns))],
+      ["eth0", ipv4({ src: stranger, dst: underlayAddress }, bridged)],
     ];
     const left: Left[] = [];
-    while (!isMade) for (const packet of tries) left.push(...(await byWire("eth0", packet)));
+    while (!isMade) for (const [nic, packet] of tries) left.push(...(await byWire(nic, packet)));
     expect((await making).code).toBe(0);
     // Before its tunnel is there, a peer's packet is one for a port that nobody listens at: the peer is told, in ICMP.
     const toldThePeer = `eth0: ${underlayAddress} > ${victim}`;
     expect(told(left).filter((line) => line !== toldThePeer)).toEqual([]);
     expect(await site.gateway.run("ip", "neigh", "show", "dev", `xgre${victimKey}`)).not.toContain("02:66:66");
+    await site.apply();
+  });
+
+  it("is not there inside a tenant, either, whose teardown ends before its devices have gone", async () => {
+    expect((await site.xgwWithout("link del", "teardown")).code).toBe(1);
+    const left = told(await inTunnel(packetOf("10.0.0.7", "192.168.77.1", icmp())));
+    expect(left.filter((line) => line.includes("192.168.77.1 >"))).toEqual([]);
+    expect((await site.xgw("teardown")).code).toBe(0);
     await site.apply();
   });
 

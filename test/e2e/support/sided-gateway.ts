@@ -3,7 +3,7 @@
  * all three is the test.
  */
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -88,9 +88,13 @@ export class SidedGateway implements AsyncDisposable {
     return self;
   }
 
+  private get configFile(): string {
+    return join(this.folder, "xgw.yaml");
+  }
+
   /** With another config, if one is given. */
   async apply(config?: string): Promise<void> {
-    if (config !== undefined) writeFileSync(join(this.folder, "xgw.yaml"), config);
+    if (config !== undefined) writeFileSync(this.configFile, config);
     const { code, stderr } = await this.xgw("apply");
     if (code !== 0) throw new Error(`xgw apply ended with ${code}: ${stderr}`);
     const known = Object.entries(this.neighbours).flatMap(([key, addresses]) =>
@@ -101,7 +105,22 @@ export class SidedGateway implements AsyncDisposable {
   }
 
   xgw(...command: string[]): Promise<Output> {
-    return this.gateway.tryRun(process.execPath, program, ...command, "-c", join(this.folder, "xgw.yaml"));
+    return this.gateway.tryRun(process.execPath, program, ...command, "-c", this.configFile);
+  }
+
+  /** Where `ip` takes no batch that begins with these words. */
+  async xgwWithout(words: string, ...command: string[]): Promise<Output> {
+    const folder = join(this.folder, "bin");
+    mkdirSync(folder, { recursive: true });
+    const refusing = `#!/bin/sh
+lines=$(cat)
+case "$lines" in "${words}"*) exit 1 ;; esac
+PATH=$(echo "$PATH" | cut -d: -f2-)
+printf '%s\\n' "$lines" | ip "$@"
+`;
+    writeFileSync(join(folder, "ip"), refusing, { mode: 0o755 });
+    const path = `PATH=${folder}:${process.env.PATH}`;
+    return this.gateway.tryRun("env", path, process.execPath, program, ...command, "-c", this.configFile);
   }
 
   /** What the rules have refused so far, for tenants by their key; under key 0 what is nobody's. */

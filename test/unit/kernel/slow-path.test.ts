@@ -1,6 +1,6 @@
 // Steps as text: what iproute2 and nft are given, whole.
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { addSlowPath, removeDevices, removeRoutes, removeRules } from "../../../src/kernel/slow-path.js";
+import { addSlowPath, removeDevices, removeFences, removeRoutes, removeRules } from "../../../src/kernel/slow-path.js";
 import { diff } from "../../../src/plan/diff.js";
 import { groupOf } from "../../../src/plan/owner.js";
 import { rulesScript } from "../../../src/plan/rules.js";
@@ -90,13 +90,9 @@ add element ip xgw_gw1 uplink_sources { 1 . "eth1" . 2.2.2.11, 2 . "eth1" . 2.2.
 describe("a tenant that is removed", async () => {
   const steps = await stepsBetween(withThird, example);
 
-  it("leaves the nft table in one transaction", async () => {
+  it("leaves the nft table in one transaction, but for what keeps it apart", async () => {
     expect(await added(steps)).toBe(`$ nft -f -
 delete flowtable ip xgw_gw1 fastpath0 { hook ingress priority filter; devices = { xgre3000 }; }
-delete element ip xgw_gw1 gre_keys { 172.168.0.1 . 3000 }
-delete element ip xgw_gw1 gre_peers { "eth0" . 2896691213 . 3000 }
-delete element ip xgw_gw1 own_tunnel { 3 . "xgre3000" }
-delete element ip xgw_gw1 zones { "xgre3000" }
 delete element ip xgw_gw1 forward_to { 3 . 2.2.2.13 . 6 . 80 }
 delete element ip xgw_gw1 segment { 3 }
 delete element ip xgw_gw1 inbound0 { 3 . 6 . 0.0.0.0-255.255.255.255 . 8080-8080 }
@@ -106,12 +102,22 @@ delete element ip xgw_gw1 outbound0 { 3 . 0-255 . 0.0.0.0-255.255.255.255 . 0-65
 
   it("loses its routes and addresses", async () => {
     expect(await ran(() => removeRoutes(steps))).toBe(`$ ip -batch -
-route del default table 100003 proto 201 metric 4294967295
-route del ::/0 table 100003 proto 201 metric 4294967295
-route del 2.2.2.13/32 table 100003 proto 201
 route del 10.0.0.8/32 table 100003 proto 201
 neigh del 172.168.0.13 dev xgre3000
 addr del 10.0.0.1/24 dev xgre3000
+`);
+  });
+
+  it("loses what kept it apart last", async () => {
+    expect(await ran(() => removeFences("gw1", steps))).toBe(`$ ip -batch -
+route del default table 100003 proto 201 metric 4294967295
+route del ::/0 table 100003 proto 201 metric 4294967295
+route del 2.2.2.13/32 table 100003 proto 201
+$ nft -f -
+delete element ip xgw_gw1 gre_keys { 172.168.0.1 . 3000 }
+delete element ip xgw_gw1 gre_peers { "eth0" . 2896691213 . 3000 }
+delete element ip xgw_gw1 own_tunnel { 3 . "xgre3000" }
+delete element ip xgw_gw1 zones { "xgre3000" }
 `);
   });
 
@@ -195,6 +201,11 @@ route replace 10.0.0.7/32 table 100001 proto 201 encap ip id 1000 dst 172.168.0.
 route replace 1.1.1.7/32 table 100001 proto 201 encap ip id 1000 dst 172.168.0.7 key dev xgre1000 scope link
 $ nft -f -
 ${shareScript("ip xgw_gw1", 0, ["xgre1000"])}`);
+});
+
+it("the machine forwards when everything else of the slow path is there", async () => {
+  const first = diff(await stateOf(example), nothing);
+  expect((await added(first)).trimEnd().split("\n").at(-1)).toBe("net.ipv4.ip_forward = 1");
 });
 
 describe("the nft script", async () => {
@@ -295,6 +306,7 @@ it("nothing to do runs nothing", async () => {
       await addSlowPath("gw1", []);
       await removeRoutes([]);
       await removeDevices([]);
+      await removeFences("gw1", []);
     }),
   ).toBe("");
 });

@@ -10,8 +10,9 @@ import {
   type SlowPathState,
 } from "../../../src/observe/slow-path.js";
 import { groupOf } from "../../../src/plan/owner.js";
-import { damagedRules, rulesScript, rulesVersion } from "../../../src/plan/rules.js";
-import { shareScript } from "../../../src/plan/shares.js";
+import { damagedRules, rulesScript, rulesVersion, sealOfRules } from "../../../src/plan/rules.js";
+import type { Chain } from "../../../src/plan/seal.js";
+import { sealOfShare, shareScript } from "../../../src/plan/shares.js";
 import type { Family } from "../../../src/plan/state.js";
 import { desiredOf, exampleText } from "../plan/fixture.js";
 
@@ -199,7 +200,8 @@ describe("routes", () => {
 
 describe("the nft table", () => {
   const table = (parts: Partial<NftTable>): NftTable => ({
-    chains: new Map([["xgw_version_0123456789ab", 0]]),
+    isDormant: false,
+    chains: new Map([["xgw_version_0123456789ab", { rules: [] }]]),
     sets: new Map(),
     flowtableDevices: new Map(),
     ...parts,
@@ -230,33 +232,38 @@ describe("the nft table", () => {
 
   const [ofIpv4 = "", ofIpv6 = ""] = rulesScript("gw1").split("table ip6 xgw_gw1 {");
 
-  /** Number of rules by chain. */
-  function chainsOf(script: string): Map<string, number> {
-    const chains = new Map<string, number>();
+  /** Sealed as they are. */
+  function chainsOf(family: "ip" | "ip6", script: string): Map<string, Chain> {
+    const chains = new Map<string, Chain>();
     for (const chain of script.split("\tchain ").slice(1)) {
       const [head = "", ...lines] = (chain.split("\n\t}")[0] ?? "").split("\n");
-      chains.set(head.split(" ")[0] ?? "", lines.filter((line) => /^\t\t(?!type )/.test(line)).length);
+      const rules = lines.filter((line) => /^\t\t(?!type )/.test(line)).map((line) => Buffer.from(line));
+      chains.set(head.split(" ")[0] ?? "", { rules });
     }
-    return chains;
+    return chains.set(sealOfRules(family, chains), { rules: [] });
   }
 
-  const whole = { sets: new Map(), flowtableDevices: new Map() };
+  const whole = { isDormant: false, sets: new Map(), flowtableDevices: new Map() };
   beforeEach(() => {
-    told.ofIpv6 = { ...whole, chains: chainsOf(ofIpv6) };
+    told.ofIpv6 = { ...whole, chains: chainsOf("ip6", ofIpv6) };
   });
 
   /** Our rules and the first share, less the one that is named. */
   function ours(lost: { rule?: string; jump?: string }): NftTable {
-    const chains = chainsOf(ofIpv4);
+    const chains = chainsOf("ip", ofIpv4);
     const share = shareScript("ip xgw_gw1", 0, ["xgre1000"]);
     const names = (pattern: RegExp) => [...share.matchAll(pattern)].map(([, ...found]) => found as string[]);
-    for (const [name = ""] of names(/^add chain ip xgw_gw1 (\S+)/gm)) chains.set(name, 1);
+    for (const [name = ""] of names(/^add chain ip xgw_gw1 (\S+)/gm)) chains.set(name, { rules: [Buffer.from(name)] });
+    chains.set(
+      sealOfShare(0, (name) => chains.get(name)),
+      { rules: [] },
+    );
     const sets = new Map<string, NftTable["sets"] extends ReadonlyMap<string, infer E> ? E : never>();
     for (const [name = "", to = ""] of names(/^add element ip xgw_gw1 (\S+) \{ 0 : jump (\S+) \}/gm))
       sets.set(name, name === lost.jump ? [] : [{ key: "0", value: to }]);
     sets.set("inbound0", [{ key: "5 . 6 . 1.2.3.4 . 22", value: "1" }]);
-    if (lost.rule !== undefined) chains.set(lost.rule, (chains.get(lost.rule) ?? 0) - 1);
-    return { chains, sets, flowtableDevices: new Map([["xgre1000", "fastpath0"]]) };
+    if (lost.rule !== undefined) chains.set(lost.rule, { rules: chains.get(lost.rule)?.rules.slice(1) ?? [] });
+    return { isDormant: false, chains, sets, flowtableDevices: new Map([["xgre1000", "fastpath0"]]) };
   }
 
   it("of ours has its rules, elements by the set that the maps of shares are part of, and devices of flowtables", () => {
@@ -295,7 +302,7 @@ describe("the nft table", () => {
 
   it.each(["refuse", "count"])("whose table of IPv6 lacks a rule of %s has damaged rules", (chain) => {
     told.table = ours({});
-    told.ofIpv6 = { ...whole, chains: chainsOf(ofIpv6).set(chain, 0) };
+    told.ofIpv6 = { ...whole, chains: chainsOf("ip6", ofIpv6).set(chain, { rules: [] }) };
     expect(observe().rules).toBe(damagedRules);
   });
 
@@ -330,7 +337,7 @@ describe("the nft table", () => {
   });
 
   it("that xgw has not made is somebody else's", () => {
-    told.table = table({ chains: new Map([["input", 0]]) });
+    told.table = table({ chains: new Map([["input", { rules: [] }]]) });
     expect(observe).toThrow(
       expect.objectContaining({
         code: "XGW_FOREIGN",

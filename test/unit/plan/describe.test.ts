@@ -74,7 +74,7 @@ const lines: readonly (readonly [Step, string])[] = [
   [{ kind: "rules.set", was: "" }, "+ nft rules"],
   [{ kind: "rules.delete" }, "- nft rules"],
   [{ kind: "rules.set", was: "0123" }, "~ nft rules (were version 0123)"],
-  [{ kind: "rules.set", was: "damaged" }, "~ nft rules (some were missing)"],
+  [{ kind: "rules.set", was: "damaged" }, "~ nft rules (somebody has changed them)"],
   [{ kind: "rules.delete" }, "- nft rules"],
   [{ kind: "flowtable.delete", flowtable: "fastpath1", device: "xgre7" }, "- device xgre7 in flowtable fastpath1"],
   [{ kind: "flowtable.add", flowtable: "fastpath1", device: "xgre7" }, "+ device xgre7 in flowtable fastpath1"],
