@@ -140,9 +140,16 @@ export class Stage implements AsyncDisposable {
     await redecide("raw", [hostile, victim]);
     for (const device of ["eth0", ...Object.values(keys).map((key) => `xgre${key}`)])
       await gateway.tryRun("ip", "neigh", "flush", "dev", device);
+    // The flowtable keeps connections that have gone until its next round, and forwards past conntrack meanwhile.
+    while ((await this.connections()) > 0) await sleep(200);
     while ((await this.fragmentMemory()) > 0) await sleep(200);
     await sleep(1100); // buckets of so many a second are full again
     this.drainEvents();
+  }
+
+  /** That are not freed, also those that conntrack has forgotten. */
+  private async connections(): Promise<number> {
+    return Number(await this.raw.gateway.run("sysctl", "-n", "net.netfilter.nf_conntrack_count"));
   }
 
   /** Bytes in which fragments wait. */
