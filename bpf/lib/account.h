@@ -10,12 +10,17 @@
 #include "../maps.h"
 #include "usage.h"
 
-#define RULE_PROBES 32
+#define RULE_PLACES (XGW_RULES - XGW_RULE_RESTS)
+/* As of templates (encap.h). */
+#define RULE_PROBES 48
+/* Steps of so many kinds, 1 more than a multiple of 6: no factor of 2 or 3, which are those of the number of places. */
+#define RULE_STEPS (RULE_PLACES / 6)
+_Static_assert(RULE_PLACES == 3 << 13, "rule_slot: steps");
 
 /* Not static, so that the verifier looks at it once. */
 __noinline __attribute__((unused)) int rule_may_take(__u32 tenant)
 {
-	return usage_admits(&rule_usage, &rule_returned, tenant, limit_of(tenant, rules), XGW_RULES - XGW_RULE_RESTS);
+	return usage_admits(&rule_usage, &rule_returned, tenant, limit_of(tenant, rules), RULE_PLACES);
 }
 
 /*
@@ -26,12 +31,14 @@ __noinline __attribute__((unused)) int rule_may_take(__u32 tenant)
 static __noinline __attribute__((unused)) __u32 rule_slot(__u32 tenant, __u32 mark)
 {
 	__u64 wanted = (__u64)tenant << 32 | mark, hash = wanted * 0x9e3779b97f4a7c15ull;
+	__u32 step;
 
 	if (!mark)
 		return tenant & (XGW_RULE_RESTS - 1);
 	hash ^= hash >> 32;
+	step = 1 + 6 * ((hash >> 32) % RULE_STEPS);
 	for (__u32 i = 0; i < RULE_PROBES; i++) {
-		__u32 slot = XGW_RULE_RESTS + (hash + i) % (XGW_RULES - XGW_RULE_RESTS);
+		__u32 slot = XGW_RULE_RESTS + ((__u32)hash + i * step) % RULE_PLACES;
 		__u64 *rule = bpf_map_lookup_elem(&rules, &slot), was;
 
 		if (!rule)

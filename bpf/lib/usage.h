@@ -34,15 +34,15 @@ static __always_inline __s64 usage_of(void *usages, __u32 tenant)
 }
 
 /*
- * May a tenant take one more place of a table that nobody is evicted from? Half of the places are for whoever comes
- * first, the other half is shared out: so a tenant within its share finds one. `returns`: what the daemon has given
- * back.
+ * May a tenant take one more place of a table that nobody is evicted from? Half of the places are shared out, and a
+ * quarter is for whoever comes first. The last one stays free, for a table that is full to the end hides its places: so
+ * a tenant within its share finds one. `returns`: what the daemon has given back.
  */
 static __always_inline int usage_admits(void *usages, void *returns, __u32 tenant, __u32 share, __u32 places)
 {
 	if (!share || usage_of(usages, tenant) - usage_of(returns, tenant) < share)
 		return 1;
-	return usage_of(usages, 0) - usage_of(returns, 0) < places / 2;
+	return usage_of(usages, 0) - usage_of(returns, 0) < places / 4;
 }
 
 /* Counts a place as the tenant's, and in slot 0 as one of all. */

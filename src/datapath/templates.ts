@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { BpfMap } from "libbpf-ts";
-import { nobody, templatePlaces } from "../model/desired.js";
+import { nobody, templatePool } from "../model/desired.js";
 import { bucketsAtOnce, flowOffsets, flowsIn } from "./flow-table.js";
 import { readU16, readU32, u32 } from "./layout.js";
 import type { Pins } from "./pins.js";
@@ -13,7 +13,7 @@ export const templateStates = { free: 0, writing: 1, ready: 2, retired: 3 } as c
 
 /** Longer than a program runs: what it had found before is used by then. */
 const settleMs = 20;
-/** Share of the table, or of what a tenant may have of it, that is in use before anything is done. */
+/** Share of what a tenant may have that is in use before anything is done; or all that is anybody's. */
 const fullEnough = 0.5;
 /** Offset in struct xgw_encap. */
 const tenantWord = 6;
@@ -25,7 +25,7 @@ const tenantWord = 6;
  * given back.
  *
  * @param tenants ids of those that may have templates now that lead nowhere any more
- * @param share of the table, or of what one of the tenants may have of it, that has to be in use
+ * @param share of what one of the tenants may have that has to be in use; 0: it is done anyhow
  * @returns how many places were given back
  */
 export async function reclaimTemplates(pins: Pins, tenants: readonly number[], share = fullEnough): Promise<number> {
@@ -59,7 +59,7 @@ export async function reclaimTemplates(pins: Pins, tenants: readonly number[], s
 function isFullEnough(pins: Pins, tenants: readonly number[], share: number): boolean {
   const usages = readUsage(pins, "encap", [nobody, ...tenants]);
   const used = (tenant: number) => usages.get(tenant) ?? 0;
-  if (used(nobody) >= share * templatePlaces) return true;
+  if (share === 0 || used(nobody) >= templatePool) return true;
   return tenants.some((tenant) => {
     const limit = readLimit(pins, tenant, "templates");
     return limit > 0 && used(tenant) >= share * limit;

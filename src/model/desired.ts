@@ -145,9 +145,13 @@ export const maxTenants = 8192;
 
 /** XGW_ENCAPS: header templates that there is room for. */
 export const templatePlaces = 65_536;
+/** Of them, beside the half that is shared out, those that are whose comes first. The last quarter stays free. */
+export const templatePool = templatePlaces / 4;
 
 /** XGW_RULES less XGW_RULE_RESTS: slots that are not tenants' own. */
 export const ruleSlots = 24_576;
+/** As of templates. */
+export const rulePool = ruleSlots / 4;
 
 /** Events that the ring holds. */
 export const eventPlaces = 16_384;

@@ -4,6 +4,7 @@ import { mkdirSync, rmSync } from "node:fs";
 import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { rulePool, ruleSlots } from "../../src/model/desired.js";
 import { Datapath, type RuleCount, underlayAddress } from "./support/datapath.js";
 import { makeNamespace, track, untrack } from "./support/kernel.js";
 import * as packet from "./support/packet.js";
@@ -174,6 +175,25 @@ it("a rule that finds no slot counts for its tenant", () => {
   expect(counted()).toEqual({ 0: { stack: "1/40" } });
 });
 
+it("each rule in a tenant's share finds a slot, wherever those of others lie that have all that they may have", () => {
+  const [share, firstSlot] = [30, 8192];
+  // Three slots of four: those that are free lie together as well.
+  const others = Array.from({ length: ruleSlots }, (_, n) => firstSlot + n)
+    .filter((slot) => slot % 256 < 192 && (datapath.rules.get(slot) ?? 0n) === 0n)
+    .slice(0, rulePool + ruleSlots / 2 - share);
+  const marks = Array.from({ length: share }, (_, n) => 5000 + n);
+  datapath.limits.set(0, { rules: share });
+  datapath.usages.rule.set(user1.id, 0n);
+  datapath.usages.rule.set(0, BigInt(others.length));
+  for (const slot of others) datapath.rules.set(slot, (4000n << 32n) | 1n);
+  try {
+    for (const mark of marks) transmit(connectionOf({}).original.leaves({ payload: "" }), byStack(mark));
+  } finally {
+    for (const slot of others) datapath.rules.set(slot, 0n);
+  }
+  expect(marks.filter((mark) => !(mark in counted()))).toEqual([]);
+});
+
 describe("N packets in, the sums over tiers and reasons equal N", () => {
   /** Sends as the client does: what XDP gives up, the kernel sends by the tier, and the learner sees. */
   function send(connection: ReturnType<typeof connectionOf>, packets: number, mark: number, segment = {}): void {
@@ -250,8 +270,8 @@ function tunnelled(inner: Buffer): Buffer {
 
 describe("what a tenant may have of the slots of rules", () => {
   const marks = [201, 202, 203, 204];
-  /** The half of the slots that is whose comes first. */
-  const firstHalfIsTaken = () => datapath.usages.rule.set(0, 20_000n);
+  /** The slots that are whose comes first. */
+  const poolIsTaken = () => datapath.usages.rule.set(0, BigInt(rulePool));
   const forwardEach = (tenant = user1, from = 0) => {
     for (const mark of marks)
       transmit(connectionOf({ tenant }).original.leaves({ payload: "12345" }), byStack(from + mark));
@@ -259,7 +279,7 @@ describe("what a tenant may have of the slots of rules", () => {
 
   it("is its share when others have the rest: what is more is counted with its own rest, none is lost", () => {
     datapath.limits.set(0, { rules: 2 });
-    firstHalfIsTaken();
+    poolIsTaken();
     forwardEach();
     expect(counted()).toEqual({ 201: { stack: "1/45" }, 202: { stack: "1/45" }, 0: { stack: "2/90" } });
     expect(datapath.losses.get(user1.id)?.rules_refused).toBe(2n);
@@ -267,13 +287,13 @@ describe("what a tenant may have of the slots of rules", () => {
 
   it("is not less because another tenant has all of its own", () => {
     datapath.limits.set(0, { rules: 2 });
-    firstHalfIsTaken();
+    poolIsTaken();
     forwardEach(user1, 100);
     forwardEach(user2);
     expect(Object.keys(counted(user2.id))).toEqual(["0", "201", "202"]);
   });
 
-  it("is more than its share while half of them are free", () => {
+  it("is more than its share while nobody else has much", () => {
     datapath.limits.set(0, { rules: 2 });
     forwardEach(user1, 200);
     expect(Object.keys(counted())).toEqual(["401", "402", "403", "404"]);

@@ -157,14 +157,17 @@ describe("a template", () => {
     expectSent(datapath.receive(original.arrives(segment), { netns }), user1, original.leaves(segment));
   });
 
-  it("finds room beside another with the same hash", () => {
+  it("finds a place of its own when another with the same hash has the first", () => {
     const { original } = tracked();
     transmit(sent(original));
     const [id = -1] = datapath.encapsInUse();
     const mine = datapath.encaps.get(id);
     if (mine) datapath.encaps.set(id, { ...mine, ifindex: 4242 });
     transmit(sent(original));
-    expect(datapath.encapsInUse()).toEqual([id, id + 1]);
+    const [other = -1, ...more] = datapath.encapsInUse().filter((one) => one !== id);
+    expect(more).toEqual([]);
+    expect(datapath.encaps.get(other)).toEqual(mine);
+    expect(datapath.encaps.get(id)?.ifindex).toBe(4242);
   });
 });
 

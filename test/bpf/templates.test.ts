@@ -2,6 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { u32 } from "../../src/datapath/layout.js";
+import { templatePlaces, templatePool } from "../../src/model/desired.js";
 import { datapathModules } from "./support/built.js";
 import { Datapath } from "./support/datapath.js";
 import { expectSent } from "./support/expectations.js";
@@ -87,10 +88,17 @@ describe("a table that is full of templates without flows", () => {
 });
 
 describe("a template", () => {
-  it("stays as long as the table is half empty", async () => {
+  it("stays as long as there is room", async () => {
     learn("172.168.0.21", 1);
     datapath.flows.clear();
     expect(await reclaimTemplates(pins, [user1.id])).toBe(0);
+  });
+
+  it("goes when there is none of what is anybody's", async () => {
+    learn("172.168.0.21", 1);
+    datapath.flows.clear();
+    datapath.usages.encap.set(0, BigInt(templatePool));
+    expect(await reclaimTemplates(pins, [user1.id])).toBe(1);
   });
 
   it("goes whose flows are of before a change to the tenant", async () => {
@@ -130,9 +138,9 @@ describe("a template", () => {
 });
 
 describe("what a tenant may have of the table", () => {
-  /** The half that is whose comes first is in use. */
-  const firstHalfIsTaken = () => {
-    datapath.usages.encap.set(0, 40_000n);
+  /** What is whose comes first is in use. */
+  const poolIsTaken = () => {
+    datapath.usages.encap.set(0, BigInt(templatePool));
     datapath.returned.encap.set(u32(0), Buffer.alloc(8));
   };
   const endpoints = [1, 2, 3].map((n) => `172.168.0.2${n}`);
@@ -140,12 +148,21 @@ describe("what a tenant may have of the table", () => {
 
   it("is its share when others have the rest, and a flow more stays with the kernel", () => {
     datapath.limits.set(0, { templates: 2 });
-    firstHalfIsTaken();
+    poolIsTaken();
     expect(learnEach()).toEqual([true, true, false]);
     expect(datapath.losses.get(user1.id)?.templates_refused).toBe(1n);
   });
 
-  it("is more than its share while half of the table is free", () => {
+  it("is more than its share while there is some of what is anybody's", () => {
+    datapath.limits.set(0, { templates: 2 });
+    datapath.usages.encap.set(0, BigInt(templatePool - 1));
+    datapath.usages.encap.set(user1.id, 2n);
+    datapath.returned.encap.set(u32(0), Buffer.alloc(8));
+    datapath.returned.encap.set(u32(user1.id), Buffer.alloc(8));
+    expect(learnEach()).toEqual([true, false, false]);
+  });
+
+  it("is more than its share while nobody else has much", () => {
     datapath.limits.set(0, { templates: 2 });
     expect(learnEach()).toEqual([true, true, true]);
   });
@@ -153,17 +170,37 @@ describe("what a tenant may have of the table", () => {
   it("is what the config says of it", () => {
     datapath.limits.set(0, { templates: 2 });
     datapath.limits.set(user1.id, { templates: 3 });
-    firstHalfIsTaken();
+    poolIsTaken();
     expect(learnEach()).toEqual([true, true, true]);
   });
 
   it("is not used up by templates that no flow leads to any more, once they are given back", async () => {
     datapath.limits.set(0, { templates: 2 });
-    firstHalfIsTaken();
+    poolIsTaken();
     learnEach();
     datapath.generations.set(user1.id, 2);
     expect(await reclaimTemplates(pins, [user1.id])).toBe(2);
-    firstHalfIsTaken();
+    poolIsTaken();
     expect(learnEach(11)).toEqual([true, true, false]);
   });
+
+  it("is all of its share, wherever in the table the others' templates lie that have all that they may have", () => {
+    const share = 30;
+    const others = placesInRuns(templatePool + templatePlaces / 2 - share);
+    datapath.limits.set(0, { templates: share });
+    datapath.usages.encap.set(0, BigInt(others.length));
+    for (const id of others) datapath.encapsTaken.set(id, 1);
+    try {
+      const ends = Array.from({ length: share }, (_, n) => `172.168.1.${n}`);
+      expect(ends.filter((end, n) => !isLearned(learn(end, n + 1)))).toEqual([]);
+    } finally {
+      for (const id of others) datapath.encapsTaken.set(id, 0);
+    }
+  });
 });
+
+/** So many places, three of four: those that are free lie together as well. */
+const placesInRuns = (count: number): number[] =>
+  Array.from({ length: templatePlaces }, (_, id) => id)
+    .filter((id) => id % 256 < 192)
+    .slice(0, count);

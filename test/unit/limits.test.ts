@@ -1,5 +1,5 @@
 // docs/limits.md has a row for each thing that tenants share, in words and numbers that are the code's.
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { jsonSchema } from "../../src/config/json-schema.js";
 import { checkConfigValue } from "../../src/config/load.js";
@@ -7,7 +7,7 @@ import { reasons } from "../../src/datapath/reasons.js";
 import { noLosses } from "../../src/datapath/shares.js";
 import { lossName } from "../../src/metrics.js";
 import { buildDesired } from "../../src/model/build.js";
-import { eventPlaces, ruleSlots, templatePlaces } from "../../src/model/desired.js";
+import { eventPlaces, rulePool, ruleSlots, templatePlaces, templatePool } from "../../src/model/desired.js";
 import { fragmentLimits } from "../../src/model/fragments.js";
 import { kernelTables } from "../../src/model/kernel-tables.js";
 import { maxPolicyCells, maxPolicyCellsInAll } from "../../src/model/policy.js";
@@ -62,6 +62,8 @@ describe("docs/limits.md", () => {
   it("has the numbers of the code", () => {
     expect(Number.parseInt(rowOf("header templates")?.capacity ?? "", 10)).toBe(templatePlaces / 2);
     expect(Number.parseInt(rowOf("slots of rules")?.capacity ?? "", 10)).toBe(ruleSlots / 2);
+    expect(rowOf("header templates")?.atLimit).toContain(`fewer than ${templatePool}`);
+    expect(rowOf("slots of rules")?.atLimit).toContain(`fewer than ${rulePool}`);
     expect(Number.parseInt(rowOf("places in the events ring")?.capacity ?? "", 10)).toBe(eventPlaces);
     expect(Number.parseInt(rowOf("pieces of policies")?.capacity ?? "", 10)).toBe(maxPolicyCellsInAll);
     expect(Number.parseInt(rowOf("neighbour entries on the sides' NICs")?.capacity ?? "", 10)).toBe(
@@ -108,6 +110,18 @@ describe("docs/limits.md", () => {
       expect(text).toContain(`of ${capacities[name]} `);
     expect(text).toContain(`; ${kernelTables.sessions.floor} at least`);
     expect(text).toContain(`; ${kernelTables.neighbours.floor} at least`);
+  });
+
+  it("has a story of one who asks for ten times its share, of each row that packets take of", () => {
+    const folder = new URL("../e2e/long/", import.meta.url);
+    const told = readdirSync(folder)
+      .map((name) => readFileSync(new URL(name, folder), "utf8"))
+      .join();
+    const elsewhere = ["pieces of policies", "pages of policies", "the daemon's work"];
+    const untold = rows
+      .map(({ resource }) => resource)
+      .filter((name) => !told.includes(`"${name}"`) && !told.includes(`"${name}: `));
+    expect(untold).toEqual(elsewhere);
   });
 
   it("lets the machine's own connections not take more than is kept for them", () => {

@@ -18,6 +18,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type BpfLink, BpfObject, type BpfProgram, inNetNamespace, interfaceIndex, RingBuffer } from "libbpf-ts";
 import type { Namespace } from "./netns.js";
+import { softirqsAreBusy } from "./softirqs.js";
 
 /** Seen from the compiled module, and from its source, which a test imports. */
 const objectFile = ["../../bpf/", "../../dist/bpf/"]
@@ -103,14 +104,24 @@ export class Wire implements Disposable {
     return this.take();
   }
 
-  /** What comes out of the cable until nothing has for a while. */
+  /** What comes out of the cable until the kernel is done. */
   async settled(quietMs = 20): Promise<Buffer[]> {
     const frames = this.take();
-    for (let more: Buffer[]; ; frames.push(...more)) {
-      await sleep(quietMs);
-      more = this.take();
-      if (more.length === 0) return frames;
+    for (let more: Buffer[] | undefined; ; frames.push(...more)) {
+      more = await this.more(quietMs);
+      if (!more) return frames;
     }
+  }
+
+  /**
+   * What comes out of the cable in a while; undefined when nothing has, and the kernel is done. That nothing comes says little
+   * by itself: on a busy machine a kernel thread may have frames in hand, and wait for the CPU longer than anybody here does.
+   */
+  async more(quietMs = 20): Promise<Buffer[] | undefined> {
+    await sleep(quietMs);
+    const isBusy = softirqsAreBusy(); // before the look: what is done by now is seen by it
+    const frames = this.take();
+    return frames.length > 0 || isBusy ? frames : undefined;
   }
 
   private get lost(): number {
