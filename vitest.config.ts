@@ -8,6 +8,7 @@ import { defineConfig } from "vitest/config";
 function onTheKernel(name: string, groupOrder: number, timeoutMs: number, isolate = true) {
   return {
     name,
+    globalSetup: "test/native/support/bpffs.ts",
     include: [`test/${name}/**/*.test.ts`],
     fileParallelism: false,
     isolate,

@@ -3,6 +3,7 @@
  * through here.
  */
 
+import { ticksPerSecond } from "libbpf-ts";
 import type { Config } from "./config/schema.js";
 import { checkXdp, detach, observeAttachments } from "./datapath/attachments.js";
 import type { Constants } from "./datapath/constants.js";
@@ -16,7 +17,6 @@ import { isWhole, unpinnedMaps } from "./datapath/programs.js";
 import { reclaimTemplates } from "./datapath/templates.js";
 import { toXgwError, XgwError } from "./errors.js";
 import { execute, type Plan } from "./execute.js";
-import { ticksPerSecond } from "./kernel/clock.js";
 import { deleteConnections, readConnections } from "./kernel/conntrack.js";
 import { namespaceInode } from "./kernel/namespace.js";
 import { checkHost, checkReversePathFilter, loadModules } from "./kernel/preflight.js";
@@ -183,12 +183,14 @@ export interface Converged extends Plan {
 async function converge(config: Config, isRepair: boolean): Promise<Converged> {
   const pins = new Pins(config.instance);
   let taken: readonly Step[] = [];
+  const warnings = new Set<string>(); // what a pass warns of may be done with the next
   let doneMs = performance.now();
   let flowsLeft = 0;
   if (pins.nextMaps().length > 0) settleOther(pins, fingerprintOf((await plan(config)).constants));
   for (let attempt = 1; ; attempt++) {
     const next = await plan(config);
-    if (next.steps.length === 0) return { ...next, steps: taken, doneMs, flowsLeft };
+    for (const warning of next.warnings ?? []) warnings.add(warning);
+    if (next.steps.length === 0) return { ...next, steps: taken, warnings: [...warnings], doneMs, flowsLeft };
     if (attempt > applyAttempts) throw stillDiffers(next.steps);
     flowsLeft += await execute(next, pins, isRepair).catch((error) => undo(next, error));
     doneMs = performance.now();

@@ -215,6 +215,7 @@ export interface Addon {
   libbpfVersion(): string;
   interfaceName(ifindex: number): string | undefined;
   interfaceIndex(name: string): number;
+  tickNanoseconds(): number;
   clocks(): [realtimeNs: bigint, bootTimeNs: bigint];
   enterNetNamespace(path: string): number;
   leaveNetNamespace(fd: number): number;

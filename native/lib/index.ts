@@ -63,6 +63,7 @@ export {
   type TcFilter,
   type TcFilterInfo,
 } from "./tc.js";
+export { ticksPerSecond } from "./tick.js";
 export { type MapTypeSource, TypedMap, type TypedMapOptions } from "./typed-map.js";
 export type { VariableSpec } from "./variables.js";
 

@@ -49,6 +49,15 @@ Napi::Value interfaceIndex(const Napi::CallbackInfo &info)
 	return result(info.Env(), index ? static_cast<int64_t>(index) : -errno);
 }
 
+/// tickNanoseconds() -> nanoseconds of one tick of the kernel's clock, which the coarse clocks stand still for
+Napi::Value tickNanoseconds(const Napi::CallbackInfo &info)
+{
+	timespec tick = {};
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick))
+		return result(info.Env(), -errno);
+	return result(info.Env(), tick.tv_sec * 1000000000LL + tick.tv_nsec);
+}
+
 /// clocks() -> [CLOCK_REALTIME, CLOCK_BOOTTIME] in nanoseconds (bigint)
 Napi::Value clocks(const Napi::CallbackInfo &info)
 {
@@ -142,6 +151,7 @@ void initSystem(Napi::Env env, Napi::Object exports)
 	method<libbpfVersion>(env, exports, "libbpfVersion");
 	method<interfaceName>(env, exports, "interfaceName");
 	method<interfaceIndex>(env, exports, "interfaceIndex");
+	method<tickNanoseconds>(env, exports, "tickNanoseconds");
 	method<clocks>(env, exports, "clocks");
 	method<enterNetNamespace>(env, exports, "enterNetNamespace");
 	method<leaveNetNamespace>(env, exports, "leaveNetNamespace");

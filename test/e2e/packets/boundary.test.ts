@@ -450,7 +450,8 @@ describe("an untagged underlay and an uplink", () => {
     ];
     const left: Left[] = [];
     while (!isMade) for (const [nic, packet] of tries) left.push(...(await byWire(nic, packet)));
-    expect((await making).code).toBe(0);
+    const { code, stderr } = await making;
+    expect([code, stderr]).toEqual([0, expect.stringMatching(/networks of .*mgmt0/)]);
     // Before its tunnel is there, a peer's packet is one for a port that nobody listens at: the peer is told, in ICMP.
     const toldThePeer = `eth0: ${underlayAddress} > ${victim}`;
     expect(told(left).filter((line) => line !== toldThePeer)).toEqual([]);

@@ -1,25 +1,19 @@
 /** Places in the kernel that a test may use, and that vanish with it. */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { inNetNamespace, interfaceIndex } from "libbpf-ts";
 import { onTestFinished } from "vitest";
+import { bpffs } from "./bpffs.js";
 
-const BPFFS = "/sys/fs/bpf";
 let serial = 0;
 
 function unique(): string {
   return `libbpfts${process.pid}x${serial++}`;
 }
 
-function ensureBpffs(): void {
-  const mounted = readFileSync("/proc/mounts", "utf8").includes(` ${BPFFS} bpf `);
-  if (!mounted) execFileSync("mount", ["-t", "bpf", "bpf", BPFFS]);
-}
-
 /** A directory in a bpffs; gone, with its pins, when the test is over. */
 export function pinDirectory(): string {
-  ensureBpffs();
-  const path = `${BPFFS}/${unique()}`;
+  const path = `${bpffs}/${unique()}`;
   mkdirSync(path);
   onTestFinished(() => rmSync(path, { recursive: true, force: true }));
   return path;
