@@ -15,8 +15,8 @@
 
 /*
  * A neighbour that nobody uses goes after 75 s at most (gc_stale_time, and a period of the kernel's collector), so that
- * a NIC has some 1700 of them: two NICs have fewer than the reserve for what is no tenant's
- * (src/model/kernel-tables.ts).
+ * a NIC has some 1700 of them. Two NICs, and whom the machine sends to by itself (strangeHosts of src/plan/rules.ts),
+ * have fewer than the reserve for what is no tenant's (src/model/kernel-tables.ts).
  */
 #define XGW_NEWCOMERS_PER_SECOND 16
 #define XGW_NEWCOMERS_SECONDS 32 /* so many seconds' worth at once */

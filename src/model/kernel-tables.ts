@@ -32,8 +32,8 @@ interface Size {
  * half a kilobyte each; the kernel's own limit, 1024, is for a host in one network.
  */
 export const kernelTables: Readonly<Record<KernelTable, Size>> = {
-  sessions: { capacity: 262_144, floor: 128, reserve: 16_384, most: 4_194_304 },
-  neighbours: { capacity: 65_536, floor: 16, reserve: 4096, most: 524_288 },
+  sessions: { capacity: 262_144, floor: 128, reserve: 32_768, most: 4_194_304 },
+  neighbours: { capacity: 65_536, floor: 16, reserve: 8192, most: 524_288 },
 };
 
 export type TableSizes = Readonly<Record<KernelTable, number>>;

@@ -8,6 +8,7 @@ import {
   counterSets,
   otherCrossedSet,
   otherFamilySet,
+  otherHostQuotaSet,
   type RefusalReason,
   refusalSets,
   ruleOfMark,
@@ -97,5 +98,6 @@ function* scanRefused(table: string, tenants: readonly Named[]): Reading<NftCoun
   for (const [reason, set] of Object.entries(refusalSets)) yield* scan(reason as RefusalReason, set);
   yield* scan("other_family", otherFamilySet, "ip6");
   yield* scan("crossed", otherCrossedSet, "ip6");
+  yield* scan("host_quota", otherHostQuotaSet, "ip6");
   return refused;
 }

@@ -166,7 +166,7 @@ const sideDevices = ({ uplink }: Desired, { underlayDevices }: RenderContext): s
 ];
 
 /**
- * Of nobody: the underlay's devices, the uplink, and those of both between which only tenants' packets go, nor back by one of
+ * Of nobody: the underlay's devices, the uplink, both for IPv6, and those of both between which only tenants' packets go, nor back by one of
  * them: what comes for a public address while no program hands it to a tenant would go back to the router that sent it, and
  * from there come again.
  */
@@ -178,7 +178,12 @@ function sideElements(desired: Desired, context: RenderContext): Element[] {
   return [
     ...underlayDevices.map((device) => element("underlay", [device])),
     ...closed.map((device) => element("sides", [device])),
-    ...(context.families.includes("ipv6") ? closed.map((device) => element("other_sides", [device])) : []),
+    ...(context.families.includes("ipv6")
+      ? [
+          ...closed.map((device) => element("other_sides", [device])),
+          ...sideDevices(desired, context).map((device) => element("other_hosts", [device])),
+        ]
+      : []),
     ...uplinks.map((device) => element("uplink", [device])),
   ];
 }

@@ -42,7 +42,7 @@ export function ruleOfMark(mark: number): { readonly direction: PolicyDirection;
 }
 
 /** Names of the sets of the sides' devices, which are nobody's. */
-export const sideSets: readonly string[] = ["sides", "other_sides", "uplink", "underlay"];
+export const sideSets: readonly string[] = ["sides", "other_sides", "other_hosts", "uplink", "underlay"];
 
 /** Those that say who may come in, and what may leave by what. */
 export const fenceSets: readonly string[] = [
@@ -83,37 +83,66 @@ export const refusalSets = {
 } as const;
 
 /**
- * New connections a second with the machine itself, from the sides, and how many at once: all of them together, with the
- * kernel's timeouts of what nobody answers (300 s, of other protocols 600 s), stay below what conntrack keeps for them
- * (`reserve` of model/kernel-tables.ts).
+ * New connections a second with the machine itself, from the sides, and how many at once: all of them together, of both
+ * families, with the kernel's timeouts of what nobody answers (300 s, of other protocols 600 s), stay below what conntrack
+ * keeps for them (`reserve` of model/kernel-tables.ts).
  */
 export const hostQuotas = {
   usual: { perSecond: 38, burst: 1024 },
   other: { perSecond: 6, burst: 128 },
 } as const;
+
+/**
+ * Next hops of each side that the machine itself sends to and has not sent to lately: so many a second, so many at once, and
+ * how many there may be. `seconds` is how long the kernel keeps a neighbour that nobody uses, at most (gc_stale_time, and a
+ * period of its collector).
+ */
+export const strangeHosts = { perSecond: 16, burst: 512, most: 2048, seconds: 75 } as const;
 export type RefusalReason = keyof typeof refusalSets | "other_family";
 /** In the table of IPv6. */
 export const otherFamilySet = "other_family";
 export const otherCrossedSet = "other_crossed";
+export const otherHostQuotaSet = "other_host_quota";
 
 /** The family of the table that a set is in. */
-export const familyOfSet = (set: string): "ip" | "ip6" => (set === "other_sides" ? "ip6" : "ip");
+export const familyOfSet = (set: string): "ip" | "ip6" => (set.startsWith("other_") ? "ip6" : "ip");
+
+/** Next hops that the machine has sent to, by the side. */
+const metSets = { underlay: "met_by_underlay", uplink: "met_by_uplink" } as const;
 
 /** Tenants whose TCP connections conntrack must not take up in their middle, for some of them have been ended. */
 export const noPickupSet = "no_pickup";
 
 /** Whether a set is written by packets and by what ends connections, and never compared with the config. */
 export const isUncompared = (name: string): boolean =>
-  name === noPickupSet ||
-  name === otherFamilySet ||
-  name === otherCrossedSet ||
-  [...Object.values(counterSets), ...Object.values(refusalSets)].some((counter) => counter === name);
+  [
+    ...[noPickupSet, otherFamilySet, otherCrossedSet, otherHostQuotaSet],
+    ...[metSets, counterSets, refusalSets].flatMap((sets): string[] => Object.values(sets)),
+  ].includes(name);
 
 /** What RFC 1918 and RFC 6598 leave to everybody. */
 const privateNetworks = "{ 10.0.0.0/8, 100.64.0.0/10, 172.16.0.0/12, 192.168.0.0/16 }";
 const icmpErrors = "{ destination-unreachable, time-exceeded, parameter-problem }";
 const rateOver = ({ perSecond, burst }: { readonly perSecond: number; readonly burst: number }) =>
   `limit rate over ${perSecond}/second burst ${burst} packets`;
+
+/** A new connection of one family that begins with the machine itself. */
+const limitHost = (protocol: string, usual: string): string => `		ct state != new return
+		ct status confirmed return
+		${protocol} ${usual} ${rateOver(hostQuotas.usual)} goto refuse_host
+		${protocol} != ${usual} ${rateOver(hostQuotas.other)} goto refuse_host`;
+
+const { most, seconds } = strangeHosts;
+const metSet = (name: string) =>
+  `set ${name} { typeof oifname . ip daddr; size ${most}; flags dynamic,timeout; timeout ${seconds}s; }`;
+
+/** Of a side by which the machine itself sends something. A set that is full takes nobody in. */
+const meet = (
+  met: string,
+): string => `		oifname . rt ip nexthop != @${met} ${rateOver(strangeHosts)} goto refuse_answer
+		update @${met} { oifname . rt ip nexthop } accept
+		goto refuse_answer`;
+
 const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
 
 /*
@@ -145,6 +174,10 @@ const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
  *   net.ipv4.raw_l3mdev_accept is 0): routing daemons, VRRP, other people's tunnels.
  * - limit_host: what begins with the machine itself is in conntrack's zone 0, and must not take what tenants are promised.
  *   What nobody answers stays new, and is confirmed from its second packet on.
+ * - to_hosts: whoever is on a side's wire can have the machine answer under any address there, also what is of no connection
+ *   (resets, ICMP errors), and the kernel makes a neighbour of each that it answers. So of hosts that it has not sent to
+ *   lately there are only so many. Where the way leads by a router, that is the one host. The outer packets of tunnels go to
+ *   endpoints that somebody has configured.
  * - take_mark_off: a packet's mark stays with it through its tunnel, and somebody's rule may have set the bit that says that the
  *   uplink's program handed it over.
  * - judge_news: "fragmentation needed" about a tunnelled packet changes the kernel's route to its endpoint for all tenants. It
@@ -190,6 +223,8 @@ const body = `
 	set crossed { typeof iifname; size 65535; flags dynamic; counter; }
 	set forged { typeof iifname; size 65535; flags dynamic; counter; }
 	set host_quota { typeof iifname; size 65535; flags dynamic; counter; }
+	${metSet(metSets.underlay)}
+	${metSet(metSets.uplink)}
 	set ${noPickupSet} { typeof ct zone; flags timeout; timeout 1d; }
 ${verdictMaps}
 	chain judge_gre {
@@ -260,13 +295,26 @@ ${verdictMaps}
 		drop
 	}
 	chain limit_host {
-		ct state != new return
-		ct status confirmed return
-		ip protocol { icmp, tcp, udp } ${rateOver(hostQuotas.usual)} goto refuse_host
-		ip protocol != { icmp, tcp, udp } ${rateOver(hostQuotas.other)} goto refuse_host
+${limitHost("ip protocol", "{ icmp, tcp, udp }")}
 	}
 	chain refuse_host {
 		update @host_quota { iifname }
+		drop
+	}
+	chain to_hosts {
+		type filter hook output priority filter; policy accept;
+		ip protocol gre accept
+		oifname @underlay goto meet_by_underlay
+		oifname @uplink goto meet_by_uplink
+	}
+	chain meet_by_underlay {
+${meet(metSets.underlay)}
+	}
+	chain meet_by_uplink {
+${meet(metSets.uplink)}
+	}
+	chain refuse_answer {
+		update @host_quota { oifname }
 		drop
 	}
 	chain take_mark_off {
@@ -348,12 +396,14 @@ ${verdictMaps}
 
 /**
  * The table of IPv6, of which a tenant has none: what comes out of a tunnel in spite of that goes nowhere. Between the sides it
- * is as of IPv4.
+ * is as of IPv4, and so is what begins with the machine itself, for conntrack's table is one for both. Its neighbours are not.
  */
 const otherFamilyBody = `
 	set ${otherFamilySet} { typeof iifname; size 65535; flags dynamic; counter; }
 	set ${otherCrossedSet} { typeof iifname; size 65535; flags dynamic; counter; }
+	set ${otherHostQuotaSet} { typeof iifname; size 65535; flags dynamic; counter; }
 	set other_sides { typeof iifname; }
+	set other_hosts { typeof iifname; }
 	chain refuse {
 		type filter hook prerouting priority raw; policy accept;
 		iifname "xgre*" goto count
@@ -367,6 +417,17 @@ const otherFamilyBody = `
 		type filter hook forward priority filter; policy accept;
 		iifname @other_sides oifname @other_sides update @${otherCrossedSet} { iifname }
 		iifname @other_sides oifname @other_sides drop
+	}
+	chain to_gateway {
+		type filter hook input priority filter; policy accept;
+		iifname @other_hosts jump limit_host
+	}
+	chain limit_host {
+${limitHost("meta l4proto", "{ ipv6-icmp, tcp, udp }")}
+	}
+	chain refuse_host {
+		update @${otherHostQuotaSet} { iifname }
+		drop
 	}
 `;
 

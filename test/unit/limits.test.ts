@@ -12,7 +12,7 @@ import { fragmentLimits } from "../../src/model/fragments.js";
 import { kernelTables } from "../../src/model/kernel-tables.js";
 import { maxPolicyCells, maxPolicyCellsInAll } from "../../src/model/policy.js";
 import { resources } from "../../src/model/shares.js";
-import { hostQuotas, refusalSets } from "../../src/plan/rules.js";
+import { hostQuotas, refusalSets, strangeHosts } from "../../src/plan/rules.js";
 
 const read = (name: string) => readFileSync(new URL(`../../docs/${name}`, import.meta.url), "utf8");
 const text = read("limits.md");
@@ -32,6 +32,7 @@ describe("docs/limits.md", () => {
       "lines of the flow table",
       "neighbour entries",
       "neighbour entries on the sides' NICs",
+      "hosts on the sides that the machine itself sends to",
       "conntrack entries of the machine itself",
       "memory for fragments",
       "header templates",
@@ -73,9 +74,13 @@ describe("docs/limits.md", () => {
     expect(Number.parseInt(host?.capacity ?? "", 10)).toBe(kernelTables.sessions.reserve);
     const { usual, other } = hostQuotas;
     expect(host?.share).toContain(
-      `${usual.perSecond} new connections a second by underlay and uplink, ${other.perSecond} of`,
+      `of each of IPv4 and IPv6 ${usual.perSecond} new connections a second by underlay and uplink, ${other.perSecond} of`,
     );
     expect(host?.share).toContain(`${usual.burst} and ${other.burst} at once`);
+    const { perSecond, burst, most, seconds } = strangeHosts;
+    expect(rowOf("hosts on the sides that the machine itself sends to")?.share).toBe(
+      `of each side: ${burst} next hops at once, then ${perSecond} a second; ${most} within ${seconds} s`,
+    );
     const kib = (bytes: number) => `${bytes / 1024} KiB`;
     const fragments = rowOf("memory for fragments");
     expect(fragments?.capacity).toContain(kib(fragmentLimits.pool));
@@ -117,7 +122,7 @@ describe("docs/limits.md", () => {
     const told = readdirSync(folder)
       .map((name) => readFileSync(new URL(name, folder), "utf8"))
       .join();
-    const elsewhere = ["pieces of policies", "pages of policies", "the daemon's work"];
+    const elsewhere = ["hosts on the sides that the machine itself sends to", "pieces of policies", "pages of policies", "the daemon's work"];
     const untold = rows
       .map(({ resource }) => resource)
       .filter((name) => !told.includes(`"${name}"`) && !told.includes(`"${name}: `));
@@ -127,7 +132,8 @@ describe("docs/limits.md", () => {
   it("lets the machine's own connections not take more than is kept for them", () => {
     const most = ({ perSecond, burst }: { perSecond: number; burst: number }, seconds: number) =>
       burst + perSecond * seconds;
-    expect(most(hostQuotas.usual, 300) + most(hostQuotas.other, 600)).toBeLessThanOrEqual(
+    const families = 2;
+    expect(families * (most(hostQuotas.usual, 300) + most(hostQuotas.other, 600))).toBeLessThanOrEqual(
       kernelTables.sessions.reserve,
     );
   });

@@ -82,6 +82,7 @@ route replace default table 100002 proto 201 via 203.0.113.1 dev eth1 onlink
 $ nft -f -
 add element ip xgw_gw1 sides { "eth1" }
 add element ip6 xgw_gw1 other_sides { "eth1" }
+add element ip6 xgw_gw1 other_hosts { "eth1" }
 add element ip xgw_gw1 uplink { "eth1" }
 add element ip xgw_gw1 uplink_sources { 1 . "eth1" . 2.2.2.11, 2 . "eth1" . 2.2.2.12 }
 `);

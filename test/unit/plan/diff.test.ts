@@ -30,10 +30,10 @@ describe("the first apply", async () => {
       "+ device xgre1000: gretap, key 1000, local 172.168.0.1, mtu 1458, in xvrf1000",
       "+ device xvrf2000: vrf, route table 100002",
       "+ device xgre2000: gretap, key 2000, local 172.168.0.1, mtu 1458, in xvrf2000",
-      "~ sysctl net.netfilter.nf_conntrack_buckets = 204800",
-      "~ sysctl net.netfilter.nf_conntrack_max = 409600",
-      "~ sysctl net.ipv4.neigh.default.gc_thresh2 = 69632",
-      "~ sysctl net.ipv4.neigh.default.gc_thresh3 = 73728",
+      "~ sysctl net.netfilter.nf_conntrack_buckets = 212992",
+      "~ sysctl net.netfilter.nf_conntrack_max = 425984",
+      "~ sysctl net.ipv4.neigh.default.gc_thresh2 = 73728",
+      "~ sysctl net.ipv4.neigh.default.gc_thresh3 = 81920",
       "~ sysctl net.ipv4.ipfrag_high_thresh = 16777216",
       "~ sysctl net.ipv4.ipfrag_time = 5",
       "~ sysctl net.ipv4.ip_forward = 1",
@@ -69,6 +69,7 @@ describe("the first apply", async () => {
       "+ nft underlay: eth0",
       "+ nft sides: eth0",
       "+ nft other_sides: eth0",
+      "+ nft other_hosts: eth0",
       "+ nft gre_keys: 172.168.0.1 . 1000 : 1",
       "+ nft gre_peers: eth0 . 172.168.0.7 . 1000 : 1",
       "+ nft gre_peers: eth0 . 172.168.0.11 . 1000 : 1",
@@ -501,7 +502,7 @@ describe("the kernel's limits of its tables", async () => {
     described(diff(wanted, { ...wanted, sysctls: new Map([...wanted.sysctls, [name, value]]) }));
 
   it("are raised where they are too low", () => {
-    expect(stepsWhere("65536")).toEqual([`~ sysctl ${name} = 409600 (was 65536)`]);
+    expect(stepsWhere("65536")).toEqual([`~ sysctl ${name} = 425984 (was 65536)`]);
   });
 
   it("are never lowered", () => expect(stepsWhere("2097152")).toEqual([]));
@@ -554,6 +555,7 @@ it("an uplink that is added: routes, addresses with its MTU, its program; all te
     "+ route default in table 100002: via 203.0.113.1, dev eth1",
     "+ nft sides: eth1",
     "+ nft other_sides: eth1",
+    "+ nft other_hosts: eth1",
     "+ nft uplink: eth1",
     "+ nft uplink_sources: 1 . eth1 . 2.2.2.11",
     "+ nft uplink_sources: 2 . eth1 . 2.2.2.12",
