@@ -3,7 +3,6 @@
  * through here.
  */
 
-import { ticksPerSecond } from "libbpf-ts";
 import type { Config } from "./config/schema.js";
 import { checkXdp, detach, observeAttachments } from "./datapath/attachments.js";
 import type { Constants } from "./datapath/constants.js";
@@ -17,6 +16,7 @@ import { isWhole, unpinnedMaps } from "./datapath/programs.js";
 import { reclaimTemplates } from "./datapath/templates.js";
 import { toXgwError, XgwError } from "./errors.js";
 import { execute, type Plan } from "./execute.js";
+import { ticksPerSecond } from "./kernel/clock.js";
 import { deleteConnections, readConnections } from "./kernel/conntrack.js";
 import { namespaceInode } from "./kernel/namespace.js";
 import { checkHost, checkReversePathFilter, loadModules } from "./kernel/preflight.js";

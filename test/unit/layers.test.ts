@@ -15,6 +15,7 @@ const reserved = [
       "src/daemon-socket.ts",
       "src/daemon/instance-claim.ts",
       "src/datapath/",
+      "src/kernel/clock.ts",
       "src/kernel/conntrack.ts",
       "src/kernel/monitor.ts",
       "src/kernel/netfilter-hooks.ts",

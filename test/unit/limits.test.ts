@@ -122,7 +122,12 @@ describe("docs/limits.md", () => {
     const told = readdirSync(folder)
       .map((name) => readFileSync(new URL(name, folder), "utf8"))
       .join();
-    const elsewhere = ["hosts on the sides that the machine itself sends to", "pieces of policies", "pages of policies", "the daemon's work"];
+    const elsewhere = [
+      "hosts on the sides that the machine itself sends to",
+      "pieces of policies",
+      "pages of policies",
+      "the daemon's work",
+    ];
     const untold = rows
       .map(({ resource }) => resource)
       .filter((name) => !told.includes(`"${name}"`) && !told.includes(`"${name}: `));
