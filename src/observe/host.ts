@@ -10,8 +10,25 @@ import { isOurs } from "./slow-path.js";
 export function hostWarnings(desired: Desired, links: readonly Link[]): string[] {
   const becomesRouter = readSysctl(forwarding) === "0";
   const reachable = becomesRouter ? reachableDevices(desired, links, readAddresses(linkNames(links))) : [];
-  return [...(reachable.length > 0 ? [routerWarning(reachable)] : []), ...servingProtocols().map(servingWarning)];
+  return [
+    ...(reachable.length > 0 ? [routerWarning(reachable)] : []),
+    ...servingProtocols().map(servingWarning),
+    ...(readSysctl(bridgedIsJudged) === "1" ? bridgedSides(desired, links).map(bridgeWarning) : []),
+  ];
 }
+
+/** What a bridge sends from port to port then passes the rules for what is forwarded, and Docker sets it. */
+const bridgedIsJudged = "net.bridge.bridge-nf-call-iptables";
+
+/** The sides that are bridges, with ports of other people's. */
+export function bridgedSides({ underlay, uplink, nics }: Desired, links: readonly Link[]): string[] {
+  const sides = new Set([underlay.device, uplink?.device, ...nics.map(({ name }) => name)]);
+  return links.filter(({ name, kind }) => kind === "bridge" && sides.has(name)).map(({ name }) => name);
+}
+
+const bridgeWarning = (bridge: string) =>
+  `${bridgedIsJudged} is 1, and ${bridge} is a bridge: what it bridges between its ports is dropped as \`crossed\`, other ` +
+  `people's traffic, too; set it to 0: sysctl ${bridgedIsJudged}=0`;
 
 /** Devices with addresses that are no side of the gateway's, and in no VRF. */
 export function reachableDevices(

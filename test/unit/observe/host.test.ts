@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Link } from "../../../src/kernel/rtnetlink.js";
-import { reachableDevices } from "../../../src/observe/host.js";
+import { bridgedSides, reachableDevices } from "../../../src/observe/host.js";
 import { ownerOf } from "../../../src/plan/owner.js";
 import { desiredOf, exampleText } from "../plan/fixture.js";
 
@@ -45,4 +45,10 @@ describe("devices that a machine that begins to forward lets others reach", asyn
   it("are ports of a bridge as far as they have addresses themselves", () => {
     expect(reached([link("br0"), link("eth7", { master: "br0" })])).toEqual(["br0", "eth7"]);
   });
+});
+
+it("names the sides that are bridges, and no other bridge", async () => {
+  const desired = await desiredOf(await exampleText());
+  const links = [link("eth0", { kind: "bridge" }), link("docker0", { kind: "bridge" }), link("eth1")];
+  expect(bridgedSides(desired, links)).toEqual(["eth0"]);
 });
