@@ -3,14 +3,44 @@
 import { type InterfaceAddress, type Link, linkNames, readAddresses } from "../kernel/rtnetlink.js";
 import { readSysctl } from "../kernel/sysctl.js";
 import type { Desired } from "../model/desired.js";
+import { reversePathOfAll } from "../plan/sysctls.js";
 import { isOurs } from "./slow-path.js";
 
 /** Each with what to do about it. */
 export function hostWarnings(desired: Desired, links: readonly Link[]): string[] {
   const becomesRouter = readSysctl("net.ipv4.ip_forward") === "0";
   const reachable = becomesRouter ? reachableDevices(desired, links, readAddresses(linkNames(links))) : [];
-  return [...(reachable.length > 0 ? [routerWarning(reachable)] : []), ...servingProtocols().map(servingWarning)];
+  return [
+    ...(reachable.length > 0 ? [routerWarning(reachable)] : []),
+    ...servingProtocols().map(servingWarning),
+    ...overridingWarnings(readSysctl),
+  ];
 }
+
+/** Settings for all devices that hold whatever a device's own says, and which of their values do harm. */
+const overriding: readonly { readonly name: string; readonly harmful: readonly string[]; readonly what: string }[] = [
+  {
+    name: reversePathOfAll,
+    harmful: ["1", "2"],
+    what:
+      "what comes out of a tunnel from where the tenant has no route is dropped before it is judged, such as what a router on " +
+      "the way says of a path's MTU; devices that xgw does not set may drop more",
+  },
+  {
+    name: "net.ipv4.conf.all.arp_ignore",
+    harmful: ["8"],
+    what: "the gateway answers nobody who asks for its addresses by ARP, tenants included",
+  },
+];
+
+/** @param read the value of a setting */
+export const overridingWarnings = (read: (name: string) => string | undefined): string[] =>
+  overriding.flatMap(({ name, harmful, what }) => {
+    const value = read(name);
+    return value !== undefined && harmful.includes(value)
+      ? [`${name} is ${value}: ${what}; set it to 0: sysctl ${name}=0`]
+      : [];
+  });
 
 /** Devices with addresses that are no side of the gateway's, and in no VRF. */
 export function reachableDevices(

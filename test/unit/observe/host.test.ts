@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Link } from "../../../src/kernel/rtnetlink.js";
-import { reachableDevices } from "../../../src/observe/host.js";
+import { overridingWarnings, reachableDevices } from "../../../src/observe/host.js";
 import { ownerOf } from "../../../src/plan/owner.js";
 import { desiredOf, exampleText } from "../plan/fixture.js";
 
@@ -44,5 +44,28 @@ describe("devices that a machine that begins to forward lets others reach", asyn
 
   it("are ports of a bridge as far as they have addresses themselves", () => {
     expect(reached([link("br0"), link("eth7", { master: "br0" })])).toEqual(["br0", "eth7"]);
+  });
+});
+
+describe("settings for all devices", () => {
+  const said = (name: string, value: string) =>
+    overridingWarnings((asked) => (asked === `net.ipv4.conf.all.${name}` ? value : "0"));
+
+  it("are nothing to be said where they leave it to each device", () => {
+    expect(said("rp_filter", "0")).toEqual([]);
+  });
+
+  it.each([
+    ["rp_filter", "1", /rp_filter is 1: what comes out of a tunnel .* sysctl net\.ipv4\.conf\.all\.rp_filter=0/],
+    ["rp_filter", "2", /rp_filter is 2: what comes out of a tunnel/],
+    ["arp_ignore", "8", /arp_ignore is 8: the gateway answers nobody/],
+  ])("%s of %s is said, with what it does and what to do", (name, value, words) => {
+    const warnings = said(name, value);
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toMatch(words);
+  });
+
+  it("that do no harm, such as arp_ignore of 1, are not said", () => {
+    expect(said("arp_ignore", "1")).toEqual([]);
   });
 });
