@@ -12,21 +12,13 @@
 #include "lib/tenant.h"
 #include "lib/verdict.h"
 
-#define NF_DROP 0
-#define NF_ACCEPT 1
-
 static __always_inline int refuse(const struct sk_buff *skb, const struct nf_conn *ct, __u32 tenant,
 				  enum xgw_reason reason)
 {
 	struct xgw_flow_key key = {};
 
-	if (ct) {
-		key.saddr = BPF_CORE_READ(ct, tuplehash[0].tuple.src.u3.ip);
-		key.daddr = BPF_CORE_READ(ct, tuplehash[0].tuple.dst.u3.ip);
-		key.sport = BPF_CORE_READ(ct, tuplehash[0].tuple.src.u.all);
-		key.dport = BPF_CORE_READ(ct, tuplehash[0].tuple.dst.u.all);
-		key.protocol = BPF_CORE_READ(ct, tuplehash[0].tuple.dst.protonum);
-	}
+	if (ct)
+		read_original(ct, &key);
 	drop(tenant, reason, skb->len, &key, 0);
 	return NF_DROP;
 }

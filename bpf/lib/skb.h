@@ -7,7 +7,12 @@
 #include <linux/ip.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
+#include "../shared.h"
 #include "ct.h"
+
+/* Of netfilter's hooks. */
+#define NF_DROP 0
+#define NF_ACCEPT 1
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -65,6 +70,16 @@ struct bpf_nf_ctx {
 static __always_inline struct nf_conn *conntrack_of(const struct sk_buff *skb)
 {
 	return (struct nf_conn *)(skb->_nfct & ~NFCT_BITS);
+}
+
+/* The tuple of the connection's first packet, as it came in. */
+static __always_inline void read_original(const struct nf_conn *ct, struct xgw_flow_key *key)
+{
+	key->saddr = BPF_CORE_READ(ct, tuplehash[0].tuple.src.u3.ip);
+	key->daddr = BPF_CORE_READ(ct, tuplehash[0].tuple.dst.u3.ip);
+	key->sport = BPF_CORE_READ(ct, tuplehash[0].tuple.src.u.all);
+	key->dport = BPF_CORE_READ(ct, tuplehash[0].tuple.dst.u.all);
+	key->protocol = BPF_CORE_READ(ct, tuplehash[0].tuple.dst.protonum);
 }
 
 /* Of an IPv4 packet. */

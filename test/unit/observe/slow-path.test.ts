@@ -250,7 +250,7 @@ describe("the nft table", () => {
     const chains = chainsOf(ofIpv4);
     const share = shareScript("ip xgw_gw1", 0, ["xgre1000"]);
     const names = (pattern: RegExp) => [...share.matchAll(pattern)].map(([, ...found]) => found as string[]);
-    for (const [name = ""] of names(/^add chain ip xgw_gw1 (\S+)/gm)) chains.set(name, 1);
+    for (const [name = ""] of names(/^add rule ip xgw_gw1 (\S+)/gm)) chains.set(name, (chains.get(name) ?? 0) + 1);
     const sets = new Map<string, NftTable["sets"] extends ReadonlyMap<string, infer E> ? E : never>();
     for (const [name = "", to = ""] of names(/^add element ip xgw_gw1 (\S+) \{ 0 : jump (\S+) \}/gm))
       sets.set(name, name === lost.jump ? [] : [{ key: "0", value: to }]);
