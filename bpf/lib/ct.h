@@ -12,6 +12,7 @@
 #include <bpf/bpf_helpers.h>
 #include "../shared.h"
 #include "config.h"
+#include "settings.h"
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -189,6 +190,7 @@ static __noinline __attribute__((unused)) int ct_refresh(struct xdp_md *ctx, con
 	struct bpf_sock_tuple tuple = {};
 	struct bpf_ct_opts___xgw opts;
 	struct nf_conn *ct;
+	__u32 timeout;
 	int alive;
 
 	tuple.ipv4.saddr = key->saddr;
@@ -200,8 +202,9 @@ static __noinline __attribute__((unused)) int ct_refresh(struct xdp_md *ctx, con
 	if (!ct)
 		return 0;
 	alive = ct_is_established(ct, key->protocol);
-	if (alive)
-		bpf_ct_change_timeout(ct, key->protocol == IPPROTO_TCP ? tcp_timeout_ms : udp_timeout_ms);
+	timeout = key->protocol == IPPROTO_TCP ? setting(tcp_timeout_ms) : setting(udp_timeout_ms);
+	if (alive && timeout)
+		bpf_ct_change_timeout(ct, timeout);
 	bpf_ct_release(ct);
 	return alive;
 }

@@ -13,6 +13,7 @@
 #include "bucket.h"
 #include "config.h"
 #include "limits.h"
+#include "settings.h"
 
 /* Of all tenants for tenant 0. */
 static __always_inline __s64 sessions_of(__u32 tenant)
@@ -27,8 +28,8 @@ static __always_inline int may_begin(__u32 tenant, int takes)
 {
 	__u32 own = said_of(tenant, sessions), share = said_of(0, sessions), per_second;
 
-	if ((own || share) &&
-	    !may_have_one_more(sessions_of(tenant), sessions_of(0), own, share, session_pool, session_room))
+	if ((own || share) && !may_have_one_more(sessions_of(tenant), sessions_of(0), own, share, setting(session_pool),
+						 setting(session_room)))
 		return 0;
 	per_second = limit_of(tenant, new_per_second);
 	return !per_second || ask_bucket(bpf_map_lookup_elem(&buckets, &tenant), per_second, 1, takes);

@@ -95,15 +95,7 @@ export function variablesOf(constants: Omit<Constants, "flows">): Record<string,
   const { underlay, uplink } = constants;
   return {
     underlay_address: addressBytes(constants.underlayAddress),
-    tcp_timeout_ms: u32(constants.tcpTimeoutMs),
-    udp_timeout_ms: u32(constants.udpTimeoutMs),
-    tcp_timeout_jiffies: u32(ticksIn(constants.tcpTimeoutMs, constants)),
-    udp_timeout_jiffies: u32(ticksIn(constants.udpTimeoutMs, constants)),
     netns_inode: u32(constants.netnsInode),
-    session_pool: u32(constants.sessionPool),
-    neighbour_pool: u32(constants.neighbourPool),
-    session_room: u32(constants.sessionRoom),
-    neighbour_room: u32(constants.neighbourRoom),
     fragment_pool: u32(fragmentLimits.pool),
     fragment_share: u32(fragmentLimits.share),
     fragment_nic_share: u32(fragmentLimits.nicShare),
@@ -129,10 +121,6 @@ function othersVariable(others: readonly number[]): Buffer {
   const words = u32(...others.slice(0, maxUnderlayOthers));
   return Buffer.concat([words, Buffer.alloc(maxUnderlayOthers * 4 - words.length)]);
 }
-
-/** Less than half of what the clock's 32 bits hold. */
-const ticksIn = (ms: number, { ticksPerSecond }: Pick<Constants, "ticksPerSecond">) =>
-  Math.min(Math.ceil((ms / 1000) * ticksPerSecond), 0x7fff_ffff);
 
 function tagVariables(side: "underlay" | "uplink", tags: readonly number[]): Record<string, Buffer> {
   const words = Buffer.alloc(8);

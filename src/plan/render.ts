@@ -12,6 +12,7 @@ import {
   type Attachment,
   addressId,
   byId,
+  type ConnectionTimeouts,
   type Device,
   type Element,
   type Entry,
@@ -39,6 +40,7 @@ export interface RenderContext {
   readonly underlayDevices: readonly string[];
   /** What comes by another device than its answer would leave by is dropped, unless a device's own setting says otherwise. */
   readonly isReversePathStrict?: boolean;
+  readonly timeouts: ConnectionTimeouts;
   /** Families of which the kernel has routes. */
   readonly families: readonly Family[];
   /** Of the data path to run. */
@@ -90,6 +92,7 @@ export function render(desired: Desired, context: RenderContext): State {
     moving: new Map(),
     entries: byId(
       [
+        settingsEntry(desired, context),
         ...limitsEntries(nobody, desired.shares),
         ...desired.nics.map(nicEntry),
         ...tenants.flatMap((tenant) => entries(tenant, mtuOf(tenant), pages, context.uplinkMtu)),
@@ -246,6 +249,17 @@ function nicEntry(nic: { readonly name: string }): Entry {
 }
 
 /** Nothing where nothing is said, as the map has it. */
+const settingsEntry = ({ pools, rooms }: Desired, { timeouts }: RenderContext): Entry => ({
+  map: "settings",
+  value: {
+    ...timeouts,
+    sessionPool: pools.sessions,
+    neighbourPool: pools.neighbours,
+    sessionRoom: rooms.sessions,
+    neighbourRoom: rooms.neighbours,
+  },
+});
+
 function limitsEntries(tenant: number, value: Limits): Entry[] {
   return resources.some((resource) => value[resource] > 0) ? [{ map: "limits", tenant, value }] : [];
 }

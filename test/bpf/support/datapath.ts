@@ -124,6 +124,8 @@ export class Datapath implements Disposable {
     this.#xdp = prepare("xdp.bpf.o", sides).load();
     this.#tc = this.#beside("tc.bpf.o", sides);
     this.#departures = this.#beside("test-departures.bpf.o", sides);
+    const timeouts = [1000 * tcpTimeoutSeconds, 1000 * udpTimeoutSeconds];
+    this.#xdp.map("settings").set(u32(0), u32(...timeouts, ...timeouts, 0, 0, 0xffff_ffff, 0xffff_ffff));
     this.tenants = this.#xdp.typedMap("tenants");
     this.peers = this.#xdp.typedMap("peers");
     this.flows = new FlowTable(this.#xdp.map("flows"), this.#xdp.btf as Btf);
@@ -400,15 +402,8 @@ function prepare(file: string, sides: Pick<Constants, "underlay" | "uplink">): B
     ...datapathModules.objects.variablesOf({
       ...sides,
       underlayAddress,
-      tcpTimeoutMs: tcpTimeoutSeconds * 1000,
-      udpTimeoutMs: udpTimeoutSeconds * 1000,
-      ticksPerSecond: 1000,
       netnsInode: 0,
       countsSessions: false,
-      sessionPool: 0,
-      neighbourPool: 0,
-      sessionRoom: 0xffff_ffff,
-      neighbourRoom: 0xffff_ffff,
     }),
     drop_event_every: u32(1),
     flow_buckets: u32(flowEntries),
