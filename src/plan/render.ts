@@ -37,6 +37,8 @@ export interface RenderContext {
   readonly uplinkMtu?: number;
   /** Devices that tunnelled packets may come in by. */
   readonly underlayDevices: readonly string[];
+  /** By which NICs that are bonds take packets. */
+  readonly bondMembers?: readonly { readonly name: string; readonly bond: string }[];
   /** Families of which the kernel has routes. */
   readonly families: readonly Family[];
   /** Of the data path to run. */
@@ -88,6 +90,7 @@ export function render(desired: Desired, context: RenderContext): State {
       [
         ...limitsEntries(nobody, desired.shares),
         ...desired.nics.map(nicEntry),
+        ...(context.bondMembers ?? []).map(({ name, bond }): Entry => ({ map: "bond_members", device: name, bond })),
         ...tenants.flatMap((tenant) => entries(tenant, mtuOf(tenant), pages, context.uplinkMtu)),
         ...pages.entries(),
       ],

@@ -77,6 +77,9 @@ export const underlayAddress = "172.168.0.1";
 export const tcpTimeoutSeconds = 5000;
 export const udpTimeoutSeconds = 300;
 
+/** Which devices are the gateway's NICs, and what lies on them. */
+type Sides = Pick<Constants, "underlay" | "uplink" | "hasBonds">;
+
 /** Buckets of the flow table. */
 const flowEntries = 256;
 /** Room for tenant ids 0 to 7. */
@@ -104,6 +107,7 @@ export class Datapath implements Disposable {
   readonly connections: TypedMap<ConnectionKey, Connection>;
   readonly nics: TypedMap<number, number>;
   readonly nicMacs: BpfMap;
+  readonly bondMembers: TypedMap<number, number>;
   readonly rules: TypedMap<number, bigint>;
   readonly sessionEvents: TypedMap<number, bigint>;
   readonly limits: TypedMap<number, Limits>;
@@ -119,8 +123,8 @@ export class Datapath implements Disposable {
   #rulesLearned = false;
   #slots = new Map(Array.from({ length: tenantIds }, (_, tenant) => [tenant, { tenant, mark: 0 }]));
 
-  /** @param sides constants of uplink and VLANs; none of either when missing */
-  constructor(sides: Pick<Constants, "underlay" | "uplink"> = {}) {
+  /** @param sides constants of uplink, VLANs and bonds; none of them when missing */
+  constructor(sides: Sides = {}) {
     this.#xdp = prepare("xdp.bpf.o", sides).load();
     this.#tc = this.#beside("tc.bpf.o", sides);
     this.#departures = this.#beside("test-departures.bpf.o", sides);
@@ -133,6 +137,7 @@ export class Datapath implements Disposable {
     this.connections = this.#xdp.typedMap("conntrack");
     this.nics = this.#xdp.typedMap("nics");
     this.nicMacs = this.#xdp.map("nic_macs");
+    this.bondMembers = this.#xdp.typedMap("bond_members");
     this.endpoints = this.#tc.typedMap("endpoints");
     this.publicIps = this.#xdp.typedMap("public_ips");
     this.tunnels = this.#tc.typedMap("tunnels");
@@ -150,7 +155,7 @@ export class Datapath implements Disposable {
   }
 
   /** An object over the same maps. */
-  #beside(file: string, sides: Pick<Constants, "underlay" | "uplink">): BpfObject {
+  #beside(file: string, sides: Sides): BpfObject {
     const object = prepare(file, sides);
     const shared = this.#xdp.maps.filter((map) => !map.internal).map((map) => map.name);
     for (const { name } of object.maps) if (shared.includes(name)) object.reuseMap(name, this.#xdp.map(name));
@@ -394,7 +399,7 @@ export class Datapath implements Disposable {
   }
 }
 
-function prepare(file: string, sides: Pick<Constants, "underlay" | "uplink">): BpfObject {
+function prepare(file: string, sides: Sides): BpfObject {
   const object = BpfObject.open(objectFile(file));
   const constants: Record<string, Buffer> = {
     ...datapathModules.objects.variablesOf({
