@@ -26,6 +26,8 @@ import {
   type Route,
   routeId,
   type State,
+  type TagOffload,
+  tagOffloadId,
 } from "./state.js";
 import { globalSysctls, sysctlsOf } from "./sysctls.js";
 
@@ -39,6 +41,8 @@ export interface RenderContext {
   readonly underlayDevices: readonly string[];
   /** By which NICs that are bonds take packets. */
   readonly bondMembers?: readonly { readonly name: string; readonly bond: string }[];
+  /** Features of NICs that hide VLAN tags from XDP, and can be turned off. */
+  readonly tagOffloads?: readonly Omit<TagOffload, "isOn">[];
   /** Families of which the kernel has routes. */
   readonly families: readonly Family[];
   /** Of the data path to run. */
@@ -60,6 +64,10 @@ export function render(desired: Desired, context: RenderContext): State {
   return {
     sysctls: new Map(
       [...globalSysctls(desired), ...sysctlsOf(made)].filter(([name]) => !context.fixedSysctls?.has(name)),
+    ),
+    tagOffloads: byId(
+      (context.tagOffloads ?? []).map(({ device, feature }) => ({ device, feature, isOn: false })),
+      tagOffloadId,
     ),
     devices: made,
     addresses: byId(tenants.flatMap(addresses), addressId),
