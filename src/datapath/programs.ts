@@ -46,6 +46,7 @@ export const mapNames = [
   "stats",
   "tenants",
   "tunnels",
+  "unsent",
 ] as const;
 
 export interface AttachedProgram {
