@@ -12,7 +12,7 @@ export interface Booked {
   readonly forwarded: number;
   /** Packets that XDP passed up or dropped, as they arrived, but for strangers with the tenant's key. */
   readonly declined: number;
-  /** Of those that XDP passed up, what was refused for a share in the kernel's path: both are counted. */
+  /** Of those that XDP passed up, what programs refused in the kernel's path: both are counted. */
   readonly limited: number;
   /** Packets that the rules of nft refused by the tenant's policy, or for what they are; but for strangers. */
   readonly denied: number;
@@ -34,8 +34,8 @@ export function readBooks(tenants: readonly DesiredTenant[]): Map<number, Booked
       key,
       {
         forwarded: sum((forwarded.get(id) ?? []).flatMap((rule) => tiers.map((tier) => rule.tiers[tier].packets))),
-        declined: sum(packetsOf(reasons.get(id) ?? {}, (reason) => !ofShares.includes(reason))),
-        limited: sum(packetsOf(reasons.get(id) ?? {}, (reason) => ofShares.includes(reason))),
+        declined: sum(packetsOf(reasons.get(id) ?? {}, (reason) => !inKernelsPath.includes(reason))),
+        limited: sum(packetsOf(reasons.get(id) ?? {}, (reason) => inKernelsPath.includes(reason))),
         denied: sum((denied.get(id) ?? []).map(({ packets }) => packets)),
         refused: sum(packetsOf(refused.get(id) ?? {})),
       },
@@ -43,7 +43,8 @@ export function readBooks(tenants: readonly DesiredTenant[]): Map<number, Booked
   );
 }
 
-const ofShares = ["quota", "neighbours"];
+/** Counted in the kernel's path, where XDP may have counted the same packet as passed up. */
+const inKernelsPath = ["quota", "neighbours", "fragments", "spoofed"];
 
 /** A stranger's packets are counted under the tenant whose key they have. */
 const packetsOf = (counts: Readonly<Record<string, Count>>, isMeant: (reason: string) => boolean = () => true) =>
