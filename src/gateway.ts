@@ -265,7 +265,10 @@ export interface Removed {
   readonly table: boolean;
 }
 
-/** Removes everything of an instance and nothing else: programs first; what keeps tenants apart stands as long as any device of theirs. */
+/**
+ * Removes everything of an instance and nothing else: programs first. What keeps tenants apart stands until the last of their
+ * devices has gone.
+ */
 export async function teardown(instance: string): Promise<Removed> {
   checkHost();
   checkBpffs();
