@@ -50,6 +50,8 @@ int xgw_xdp(struct xdp_md *ctx)
 	}
 	if (reason == XGW_REASON_GENERATION || reason == XGW_REASON_TEMPLATE)
 		return admit(ctx, &a, reason, bytes, 1); /* the flow does not say any more who may send, either */
+	if (reason == XGW_REASON_OTHER_HOST)
+		return admit(ctx, &a, reason, bytes, 0); /* was found before the flow was asked who may send */
 	if (reason == XGW_REASON_STRANGER)
 		return drop(tenant, reason, bytes, &a.key, a.peer);
 	count(tenant, reason, bytes);

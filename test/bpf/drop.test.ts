@@ -11,6 +11,7 @@ import {
   macs,
   type Outer,
   stranger,
+  testRunIfindex,
   user1,
   user2,
   World,
@@ -78,6 +79,12 @@ describe("a stranger", () => {
   it("is dropped when it is a peer of another tenant only", () => {
     const { original } = world.establish();
     expectDropped(datapath.receive(original.arrives({}, { src: "172.168.0.12" })), user1, "stranger");
+  });
+
+  it("on a flow, sent to another MAC address than the NIC's: none of the tenant's packets", () => {
+    const { original } = world.establish({ ifindex: testRunIfindex });
+    const frame = original.arrives({}, { src: stranger, dstMac: macs.client });
+    expectDropped(datapath.receive(frame), user1, "stranger");
   });
 
   it("does not become a peer by having tried", () => {
