@@ -84,10 +84,14 @@ export class AttackedGateway {
     if (state === "daemon" || state === "killed") this.daemon = await Daemon.start(this.configFile);
   }
 
-  /** What the seed before has left in the tables that tenants share would be held against those who send now. */
+  /**
+   * What the seed before has left in the tables that tenants share would be held against those who send now, and so would the
+   * answer that a host of then is not there: it comes with the end of the question, and not seconds later.
+   */
   private async forgetTraffic(): Promise<void> {
     await here.run("conntrack", "-F");
-    for (const { tunnel } of this.tenants) await here.ip(`neigh flush dev ${tunnel}`); // but for permanent ones
+    const devices = [...this.site.sides, ...this.tenants.map(({ tunnel }) => ({ device: tunnel }))];
+    for (const { device } of devices) await here.ip(`neigh flush dev ${device}`); // but for permanent ones
   }
 
   /** Only when there are connections: a change under way begins. Calls when one has been made, before the next. */

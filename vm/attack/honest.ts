@@ -33,9 +33,9 @@ export interface Exchange {
 function openingsOf(site: AttackSite, { integer }: Random): Opening[] {
   const uplink = sideOf(site, "uplink");
   return (site.config.tenants ?? []).flatMap(({ key, publicIps = [] }, index): Opening[] => {
-    const [host, , client] = site.hosts.filter((each) => each.key === key);
+    const [host, neighbour, client] = site.hosts.filter((each) => each.key === key);
     const [publicIp] = publicIps;
-    if (!host || !client || !publicIp) return [];
+    if (!host || !neighbour || !client || !publicIp) return [];
     const tuple = (protocol: Protocol, src: string, dst: string, dport: number) => ({
       protocol,
       src,
@@ -67,6 +67,13 @@ function openingsOf(site: AttackSite, { integer }: Random): Opening[] {
               byUplink: false,
               way: client.way,
               tuple: tuple("udp", client.address, publicIp.address, 53),
+            },
+            {
+              name: "from a private host to a public address",
+              key,
+              byUplink: false,
+              way: neighbour.way,
+              tuple: tuple("udp", neighbour.address, publicIp.address, 53),
             },
           ]
         : []),

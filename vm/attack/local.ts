@@ -13,17 +13,24 @@ import type { Local } from "./oracle.js";
 const table = "attack_input";
 
 /*
- * Outer packets of tunnels are taken on the underlay; what is in them has the number as its IP id. Of IPv6 nothing may be
- * taken in a tenant but what is sent to all.
+ * Outer packets of tunnels are taken on the underlay; what is in them has the number as its IP id. What the gateway itself has
+ * sent, and takes as one of many, has an id of its own, that may be a packet's by chance. Of IPv6 nothing may be taken in a
+ * tenant but what is sent to all.
  */
 const rules = `
 table ip ${table} {
+	set own { typeof ip saddr . ip daddr . ip protocol . ip id; flags dynamic; size 65535; }
 	set taken { typeof iifname . ip saddr . ip daddr . ip protocol . ip id; flags dynamic; size 65535; }
 	chain input {
 		type filter hook input priority 300; policy accept;
 		iifname "lo" return
 		iifname != { "xvrf*", "xgre*" } ip protocol gre return
+		ip saddr . ip daddr . ip protocol . ip id @own return
 		ip id != 0 update @taken { iifname . ip saddr . ip daddr . ip protocol . ip id }
+	}
+	chain output {
+		type filter hook output priority 300; policy accept;
+		ip id != 0 update @own { ip saddr . ip daddr . ip protocol . ip id }
 	}
 }
 table ip6 ${table} {
@@ -69,7 +76,8 @@ export class LocalDeliveries {
       return { device, src, dst, protocol: Number(protocol), id: Number(id) };
     });
     const six = await elements6();
-    for (const family of ["ip", "ip6"]) await here.run("nft", "flush", "set", family, table, "taken");
+    for (const set of [`ip ${table} own`, `ip ${table} taken`, `ip6 ${table} taken`])
+      await here.run("nft", "flush", "set", ...set.split(" "));
     const received = this.received;
     this.received = [];
     return { packets, six, received };

@@ -40,7 +40,7 @@ export const ports = ({ random: { pick, integer }, ports: known }: Palette) => (
   dport: pick([pick(known), pick(known), integer(1, 65535)]),
 });
 
-export const segment = (palette: Palette, tuple: Tuple, flags: readonly TcpFlag[]): Transport =>
+export const segment = (palette: Pick<Palette, "nonce">, tuple: Tuple, flags: readonly TcpFlag[]): Transport =>
   tuple.protocol === protocols.tcp
     ? tcp({ sport: tuple.sport, dport: tuple.dport, flags, payload: palette.nonce })
     : udp({ sport: tuple.sport, dport: tuple.dport, payload: palette.nonce });

@@ -7,7 +7,7 @@ import { stream } from "../frames/stream.js";
 import { drawSent } from "./adversary.js";
 import { Ledger, readBooks } from "./books.js";
 import { breaks } from "./breaks.js";
-import { asksFor, drawFlood, type Flood, firstOfFlood, hasFlood, questionOf } from "./flood.js";
+import { asksFor, drawFlood, type Flood, type FloodKind, firstOfFlood, hasFlood, questionOf } from "./flood.js";
 import { echoInForeignTunnel } from "./foreign.js";
 import { AttackedGateway, type Departure } from "./gateway.js";
 import { Honest, type HonestConnection, mayEnd } from "./honest.js";
@@ -15,6 +15,7 @@ import { Oracle } from "./oracle.js";
 import type { Sent } from "./sent.js";
 import { type AttackSite, absent, allTenants, drawSite, type TenantHost } from "./site.js";
 import { handsOver, isBetween, type StateName } from "./states.js";
+import { Tracked } from "./tracked.js";
 import { TenantWorld } from "./world.js";
 
 export interface SeedOptions {
@@ -45,8 +46,8 @@ export interface SeedResult {
   readonly fates: Readonly<Record<string, number>>;
   /** Of the connections, those that their own tenant ended were made anew. */
   readonly honest: { readonly sent: number; readonly arrived: number; readonly ended: number };
-  /** What one tenant took more of than its share; undefined where nothing was. */
-  readonly flood?: Flood["kind"] | undefined;
+  /** Undefined where there was none. */
+  readonly flood?: FloodKind | undefined;
   /** Whether somebody else's tunnel worked. */
   readonly foreignWorks: boolean;
   readonly changes: number;
@@ -88,12 +89,13 @@ const killedAfterMs = [0, 6000] as const;
 class Attack {
   private readonly violations: Violation[] = [];
   private ledger = new Ledger(new Map());
+  private readonly tracked = new Tracked();
   private readonly shapes: Record<string, number> = {};
   private readonly fates: Record<string, number> = {};
   private readonly honest: Honest;
   /** Of all configs. */
   private readonly tenants: readonly TenantWorld[];
-  private flood: Flood["kind"] | undefined;
+  private flood: FloodKind | undefined;
   /** Honest connections that a host of their own tenant may have ended. */
   private readonly endings = new Set<HonestConnection>();
   private current: Sent | undefined;
@@ -127,6 +129,7 @@ class Attack {
     if (state === "killed") gateway.beginToKill(stream(seed, "killed").integer(...killedAfterMs));
     await this.attack(packets);
     const foreignWorks = await this.tryForeign();
+    for (const fault of this.tracked.faults()) this.violate(fault, []);
     await gateway.leave();
     await sleep(patienceMs);
     this.judge(gateway.take());
@@ -176,7 +179,7 @@ class Attack {
     for (let number = 1; number <= count; number++) {
       if (broken !== undefined && this.violations.length >= noticedEnough) break;
       if (number === floodAt && (only === undefined || only >= firstOfFlood))
-        await this.pour(drawFlood(this.site, seed));
+        await this.pour(drawFlood(this.site, seed, living));
       if (only === undefined || only === number) {
         const sent = drawSent(this.site, living, { seed, number });
         this.shapes[sent.shape] = (this.shapes[sent.shape] ?? 0) + 1;
@@ -188,7 +191,7 @@ class Attack {
     }
   }
 
-  /** While one tenant takes all that it can get, the others' new connections begin, and their next hosts are asked for. */
+  /** While one sends all that it can, the others' new connections begin, and their next hosts are asked for. */
   private async pour({ key, kind, packets }: Flood): Promise<void> {
     const { honest, site, options } = this;
     this.flood = kind;
@@ -245,7 +248,14 @@ class Attack {
     return { left, fate: fates.find((fate) => fate !== "noise") ?? "nothing" };
   }
 
-  private count({ frames, from, shape, packet: { ip } }: Sent): void {
+  private count(sent: Sent): void {
+    const {
+      frames,
+      from,
+      shape,
+      packet: { ip },
+    } = sent;
+    this.tracked.hasArrived(sent);
     this.frames += frames.length;
     if (from.kind === "tenant") this.ledger.hasArrived(from.key, frames.length);
     for (const connection of this.honest.connections)

@@ -197,6 +197,16 @@ describe("the oracle, of what others send", () => {
     expect(faultOf(sent(outside, outsider, publicA, 54), into(outsider, a.address, 54))).toMatch(/inbound policy/);
   });
 
+  it("sees it on the tuple of a connection between hosts of a tenant by its public address", () => {
+    const oracle = new Oracle(site);
+    const other = hostOf(a.key, "10.0.0.8");
+    const inside = faultOf(sent(other.way, other.address, publicA), into(other.address, a.address), oracle);
+    expect(inside).toBeUndefined();
+    expect(faultOf(sent(outside, other.address, publicA), into(other.address, a.address), oracle)).toMatch(
+      /somebody outside has the address of a host inside/,
+    );
+  });
+
   it("lets the answer of what was let out in, to where the question came from", () => {
     const oracle = new Oracle(site);
     const asked = faultOf(
@@ -519,20 +529,34 @@ describe("an honest connection", () => {
 });
 
 describe("a flood", () => {
+  const tuple = { protocol: 17, src: "10.0.0.8", sport: 40_000, dst: publicA, dport: 53 };
+  const living = [{ key: a.key, way: hostOf(a.key, "10.0.0.8").way, tuple }];
+  const floods = Array.from({ length: 24 }, (_, seed) => drawFlood(site, seed, living));
+
   it("comes to more than what is anybody's and a tenant's share, of one tenant, and names its sender", () => {
-    const kinds = new Set<string>();
-    for (let seed = 0; seed < 12; seed++) {
-      const { key, kind, packets } = drawFlood(site, seed);
-      kinds.add(kind);
+    for (const { key, kind, packets } of floods) {
+      if (kind !== "sessions" && kind !== "neighbours") continue;
       const share = capacities[kind] / 2 / (site.config.tenants ?? []).length;
       expect(packets.length).toBeGreaterThan(capacities[kind] / 2 + share);
-      expect(new Set(packets.map(({ number }) => number & 0xffff)).size, "IP ids").toBe(packets.length);
-      for (const { from, frames } of packets) {
-        expect(from).toEqual({ kind: "tenant", key });
-        expect(frames.flatMap((frame) => noncesIn(frame))).toHaveLength(1);
-      }
+      for (const { from } of packets) expect(from).toEqual({ kind: "tenant", key });
     }
-    expect(kinds).toContain("sessions");
+  });
+
+  it("on a hairpin connection is an outsider's", () => {
+    const [{ key, packets = [] } = {}] = floods.filter(({ kind }) => kind === "hairpin");
+    expect(key).toBeUndefined();
+    for (const { from } of packets) expect(from).toEqual({ kind: "side", side: "uplink" });
+  });
+
+  it("has packets of which each names its sender, and has an IP id of its own", () => {
+    for (const { packets } of floods) {
+      expect(new Set(packets.map(({ number }) => number & 0xffff)).size).toBe(packets.length);
+      for (const { frames } of packets) expect(frames.flatMap((frame) => noncesIn(frame))).toHaveLength(1);
+    }
+  });
+
+  it("is of all kinds", () => {
+    expect(new Set(floods.map(({ kind }) => kind))).toEqual(new Set(["sessions", "neighbours", "segments", "hairpin"]));
   });
 });
 
