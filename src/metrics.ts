@@ -7,7 +7,7 @@ import { readGenerations } from "./datapath/generations.js";
 import { readNeighbourCounts } from "./datapath/neighbours.js";
 import { Pins } from "./datapath/pins.js";
 import { readSessions } from "./datapath/sessions.js";
-import { readShares, type TenantShares } from "./datapath/shares.js";
+import { scanShares, type TenantShares } from "./datapath/shares.js";
 import { Exposition } from "./exposition.js";
 import type { Desired } from "./model/desired.js";
 import { readConntrack } from "./observe/kernel-tables.js";
@@ -127,8 +127,7 @@ function* addTenants(exposition: Exposition, { instance, tenants, shares }: Desi
     for (const [reason, { packets }] of Object.entries(counts)) refused({ tenant, reason }, packets);
   });
 
-  yield;
-  yield* addShares(exposition, each, readShares(pins, tenants, shares));
+  yield* addShares(exposition, each, yield* scanShares(pins, tenants, shares));
   for (const [name, help, counts] of [
     ["xgw_sessions", "Live connections.", readSessions(pins)],
     ["xgw_neighbours", "Neighbours that the kernel has on the tenant's tunnel.", readNeighbourCounts(pins)],

@@ -2,6 +2,7 @@
 
 import type { DesiredTenant } from "../model/desired.js";
 import type { Limits } from "../model/shares.js";
+import type { Reading } from "../slices.js";
 import type { Pins } from "./pins.js";
 import { type Losses, readLosses, readUsage } from "./usage.js";
 
@@ -28,6 +29,23 @@ export const noLosses: Losses = {
   rulesRefused: 0,
   eventsLost: 0,
 };
+
+/** Tenants that are read between two pauses. */
+const tenantsAtOnce = 64;
+
+/** As readShares, with pauses. */
+export function* scanShares(
+  pins: Pins,
+  tenants: readonly Pick<DesiredTenant, "id" | "limits">[],
+  shares: Limits,
+): Reading<Map<number, TenantShares>> {
+  const all = new Map<number, TenantShares>();
+  for (let at = 0; at < tenants.length; at += tenantsAtOnce) {
+    for (const [id, of] of readShares(pins, tenants.slice(at, at + tenantsAtOnce), shares)) all.set(id, of);
+    yield;
+  }
+  return all;
+}
 
 /** By tenant id; as much work as there are tenants, whatever is in the tables. */
 export function readShares(

@@ -13,6 +13,9 @@ const { objects, load } = datapathModules;
 const metrics: typeof import("../../src/metrics.js") = await import(
   new URL("../../dist/src/metrics.js", import.meta.url).href
 );
+const { scanShares }: typeof import("../../src/datapath/shares.js") = await import(
+  new URL("../../dist/src/datapath/shares.js", import.meta.url).href
+);
 const instance = `metrics${process.pid}`.slice(0, 15);
 const pins = new datapathModules.pins.Pins(instance);
 const constants = {
@@ -102,4 +105,11 @@ it("has every tenant's figures, XDP's denials among them, and lets the event loo
   expect(Number(single("xgw_conntrack_entries_max"))).toBeGreaterThan(0);
   expect(single("xgw_in_the_way")).toBe("2");
   expect(of("xgw_generation")).toHaveLength(tenants.length);
+});
+
+it("reads the shares of 64 tenants at most between two pauses", () => {
+  const reading = scanShares(pins, desired.tenants, noLimits);
+  let pauses = 0;
+  while (!reading.next().done) pauses++;
+  expect(pauses).toBe(tenants.length / 64);
 });
