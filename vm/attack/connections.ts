@@ -20,7 +20,7 @@ const reversed = ({ protocol, src, sport, dst, dport }: Tuple): Tuple => ({
 export const textOf = ({ protocol, src, sport, dst, dport }: Tuple) => `${protocol} ${src}:${sport} > ${dst}:${dport}`;
 
 export class Connections {
-  /** Of a tenant, from inside or outside: a tuple as it arrives, and those as which it may leave. */
+  /** Of a tenant: a tuple as it arrives, and those as which it may leave. */
   private readonly known = new Map<string, Set<string>>();
 
   /** Why a packet must not have been sent on as it was; undefined when it may. */
@@ -33,25 +33,26 @@ export class Connections {
   ): string | undefined {
     const [arrived, gone] = [tupleOf(sent), tupleOf(left)];
     if (isIcmpError(sent)) return this.relatedFault(tenant, sent, left);
-    if (this.of(tenant, isFromTenant, arrived).has(textOf(gone))) return undefined;
+    // Other networks may be inside and outside alike.
+    if (!isFromTenant && isPrivate(sent.src) && tenant.endpointOf(sent.src) !== undefined)
+      return `${textOf(arrived)} left as ${textOf(gone)}: somebody outside has the address of a host inside`;
+    if (this.of(tenant, arrived).has(textOf(gone))) return undefined;
     const fault = newFault(tenant, arrived, gone, where, isFromTenant);
     if (fault !== undefined) return `${textOf(arrived)} left as ${textOf(gone)}: ${fault}`;
-    this.of(tenant, isFromTenant, arrived).add(textOf(gone));
-    this.of(tenant, where === "tunnel", reversed(gone)).add(textOf(reversed(arrived)));
+    this.of(tenant, arrived).add(textOf(gone));
+    this.of(tenant, reversed(gone)).add(textOf(reversed(arrived)));
     return undefined;
   }
 
   /** An error is about a packet that its sender got: as one that left. */
   private relatedFault(tenant: TenantWorld, { icmp }: Ipv4, left: Ipv4): string | undefined {
     const about = icmp?.quoted && tupleOf(icmp.quoted);
-    const isKnown =
-      about &&
-      [true, false].some((inside) => [about, reversed(about)].some((tuple) => this.of(tenant, inside, tuple).size > 0));
+    const isKnown = about && (this.of(tenant, about).size > 0 || this.of(tenant, reversed(about)).size > 0);
     return isKnown ? undefined : `an ICMP error about no connection left as ${left.src} > ${left.dst}`;
   }
 
-  private of({ key }: TenantWorld, isFromTenant: boolean, tuple: Tuple): Set<string> {
-    const name = `${key} ${isFromTenant ? "inside" : "outside"} ${textOf(tuple)}`;
+  private of({ key }: TenantWorld, tuple: Tuple): Set<string> {
+    const name = `${key} ${textOf(tuple)}`;
     const found = this.known.get(name) ?? new Set();
     this.known.set(name, found);
     return found;
@@ -65,8 +66,6 @@ function newFault(
   where: "tunnel" | "uplink",
   isFromTenant: boolean,
 ): string | undefined {
-  if (!isFromTenant && isPrivate(arrived.src) && tenant.endpointOf(arrived.src) !== undefined)
-    return "somebody outside has the address of a host inside";
   const target = tenant.translated(arrived);
   const wanted = target ?? arrived;
   if (gone.dst !== wanted.dst || gone.dport !== wanted.dport)
