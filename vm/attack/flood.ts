@@ -25,7 +25,7 @@ import { TenantWorld } from "./world.js";
 export const firstOfFlood = 61_000;
 
 /**
- * sessions, neighbours: more than a tenant's share. segments: TCP that begins nothing, to the gateway itself, in frames to all
+ * sessions, neighbours: more than a tenant's share. segments: TCP that leads to no connection, to the gateway itself, in frames to all
  * hosts. hairpin: from outside, on connections between hosts of one tenant by its public address.
  */
 export type FloodKind = "sessions" | "neighbours" | "segments" | "hairpin";
@@ -89,12 +89,13 @@ function hairpinFlood(
   });
 }
 
-const noBeginnings = [["syn", "ack", "rst"], ["ack"], ["rst"], ["syn", "ack"], ["fin"]] as const;
+/** One after the other on each connection: the last two are none that conntrack believes. */
+const segments = [["syn"], ["ack"], ["rst"]] as const;
 
-/** In a frame to all hosts of the network: the gateway takes it, and is its destination. */
+/** In a frame to all hosts of the network: the gateway takes it, is its destination, and does not answer. */
 function segmentOf(host: TenantHost, n: number, nonce: Nonce): Sent {
-  const flags = noBeginnings[n % noBeginnings.length] ?? [];
-  const transport = tcp({ sport: 1 + (n % 65_535), dport: 80, flags, payload: nonceOf(nonce) });
+  const flags = segments[n % segments.length] ?? [];
+  const transport = tcp({ sport: 1 + Math.floor(n / segments.length), dport: 80, flags, payload: nonceOf(nonce) });
   const content = contentOf({ id: nonce.number }, host.address, "10.0.0.1", transport);
   const draft = draftAround(host.way, content);
   draft.innerEth.fill(0xff, 0, 6);

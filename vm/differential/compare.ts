@@ -32,7 +32,7 @@ const isIcmpError = (frame: Buffer): boolean => {
 };
 
 /** What left, as text in which the ignored fields are 0. */
-function comparable(left: readonly Departure[]): string {
+export function comparable(left: readonly Departure[]): string {
   return left
     .map(({ wire, frame }) => {
       const { outer, ip } = look(frame);
