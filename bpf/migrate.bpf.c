@@ -27,12 +27,10 @@ static __noinline int add(struct xgw_flow *flow)
 {
 	struct xgw_flow_key key = flow->key;
 	struct xgw_flow known;
-	__u32 due = bpf_jiffies64() - liveness_jiffies;
 
 	key.flags = 0;
 	key.reach = 0;
-	if ((__s32)(flow->checked - due) > 0)
-		flow->checked = due;
+	flow_doubt(flow);
 	if (flow_lookup(&key, &known))
 		return KNOWN;
 	return flow_insert(&key, flow);

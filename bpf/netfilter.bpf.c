@@ -4,6 +4,7 @@
  * and from wherever they come. XDP repeats the one about connections, earlier and for the plainest packets only.
  */
 #include "lib/ct.h"
+#include "lib/flow_key.h"
 #include "lib/fragments.h"
 #include "lib/neighbour.h"
 #include "lib/parse.h"
@@ -18,15 +19,12 @@
 static __always_inline int refuse(const struct sk_buff *skb, const struct nf_conn *ct, __u32 tenant,
 				  enum xgw_reason reason)
 {
-	struct xgw_flow_key key = {};
+	struct xgw_tuple tuple = {};
+	struct xgw_flow_key key;
 
-	if (ct) {
-		key.saddr = BPF_CORE_READ(ct, tuplehash[0].tuple.src.u3.ip);
-		key.daddr = BPF_CORE_READ(ct, tuplehash[0].tuple.dst.u3.ip);
-		key.sport = BPF_CORE_READ(ct, tuplehash[0].tuple.src.u.all);
-		key.dport = BPF_CORE_READ(ct, tuplehash[0].tuple.dst.u.all);
-		key.protocol = BPF_CORE_READ(ct, tuplehash[0].tuple.dst.protonum);
-	}
+	if (ct)
+		ct_read_original(ct, &tuple);
+	flow_key_of(&tuple, 0, 0, &key);
 	drop(tenant, reason, skb->len, &key, 0);
 	return NF_DROP;
 }

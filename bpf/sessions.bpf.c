@@ -3,29 +3,60 @@
  * Counts the live connections of each tenant where conntrack itself makes and ends them: in
  * __nf_conntrack_hash_insert, through which every connection comes into the table once (of packets and of
  * user space alike), and in nf_ct_destroy, which ends every one. Functions of net/netfilter/nf_conntrack_core.c.
+ *
+ * The flows of one that has ended ask at once whether they still have a connection.
  */
 #include "lib/ct.h"
 #include "lib/config.h"
+#include "lib/flow_table.h"
 #include "maps.h"
 #include <bpf/bpf_tracing.h>
 
 /* The network namespace that the gateway is in: inode number of its file in /proc. */
 const volatile __u32 netns_inode;
 
-/* By reads that need no typed pointer: nf_ct_destroy has one to the connection's first member. */
-static __always_inline void count_session(struct nf_conn *ct, __s64 change)
+/* By reads that need no typed pointer, as all here: nf_ct_destroy has one to the connection's first member. */
+static __always_inline int is_ours(const struct nf_conn *ct)
+{
+	return BPF_CORE_READ(ct, zone.id) && BPF_CORE_READ(ct, ct_net.net, ns.inum) == netns_inode;
+}
+
+static __always_inline void count_session(const struct nf_conn *ct, __s64 change)
 {
 	__u32 zone = BPF_CORE_READ(ct, zone.id), nobody = 0;
-	__s64 *sessions, *all;
+	__s64 *sessions = bpf_map_lookup_elem(&session_events, &zone);
+	__s64 *all = bpf_map_lookup_elem(&session_events, &nobody);
 
-	if (!zone || BPF_CORE_READ(ct, ct_net.net, ns.inum) != netns_inode)
-		return;
-	sessions = bpf_map_lookup_elem(&session_events, &zone);
-	all = bpf_map_lookup_elem(&session_events, &nobody);
 	if (!sessions || !all)
 		return;
 	__sync_fetch_and_add(sessions, change);
 	__sync_fetch_and_add(all, change);
+}
+
+static __always_inline void doubt(const struct xgw_tuple *tuple, __u32 realm, __u8 wrap)
+{
+	struct xgw_flow_key key;
+	struct xgw_flow flow, *place;
+
+	flow_key_of(tuple, realm, wrap, &key);
+	place = flow_lookup(&key, &flow);
+	if (place)
+		flow_doubt(place);
+}
+
+/* Of a connection that had flows there is a record, which goes with it. */
+static __always_inline void end_record(const struct nf_conn *ct)
+{
+	struct xgw_connection_key key = {.zone = BPF_CORE_READ(ct, zone.id)};
+	struct xgw_connection *connection;
+
+	ct_read_original(ct, &key.original);
+	connection = bpf_map_lookup_elem(&conntrack, &key);
+	if (!connection)
+		return;
+	doubt(&key.original, connection->original_realm, connection->original_wrap);
+	doubt(&connection->reply, connection->reply_realm, connection->reply_wrap);
+	bpf_map_delete_elem(&conntrack, &key);
 }
 
 #pragma clang diagnostic ignored "-Wunused-parameter" /* BPF_PROG's context */
@@ -33,7 +64,8 @@ static __always_inline void count_session(struct nf_conn *ct, __s64 change)
 SEC("fentry/__nf_conntrack_hash_insert")
 int BPF_PROG(xgw_session_born, struct nf_conn *ct)
 {
-	count_session(ct, 1);
+	if (is_ours(ct))
+		count_session(ct, 1);
 	return 0;
 }
 
@@ -44,8 +76,14 @@ int BPF_PROG(xgw_session_born, struct nf_conn *ct)
 SEC("fentry/nf_ct_destroy")
 int BPF_PROG(xgw_session_died, struct nf_conn *ct)
 {
-	if ((BPF_CORE_READ(ct, status) & (CT_CONFIRMED | CT_NAT_CLASH | CT_TEMPLATE)) == CT_CONFIRMED)
+	unsigned long status = BPF_CORE_READ(ct, status);
+
+	if (!is_ours(ct))
+		return 0;
+	if ((status & (CT_CONFIRMED | CT_NAT_CLASH | CT_TEMPLATE)) == CT_CONFIRMED)
 		count_session(ct, -1);
+	if (status & CT_SEEN_REPLY)
+		end_record(ct);
 	return 0;
 }
 

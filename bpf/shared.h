@@ -293,19 +293,20 @@ struct xgw_connection_key {
 };
 _Static_assert(sizeof(struct xgw_connection_key) == 20, "xgw_connection_key");
 
-#define XGW_CLOSING_ORIGINAL 1 /* the original direction has sent FIN */
-#define XGW_CLOSING_REPLY 2
-#define XGW_CLOSING_RESET 4 /* RST by either side */
-
 struct xgw_connection {
 	struct xgw_tuple reply;
 	__u64 born; /* bpf_ktime_get_coarse_ns */
 	__u32 tenant;
 	__u32 rule;	   /* conntrack's mark: 0, or 1 + index of the policy rule that admitted it */
 	__u32 translation; /* IPS_SRC_NAT, IPS_DST_NAT */
-	__u32 closing;	   /* XGW_CLOSING_* */
+	/* Where each direction's packets arrive: with its tuple, its flow's key. */
+	__u32 original_realm __attribute__((btf_decl_tag("xgw:default=0")));
+	__u32 reply_realm __attribute__((btf_decl_tag("xgw:default=0")));
+	__u8 original_wrap __attribute__((btf_decl_tag("xgw:default=0")));
+	__u8 reply_wrap __attribute__((btf_decl_tag("xgw:default=0")));
+	__u16 pad;
 };
-_Static_assert(sizeof(struct xgw_connection) == 40, "xgw_connection");
+_Static_assert(sizeof(struct xgw_connection) == 48, "xgw_connection");
 
 /* stats: [tenant id * XGW_REASON_SLOTS + reason], by XDP: packets as they arrived. XGW_REASON_FORWARDED stays 0
  * there, for what was forwarded is counted by rule. */

@@ -7,6 +7,7 @@
 #include "../../bpf/maps.h"
 #include "../../bpf/lib/config.h"
 #include "../../bpf/lib/flow_count.h"
+#include "../../bpf/lib/flow_doubt.h"
 #include "../../bpf/lib/flow_key.h"
 
 struct {

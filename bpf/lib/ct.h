@@ -48,8 +48,13 @@ struct ip_ct_tcp {
 	__u8 state;
 };
 
+struct nf_ct_udp {
+	unsigned long stream_ts; /* jiffies */
+};
+
 union nf_conntrack_proto {
 	struct ip_ct_tcp tcp;
+	struct nf_ct_udp udp;
 };
 
 struct nf_ct_ext {
@@ -104,10 +109,12 @@ extern struct nf_conn *bpf_skb_ct_lookup(struct __sk_buff *skb, struct bpf_sock_
 extern struct nf_conn *bpf_xdp_ct_lookup(struct xdp_md *ctx, struct bpf_sock_tuple *tuple, __u32 tuple_size,
 					 struct bpf_ct_opts___xgw *opts, __u32 opts_size) __ksym;
 extern int bpf_ct_change_timeout(struct nf_conn *ct, __u32 timeout_ms) __ksym;
+extern int bpf_ct_change_status(struct nf_conn *ct, __u32 status) __ksym;
 extern void bpf_ct_release(struct nf_conn *ct) __ksym;
 
 /* include/uapi/linux/netfilter/nf_conntrack_common.h and nf_conntrack_tcp.h: part of the kernel's ABI. */
 #define CT_SEEN_REPLY (1 << 1)
+#define CT_ASSURED (1 << 2)
 #define CT_CONFIRMED (1 << 3)
 #define CT_SRC_NAT (1 << 4)
 #define CT_DST_NAT (1 << 5)
@@ -161,6 +168,17 @@ static __always_inline void ct_tuple(const struct nf_conn *ct, int direction, st
 	tuple->protocol = from->dst.protonum;
 }
 
+/* The original direction's, by reads that need no typed pointer. */
+static __always_inline void ct_read_original(const struct nf_conn *ct, struct xgw_tuple *tuple)
+{
+	__builtin_memset(tuple, 0, sizeof(*tuple));
+	tuple->saddr = BPF_CORE_READ(ct, tuplehash[0].tuple.src.u3.ip);
+	tuple->daddr = BPF_CORE_READ(ct, tuplehash[0].tuple.dst.u3.ip);
+	tuple->sport = BPF_CORE_READ(ct, tuplehash[0].tuple.src.u.all);
+	tuple->dport = BPF_CORE_READ(ct, tuplehash[0].tuple.dst.u.all);
+	tuple->protocol = BPF_CORE_READ(ct, tuplehash[0].tuple.dst.protonum);
+}
+
 #define CT_ENOENT (-2)
 
 /* From XDP: may conntrack know the packet's connection, in either direction? Also said when it cannot tell. */
@@ -183,13 +201,48 @@ static __noinline __attribute__((unused)) int ct_may_know(struct xdp_md *ctx, co
 	return 1;
 }
 
-/* From XDP: is the connection still there? If so, its timeout begins anew. */
-static __noinline __attribute__((unused)) int ct_refresh(struct xdp_md *ctx, const struct xgw_flow_key *key, __u16 zone)
+/* Is an entry that was found by the tuple with which the flow's packets arrive the flow's own connection? Its other
+ * tuple says so: what the flow sends, turned round. The entry of another connection may have the same tuple by now. */
+static __always_inline int ct_is_flow(const struct nf_conn *ct, __u8 direction, const struct xgw_flow *flow)
+{
+	struct xgw_tuple other;
+
+	ct_tuple(ct, !direction, &other);
+	return !direction == !(flow->key.flags & XGW_FLOW_REPLY) && other.saddr == flow->daddr &&
+	       other.daddr == flow->saddr && other.sport == flow->dport && other.dport == flow->sport;
+}
+
+/* Jiffies until a UDP connection is a stream to the kernel, which it is with a packet 2 s after its first one. */
+static __always_inline __s64 ct_until_stream(const struct nf_conn *ct)
+{
+	return ct->proto.udp.stream_ts - bpf_jiffies64();
+}
+
+/*
+ * What the kernel does for an established connection's packet: its timeout begins anew, and a UDP stream becomes
+ * ASSURED, which a full table does not end for the sake of others (nf_conntrack_udp_packet).
+ */
+static __always_inline void ct_renew(struct nf_conn *ct, __u8 protocol)
+{
+	if (protocol == IPPROTO_TCP) {
+		bpf_ct_change_timeout(ct, tcp_timeout_ms);
+		return;
+	}
+	if (ct_until_stream(ct) >= 0)
+		return;
+	bpf_ct_change_timeout(ct, udp_timeout_ms);
+	if (!(ct->status & CT_ASSURED))
+		bpf_ct_change_status(ct, ct->status | CT_ASSURED);
+}
+
+/* From XDP: does the flow's connection still live? If so, it goes on living. */
+static __noinline __attribute__((unused)) int ct_keep(struct xdp_md *ctx, const struct xgw_flow_key *key,
+						      const struct xgw_flow *flow, __u16 zone)
 {
 	struct bpf_sock_tuple tuple = {};
 	struct bpf_ct_opts___xgw opts;
 	struct nf_conn *ct;
-	int alive;
+	int lives;
 
 	tuple.ipv4.saddr = key->saddr;
 	tuple.ipv4.daddr = key->daddr;
@@ -199,11 +252,11 @@ static __noinline __attribute__((unused)) int ct_refresh(struct xdp_md *ctx, con
 	ct = bpf_xdp_ct_lookup(ctx, &tuple, sizeof(tuple.ipv4), &opts, sizeof(opts));
 	if (!ct)
 		return 0;
-	alive = ct_is_established(ct, key->protocol);
-	if (alive)
-		bpf_ct_change_timeout(ct, key->protocol == IPPROTO_TCP ? tcp_timeout_ms : udp_timeout_ms);
+	lives = ct_is_established(ct, key->protocol) && ct_is_flow(ct, opts.dir, flow);
+	if (lives)
+		ct_renew(ct, key->protocol);
 	bpf_ct_release(ct);
-	return alive;
+	return lives;
 }
 
 #endif

@@ -45,6 +45,19 @@ static __always_inline __u32 flow_bucket_index(__u64 hash)
 	return (hash / XGW_FLOW_WAYS) & (flow_buckets - 1);
 }
 
+/* The key of packets with the tuple that arrive there. */
+static __always_inline void flow_key_of(const struct xgw_tuple *tuple, __u32 realm, __u8 wrap, struct xgw_flow_key *key)
+{
+	__builtin_memset(key, 0, sizeof(*key));
+	key->realm = realm;
+	key->saddr = tuple->saddr;
+	key->daddr = tuple->daddr;
+	key->sport = tuple->sport;
+	key->dport = tuple->dport;
+	key->protocol = tuple->protocol;
+	key->wrap = wrap;
+}
+
 /* The key of the other direction: what this one sends, turned round, where this one sends it. */
 static __always_inline void flow_reverse_key(const struct xgw_flow_key *key, const struct xgw_flow *flow,
 					     const struct xgw_encap *encap, struct xgw_flow_key *reverse)

@@ -21,6 +21,7 @@
 #include "../maps.h"
 #include "config.h"
 #include "flow_count.h"
+#include "flow_doubt.h"
 #include "flow_key.h"
 #include "tenant.h"
 #include "usage.h"

@@ -49,7 +49,7 @@ static __always_inline int is_alive(struct xdp_md *ctx, const struct xgw_flow_ke
 		return 1;
 	path_look(ctx, encap);
 	zone = zone_of(key);
-	return zone >= 0 && ct_refresh(ctx, key, zone);
+	return zone >= 0 && ct_keep(ctx, key, flow, zone);
 }
 
 /* Does the flow leave by a NIC that takes redirected packets? The redirect itself would drop them if not. */
@@ -85,7 +85,7 @@ static __always_inline enum xgw_reason check_packet(struct xdp_md *ctx, const st
 		flow_remember_peer(&a->key, a->peer);
 	}
 	if (unlikely(a->tcp_flags & (XGW_TCP_FIN | XGW_TCP_SYN | XGW_TCP_RST))) {
-		close_connection(&a->key, flow, encap, a->tcp_flags);
+		doubt_flows(&a->key, place, flow, encap);
 		return decline(XGW_REASON_TCP_CONTROL);
 	}
 	if (ip->ttl <= 1)

@@ -9,6 +9,7 @@
 
 #include "account.h"
 #include "checksum.h"
+#include "close.h"
 #include "ct.h"
 #include "encap.h"
 #include "events.h"
@@ -25,6 +26,7 @@ struct departure {
 	struct xgw_tuple tuple; /* inner, as it leaves */
 	__u32 id;		/* tenant */
 	__u32 rule;		/* slot in rules, of its connection's */
+	__u32 checked;		/* jiffies, when its flow has asked conntrack */
 	__u16 zone;
 	__u8 learnable; /* nothing odd in the headers */
 	__u8 has_tuple; /* else it is all zero */
@@ -271,7 +273,22 @@ static __always_inline struct nf_conn *find_connection(struct __sk_buff *skb, co
 	return ct;
 }
 
-static __always_inline void record_connection(const struct nf_conn *ct, const struct departure *d)
+/* A UDP connection's flow asks when the connection becomes a stream, if that is sooner than others ask. */
+static __always_inline __u32 checked_when(const struct nf_conn *ct, __u8 protocol)
+{
+	__u64 now = bpf_jiffies64();
+	__s64 left;
+
+	if (protocol == IPPROTO_TCP || ct->status & CT_ASSURED)
+		return now;
+	left = ct_until_stream(ct);
+	if (left < 0)
+		left = 0;
+	return left < liveness_jiffies ? now + left - liveness_jiffies : now;
+}
+
+/* `direction`: of the departure. */
+static __always_inline void record_connection(const struct nf_conn *ct, const struct departure *d, __u8 direction)
 {
 	struct xgw_connection_key key = {.zone = d->zone};
 	struct xgw_connection connection = {};
@@ -284,6 +301,10 @@ static __always_inline void record_connection(const struct nf_conn *ct, const st
 	connection.tenant = d->id;
 	connection.rule = ct->mark;
 	connection.translation = ct->status & (CT_SRC_NAT | CT_DST_NAT);
+	connection.original_realm = direction ? d->encap.realm : d->from_realm;
+	connection.original_wrap = direction ? d->encap.wrap : d->from_wrap;
+	connection.reply_realm = direction ? d->from_realm : d->encap.realm;
+	connection.reply_wrap = direction ? d->from_wrap : d->encap.wrap;
 	bpf_map_update_elem(&conntrack, &key, &connection, BPF_NOEXIST);
 }
 
@@ -300,13 +321,14 @@ static __always_inline void make_flow(const struct xgw_tuple *from, const struct
 	flow->dport = to->dport;
 	flow->ip_delta = sum_fold(addresses + (__u16)~bpf_htons(0x0100)); /* the TTL is a word's first byte */
 	flow->tenant = d->id;
-	flow->checked = bpf_jiffies64();
+	flow->checked = d->checked;
 }
 
 static __always_inline int is_same(const struct xgw_flow *a, const struct xgw_flow *b)
 {
 	return a->saddr == b->saddr && a->daddr == b->daddr && a->sport == b->sport && a->dport == b->dport &&
-	       a->encap == b->encap && a->generation == b->generation && a->rule == b->rule;
+	       a->encap == b->encap && a->generation == b->generation && a->rule == b->rule &&
+	       a->key.flags == b->key.flags;
 }
 
 /* A function of its own for the sake of the stack. */
@@ -320,20 +342,13 @@ static __noinline int is_known(const struct xgw_flow_key *key, const struct xgw_
 static __always_inline void add_flow(const struct xgw_tuple *from, const struct departure *d, __u8 direction,
 				     __u32 generation)
 {
-	struct xgw_flow_key key = {
-	    .realm = d->from_realm,
-	    .saddr = from->saddr,
-	    .daddr = from->daddr,
-	    .sport = from->sport,
-	    .dport = from->dport,
-	    .protocol = from->protocol,
-	    .wrap = d->from_wrap,
-	};
+	struct xgw_flow_key key;
 	struct xgw_flow flow = {};
 	int encap = encap_intern(&d->encap);
 
 	if (encap < 0)
 		return;
+	flow_key_of(from, d->from_realm, d->from_wrap, &key);
 	make_flow(from, d, &flow);
 	flow.encap = encap;
 	flow.peer = d->peer;
@@ -344,6 +359,35 @@ static __always_inline void add_flow(const struct xgw_tuple *from, const struct 
 		return;
 	if (flow_insert(&key, &flow) >= 0)
 		emit(XGW_EVENT_FLOW_BORN, XGW_REASON_NO_FLOW, &key, d->id, d->endpoint);
+}
+
+/* A function of its own for the sake of the stack. A look takes no lock, as an end does. */
+static __noinline int is_followed(const struct xgw_flow_key *key)
+{
+	struct xgw_flow known;
+
+	return flow_lookup(key, &known) != NULL;
+}
+
+static __always_inline void end_if_followed(const struct xgw_tuple *tuple, __u32 realm, __u8 wrap, __u32 tenant)
+{
+	struct xgw_flow_key key;
+
+	flow_key_of(tuple, realm, wrap, &key);
+	if (is_followed(&key))
+		end_flow(&key, tenant, XGW_REASON_TCP_CONTROL);
+}
+
+/*
+ * Conntrack has seen the connection close, so the flows of both directions end: now, and not when they next ask, which
+ * comes first when the packet does not get as far as here.
+ */
+static __always_inline void end_flows(const struct xgw_tuple *from, const struct departure *d)
+{
+	struct xgw_tuple back = {d->tuple.daddr, d->tuple.saddr, d->tuple.dport, d->tuple.sport, d->tuple.protocol, {}};
+
+	end_if_followed(from, d->from_realm, d->from_wrap, d->id);
+	end_if_followed(&back, d->encap.realm, d->encap.wrap, d->id);
 }
 
 /* Packets without a mark come from the flowtable, which carries nothing but TCP and UDP. */
@@ -362,7 +406,7 @@ static __always_inline void learn(struct __sk_buff *skb)
 	struct nf_conn *ct = NULL;
 	__u32 generation;
 	__u8 found = 0;
-	int ready = 0;
+	int ready = 0, established, closes = 0;
 
 	if (parse_departure(skb, &d))
 		return;
@@ -372,17 +416,20 @@ static __always_inline void learn(struct __sk_buff *skb)
 		ct = find_connection(skb, &d, &found);
 	if (ct) {
 		d.rule = rule_slot(d.id, ct->mark & XGW_MARK_RULE);
-		ready = d.learnable && !(skb->mark & XGW_MARK_OWN) && ct_is_established(ct, d.tuple.protocol) &&
-			!ct_is_unusual(ct);
+		established = ct_is_established(ct, d.tuple.protocol);
+		closes = d.tuple.protocol == IPPROTO_TCP && ct->status & CT_SEEN_REPLY && !established;
+		ct_tuple(ct, !found, &from);
+		ready = d.learnable && !(skb->mark & XGW_MARK_OWN) && established && !ct_is_unusual(ct) &&
+			!expected_peer(d.id, d.from_wrap, from.saddr, &d.peer);
 		if (ready) {
-			ct_tuple(ct, !found, &from);
-			ready = !expected_peer(d.id, d.from_wrap, from.saddr, &d.peer);
+			d.checked = checked_when(ct, d.tuple.protocol);
+			record_connection(ct, &d, !found);
 		}
-		if (ready)
-			record_connection(ct, &d);
 		bpf_ct_release(ct);
 	}
 	count_departure(skb, &d);
+	if (closes)
+		end_flows(&from, &d);
 	if (!ready)
 		return;
 	if (d.encap.wrap != XGW_WRAP_PLAIN) {

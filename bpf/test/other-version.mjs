@@ -19,8 +19,8 @@ export const otherVersion = [
     '	__u64 since __attribute__((btf_decl_tag("xgw:default=7")));\n	__u32 ip_sum; /* one\'s',
   ],
   ["shared.h", "sizeof(struct xgw_encap) == 96", "sizeof(struct xgw_encap) == 104"],
-  ["shared.h", "	__u32 closing;	   /* XGW_CLOSING_* */", "	__u64 closing;"],
-  ["shared.h", "sizeof(struct xgw_connection) == 40", "sizeof(struct xgw_connection) == 48"],
+  ["shared.h", "	__u32 translation; /* IPS_SRC_NAT, IPS_DST_NAT */", "	__u64 translation;"],
+  ["shared.h", "sizeof(struct xgw_connection) == 48", "sizeof(struct xgw_connection) == 56"],
   // No mark on what the uplink hands over, which the rules of that time (vm/lab/build.mjs) do not look for.
   ["lib/uplink.h", "	skb->mark |= XGW_MARK_UPLINK;\n", ""],
   // Another size of what the config says.

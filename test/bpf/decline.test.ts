@@ -192,62 +192,6 @@ for (const tenant of [user1, user2])
       });
   });
 
-describe("a closing TCP connection", () => {
-  for (const [flag, direction, closing] of [
-    ["fin", "original", 1],
-    ["fin", "reply", 2],
-    ["rst", "original", 4],
-    ["rst", "reply", 4],
-    ["syn", "original", 0],
-  ] as const)
-    describe(`${flag.toUpperCase()} of the ${direction} direction`, () => {
-      const close = () => {
-        const connection = world.establish();
-        datapath.receive(connection[direction].arrives({ tcpFlags: [flag, "ack"] }));
-        return connection;
-      };
-
-      it("ends both flows", () => {
-        const { original, reply } = close();
-        expect([world.isFollowed(original), world.isFollowed(reply)]).toEqual([false, false]);
-      });
-
-      it("is marked in the connection's record", () => {
-        const { record } = close();
-        expect(datapath.connections.get(record)?.closing).toBe(closing);
-      });
-
-      it("is told as two events", () => {
-        close();
-        const flowDied = 2;
-        expect(datapath.events().map(({ kind, tenant }) => [kind, tenant])).toEqual([
-          [flowDied, user1.id],
-          [flowDied, user1.id],
-        ]);
-      });
-    });
-
-  it("leaves the other tenant's equal connection alone", () => {
-    const other = world.establish({ tenant: user2 });
-    const { original } = world.establish({ tenant: user1 });
-    datapath.receive(original.arrives({ tcpFlags: ["rst"] }));
-    expect([world.isFollowed(other.original), world.isFollowed(other.reply)]).toEqual([true, true]);
-  });
-
-  it("is not closed by a stranger's RST", () => {
-    const { original, reply } = world.establish();
-    datapath.receive(original.arrives({ tcpFlags: ["rst"] }, { src: stranger }));
-    expect([world.isFollowed(original), world.isFollowed(reply)]).toEqual([true, true]);
-  });
-
-  it("is not closed by an RST of a flow that is stale", () => {
-    const { original, reply } = world.establish();
-    datapath.generations.set(user1.id, 1);
-    datapath.receive(original.arrives({ tcpFlags: ["rst"] }));
-    expect([world.isFollowed(original), world.isFollowed(reply)]).toEqual([true, true]);
-  });
-});
-
 it("a declined packet leaves the flow's counts alone", () => {
   const { original } = world.establish();
   datapath.receive(original.arrives({ ttl: 1 }));

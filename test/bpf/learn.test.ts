@@ -1,15 +1,17 @@
 // The learner: a packet that the kernel sends becomes a flow, when it is an established connection's and nothing is odd.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { u32 } from "../../src/datapath/layout.js";
 import { packetMarks } from "../../src/plan/rules.js";
 import { Datapath } from "./support/datapath.js";
 import { expectDropped, expectSent } from "./support/expectations.js";
-import { type EntryOptions, makeNamespace, track, untrack } from "./support/kernel.js";
+import { type EntryOptions, entryOf, makeNamespace, track, trackFromServer, untrack } from "./support/kernel.js";
 import * as packet from "./support/packet.js";
 import { addressNumber } from "./support/types.js";
 import {
+  arrivalsOf,
   connectionOf,
   Direction,
   type EstablishOptions,
@@ -100,7 +102,7 @@ for (const tenant of [user1, user2])
               tenant: tenant.id,
               rule: 7,
               translation: dstNat,
-              closing: 0,
+              ...arrivalsOf(connection),
             });
           });
 
@@ -223,6 +225,68 @@ describe("a flow that is known", () => {
   });
 });
 
+describe("a TCP connection that conntrack has seen close", () => {
+  /** Both flows learned, and the kernel's entry in another state by now. */
+  function closing(state: string): TestConnection {
+    const connection = tracked();
+    for (const direction of [connection.original, connection.reply]) transmit(sent(direction));
+    expect([...datapath.flows.keys()]).toHaveLength(2);
+    datapath.events();
+    untrack(namespace);
+    track(namespace, connection, { state });
+    return connection;
+  }
+
+  for (const state of ["FIN_WAIT", "CLOSE"])
+    for (const way of ["original", "reply"] as const)
+      it(`ends both flows with the packet of its ${way} direction that the kernel sends in ${state}`, () => {
+        transmit(sent(closing(state)[way]));
+        expect([...datapath.flows.keys()]).toEqual([]);
+      });
+
+  it("is told as the two deaths of its flows", () => {
+    const { original } = closing("FIN_WAIT");
+    transmit(sent(original));
+    const [flowDied, tcpControl] = [2, 9];
+    expect(datapath.events().map(({ kind, reason, tenant }) => [kind, reason, tenant])).toEqual([
+      [flowDied, tcpControl, user1.id],
+      [flowDied, tcpControl, user1.id],
+    ]);
+  });
+
+  it("leaves the other tenant's equal connection alone", () => {
+    const other = tracked({ tenant: user2 });
+    transmit(sent(other.original));
+    const own = tracked({}, { state: "FIN_WAIT" });
+    transmit(sent(own.original));
+    expect(world.isFollowed(other.original)).toBe(true);
+  });
+});
+
+it("a connection that the other side has begun takes the flow of an equal one before it", () => {
+  const connection = tracked();
+  transmit(sent(connection.original));
+  untrack(namespace);
+  trackFromServer(namespace, connection);
+  transmit(sent(connection.original));
+  const isReply = 1;
+  expect(datapath.flows.get(connection.original.key)?.flags).toBe(isReply);
+});
+
+it("a UDP connection's flow makes it ASSURED when the kernel would: with a packet 2 s after its first", async () => {
+  await usingDatagrams(async (ends) => {
+    const { original } = connectionOf({ protocol: "udp", ...ends });
+    transmit(sent(original));
+    const isAssured = () => {
+      expectSent(datapath.receive(original.arrives(), { netns }), user1, original.leaves());
+      return entryOf(namespace, "udp", user1.zone).includes("[ASSURED]");
+    };
+    const young = isAssured();
+    await sleep(2200);
+    expect([young, isAssured()]).toEqual([false, true]);
+  });
+});
+
 describe("what a tenant may cause of events", () => {
   const births = (count: number) => {
     for (let port = 1; port <= count; port++)
@@ -329,19 +393,16 @@ describe("nothing is learned from", () => {
     });
 
   it("a connection with a helper", async () => {
-    await usingHelperConnection(({ client, server }) => {
-      const tenant = { ...user1 };
-      const connection = connectionOf({ tenant, client, publicEnd: server, server });
-      transmit(sent(connection.original));
+    await usingHelperConnection((ends) => {
+      transmit(sent(connectionOf(ends).original));
       expect(learned()).toEqual(nothing);
     });
   });
 });
 
 it("the same connection without its helper is learned", async () => {
-  await usingHelperConnection(({ client, server }) => {
-    const connection = connectionOf({ client, publicEnd: server, server });
-    transmit(sent(connection.original));
+  await usingHelperConnection((ends) => {
+    transmit(sent(connectionOf(ends).original));
     expect(learned()).toEqual({ flows: 1, templates: 1, connections: 1 });
   }, false);
 });
@@ -380,30 +441,45 @@ function plain(direction: Direction): Buffer {
   return direction.leaves().subarray(56);
 }
 
-/** A real FTP control connection over the namespace's loopback device, in the first tenant's zone. */
-async function usingHelperConnection(
-  look: (ends: { client: { address: string; port: number }; server: { address: string; port: number } }) => void,
-  withHelper = true,
-): Promise<void> {
-  const rules = `table ip helped {
-    ct helper ftp { type "ftp" protocol tcp; }
-    chain zone { type filter hook output priority raw; ct zone set ${user1.zone}; }
-    chain helper { type filter hook output priority filter; ${withHelper ? 'tcp dport 2121 ct helper set "ftp"' : "accept"}; }
-  }`;
-  namespace.exec("nft", rules);
-  const script = `const { connect, createServer } = require("node:net");
-    createServer((socket) => socket.resume()).listen(2121, "127.0.0.1", () => {
-      const socket = connect(2121, "127.0.0.1", () => socket.write("x", () => console.log(socket.localPort)));
-    });`;
+/** Two ends on the namespace's loopback device that have just talked; the server is its own public end. */
+type Ends = Record<"client" | "publicEnd" | "server", { readonly address: string; readonly port: number }>;
+
+/** Runs a script that prints the client's port once it has talked with a server on port 2121 in the first tenant's zone. */
+async function usingTalk(chains: string, script: string, look: (ends: Ends) => void | Promise<void>): Promise<void> {
+  const zone = `chain zone { type filter hook output priority raw; ct zone set ${user1.zone}; }`;
+  namespace.exec("nft", `table ip talk {\n${zone}\n${chains}\n}`);
   const child = spawn("ip", ["netns", "exec", namespace.name, process.execPath, "-e", script], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   try {
     const [line] = (await once(child.stdout, "data")) as [Buffer];
-    look({ client: { address: "127.0.0.1", port: Number(line) }, server: { address: "127.0.0.1", port: 2121 } });
+    const server = { address: "127.0.0.1", port: 2121 };
+    await look({ client: { address: "127.0.0.1", port: Number(line) }, publicEnd: server, server });
   } finally {
     child.kill("SIGKILL");
     await once(child, "exit");
-    namespace.exec("nft", "delete table ip helped");
+    namespace.exec("nft", "delete table ip talk");
   }
+}
+
+/** A datagram and its answer, a moment ago. */
+async function usingDatagrams(look: (ends: Ends) => Promise<void>): Promise<void> {
+  const script = `const { createSocket } = require("node:dgram");
+    const [client, server] = [createSocket("udp4"), createSocket("udp4")];
+    server.on("message", (data, { port, address }) => server.send(data, port, address));
+    client.on("message", () => console.log(client.address().port));
+    server.bind(2121, "127.0.0.1", () => client.send("x", 2121, "127.0.0.1"));`;
+  await usingTalk("", script, look);
+}
+
+/** A real FTP control connection. */
+async function usingHelperConnection(look: (ends: Ends) => void, withHelper = true): Promise<void> {
+  const set = withHelper ? 'tcp dport 2121 ct helper set "ftp"' : "accept";
+  const chains = `ct helper ftp { type "ftp" protocol tcp; }
+    chain helper { type filter hook output priority filter; ${set}; }`;
+  const script = `const { connect, createServer } = require("node:net");
+    createServer((socket) => socket.resume()).listen(2121, "127.0.0.1", () => {
+      const socket = connect(2121, "127.0.0.1", () => socket.write("x", () => console.log(socket.localPort)));
+    });`;
+  await usingTalk(chains, script, look);
 }

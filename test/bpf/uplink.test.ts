@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { u32 } from "../../src/datapath/layout.js";
-import { Datapath, jiffies } from "./support/datapath.js";
+import { Datapath, jiffies, livenessJiffies } from "./support/datapath.js";
 import { expectDropped, expectFrame, expectPassed, expectSent, nobody } from "./support/expectations.js";
 import { makeNamespace, track, untrack } from "./support/kernel.js";
 import * as packet from "./support/packet.js";
@@ -209,11 +209,13 @@ for (const { name, tags } of settings)
       ["original", "rst"],
       ["reply", "rst"],
     ] as const)
-      it(`${flag.toUpperCase()} of the ${way} direction ends both flows`, () => {
+      it(`${flag.toUpperCase()} of the ${way} direction makes both flows ask conntrack`, () => {
         const connection = establish();
         datapath.receive(connection[way].arrives({ tcpFlags: [flag, "ack"] }));
-        expect([world.isFollowed(connection.original), world.isFollowed(connection.reply)]).toEqual([false, false]);
-        expect(datapath.connections.get(connection.record)?.closing).toBeGreaterThan(0);
+        for (const direction of [connection.original, connection.reply]) {
+          const age = (jiffies() - (datapath.flows.get(direction.key)?.checked ?? 0)) >>> 0;
+          expect(age, "jiffies since the flow has asked").toBeGreaterThanOrEqual(livenessJiffies);
+        }
       });
 
     it("ICMP to a public address is the kernel's, counted as the tenant's", () => {

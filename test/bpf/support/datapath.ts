@@ -455,6 +455,9 @@ function skbContext(ifindex: number, { mark, gsoSize, cameInBy = 0 }: Sent = { m
   return u32(...Array.from({ length: 48 }, (_, word) => words.get(word) ?? 0));
 }
 
+/** How often a flow asks conntrack: liveness_jiffies. */
+export const livenessJiffies = 1024;
+
 /** The kernel's clock of flow.checked. */
 export function jiffies(): number {
   const line = /^jiffies: (\d+)$/m.exec(readFileSync("/proc/timer_list", "utf8"));

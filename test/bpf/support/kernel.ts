@@ -67,9 +67,27 @@ export function track(
   );
 }
 
+/** Makes the kernel's entry of a connection with the same tuples that the server has begun. */
+export function trackFromServer(namespace: Namespace, { original, reply, record }: TestConnection): void {
+  const { protocol } = original.fields;
+  const [server, client] = reply.fields.arrivesAs;
+  const publicEnd = original.fields.arrivesAs[1];
+  namespace.exec(
+    "conntrack",
+    ...["-I", "-p", protocol, "-w", `${record.zone}`, "-t", "100", "-u", "SEEN_REPLY"],
+    ...["-s", server.address, "--sport", `${server.port}`, "-d", client.address, "--dport", `${client.port}`],
+    ...["--src-nat", `${publicEnd.address}:${publicEnd.port}`],
+    ...(protocol === "tcp" ? ["--state", "ESTABLISHED"] : []),
+  );
+}
+
+/** The kernel's entry of a protocol, as `conntrack` prints it; empty when there is none. */
+export const entryOf = (namespace: Namespace, protocol: "tcp" | "udp", zone: number): string =>
+  namespace.exec("conntrack", "-L", "-p", protocol, "-w", `${zone}`);
+
 /** Seconds until the entry of a protocol ends; undefined when there is none. */
 export function timeoutOf(namespace: Namespace, protocol: "tcp" | "udp", zone: number): number | undefined {
-  const line = namespace.exec("conntrack", "-L", "-p", protocol, "-w", `${zone}`);
+  const line = entryOf(namespace, protocol, zone);
   const seconds = new RegExp(`^${protocol}\\s+\\d+ (\\d+) `).exec(line)?.[1];
   return seconds === undefined ? undefined : Number(seconds);
 }

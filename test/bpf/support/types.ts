@@ -105,7 +105,10 @@ export interface Connection {
   readonly tenant: number;
   readonly rule: number;
   readonly translation: number;
-  readonly closing: number;
+  readonly original_realm: number;
+  readonly reply_realm: number;
+  readonly original_wrap: number;
+  readonly reply_wrap: number;
 }
 
 export interface Counter {

@@ -312,7 +312,7 @@ export class World {
       tenant: original.fields.arrivesBy.tenant.id,
       rule: 1,
       translation: 0x20,
-      closing: 0,
+      ...arrivalsOf(connection),
     });
     return connection;
   }
@@ -341,6 +341,13 @@ export class World {
   isFollowed(direction: Direction): boolean {
     return this.datapath.flows.has(direction.key);
   }
+}
+
+/** Where the packets of each direction arrive, as the connection's record has it. */
+export function arrivalsOf({ original, reply }: TestConnection) {
+  const { realm: original_realm, wrap: original_wrap } = original.key;
+  const { realm: reply_realm, wrap: reply_wrap } = reply.key;
+  return { original_realm, reply_realm, original_wrap, reply_wrap };
 }
 
 /** A connection's packets, with nothing written to any map. */
