@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * tc programs: the learner on a NIC's egress, ARP on a tunnel's, and the way in from a plain uplink. None drops but
- * those for ARP that comes in, and the last one what is spoofed.
+ * tc programs: the learner on a NIC's egress, ARP on a tunnel's, and the ways in from a tunnel and from a plain uplink.
+ * None drops but those for ARP that comes in, and the last one what is spoofed.
  */
 #include "lib/arp_in.h"
 #include "lib/endpoint.h"
+#include "lib/entrance.h"
 #include "lib/learn.h"
 #include "lib/nic_arp.h"
 #include "lib/uplink.h"
@@ -34,8 +35,9 @@ int xgw_arp(struct __sk_buff *skb)
 }
 
 SEC("tcx/ingress")
-int xgw_arp_in(struct __sk_buff *skb)
+int xgw_enter(struct __sk_buff *skb)
 {
+	enter(skb);
 	return may_ask(skb) ? XGW_NEXT : XGW_SHOT;
 }
 

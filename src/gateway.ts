@@ -211,7 +211,7 @@ function summary(steps: readonly Step[]): string {
 }
 
 /** The kernel decides the flows of these tenants anew, because their packets may have to go another way. */
-export const redecide = (instance: string, tenants: readonly number[]): Promise<void> =>
+export const redecide = (instance: string, tenants: readonly number[]): void =>
   closeGenerations(new Pins(instance), tenants);
 
 /** Templates of these tenants that no flow leads to any more, after redecisions, may be used by others, if places get scarce. */

@@ -12,13 +12,13 @@
 #include "close.h"
 #include "ct.h"
 #include "encap.h"
+#include "entrance.h"
 #include "events.h"
 #include "flow_insert.h"
 #include "nic_mac.h"
 #include "parse.h"
 #include "path_mtu.h"
 #include "tenant.h"
-#include "uplink.h"
 
 /* A packet as it leaves, with the tenant that it belongs to, and the side by which it came in. */
 struct departure {
@@ -164,9 +164,8 @@ static __always_inline int parse_tunnelled(struct __sk_buff *skb, struct departu
 	d->id = tenant->id;
 	d->zone = tenant->zone;
 	d->endpoint = outer->ip.daddr;
-	if (uplink_ifindex && skb->tc_index == FROM_UPLINK) {
+	if (uplink_ifindex && skb->tc_index & FROM_UPLINK) {
 		d->from_wrap = XGW_WRAP_PLAIN;
-		skb->tc_index = 0; /* done with: it would stay with the skb into another gateway's namespace */
 	} else {
 		d->from_wrap = wrap;
 		d->from_realm = d->encap.realm;
@@ -404,11 +403,14 @@ static __always_inline void learn(struct __sk_buff *skb)
 	struct departure d = {};
 	struct xgw_tuple from;
 	struct nf_conn *ct = NULL;
-	__u32 generation;
+	__u32 generation, entered;
 	__u8 found = 0;
-	int ready = 0, established, closes = 0;
+	int failed, ready = 0, established, closes = 0;
 
-	if (parse_departure(skb, &d))
+	failed = parse_departure(skb, &d);
+	entered = skb->tc_index;
+	skb->tc_index = 0; /* done with: it would stay with the skb into another gateway's namespace */
+	if (failed)
 		return;
 	generation = generation_of(d.id);
 	d.rule = rule_slot(d.id, 0);
@@ -419,8 +421,8 @@ static __always_inline void learn(struct __sk_buff *skb)
 		established = ct_is_established(ct, d.tuple.protocol);
 		closes = d.tuple.protocol == IPPROTO_TCP && ct->status & CT_SEEN_REPLY && !established;
 		ct_tuple(ct, !found, &from);
-		ready = d.learnable && !(skb->mark & XGW_MARK_OWN) && established && !ct_is_unusual(ct) &&
-			!expected_peer(d.id, d.from_wrap, from.saddr, &d.peer);
+		ready = d.learnable && entered_in(entered, generation) && !(skb->mark & XGW_MARK_OWN) && established &&
+			!ct_is_unusual(ct) && !expected_peer(d.id, d.from_wrap, from.saddr, &d.peer);
 		if (ready) {
 			d.checked = checked_when(ct, d.tuple.protocol);
 			record_connection(ct, &d, !found);

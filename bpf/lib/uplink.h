@@ -5,10 +5,9 @@
  * has it, as if it had come out of that tunnel, and is from there on like any other: zone, NAT, policy and routes are
  * the tenant's.
  *
- * The learner sees packets as they leave, and must know by which side they came in. The skb's tc_index tells it: it
- * stays with the skb through forwarding, tunnel and GSO (skb_scrub_packet leaves it), and it is for tc alone to use.
- * The nft rules cannot see that, and must know it as well, for a source that is right on the uplink is forged in the
- * tunnel. A bit of the mark tells them, and they take it off before routing rules or operators look at it.
+ * That it has come by the uplink, its tc_index tells the learner (entrance.h). The nft rules cannot see that, and must
+ * know it as well, for a source that is right on the uplink is forged in the tunnel. A bit of the mark tells them, and
+ * they take it off before routing rules or operators look at it.
  */
 #ifndef XGW_UPLINK_H
 #define XGW_UPLINK_H
@@ -20,11 +19,9 @@
 #include <linux/ip.h>
 #include <bpf/bpf_endian.h>
 #include "arp.h"
+#include "entrance.h"
 #include "tenant.h"
 #include "verdict.h"
-
-/* tc_index of a packet that came in by the uplink. */
-#define FROM_UPLINK 0x7867
 
 /* Every tunnel device has its MAC address from its key: 02:67 and the key (src/kernel/slow-path.ts). */
 static __always_inline void tunnel_mac(__u32 gre_key, __be16 *mac)
@@ -83,7 +80,7 @@ static __always_inline int from_uplink(struct __sk_buff *skb, int next, int shot
 	tunnel_mac(public->key, mac);
 	if (bpf_skb_store_bytes(skb, 0, mac, ETH_ALEN, 0))
 		return next;
-	skb->tc_index = FROM_UPLINK;
+	skb->tc_index = FROM_UPLINK | entered_now(public->tenant);
 	skb->mark |= XGW_MARK_UPLINK;
 	return bpf_redirect(public->tunnel_ifindex, BPF_F_INGRESS);
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The learner over packets that a test run cannot make: one that came in by the uplink, and one whose outermost VLAN
- * tag is not in the packet but in the skb. */
+/* The tc programs over packets that a test run cannot make. Their tc_index comes in cb[0] and is left in cb[1], and the
+ * outermost VLAN tag may be not in the packet but in the skb. */
 #include <linux/pkt_cls.h>
 #include "../lib/learn.h"
+#include "../lib/uplink.h"
 
 #define NEXT (-1)
 
@@ -19,31 +20,42 @@ static __always_inline int hold_tag(struct __sk_buff *skb)
 	return bpf_skb_vlan_pop(skb) || bpf_skb_vlan_push(skb, tag.type, bpf_ntohs(tag.id)) || !skb->vlan_present;
 }
 
-SEC("tcx/egress")
-int from_uplink_departs(struct __sk_buff *skb)
+static __always_inline int depart(struct __sk_buff *skb)
 {
-	skb->tc_index = FROM_UPLINK;
+	skb->tc_index = skb->cb[0];
 	learn(skb);
+	skb->cb[1] = skb->tc_index;
 	return NEXT;
+}
+
+SEC("tcx/egress")
+int departs(struct __sk_buff *skb)
+{
+	return depart(skb);
 }
 
 SEC("tcx/egress")
 int held_departs(struct __sk_buff *skb)
 {
-	if (hold_tag(skb))
-		return TC_ACT_SHOT;
-	learn(skb);
+	return hold_tag(skb) ? TC_ACT_SHOT : depart(skb);
+}
+
+SEC("tcx/ingress")
+int comes_out_of_tunnel(struct __sk_buff *skb)
+{
+	skb->tc_index = skb->cb[0];
+	enter(skb);
+	skb->cb[1] = skb->tc_index;
 	return NEXT;
 }
 
-SEC("tcx/egress")
-int held_from_uplink(struct __sk_buff *skb)
+SEC("tcx/ingress")
+int comes_by_uplink(struct __sk_buff *skb)
 {
-	if (hold_tag(skb))
-		return TC_ACT_SHOT;
-	skb->tc_index = FROM_UPLINK;
-	learn(skb);
-	return NEXT;
+	int verdict = from_uplink(skb, NEXT, TC_ACT_SHOT);
+
+	skb->cb[1] = skb->tc_index;
+	return verdict;
 }
 
 char _license[] SEC("license") = "GPL";

@@ -6,7 +6,7 @@ import type { KernelEvent } from "../kernel/monitor.js";
 import { unknown } from "../kernel/nftables.js";
 import { type Desired, type DesiredTenant, nobody, routeTableBase } from "../model/desired.js";
 import { formatAddress, formatPrefix, type Prefix, parseAddress, prefixContains } from "../model/ipv4.js";
-import { pinName } from "../plan/render.js";
+import { tunnelPins } from "../plan/render.js";
 import { isElementSet, isUncompared, tableName } from "../plan/rules.js";
 import { setOfMap } from "../plan/shares.js";
 import { type ElementKeys, tenantOfElement } from "../plan/state.js";
@@ -66,7 +66,7 @@ export class Interest {
       this.ids.add(id);
       this.owned.set(vrf, id).set(tunnel, id);
       if (tunnelKind === "gre") this.permanent.add(tunnel);
-      for (const prefix of ["arp", "arp_in"]) this.links.set(this.pins.link(pinName(prefix, tunnel)), id);
+      for (const name of tunnelPins(tunnel)) this.links.set(this.pins.link(name), id);
       for (const peer of peers) {
         const ids = this.peers.get(peer);
         if (ids) ids.push(id);

@@ -24,7 +24,7 @@ export class Redecider {
   async redecide({ tenants, why, sinceMs }: Redecision, config: Config): Promise<void> {
     const started = performance.now();
     try {
-      await locked(config, () => redecide(config.instance, tenants));
+      await locked(config, async () => redecide(config.instance, tenants));
       for (const tenant of tenants) this.leftOver.add(tenant);
       const tookMs = Math.round(performance.now() - sinceMs);
       this.emit("redecided", { why, tenants: tenants.length });

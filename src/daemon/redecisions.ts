@@ -18,6 +18,8 @@ export const atOnceMax = 5;
 const rest = 4;
 /** but not longer, milliseconds: it may have waited for the lock. */
 const restMaxMs = 500;
+/** And not shorter: 8,192 changes of a tenant shall last longer than any packet waits (bpf/lib/entrance.h). */
+const restMinMs = 10;
 
 /** Reasons of one cause in the log, lest they hide others'. */
 const namedMax = 3;
@@ -97,6 +99,6 @@ export class Redecisions {
 
   /** What was taken is done. */
   took(tookMs: number): void {
-    this.notBeforeMs = performance.now() + Math.min(rest * tookMs, restMaxMs);
+    this.notBeforeMs = performance.now() + Math.min(Math.max(rest * tookMs, restMinMs), restMaxMs);
   }
 }

@@ -79,11 +79,11 @@ export function addTiers(a: Tiers, b: Tiers): Tiers {
 
 /**
  * Everything counted for these tenants is forgotten and their slots are free, so that whoever gets their ids begins at 0.
- * Only for tenants of which no packet is under way: before they are in the maps, or once they are out of them and their
- * generations have been closed.
+ * Only for tenants that are not in the maps: not yet, or no more.
  */
 export async function forgetCounts(pins: Pins, tenants: ReadonlySet<number>): Promise<void> {
   if (tenants.size === 0 || !pins.hasMap("rule_stats") || !pins.hasMap("stats")) return;
+  await sleep(settleMs); // what still had them from the maps has counted by then
   using stats = BpfMap.openPinned(pins.map("stats"));
   for (const tenant of tenants)
     for (let reason = 0; reason < reasonSlots; reason++) zero(stats, tenant * reasonSlots + reason);

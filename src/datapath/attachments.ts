@@ -6,6 +6,7 @@ import { crashPoint } from "../crash.js";
 import { ForeignError, KernelError } from "../errors.js";
 import { readHookPrograms } from "../kernel/netfilter-hooks.js";
 import type { Desired } from "../model/desired.js";
+import { isTunnelPin } from "../plan/render.js";
 import { type Attachment, isOnDevice, type NetfilterHook, type ProgramName } from "../plan/state.js";
 import type { DeviceNames } from "./layout.js";
 import { forgetNeighbours } from "./neighbours.js";
@@ -83,7 +84,7 @@ const netfilterHooks: Readonly<Record<number, NetfilterHook>> = {
  */
 export function hasLostPrograms(pins: Pins): boolean {
   return pins.links().some((name) => {
-    if (name.startsWith("arp_")) return false;
+    if (isTunnelPin(name)) return false;
     try {
       using link = BpfLink.openPinned(pins.link(name));
       const info = link.info;

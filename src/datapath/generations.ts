@@ -3,14 +3,10 @@
  * up anew. The slot of nobody is for keys that no tenant has.
  */
 
-import { setTimeout as sleep } from "node:timers/promises";
 import { BpfMap } from "libbpf-ts";
 import { crashPoint } from "../crash.js";
 import { readU32, u32 } from "./layout.js";
 import type { Pins } from "./pins.js";
-
-/** Longer than a packet stays between the kernel's decision and the learner, which reads the generation at the end. */
-const settleMs = 20;
 
 /**
  * Odd while a tenant is being changed, even when it is settled. A change that dies in between leaves an odd number, which
@@ -24,13 +20,12 @@ export function openGenerations(pins: Pins, tenants: readonly number[]): void {
 }
 
 /**
- * After it: a packet that the old state had let through, and that was on its way out meanwhile, may have taught a flow
- * with the open number. Once those are out, the number moves on for good.
+ * After it. A packet that has come in before, and is on its way out, however long that takes, teaches nothing any more: it
+ * bears the number of that time (bpf/lib/entrance.h).
  */
-export async function closeGenerations(pins: Pins, tenants: readonly number[]): Promise<void> {
+export function closeGenerations(pins: Pins, tenants: readonly number[]): void {
   if (tenants.length === 0) return;
   openGenerations(pins, tenants);
-  await sleep(settleMs);
   moveOn(pins, tenants, isOdd);
 }
 

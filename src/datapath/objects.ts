@@ -28,7 +28,7 @@ const objects: readonly ObjectFile[] = [
   { file: "neighbours.bpf.o", programs: ["xgw_neighbour_made", "xgw_neighbour_seen", "xgw_neighbour_gone"] },
   { file: "netfilter.bpf.o", programs: ["xgw_fragment", "xgw_reassembled", "xgw_quota", "xgw_next_hop"] },
   { file: "xdp.bpf.o", programs: ["xgw_xdp"] },
-  { file: "tc.bpf.o", programs: ["xgw_learn", "xgw_arp", "xgw_arp_in", "xgw_nic_arp", "xgw_uplink"] },
+  { file: "tc.bpf.o", programs: ["xgw_learn", "xgw_arp", "xgw_enter", "xgw_nic_arp", "xgw_uplink"] },
 ];
 
 export const objectsFor = (constants: Constants) => objects.filter(({ isFor }) => isFor?.(constants) ?? true);

@@ -2,6 +2,7 @@
 
 import { BpfError, BpfLink, BpfMap, BpfProgram } from "libbpf-ts";
 import { crashPoint } from "../crash.js";
+import { isTunnelPin } from "../plan/render.js";
 import { baseProgramNames, type ProgramName } from "../plan/state.js";
 import type { Pins } from "./pins.js";
 
@@ -57,7 +58,7 @@ export interface AttachedProgram {
 export function attachedPrograms(pins: Pins): AttachedProgram[] {
   return pins
     .links()
-    .filter((name) => !name.startsWith("arp_"))
+    .filter((name) => !isTunnelPin(name))
     .flatMap((attachment) => {
       try {
         using link = BpfLink.openPinned(pins.link(attachment));

@@ -9,7 +9,7 @@ import { readRuleOrders } from "../kernel/routing-rules.js";
 import { readAddresses, readLinksOf, readNeighbours, readRoutes } from "../kernel/rtnetlink.js";
 import { type DesiredTenant, nobody } from "../model/desired.js";
 import { routeProtocol } from "../plan/owner.js";
-import { pinName } from "../plan/render.js";
+import { tunnelPins } from "../plan/render.js";
 import { familyOfSet, type SetTypes, tableName, typesOfSet } from "../plan/rules.js";
 import { flowtableOf, intervalSets, mapOf } from "../plan/shares.js";
 import {
@@ -68,10 +68,7 @@ export function observeTenants(
     entries: observeDeviceEntries(pins, wanted),
     attachments: observeAttachments(pins, kernelNames, [
       // Also of tunnels of a kind that has none.
-      ...new Set([
-        ...wanted.attachments.keys(),
-        ...tenants.flatMap(({ tunnel }) => ["arp", "arp_in"].map((prefix) => pinName(prefix, tunnel))),
-      ]),
+      ...new Set([...wanted.attachments.keys(), ...tenants.flatMap(({ tunnel }) => tunnelPins(tunnel))]),
     ]),
   };
 }

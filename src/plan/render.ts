@@ -309,15 +309,25 @@ function attachments(desired: Desired, context: RenderContext): [string, Attachm
       egress("learn", nic.name, "xgw_learn"),
     ]),
     ...(desired.uplink ? [ingress("uplink", desired.uplink.device, "xgw_uplink")] : []),
-    ...desired.tenants
-      .filter((tenant) => tenant.tunnelKind === "gretap")
-      .flatMap(({ tunnel }) => [egress("arp", tunnel, "xgw_arp"), ingress("arp_in", tunnel, "xgw_arp_in")]),
+    ...desired.tenants.flatMap(({ tunnel, tunnelKind }) => [
+      ...(tunnelKind === "gretap" ? [egress("arp", tunnel, "xgw_arp")] : []),
+      ingress("enter", tunnel, "xgw_enter"),
+    ]),
     ...sideDevices(desired, context).map((device) => ingress("nic_arp", device, "xgw_nic_arp")),
     ...onKernel
       .filter(([, , hook]) => hook !== "fentry" || context.countsSessions !== false)
       .map(([name, device, hook, program]): [string, Attachment] => [name, { device, hook, program, fingerprint }]),
   ];
 }
+
+/** How the attachments of a tunnel are called, before its name. */
+const tunnelPrefixes = ["arp", "enter"] as const;
+
+/** Names of the attachments that a tunnel may have. */
+export const tunnelPins = (tunnel: string): string[] => tunnelPrefixes.map((prefix) => pinName(prefix, tunnel));
+
+/** Whether an attachment is a tunnel's, of which there may be thousands. */
+export const isTunnelPin = (name: string): boolean => tunnelPrefixes.some((prefix) => name.startsWith(`${prefix}_`));
 
 /** What counts, and what refuses by the counts. */
 const onKernel: readonly (readonly [name: string, device: string, hook: Hook, program: ProgramName])[] = [

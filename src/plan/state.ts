@@ -146,7 +146,7 @@ export const baseProgramNames = [
   "xgw_xdp",
   "xgw_learn",
   "xgw_arp",
-  "xgw_arp_in",
+  "xgw_enter",
   "xgw_nic_arp",
   "xgw_uplink",
   "xgw_neighbour_made",

@@ -218,7 +218,7 @@ describe("N packets in, the sums over tiers and reasons equal N", () => {
     datapath.generations.set(user1.id, 1);
     send(connection, 50, 0); // the first one is the flowtable's, and teaches it anew
     for (let n = 0; n < 20; n++) transmit(connection.original.leaves(), 0); // without XDP on the NIC
-    send(connection, 1, byStack(7), { tcpFlags: ["fin", "ack"] }); // ends the flow; the kernel's answer teaches it again
+    send(connection, 1, byStack(7), { tcpFlags: ["fin", "ack"] }); // makes the flow ask, and conntrack still has it
     send(connection, 4, byStack(7));
     untrack(namespace);
     send(connection, 2, byStack(7), { tcpFlags: ["rst"] });

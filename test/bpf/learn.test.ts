@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { u32 } from "../../src/datapath/layout.js";
 import { packetMarks } from "../../src/plan/rules.js";
-import { Datapath } from "./support/datapath.js";
+import { Datapath, type Departure } from "./support/datapath.js";
 import { expectDropped, expectSent } from "./support/expectations.js";
 import { type EntryOptions, entryOf, makeNamespace, track, trackFromServer, untrack } from "./support/kernel.js";
 import * as packet from "./support/packet.js";
@@ -50,7 +50,7 @@ function rechecked(frame: Buffer): Buffer {
   return frame;
 }
 
-const transmit = (frame: Buffer) => datapath.transmit(frame, netns, testRunIfindex);
+const transmit = (frame: Buffer, how: Departure = {}) => datapath.transmit(frame, netns, testRunIfindex, how);
 
 function tracked(options: EstablishOptions = {}, entry: EntryOptions = {}): TestConnection {
   const connection = connectionOf(options);
@@ -74,7 +74,7 @@ for (const tenant of [user1, user2])
           it("becomes this flow", () => {
             datapath.generations.set(tenant.id, 5);
             const direction = tracked({ tenant, protocol })[name];
-            transmit(sent(direction));
+            transmit(sent(direction), { generation: 5 });
             const flow = datapath.flows.get(direction.key);
             const { checked, encap } = flow ?? {};
             const wanted = direction.flow(encap ?? -1, { generation: 5, checked: checked ?? -1 });
@@ -185,8 +185,8 @@ describe("a flow that is known", () => {
   it("is learned anew after its tenant has changed", () => {
     const { original } = tracked();
     transmit(sent(original));
-    datapath.generations.set(user1.id, 1);
-    transmit(sent(original));
+    datapath.generations.set(user1.id, 2);
+    transmit(sent(original), { generation: 2 });
     expectSent(datapath.receive(original.arrives(), { netns }), user1, original.leaves());
   });
 
@@ -335,6 +335,24 @@ describe("nothing is learned from", () => {
         for (const key of [...datapath.endpoints.keys()]) datapath.endpoints.delete(key);
         transmit(sent(tracked({}).original));
       },
+    ],
+    [
+      "a packet that came in before its tenant changed, however long ago",
+      () => {
+        datapath.generations.set(user1.id, 2);
+        transmit(sent(tracked({}).original), { generation: 0 });
+      },
+    ],
+    [
+      "a packet that came in while its tenant was being changed",
+      () => {
+        datapath.generations.set(user1.id, 2);
+        transmit(sent(tracked({}).original), { generation: 1 });
+      },
+    ],
+    [
+      "a packet of which nobody knows when it came in",
+      () => transmit(sent(tracked({}).original), { generation: "unknown" }),
     ],
     ["a packet of no connection", () => transmit(sent(connectionOf({}).original))],
     ["a connection of another zone", () => transmit(sent(tracked({}, { zone: user2.zone }).original))],

@@ -42,7 +42,7 @@ const missing: Readonly<Partial<Record<StateName, readonly string[]>>> = {
   detached: ["xdp_"],
   learner: ["learn_"],
   uplink: ["uplink_"],
-  counters: ["session_", "neighbour_", "quota_", "next_hop", "arp_"],
+  counters: ["session_", "neighbour_", "quota_", "next_hop", "arp_", "enter_"],
 };
 
 /** What an operator, an accident or an attacker does to the programs. */

@@ -54,6 +54,8 @@ export interface Outcome {
 export interface Departure {
   /** It came in by the uplink. */
   readonly fromUplink?: boolean;
+  /** Of its tenant, when it came in; 0 if not given, "unknown" when it came in by no program. */
+  readonly generation?: number | "unknown";
   /** Its outermost VLAN tag is in the skb's metadata, as VLAN devices leave it. */
   readonly heldTag?: boolean;
 }
@@ -207,13 +209,29 @@ export class Datapath implements Disposable {
   transmit(frame: Buffer, netns: string, ifindex: number, how: Partial<Sent & Departure> = {}): void {
     this.#learned = true;
     this.#rulesLearned = true;
-    const { fromUplink = false, heldTag = false, mark = 0, gsoSize = 0, cameInBy = 0 } = how;
-    const programs = [this.learner, this.#departures.program("from_uplink_departs")] as const;
-    const held = [this.#departures.program("held_departs"), this.#departures.program("held_from_uplink")] as const;
-    const program = (heldTag ? held : programs)[fromUplink ? 1 : 0];
-    inNetNamespace(netns, () => {
-      const { retval } = program.testRun({ data: frame, context: skbContext(ifindex, { mark, gsoSize, cameInBy }) });
-      if (retval !== tcxNext) throw new Error(`the learner returned ${retval}`);
+    const { fromUplink = false, heldTag = false, mark = 0, gsoSize = 0, cameInBy = 0, generation = 0 } = how;
+    const tcIndex = generation === "unknown" ? 0 : enteredIn(generation, fromUplink);
+    const program = heldTag ? "held_departs" : "departs";
+    const left = this.#markedRun(program, frame, netns, skbContext(ifindex, { mark, gsoSize, cameInBy, tcIndex }));
+    if (left !== 0) throw new Error(`the learner left ${left} in tc_index`);
+  }
+
+  /** A frame through the program on a tunnel, as if it came out of it with that tc_index; what it has then. */
+  comeOut(frame: Buffer, netns: string, ifindex: number, tcIndex = 0): number {
+    return this.#markedRun("comes_out_of_tunnel", frame, netns, skbContext(ifindex, { ...nothing, tcIndex }));
+  }
+
+  /** A frame through the uplink's program, as if it came in by that device: the tc_index that it has then. */
+  comeInMarked(frame: Buffer, netns: string, ifindex: number): number {
+    return this.#markedRun("comes_by_uplink", frame, netns, skbContext(ifindex));
+  }
+
+  /** The tc_index that a program of the tests' own leaves. */
+  #markedRun(name: string, data: Buffer, netns: string, context: Buffer): number {
+    return inNetNamespace(netns, () => {
+      const { retval, context: after } = this.#departures.program(name).testRun({ data, context });
+      if (retval !== tcxNext && retval !== tcRedirect) throw new Error(`${name} returned ${retval}`);
+      return after ? readU32(after, 13) : 0; // cb[1]
     });
   }
 
@@ -238,7 +256,7 @@ export class Datapath implements Disposable {
 
   /** A frame through the program for ARP that comes out of a tunnel, as if it came in by that device. */
   askedByArp(frame: Buffer, netns: string, ifindex: number): "next" | "drop" | number {
-    const program = this.#tc.program("xgw_arp_in");
+    const program = this.#tc.program("xgw_enter");
     const { retval } = inNetNamespace(netns, () => program.testRun({ data: frame, context: skbContext(ifindex) }));
     return retval === tcxNext ? "next" : retval === tcxDrop ? "drop" : retval;
   }
@@ -435,6 +453,10 @@ function xdpContext(length: number, ingressIfindex: number): Buffer {
   return u32(0, length, 0, ingressIfindex, 0, 0);
 }
 
+/** The tc_index of a packet that has come in in its tenant's generation (bpf/lib/entrance.h). */
+export const enteredIn = (generation: number, fromUplink = false): number =>
+  0x8000 | (fromUplink ? 0x4000 : 0) | (generation & 0x3fff);
+
 /** What a packet has besides its bytes when the kernel sends it. */
 export interface Sent {
   readonly mark: number;
@@ -442,14 +464,18 @@ export interface Sent {
   readonly gsoSize: number;
   /** Index of the device that it came in by; 0, as tunnels leave it, when it is not known. */
   readonly cameInBy?: number;
+  readonly tcIndex?: number;
 }
 
+const nothing: Sent = { mark: 0, gsoSize: 0 };
+
 /** struct __sk_buff, 48 words; those that say anything are named. */
-function skbContext(ifindex: number, { mark, gsoSize, cameInBy = 0 }: Sent = { mark: 0, gsoSize: 0 }): Buffer {
+function skbContext(ifindex: number, { mark, gsoSize, cameInBy = 0, tcIndex = 0 }: Sent = nothing): Buffer {
   const words = new Map([
     [2, mark],
     [9, cameInBy],
     [10, ifindex],
+    [12, tcIndex], // cb[0]: a test run takes no tc_index
     [44, gsoSize],
   ]);
   return u32(...Array.from({ length: 48 }, (_, word) => words.get(word) ?? 0));

@@ -2,8 +2,8 @@
 // kernel would, and nothing ends or moves a flow that the kernel would not have believed.
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Ipv4Fields, ipv4, type TcpFlag, tcp, udp } from "../../bpf/support/packet.js";
-import { type End, RawGateway, type Sent } from "../support/raw-gateway.js";
+import { arp, etherType, gre, type Ipv4Fields, ipv4, type TcpFlag, tcp, udp } from "../../bpf/support/packet.js";
+import { type End, gatewayAddress, macOf, RawGateway, type Sent } from "../support/raw-gateway.js";
 
 const config = `apiVersion: xgw/v1
 instance: raw
@@ -29,7 +29,7 @@ let raw: RawGateway;
 beforeAll(async () => {
   raw = await RawGateway.start({
     config,
-    endpoints: [outside.endpoint, inside.endpoint],
+    endpoints: [outside.endpoint, inside.endpoint, "172.168.0.12"],
     neighbours: { 1000: [first, second, far] },
   });
   // What the flowtable has, conntrack does not see: it shall have done with a connection soon after XDP takes it over.
@@ -129,5 +129,48 @@ describe("a TCP connection in XDP", () => {
     await open(6004);
     await hear(6004, ["rst"], farIsn + 1, 0, { ttl: 1 });
     expect(await say(6004, ["ack"], isn + 1, farIsn + 1)).not.toEqual([`xdp: ${shared} > ${far}`]);
+  });
+});
+
+describe("a packet that waits for ARP while its host moves to another endpoint", () => {
+  const moved: End = { ...inside, endpoint: "172.168.0.12" };
+  const inwards = (port: number) =>
+    raw.frame(outside, ipv4({ src: far, dst: shared }, udp({ sport: 53, dport: port, payload: "me" })));
+  const ends = (sent: readonly Sent[]) => sent.map(({ by, endpoint }) => `${by}: ${endpoint}`);
+  const here = (host: string) =>
+    raw.outerFrame(
+      ipv4(
+        { src: inside.endpoint, dst: gatewayAddress, id: 1 },
+        gre(
+          {
+            type: etherType.bridged,
+            key: inside.key,
+          },
+          arp({
+            operation: "reply",
+            senderMac: macOf(host),
+            sender: host,
+            targetMac: "02:67:00:00:03:e8",
+            target: "10.0.0.1",
+          }),
+        ),
+      ),
+    );
+
+  it("teaches nothing: what comes after it goes to the new endpoint", async () => {
+    const port = 5003;
+    await raw.gateway.run("sysctl", "-qw", "net.ipv4.neigh.xgre1000.mcast_solicit=60");
+    await raw.ask(inside, ipv4({ src: second, dst: far }, udp({ sport: port, dport: 53, payload: "who" })));
+    await raw.gateway.ip(`neigh del ${second} dev xgre1000`);
+    expect(await raw.asked(inwards(port))).toContain(second);
+    await raw.apply(
+      config.replace(
+        "- { to: 10.0.0.0/24",
+        `- { to: ${second}/32, via: ${moved.endpoint} }\n      - { to: 10.0.0.0/24`,
+      ),
+    );
+    expect(ends(await raw.askFrames([here(second)])), "what waited").toEqual([`kernel: ${inside.endpoint}`]);
+    for (let round = 0; round < 2; round++)
+      expect((await raw.askFrames([inwards(port)])).map(({ endpoint }) => endpoint)).toEqual([moved.endpoint]);
   });
 });

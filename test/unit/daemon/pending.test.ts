@@ -174,6 +174,16 @@ async function keepCalling(act: (time: number) => void, everyMs: number, forMs: 
 const hostile = 1;
 const victim = 2;
 
+it("a tenant's flows are decided anew every 10 ms at most, whoever causes it and however little it takes", async () => {
+  const pending = new Pending({ tenantsMax });
+  const done = daemon(pending, { ...costs, redecide: 0 });
+  await keepCalling((time) => pending.redecide(`route ${time}`, [victim], "route"), 1, 1000);
+  const times = done.filter(({ work }) => work.kind === "redecide").map(({ atMs }) => atMs);
+  const gaps = times.slice(1).map((atMs, n) => atMs - (times[n] ?? 0));
+  expect(gaps.length).toBeGreaterThan(50);
+  expect(Math.min(...gaps)).toBeGreaterThanOrEqual(10);
+});
+
 describe("with one tenant whose hosts change their addresses every 5 ms, for 5 s", () => {
   let putOff: PutOff[];
   let done: Done[];

@@ -139,9 +139,9 @@ describe("the first apply", async () => {
       "+ attach xgw_xdp (f00df00df00d) to eth0, xdp native",
       "+ attach xgw_learn (f00df00df00d) to eth0, tcx-egress",
       "+ attach xgw_arp (f00df00df00d) to xgre1000, tcx-egress",
-      "+ attach xgw_arp_in (f00df00df00d) to xgre1000, tcx-ingress",
+      "+ attach xgw_enter (f00df00df00d) to xgre1000, tcx-ingress",
       "+ attach xgw_arp (f00df00df00d) to xgre2000, tcx-egress",
-      "+ attach xgw_arp_in (f00df00df00d) to xgre2000, tcx-ingress",
+      "+ attach xgw_enter (f00df00df00d) to xgre2000, tcx-ingress",
       "+ attach xgw_nic_arp (f00df00df00d) to eth0, tcx-ingress",
       "+ attach xgw_session_born (f00df00df00d) to conntrack, fentry",
       "+ attach xgw_session_died (f00df00df00d) to conntrack, fentry",
@@ -229,6 +229,7 @@ describe("a tenant that is added", async () => {
       "+ map policy_services f51d23b052a19cad 6 8080/24 : 1",
       "+ map policy_services f0bb10084aa10e01 0 0/0 : 65537",
       "~ map limits 0 : sessions 128, newPerSecond 32768, flows 174762, templates 10922, rules 4096, eventsPerSecond 5461, neighbours 10922",
+      "+ attach xgw_enter (f00df00df00d) to xgre3000, tcx-ingress",
       "> keys that no tenant had are looked up anew",
     ]);
   });
@@ -268,7 +269,7 @@ it("a tenant that is removed leaves in the order: maps, slow path, generation, p
     "> generation of tenant 3: its flows are decided anew",
     "> keys that no tenant had are looked up anew",
     "- attachment arp_xgre3000",
-    "- attachment arp_in_xgre3000",
+    "- attachment enter_xgre3000",
     "- device xvrf3000",
     "- device xgre3000",
   ]);
@@ -383,10 +384,10 @@ describe("a change to one tenant bumps that tenant only", () => {
       "+ map tunnels xgre2000",
       "~ map tenants 2000",
       "~ map public_ips 2.2.2.12",
+      "~ attach xgw_enter (f00df00df00d) to xgre2000, tcx-ingress",
       "- map tunnels #13",
       "> generation of tenant 2: its flows are decided anew",
       "- attachment arp_xgre2000",
-      "- attachment arp_in_xgre2000",
     ]);
   });
 
@@ -447,7 +448,7 @@ describe("what somebody else has changed in the kernel is put right", () => {
       "~ map tenants 1000",
       "~ map public_ips 2.2.2.11",
       "~ attach xgw_arp (f00df00df00d) to xgre1000, tcx-egress",
-      "~ attach xgw_arp_in (f00df00df00d) to xgre1000, tcx-ingress",
+      "~ attach xgw_enter (f00df00df00d) to xgre1000, tcx-ingress",
       "- map tunnels #11",
       "> generation of tenant 1: its flows are decided anew",
     ]);
@@ -523,9 +524,9 @@ it("new programs are loaded, attached in place of the old ones, and those unload
     "~ attach xgw_xdp (f00df00df00d) to eth0, xdp native",
     "~ attach xgw_learn (f00df00df00d) to eth0, tcx-egress",
     "~ attach xgw_arp (f00df00df00d) to xgre1000, tcx-egress",
-    "~ attach xgw_arp_in (f00df00df00d) to xgre1000, tcx-ingress",
+    "~ attach xgw_enter (f00df00df00d) to xgre1000, tcx-ingress",
     "~ attach xgw_arp (f00df00df00d) to xgre2000, tcx-egress",
-    "~ attach xgw_arp_in (f00df00df00d) to xgre2000, tcx-ingress",
+    "~ attach xgw_enter (f00df00df00d) to xgre2000, tcx-ingress",
     "~ attach xgw_nic_arp (f00df00df00d) to eth0, tcx-ingress",
     "~ attach xgw_session_born (f00df00df00d) to conntrack, fentry",
     "~ attach xgw_session_died (f00df00df00d) to conntrack, fentry",
