@@ -226,6 +226,15 @@ struct {
 	__type(value, __u32); /* tenant id */
 } neighbours SEC(".maps");
 
+/* The MAC address of each that the kernel would send to now: the first 6 of 8 bytes in memory. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 19); /* a bound only */
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct xgw_neighbour_key);
+	__type(value, __u64);
+} neighbour_macs SEC(".maps");
+
 /* How many of them each tenant has. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

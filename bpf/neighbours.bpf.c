@@ -23,7 +23,9 @@ struct neigh_table {
 struct neighbour {
 	struct neigh_table *tbl;
 	struct net_device *dev;
+	__u8 nud_state;
 	__u8 dead;
+	__u8 ha[32];
 	__u8 primary_key[];
 };
 
@@ -65,6 +67,22 @@ static __always_inline void add(const struct xgw_neighbour_key *key)
 		count_neighbour(*tenant, 1);
 }
 
+#define NUD_VALID 0xde /* include/net/neighbour.h: the kernel sends to it */
+
+/* Where the kernel sends what is for it, and XDP as well: lib/way.h. */
+static __always_inline void remember_mac(const struct neighbour *neighbour, const struct xgw_neighbour_key *key)
+{
+	__u64 mac = 0;
+
+	if (!bpf_map_lookup_elem(&neighbours, key))
+		return;
+	if (BPF_CORE_READ(neighbour, nud_state) & NUD_VALID &&
+	    !bpf_probe_read_kernel(&mac, 6, __builtin_preserve_access_index(&neighbour->ha)))
+		bpf_map_update_elem(&neighbour_macs, key, &mac, BPF_ANY);
+	else
+		bpf_map_delete_elem(&neighbour_macs, key);
+}
+
 #pragma clang diagnostic ignored "-Wunused-parameter" /* BPF_PROG's context */
 
 /*
@@ -88,8 +106,21 @@ int BPF_PROG(xgw_neighbour_seen, struct neighbour *neighbour)
 {
 	struct xgw_neighbour_key key = {};
 
-	if (!BPF_CORE_READ(neighbour, dead) && name_of_made(neighbour, &key))
-		add(&key);
+	if (BPF_CORE_READ(neighbour, dead) || !name_of_made(neighbour, &key))
+		return 0;
+	add(&key);
+	remember_mac(neighbour, &key);
+	return 0;
+}
+
+/* One that is not there any more is found out by a timer, and nobody is told. */
+SEC("raw_tp/neigh_timer_handler")
+int BPF_PROG(xgw_neighbour_asked, struct neighbour *neighbour)
+{
+	struct xgw_neighbour_key key = {};
+
+	if (name_of_made(neighbour, &key))
+		remember_mac(neighbour, &key);
 	return 0;
 }
 
@@ -102,6 +133,7 @@ int BPF_PROG(xgw_neighbour_gone, struct neighbour *neighbour)
 
 	if (!name_of_made(neighbour, &key))
 		return 0;
+	bpf_map_delete_elem(&neighbour_macs, &key);
 	tenant = bpf_map_lookup_elem(&neighbours, &key);
 	if (!tenant)
 		return 0;

@@ -38,7 +38,8 @@ enum xgw_reason {
 	XGW_REASON_GENERATION,	/* the tenant has changed since the flow was learned */
 	XGW_REASON_CT_GONE,	/* conntrack no longer has the connection */
 	XGW_REASON_MALFORMED,	/* cannot be parsed, or damaged */
-	XGW_REASON_TEMPLATE,	/* the header template, or the NIC that it names, has gone */
+	XGW_REASON_TEMPLATE,	/* the header template, or the NIC that it names, has gone, or was left: lib/way.h */
+	XGW_REASON_SAMPLE,	/* so that the kernel uses the way that XDP uses, too: lib/way.h */
 	XGW_REASON_OTHER_HOST,	/* sent to another MAC address than the NIC's or the tunnel's */
 	/* XGW_DROP */
 	XGW_REASON_UNKNOWN_KEY, /* a GRE key that no tenant has */
@@ -267,6 +268,13 @@ enum xgw_encap_state {
 	XGW_ENCAP_WRITING,
 	XGW_ENCAP_READY,   /* the one state in which a template is read or found */
 	XGW_ENCAP_RETIRED, /* by the daemon: of no flow, as it seems */
+	XGW_ENCAP_LEFT,	   /* the kernel sends another way by now: lib/way.h */
+};
+
+/* The device that the kernel's look-up has named for a template, or one of these. */
+enum xgw_way {
+	XGW_WAY_UNASKED,
+	XGW_WAY_UNTOLD = 0xffffffff, /* it names another way, or none */
 };
 
 #define XGW_ENCAP_MAX 64
@@ -277,11 +285,12 @@ struct xgw_encap {
 	__u8 wrap;
 	__u8 length;  /* of header */
 	__u16 mtu;    /* of the inner IP packet */
-	__u32 ip_sum; /* one's complement sum of the outer IP header, if any, without length, ECN and checksum */
+	__u16 ip_sum; /* one's complement sum of the outer IP header, if any, without length, ECN and checksum */
+	__u16 sampled __attribute__((btf_decl_tag("xgw:default=0"))); /* seconds, when a packet went up for that */
 	/* Whose flows may follow it; of one that an older version has left, the mover says it. */
 	__u32 tenant __attribute__((btf_decl_tag("xgw:default=0")));
-	__u32 news __attribute__((btf_decl_tag("xgw:default=0"))); /* the last of which mtu takes account: path_mtu.h */
-	__u32 pad;
+	__u32 asked __attribute__((btf_decl_tag("xgw:default=0"))); /* jiffies, when the way was last asked for */
+	__u32 way __attribute__((btf_decl_tag("xgw:default=0")));   /* enum xgw_way */
 	__u8 header[XGW_ENCAP_MAX];
 };
 _Static_assert(sizeof(struct xgw_encap) == 96, "xgw_encap");

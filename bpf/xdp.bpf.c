@@ -6,7 +6,6 @@
 #include "lib/events.h"
 #include "lib/forward.h"
 #include "lib/parse.h"
-#include "lib/path_mtu.h"
 #include "lib/types.h"
 #include "lib/verdict.h"
 
@@ -25,10 +24,8 @@ int xgw_xdp(struct xdp_md *ctx)
 	reason = parse_outer(ctx, data, end, bytes, &a);
 	if (uplink_ifindex && reason == XGW_REASON_HOST)
 		reason = parse_plain(ctx, data, end, bytes, &a);
-	if (reason == XGW_REASON_HOST) {
-		heed_path_mtu(data + underlay_tag_bytes, end);
+	if (reason == XGW_REASON_HOST)
 		return pass(0, reason, bytes);
-	}
 	/* Refusals are of tunnelled packets. A plain one has no key and no outer source, which a tunnelled one can
 	 * forge. */
 	refusal = uplink_ifindex && a.key.wrap == XGW_WRAP_PLAIN ? NULL : refused_before(&a);

@@ -214,7 +214,7 @@ function summary(steps: readonly Step[]): string {
 export const redecide = (instance: string, tenants: readonly number[]): void =>
   closeGenerations(new Pins(instance), tenants);
 
-/** Templates of these tenants that no flow leads to any more, after redecisions, may be used by others, if places get scarce. */
+/** Templates of these tenants that no flow leads to any more may be used by others, if places get scarce. */
 export const giveTemplatesBack = (instance: string, tenants: readonly number[]): Promise<number> =>
   reclaimTemplates(new Pins(instance), tenants);
 

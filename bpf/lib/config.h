@@ -40,6 +40,9 @@ XGW_SETTING __be32 uplink_tags[2];
  */
 XGW_SETTING __u32 liveness_jiffies = 1024;
 
+/* How often the kernel is asked for a template's way: 100 ms. */
+XGW_SETTING __u32 way_jiffies = 100;
+
 /* What a living flow's conntrack timeout is set to, in milliseconds: the kernel's own timeouts, read at load.
  */
 XGW_SETTING __u32 tcp_timeout_ms = 432000 * 1000;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Header templates: what the kernel put in front of an inner packet, kept once for all flows of a tenant that leave in
- * the same way. A slot is found by the hash of its contents, is written once and, its MTU apart (path_mtu.h), does
- * not change as long as a flow leads to it, so a reader needs no lock. The daemon gives slots back that no flow leads
- * to any more (src/datapath/templates.ts); then a template can come to be in two slots, which does no harm.
+ * the same way. A slot is found by the hash of its contents, is written once and, its MTU and its way apart (way.h),
+ * does not change as long as a flow leads to it, so a reader needs no lock. One that was left is taken up again when
+ * the kernel comes back to it. The daemon gives slots back that no flow leads to any more (src/datapath/templates.ts);
+ * then a template can come to be in two slots, which does no harm.
  */
 #ifndef XGW_ENCAP_H
 #define XGW_ENCAP_H
@@ -48,6 +49,13 @@ static __always_inline int encap_equal(const struct xgw_encap *a, const struct x
 	return !different;
 }
 
+/* As if the way had never been asked for, and is due. */
+static __always_inline void encap_forget_way(struct xgw_encap *slot)
+{
+	slot->asked = (__u32)bpf_jiffies64() - way_jiffies;
+	slot->way = XGW_WAY_UNASKED;
+}
+
 static __always_inline void encap_fill(struct xgw_encap *slot, const struct xgw_encap *wanted)
 {
 	__sync_lock_test_and_set(&slot->state, XGW_ENCAP_WRITING);
@@ -58,7 +66,7 @@ static __always_inline void encap_fill(struct xgw_encap *slot, const struct xgw_
 	slot->mtu = wanted->mtu;
 	slot->ip_sum = wanted->ip_sum;
 	slot->tenant = wanted->tenant;
-	slot->news = 0;
+	encap_forget_way(slot);
 	__builtin_memcpy(slot->header, wanted->header, XGW_ENCAP_MAX);
 	__sync_lock_test_and_set(&slot->state, XGW_ENCAP_READY); /* a full barrier: contents first */
 }
@@ -69,13 +77,32 @@ __noinline __attribute__((unused)) int encap_may_take(__u32 tenant)
 	return usage_admits(&encap_usage, &encap_returned, tenant, limit_of(tenant, templates), XGW_ENCAPS);
 }
 
-/* What fits the way now, for all flows of the template; XDP asks the kernel once more. */
+/* What fits the way now, for all flows of the template. */
 static __always_inline void encap_set_mtu(struct xgw_encap *slot, __u16 mtu)
 {
-	if (*(volatile __u16 *)&slot->mtu == mtu)
-		return;
-	*(volatile __u16 *)&slot->mtu = mtu;
-	*(volatile __u32 *)&slot->news = 0;
+	if (*(volatile __u16 *)&slot->mtu != mtu)
+		*(volatile __u16 *)&slot->mtu = mtu;
+}
+
+/* No flow follows it from now on. One that the daemon has retired meanwhile stays retired. */
+static __always_inline void encap_leave(struct xgw_encap *slot)
+{
+	__sync_val_compare_and_swap(&slot->state, XGW_ENCAP_READY, XGW_ENCAP_LEFT);
+}
+
+/* Is it a template with these contents that flows may follow, or may again, now that the kernel has sent by it? */
+static __always_inline int encap_take_up(struct xgw_encap *slot, const struct xgw_encap *wanted)
+{
+	__u32 state = *(volatile __u32 *)&slot->state;
+
+	if ((state != XGW_ENCAP_READY && state != XGW_ENCAP_LEFT) || !encap_equal(slot, wanted))
+		return 0;
+	if (wanted->wrap == XGW_WRAP_PLAIN)
+		encap_set_mtu(slot, wanted->mtu); /* of tunnels XDP asks */
+	if (state == XGW_ENCAP_READY)
+		return 1;
+	encap_forget_way(slot);
+	return __sync_val_compare_and_swap(&slot->state, XGW_ENCAP_LEFT, XGW_ENCAP_READY) != XGW_ENCAP_RETIRED;
 }
 
 /* The id of the template with these contents, made when there is none. Negative: the table is full hereabouts, or the
@@ -98,10 +125,8 @@ static __noinline __attribute__((unused)) int encap_intern(const struct xgw_enca
 			encap_fill(slot, wanted);
 			return id;
 		}
-		if (*(volatile __u32 *)&slot->state == XGW_ENCAP_READY && encap_equal(slot, wanted)) {
-			encap_set_mtu(slot, wanted->mtu);
+		if (encap_take_up(slot, wanted))
 			return id;
-		}
 	}
 	count_loss(wanted->tenant, templates_refused);
 	return -1;

@@ -13,8 +13,8 @@
 #include "flow_table.h"
 #include "nic_mac.h"
 #include "parse.h"
-#include "path_mtu.h"
 #include "tenant.h"
+#include "way.h"
 
 #define unlikely(condition) __builtin_expect(!!(condition), 0)
 
@@ -39,15 +39,14 @@ static __always_inline enum xgw_reason check_ecn(__u8 outer_tos, __u8 inner_tos,
 	return XGW_GO_ON;
 }
 
-/* Asks conntrack every liveness_jiffies, and what fits the way. */
+/* Asks conntrack every liveness_jiffies. */
 static __always_inline int is_alive(struct xdp_md *ctx, const struct xgw_flow_key *key, struct xgw_flow *place,
-				    const struct xgw_flow *flow, struct xgw_encap *encap)
+				    const struct xgw_flow *flow)
 {
 	int zone;
 
 	if (!flow_is_due(place, flow))
 		return 1;
-	path_look(ctx, encap);
 	zone = zone_of(key);
 	return zone >= 0 && ct_keep(ctx, key, flow, zone);
 }
@@ -90,13 +89,17 @@ static __always_inline enum xgw_reason check_packet(struct xdp_md *ctx, const st
 	}
 	if (ip->ttl <= 1)
 		return decline(XGW_REASON_TTL);
-	if (unlikely(encap->news != path_news))
-		path_look(ctx, encap);
+	if (unlikely(way_is_due(encap))) {
+		enum xgw_reason reason = way_ask(ctx, encap, &a->key, flow);
+
+		if (reason != XGW_GO_ON)
+			return decline(reason);
+	}
 	if (a->length > encap->mtu)
 		return decline(XGW_REASON_MTU);
 	if (!can_leave(ctx, encap))
 		return decline(XGW_REASON_TEMPLATE);
-	if (!is_alive(ctx, &a->key, place, flow, encap)) {
+	if (!is_alive(ctx, &a->key, place, flow)) {
 		close_flows(&a->key, flow, encap, XGW_REASON_CT_GONE);
 		return decline(XGW_REASON_CT_GONE);
 	}

@@ -17,7 +17,6 @@
 #include "flow_insert.h"
 #include "nic_mac.h"
 #include "parse.h"
-#include "path_mtu.h"
 #include "tenant.h"
 
 /* A packet as it leaves, with the tenant that it belongs to, and the side by which it came in. */
@@ -330,12 +329,27 @@ static __always_inline int is_same(const struct xgw_flow *a, const struct xgw_fl
 	       a->key.flags == b->key.flags;
 }
 
+/* The kernel sends a flow by another way than its template says, and so may do with the template's other flows. */
+static __always_inline void leave_way(const struct xgw_flow *known, const struct xgw_flow *flow)
+{
+	struct xgw_encap *encap;
+
+	if (known->encap == flow->encap || known->generation != flow->generation)
+		return;
+	encap = encap_get(known->encap);
+	if (encap && encap->tenant == flow->tenant)
+		encap_leave(encap);
+}
+
 /* A function of its own for the sake of the stack. */
 static __noinline int is_known(const struct xgw_flow_key *key, const struct xgw_flow *flow)
 {
 	struct xgw_flow known;
 
-	return flow_lookup(key, &known) && is_same(&known, flow);
+	if (!flow_lookup(key, &known))
+		return 0;
+	leave_way(&known, flow);
+	return is_same(&known, flow);
 }
 
 static __always_inline void add_flow(const struct xgw_tuple *from, const struct departure *d, __u8 direction,
@@ -434,10 +448,8 @@ static __always_inline void learn(struct __sk_buff *skb)
 		end_flows(&from, &d);
 	if (!ready)
 		return;
-	if (d.encap.wrap != XGW_WRAP_PLAIN) {
+	if (d.encap.wrap != XGW_WRAP_PLAIN)
 		remember_mac(&d.encap);
-		d.encap.mtu = path_mtu(skb, skb->ifindex, d.endpoint, d.encap.length - underlay_tag_bytes, d.encap.mtu);
-	}
 	finish_template(&d.encap);
 	add_flow(&from, &d, !found, generation);
 }

@@ -10,7 +10,7 @@
 
 #include "arp.h"
 #include "bucket.h"
-#include "path_mtu.h"
+#include "fib.h"
 #include "verdict.h"
 
 /*

@@ -15,8 +15,8 @@ export const otherVersion = [
   // A field that the templates did not have, and another that is larger.
   [
     "shared.h",
-    "	__u32 ip_sum; /* one's",
-    '	__u64 since __attribute__((btf_decl_tag("xgw:default=7")));\n	__u32 ip_sum; /* one\'s',
+    "	__u16 ip_sum; /* one's",
+    '	__u64 since __attribute__((btf_decl_tag("xgw:default=7")));\n	__u16 ip_sum; /* one\'s',
   ],
   ["shared.h", "sizeof(struct xgw_encap) == 96", "sizeof(struct xgw_encap) == 104"],
   ["shared.h", "	__u32 translation; /* IPS_SRC_NAT, IPS_DST_NAT */", "	__u64 translation;"],

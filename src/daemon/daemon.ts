@@ -82,7 +82,7 @@ class Worker {
       case "redecide":
         return this.redecider.redecide(work, this.inForce.config);
       case "reclaim":
-        return this.redecider.reclaim(this.inForce.config);
+        return this.redecider.reclaim(this.inForce);
       case "reload":
         return this.reload(work);
       case "check":
@@ -116,6 +116,7 @@ class Worker {
     this.isDoubtful = false;
     const { tookMs, converged } = compared;
     this.drift.full.compared(tookMs);
+    this.pending.reclaim(); // XDP leaves templates, and tells nobody
     this.inTheWay.seen(converged.warnings);
     if (converged.steps.length === 0) return;
     // What a config is made into depends on what there is: MTUs, and which ids are taken.

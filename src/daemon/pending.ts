@@ -26,7 +26,7 @@ export type Work =
   | { readonly kind: "reload"; readonly why: string; readonly isDoubtful: boolean }
   /** Compare with the kernel. */
   | ({ readonly kind: "check" } & Check)
-  /** Templates that redecisions have left over may give their places back. */
+  /** Templates that no flow leads to any more may give their places back. */
   | { readonly kind: "reclaim" };
 
 /** Work that had to wait, because who causes it has spent the budget. A tenant's id where it is known. */
@@ -127,6 +127,11 @@ export class Pending {
   /** Flows have been decided anew, which took so long, and may have left templates that nobody uses. */
   redecided(tookMs: number): void {
     this.redecisions.took(tookMs);
+    this.reclaim();
+  }
+
+  /** Templates may have been left that nobody uses. */
+  reclaim(): void {
     this.reclaimDueMs = this.reclaimNotBeforeMs;
   }
 

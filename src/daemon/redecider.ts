@@ -2,7 +2,7 @@
 
 import type { Config } from "../config/schema.js";
 import { toXgwError } from "../errors.js";
-import { giveTemplatesBack, redecide } from "../gateway.js";
+import { giveTemplatesBack, type InForce, redecide } from "../gateway.js";
 import type { DaemonLog, Emit } from "./events.js";
 import { locked } from "./locked.js";
 import type { Pending } from "./pending.js";
@@ -12,9 +12,6 @@ import type { Redecision } from "./redecisions.js";
 const retryMs = 5000;
 
 export class Redecider {
-  /** Tenants that may have templates which no flow leads to any more. */
-  private readonly leftOver = new Set<number>();
-
   constructor(
     private readonly log: DaemonLog,
     private readonly pending: Pending,
@@ -25,7 +22,6 @@ export class Redecider {
     const started = performance.now();
     try {
       await locked(config, async () => redecide(config.instance, tenants));
-      for (const tenant of tenants) this.leftOver.add(tenant);
       const tookMs = Math.round(performance.now() - sinceMs);
       this.emit("redecided", { why, tenants: tenants.length });
       this.log.info({ why, tenants: tenants.length, tookMs }, "way has changed, flows decided anew");
@@ -38,12 +34,12 @@ export class Redecider {
     this.pending.redecided(performance.now() - started);
   }
 
-  /** That it fails harms nobody: the next redecision leads to another attempt. */
-  async reclaim(config: Config): Promise<void> {
+  /** That it fails harms nobody: the next comparison with everything leads to another attempt. */
+  async reclaim({ config, desired }: InForce): Promise<void> {
     const started = performance.now();
+    const tenants = desired.tenants.map(({ id }) => id);
     try {
-      await locked(config, () => giveTemplatesBack(config.instance, [...this.leftOver]));
-      this.leftOver.clear();
+      await locked(config, () => giveTemplatesBack(config.instance, tenants));
     } catch (error) {
       this.log.warn({ ...toXgwError(error).toJSON() }, "templates could not be given back");
     }

@@ -173,6 +173,7 @@ const nextName = (name: string) => `${name}_next`;
 const tracepoints: Readonly<Record<string, string>> = {
   xgw_neighbour_made: "neigh_create",
   xgw_neighbour_seen: "neigh_update_done",
+  xgw_neighbour_asked: "neigh_timer_handler",
   xgw_neighbour_gone: "neigh_cleanup_and_release",
 };
 

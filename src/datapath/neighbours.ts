@@ -8,14 +8,17 @@ import type { Pins } from "./pins.js";
 
 const knownMap = "neighbours";
 const countsMap = "neighbour_counts";
+const macsMap = "neighbour_macs";
 
 /**
  * Forgets all, where nobody has counted for a while: what was removed meanwhile would count for ever. Those that are there
  * are known again from their next change on; permanent ones, which do not change, are told of.
  */
 export function forgetNeighbours(pins: Pins): void {
-  using known = BpfMap.openPinned(pins.map(knownMap));
-  for (const key of [...known.keys()]) known.delete(key);
+  for (const name of [knownMap, macsMap]) {
+    using map = BpfMap.openPinned(pins.map(name));
+    for (const key of [...map.keys()]) map.delete(key);
+  }
   using counts = BpfMap.openPinned(pins.map(countsMap));
   for (let tenant = nobody; tenant < maxTenants; tenant++) counts.set(u32(tenant), Buffer.alloc(8));
 }

@@ -25,7 +25,10 @@ const objects: readonly ObjectFile[] = [
     programs: ["xgw_session_born", "xgw_session_died"],
     isFor: ({ countsSessions }) => countsSessions,
   },
-  { file: "neighbours.bpf.o", programs: ["xgw_neighbour_made", "xgw_neighbour_seen", "xgw_neighbour_gone"] },
+  {
+    file: "neighbours.bpf.o",
+    programs: ["xgw_neighbour_made", "xgw_neighbour_seen", "xgw_neighbour_asked", "xgw_neighbour_gone"],
+  },
   { file: "netfilter.bpf.o", programs: ["xgw_fragment", "xgw_reassembled", "xgw_quota", "xgw_next_hop"] },
   { file: "xdp.bpf.o", programs: ["xgw_xdp"] },
   { file: "tc.bpf.o", programs: ["xgw_learn", "xgw_arp", "xgw_enter", "xgw_nic_arp", "xgw_uplink"] },
@@ -90,11 +93,15 @@ export function openObject(file: string, instance: string, constants: Constants)
   return object;
 }
 
+/** How often the kernel is asked whether a template's way is still its own. */
+const wayMs = 100;
+
 /** By their names in bpf/lib/config.h; those of the flow table apart. */
 export function variablesOf(constants: Omit<Constants, "flows">): Record<string, Buffer> {
   const { underlay, uplink } = constants;
   return {
     underlay_address: addressBytes(constants.underlayAddress),
+    way_jiffies: u32(ticksIn(wayMs, constants)),
     tcp_timeout_ms: u32(constants.tcpTimeoutMs),
     udp_timeout_ms: u32(constants.udpTimeoutMs),
     tcp_timeout_jiffies: u32(ticksIn(constants.tcpTimeoutMs, constants)),

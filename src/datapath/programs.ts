@@ -27,6 +27,7 @@ export const mapNames = [
   "limits",
   "losses",
   "neighbour_counts",
+  "neighbour_macs",
   "neighbours",
   "nic_buckets",
   "nic_macs",

@@ -26,7 +26,12 @@ export const reasons: readonly Reason[] = [
   reason("generation", "pass", "the tenant has changed since the flow was learned"),
   reason("ct_gone", "pass", "conntrack no longer has the connection"),
   reason("malformed", "pass", "cannot be parsed, or is damaged"),
-  reason("template", "pass", "the flow's header template, or the NIC that it names, has gone"),
+  reason(
+    "template",
+    "pass",
+    "the flow's header template, or the NIC that it names, has gone, or the kernel sends another way by now",
+  ),
+  reason("sample", "pass", "one of many, so that the kernel uses the way that XDP uses, too"),
   reason("other_host", "pass", "sent to another MAC address than the NIC's or the tunnel's"),
   reason("unknown_key", "drop", "a GRE key that no tenant has"),
   reason("stranger", "drop", "the outer source is not a peer of the tenant"),

@@ -9,7 +9,7 @@ import type { Pins } from "./pins.js";
 import { countUsage, readLimit, readUsage, settleUsage } from "./usage.js";
 
 /** Enum xgw_encap_state. */
-export const templateStates = { free: 0, writing: 1, ready: 2, retired: 3 } as const;
+export const templateStates = { free: 0, writing: 1, ready: 2, retired: 3, left: 4 } as const;
 
 /** Longer than a program runs: what it had found before is used by then. */
 const settleMs = 20;
@@ -35,18 +35,19 @@ export async function reclaimTemplates(pins: Pins, tenants: readonly number[], s
   const places = takenIn(taken);
   const present = templatesIn(encaps, places);
   const inUse = templatesInUse(pins);
-  const retired = new Map<number, Buffer>();
+  const retired = new Map<number, { readonly template: Buffer; readonly was: number }>();
   for (const [id, template] of present) {
-    const isRetired = readU32(template, 0) === templateStates.retired;
-    if (!inUse.has(id)) retired.set(id, setState(encaps, id, template, templateStates.retired));
-    else if (isRetired) setState(encaps, id, template, templateStates.ready); // a run was cut short
+    const state = readU32(template, 0);
+    const was = state === templateStates.left ? state : templateStates.ready; // if retired, a run was cut short
+    if (!inUse.has(id)) retired.set(id, { template: setState(encaps, id, template, templateStates.retired), was });
+    else if (state === templateStates.retired) setState(encaps, id, template, was);
   }
   if (retired.size === 0) return 0;
   await sleep(settleMs);
   const usedAfterAll = templatesInUse(pins);
   let freed = 0;
-  for (const [id, template] of retired) {
-    if (usedAfterAll.has(id)) setState(encaps, id, template, templateStates.ready);
+  for (const [id, { template, was }] of retired) {
+    if (usedAfterAll.has(id)) setState(encaps, id, template, was);
     else {
       taken.set(u32(id), u32(0));
       freed++;
@@ -61,7 +62,7 @@ function isFullEnough(pins: Pins, tenants: readonly number[], share: number): bo
   const used = (tenant: number) => usages.get(tenant) ?? 0;
   if (share === 0 || used(nobody) >= templatePool) return true;
   return tenants.some((tenant) => {
-    const limit = readLimit(pins, tenant, "templates");
+    const limit = used(tenant) > 0 ? readLimit(pins, tenant, "templates") : 0;
     return limit > 0 && used(tenant) >= share * limit;
   });
 }
@@ -83,7 +84,7 @@ export async function settleTemplates(pins: Pins): Promise<void> {
   settleUsage(pins, counted);
 }
 
-/** All but the state is written as it was; what XDP has found of the MTU meanwhile, it asks for again. */
+/** All but the state is written as it was; what XDP has found of the way meanwhile, it soon asks for again. */
 function setState(encaps: BpfMap, id: number, template: Buffer, state: number): Buffer {
   u32(state).copy(template);
   encaps.set(u32(id), template);
@@ -97,7 +98,9 @@ function takenIn(taken: BpfMap): Set<number> {
   return ids;
 }
 
-/** By id: those in use, and those that a run which was cut short has retired. */
+const written: ReadonlySet<number> = new Set([templateStates.ready, templateStates.retired, templateStates.left]);
+
+/** By id: those in use, those that were left, and those that a run which was cut short has retired. */
 function templatesIn(encaps: BpfMap, taken: ReadonlySet<number>): Map<number, Buffer> {
   const present = new Map<number, Buffer>();
   for (const { keys, values, count } of encaps.batches())
@@ -105,8 +108,7 @@ function templatesIn(encaps: BpfMap, taken: ReadonlySet<number>): Map<number, Bu
       const template = values.subarray(n * encaps.valueStride, n * encaps.valueStride + encaps.valueSize);
       const state = readU32(template, 0);
       const id = readU32(keys, n);
-      if (taken.has(id) && (state === templateStates.ready || state === templateStates.retired))
-        present.set(id, Buffer.from(template));
+      if (taken.has(id) && written.has(state)) present.set(id, Buffer.from(template));
     }
   return present;
 }

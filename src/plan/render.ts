@@ -335,6 +335,7 @@ const onKernel: readonly (readonly [name: string, device: string, hook: Hook, pr
   ["session_died", "conntrack", "fentry", "xgw_session_died"],
   ["neighbour_made", "neighbours", "tracepoint", "xgw_neighbour_made"],
   ["neighbour_seen", "neighbours", "tracepoint", "xgw_neighbour_seen"],
+  ["neighbour_asked", "neighbours", "tracepoint", "xgw_neighbour_asked"],
   ["neighbour_gone", "neighbours", "tracepoint", "xgw_neighbour_gone"],
   ["fragment", "prerouting" satisfies NetfilterHook, "netfilter", "xgw_fragment"],
   ["reassembled", "prerouting" satisfies NetfilterHook, "netfilter", "xgw_reassembled"],

@@ -151,6 +151,7 @@ export const baseProgramNames = [
   "xgw_uplink",
   "xgw_neighbour_made",
   "xgw_neighbour_seen",
+  "xgw_neighbour_asked",
   "xgw_neighbour_gone",
   "xgw_fragment",
   "xgw_reassembled",

@@ -10,6 +10,9 @@ export function globalSysctls(desired: Desired): [string, string][] {
     [fragmentThreshold, String(desired.fragmentMemory)],
     ["net.ipv4.ipfrag_time", "5"], // what is lost on the way keeps its room for so many seconds
     [forwarding, "1"],
+    // What routers of the underlay report about the way to an endpoint counts for what the tunnels carry: what does not fit
+    // is fragmented inside, or refused with what fits. Forwarded packets would have nothing of it, and vanish.
+    ["net.ipv4.ip_forward_use_pmtu", "1"],
     ["net.netfilter.nf_conntrack_tcp_be_liberal", "1"], // the fast path's packets are not seen by the window tracking
     [`net.ipv4.conf.${desired.underlay.device}.rp_filter`, "0"],
     // With forwarding on it takes both settings to believe one. Another way to an endpoint would be all tenants'.

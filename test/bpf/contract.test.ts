@@ -258,5 +258,6 @@ it("the constants of config.h are those that the loader sets, and those that hav
     "uplink_mac",
     "uplink_tag_bytes",
     "uplink_tags",
+    "way_jiffies",
   ]);
 });

@@ -2,12 +2,12 @@
 import { statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BpfObject, inNetNamespace, type TypedMap } from "libbpf-ts";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { u32 } from "../../src/datapath/layout.js";
 import { reasonSlots, reasons } from "../../src/datapath/reasons.js";
 import { objectFile } from "./support/datapath.js";
 import { makeNamespace } from "./support/kernel.js";
-import { ethernet, icmp, ipv4, raw, tcp, udp } from "./support/packet.js";
+import { ethernet, icmp, ipBytes, ipv4, raw, tcp, udp } from "./support/packet.js";
 
 /** The tenant's id, and so the zone of its connections. */
 const tenant = 5;
@@ -75,6 +75,7 @@ const links = [
   ]),
   watcher.program("xgw_neighbour_made").attachRawTracepoint("neigh_create"),
   watcher.program("xgw_neighbour_seen").attachRawTracepoint("neigh_update_done"),
+  watcher.program("xgw_neighbour_asked").attachRawTracepoint("neigh_timer_handler"),
   watcher.program("xgw_neighbour_gone").attachRawTracepoint("neigh_cleanup_and_release"),
 ];
 afterAll(() => {
@@ -89,6 +90,7 @@ function namespaceInode(): number {
 const limits: TypedMap<number, Limits> = programs.typedMap("limits");
 const sessionEvents: TypedMap<number, bigint> = programs.typedMap("session_events");
 const neighbourCounts: TypedMap<number, bigint> = programs.typedMap("neighbour_counts");
+const neighbourMacs = watcher.map("neighbour_macs");
 const tunnels: TypedMap<number, number> = programs.typedMap("tunnels");
 const stats: TypedMap<number, { packets: bigint; bytes: bigint }[]> = programs.typedMap("stats");
 
@@ -327,6 +329,34 @@ describe("neighbours on a tenant's tunnel", () => {
     gateway.ip("neigh", "replace", far(900), "lladdr", macs.host, "dev", "v1", "nud", "permanent");
     expect(Number(neighbourCounts.get(tenant)) - before).toBe(1);
     gateway.ip("neigh", "del", far(900), "dev", "v1");
+  });
+
+  it("have the MAC address that the kernel sends to, as long as it sends to them", () => {
+    const address = far(902);
+    const key = Buffer.concat([u32(gateway.veth[1]), ipBytes(address)]);
+    const mac = () => neighbourMacs.get(key)?.subarray(0, 6).toString("hex");
+    const tell = (...state: string[]) => gateway.ip("neigh", "replace", address, "dev", "v1", ...state);
+    const seen: (string | undefined)[] = [];
+    tell("lladdr", macs.host, "nud", "stale");
+    seen.push(mac());
+    tell("lladdr", macs.gateway, "nud", "reachable");
+    seen.push(mac());
+    tell("nud", "failed");
+    seen.push(mac());
+    tell("lladdr", macs.host, "nud", "permanent");
+    seen.push(mac());
+    gateway.ip("neigh", "del", address, "dev", "v1");
+    seen.push(mac());
+    const hex = (text: string) => text.replaceAll(":", "");
+    expect(seen).toEqual([hex(macs.host), hex(macs.gateway), undefined, hex(macs.host), undefined]);
+  });
+
+  it("that are asked and do not answer have none", async () => {
+    gateway.exec("sysctl", "-qw", "net.ipv4.neigh.v1.retrans_time_ms=20");
+    gateway.ip("neigh", "replace", far(903), "lladdr", macs.host, "dev", "v1", "nud", "probe");
+    const key = Buffer.concat([u32(gateway.veth[1]), ipBytes(far(903))]);
+    await vi.waitFor(() => expect(neighbourMacs.get(key)).toBe(undefined), { timeout: 10_000, interval: 50 });
+    gateway.exec("sysctl", "-qw", "net.ipv4.neigh.v1.retrans_time_ms=1000");
   });
 
   it("that was there before anybody counted is known once it is told of, and counted once", () => {

@@ -90,6 +90,7 @@ describe("loading", () => {
       "limits",
       "losses",
       "neighbour_counts",
+      "neighbour_macs",
       "neighbours",
       "nic_buckets",
       "nic_macs",

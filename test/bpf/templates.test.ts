@@ -52,6 +52,14 @@ const isLearned = ({ original }: TestConnection) => datapath.flows.has(original.
 const expectForwarded = ({ original, moved }: ReturnType<typeof learn>) =>
   expectSent(datapath.receive(original.arrives(), { netns }), user1, moved.leaves());
 
+/** Of the one template that there is. */
+function setState(state: number): void {
+  const [id = -1] = datapath.encapsInUse();
+  const value = datapath.encaps.map.get(u32(id)) ?? Buffer.alloc(0);
+  u32(state).copy(value);
+  datapath.encaps.map.set(u32(id), value);
+}
+
 /** Takes every free place, as templates of tenants did that have gone. */
 function fillUp(): number {
   const { map } = datapath.encaps;
@@ -126,12 +134,23 @@ describe("a template", () => {
     expectForwarded(connection);
   });
 
+  it("that XDP has left gives its place back when no flow leads to it", async () => {
+    learn("172.168.0.21", 1);
+    setState(templateStates.left);
+    datapath.flows.clear();
+    expect(await reclaimTemplates(pins, [user1.id], 0)).toBe(1);
+  });
+
+  it("that XDP has left stays so, with its place, while a flow leads to it", async () => {
+    const connection = learn("172.168.0.21", 1);
+    setState(templateStates.left);
+    expect(await reclaimTemplates(pins, [user1.id], 0)).toBe(0);
+    expect(datapath.receive(connection.original.arrives(), { netns }).summary).toBe("pass, tenant 1: template");
+  });
+
   it("retired by a run that was cut short is seen to by the next one", async () => {
     const connection = learn("172.168.0.21", 1);
-    const [id = -1] = datapath.encapsInUse();
-    const value = datapath.encaps.map.get(u32(id)) ?? Buffer.alloc(0);
-    u32(templateStates.retired).copy(value);
-    datapath.encaps.map.set(u32(id), value);
+    setState(templateStates.retired);
     await reclaimTemplates(pins, [user1.id], 0);
     expectForwarded(connection);
   });

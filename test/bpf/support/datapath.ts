@@ -15,7 +15,7 @@ import {
   type TypedMap,
 } from "libbpf-ts";
 import type { Constants } from "../../../src/datapath/constants.js";
-import { type DeviceNames, encodeEntry, readU32, readU64, u32 } from "../../../src/datapath/layout.js";
+import { addressBytes, type DeviceNames, encodeEntry, readU32, readU64, u32 } from "../../../src/datapath/layout.js";
 import { reasonSlots, reasons } from "../../../src/datapath/reasons.js";
 import type { Entry } from "../../../src/plan/state.js";
 import { datapathModules } from "./built.js";
@@ -72,6 +72,8 @@ export interface RunOptions {
   readonly ingressIfindex?: number;
 }
 
+type Sides = Pick<Constants, "underlay" | "uplink">;
+
 const policyMaps = ["destinations", "policy_networks", "policy_services", "denials"];
 
 export const underlayAddress = "172.168.0.1";
@@ -106,6 +108,7 @@ export class Datapath implements Disposable {
   readonly connections: TypedMap<ConnectionKey, Connection>;
   readonly nics: TypedMap<number, number>;
   readonly nicMacs: BpfMap;
+  readonly neighbourMacs: BpfMap;
   readonly rules: TypedMap<number, bigint>;
   readonly sessionEvents: TypedMap<number, bigint>;
   readonly limits: TypedMap<number, Limits>;
@@ -121,11 +124,14 @@ export class Datapath implements Disposable {
   #rulesLearned = false;
   #slots = new Map(Array.from({ length: tenantIds }, (_, tenant) => [tenant, { tenant, mark: 0 }]));
 
-  /** @param sides constants of uplink and VLANs; none of either when missing */
-  constructor(sides: Pick<Constants, "underlay" | "uplink"> = {}) {
-    this.#xdp = prepare("xdp.bpf.o", sides).load();
-    this.#tc = this.#beside("tc.bpf.o", sides);
-    this.#departures = this.#beside("test-departures.bpf.o", sides);
+  /**
+   * @param sides constants of uplink and VLANs; none of either when missing
+   * @param wayJiffies how often the kernel is asked for a template's way; never again when missing
+   */
+  constructor(sides: Sides = {}, wayJiffies = 0x7fff_ffff) {
+    this.#xdp = prepare("xdp.bpf.o", sides, wayJiffies).load();
+    this.#tc = this.#beside("tc.bpf.o", sides, wayJiffies);
+    this.#departures = this.#beside("test-departures.bpf.o", sides, wayJiffies);
     this.tenants = this.#xdp.typedMap("tenants");
     this.peers = this.#xdp.typedMap("peers");
     this.flows = new FlowTable(this.#xdp.map("flows"), this.#xdp.btf as Btf);
@@ -135,6 +141,7 @@ export class Datapath implements Disposable {
     this.connections = this.#xdp.typedMap("conntrack");
     this.nics = this.#xdp.typedMap("nics");
     this.nicMacs = this.#xdp.map("nic_macs");
+    this.neighbourMacs = this.#xdp.map("neighbour_macs");
     this.endpoints = this.#tc.typedMap("endpoints");
     this.publicIps = this.#xdp.typedMap("public_ips");
     this.tunnels = this.#tc.typedMap("tunnels");
@@ -152,8 +159,8 @@ export class Datapath implements Disposable {
   }
 
   /** An object over the same maps. */
-  #beside(file: string, sides: Pick<Constants, "underlay" | "uplink">): BpfObject {
-    const object = prepare(file, sides);
+  #beside(file: string, sides: Sides, wayJiffies: number): BpfObject {
+    const object = prepare(file, sides, wayJiffies);
     const shared = this.#xdp.maps.filter((map) => !map.internal).map((map) => map.name);
     for (const { name } of object.maps) if (shared.includes(name)) object.reuseMap(name, this.#xdp.map(name));
     return object.load();
@@ -340,6 +347,13 @@ export class Datapath implements Disposable {
     this.nicMacs.set(u32(slot), word);
   }
 
+  /** The MAC address, with colons, that the kernel sends to for a host on a tunnel; none when missing. */
+  setNeighbour(tunnelIfindex: number, address: string, mac?: string): void {
+    const key = Buffer.concat([u32(tunnelIfindex), addressBytes(address)]);
+    if (mac === undefined) this.neighbourMacs.delete(key);
+    else this.neighbourMacs.set(key, Buffer.from(`${mac.replaceAll(":", "")}0000`, "hex"));
+  }
+
   freeEncaps(ids: readonly number[]): void {
     for (const id of ids) {
       this.encaps.map.set(u32(id), Buffer.alloc(this.encaps.map.valueSize));
@@ -416,7 +430,7 @@ export class Datapath implements Disposable {
   }
 }
 
-function prepare(file: string, sides: Pick<Constants, "underlay" | "uplink">): BpfObject {
+function prepare(file: string, sides: Sides, wayJiffies: number): BpfObject {
   const object = BpfObject.open(objectFile(file));
   const constants: Record<string, Buffer> = {
     ...datapathModules.objects.variablesOf({
@@ -433,6 +447,7 @@ function prepare(file: string, sides: Pick<Constants, "underlay" | "uplink">): B
       sessionRoom: 0xffff_ffff,
       neighbourRoom: 0xffff_ffff,
     }),
+    way_jiffies: u32(wayJiffies),
     drop_event_every: u32(1),
     flow_buckets: u32(flowEntries),
   };

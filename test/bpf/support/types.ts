@@ -81,7 +81,12 @@ export interface Encap {
   readonly mtu: number;
   readonly ip_sum: number;
   readonly tenant: number;
-  readonly news?: number;
+  /** Jiffies, when the way was last asked for. */
+  readonly asked?: number;
+  /** Seconds, when a packet last went up so that the kernel uses the way. */
+  readonly sampled?: number;
+  /** Index of the device that the kernel's look-up names, or of enum xgw_way. */
+  readonly way?: number;
   readonly header: Buffer;
 }
 

@@ -254,9 +254,6 @@ export class Direction {
   }
 }
 
-/** As `path_news` begins: a template has been looked at, and the routes of the machine that runs the tests do not matter. */
-const asked = 1;
-
 export interface TestConnection {
   readonly original: Direction;
   readonly reply: Direction;
@@ -327,7 +324,8 @@ export class World {
   /** Writes the flow of one direction, with a template of its own. */
   follow(direction: Direction, encap: Encap, changes: Partial<Flow> = {}): void {
     const id = this.#encaps++;
-    this.datapath.encaps.set(id, { news: asked, ...encap });
+    // As if its way had just been asked for: the routes of the machine that runs the tests do not matter.
+    this.datapath.encaps.set(id, { asked: jiffies(), ...encap });
     this.datapath.flows.set(direction.key, direction.flow(id, changes));
   }
 

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A template is followed only while the kernel would still send that way. XDP asks the kernel's tables again, at most
+ * every way_jiffies for each template that is in use: route, neighbour and MTU, in one look-up, as for a packet of the
+ * machine's own (rules, marks and sources count). What the look-up has once named and names no more is left: its flows'
+ * packets go up, and the learner gets to know what the kernel does now. Nobody has to tell XDP of a change.
+ *
+ * Where the look-up does not name the template's way from the beginning, it cannot: of several next hops the kernel
+ * takes one by a hash that XDP does not know, or somebody has changed the packet behind the route. There a packet is
+ * sampled every second: the kernel sends it, and the learner sees whether its way is still the flow's.
+ *
+ * The look-up neither uses a neighbour nor has it probed. So one packet of each template is sampled every ten seconds
+ * as well: the kernel's use of a stale neighbour makes it ask whether that is still there, and one that is gone is
+ * found out by the next look-up.
+ */
+#ifndef XGW_WAY_H
+#define XGW_WAY_H
+
+#include "encap.h"
+#include "fib.h"
+#include "parse.h"
+#include "tenant.h"
+
+#define LOOPBACK_IFINDEX 1 /* as the kernel has it in look-ups for what the machine itself sends */
+#define SAMPLE_SECONDS 10
+#define SAMPLE_SECONDS_UNTOLD 1
+
+/* Is it this CPU's turn to ask? One asks in each period; the others go on meanwhile. */
+static __always_inline int way_is_due(struct xgw_encap *encap)
+{
+	__u32 now = bpf_jiffies64(), asked = *(volatile __u32 *)&encap->asked;
+
+	if (__builtin_expect(now - asked < way_jiffies, 1))
+		return 0;
+	return __sync_val_compare_and_swap(&encap->asked, asked, now) == asked;
+}
+
+/* What fits, of inner IP packets: the tenant's MTU, or what the way leaves if that is less. (The look-up
+ * has it by ip_mtu_from_fib_result: of a route what is locked, or learned from routers, or the device's.) */
+static __always_inline void heed_mtu(struct xgw_encap *encap, const struct xgw_tenant *tenant,
+				     const struct bpf_fib_lookup *fib, int is_told)
+{
+	__u32 headers = encap->length - underlay_tag_bytes - ETH_HLEN, mtu = tenant->mtu;
+
+	if (is_told && fib->mtu_result > headers && fib->mtu_result - headers < mtu)
+		mtu = fib->mtu_result - headers;
+	encap_set_mtu(encap, mtu);
+}
+
+static __always_inline int is_between(const struct ethhdr *eth, const struct bpf_fib_lookup *fib)
+{
+	const __u16 *to = (const __u16 *)eth->h_dest, *from = (const __u16 *)eth->h_source;
+	const __u16 *smac = (const __u16 *)fib->smac, *dmac = (const __u16 *)fib->dmac;
+
+	return !((to[0] ^ dmac[0]) | (to[1] ^ dmac[1]) | (to[2] ^ dmac[2]) | (from[0] ^ smac[0]) | (from[1] ^ smac[1]) |
+		 (from[2] ^ smac[2]));
+}
+
+/* Inside a bridged tunnel there is a next hop as well, which is the host itself: neighbours.bpf.c. */
+static __always_inline int is_to_host(const struct xgw_encap *encap, const struct xgw_tenant *tenant, __be32 host)
+{
+	const __u16 *to = (const void *)encap->header + underlay_tag_bytes + GRE_INNER_OFFSET;
+	struct xgw_neighbour_key key = {.ifindex = tenant->tunnel_ifindex, .address = host};
+	const __u16 *mac = bpf_map_lookup_elem(&neighbour_macs, &key);
+
+	return mac && !((to[0] ^ mac[0]) | (to[1] ^ mac[1]) | (to[2] ^ mac[2]));
+}
+
+/*
+ * The device that the kernel's route names, if from and to there the template's frames go; 0: the kernel would send
+ * otherwise, or not at all, or has to find out first where to. That of a route over a VLAN or a bond is not the NIC's.
+ */
+static __noinline __attribute__((unused)) __u32 way_named(void *ctx, struct xgw_encap *encap,
+							  const struct xgw_flow_key *key, const struct xgw_flow *flow)
+{
+	const struct outer *outer = (const void *)encap->header + underlay_tag_bytes;
+	int is_plain = uplink_ifindex && encap->wrap == XGW_WRAP_PLAIN, refused;
+	struct xgw_tenant *tenant = tenant_by_key(is_plain ? key->realm : encap->realm);
+	struct bpf_fib_lookup fib = {.family = XGW_AF_INET, .tot_len = 1 /* any: asks for the MTU */};
+
+	if (!tenant)
+		return 0;
+	if (is_plain) {
+		fib.ifindex = tenant->vrf_ifindex;
+		fib.l4_protocol = key->protocol;
+		fib.ipv4_src = key->saddr;
+		fib.ipv4_dst = flow->daddr;
+	} else {
+		fib.ifindex = LOOPBACK_IFINDEX;
+		fib.l4_protocol = IPPROTO_GRE;
+		fib.tos = outer->ip.tos;
+		fib.ipv4_src = outer->ip.saddr;
+		fib.ipv4_dst = outer->ip.daddr;
+	}
+	refused = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
+	if (!is_plain)
+		heed_mtu(encap, tenant, &fib, !refused);
+	if (refused || !is_between((const struct ethhdr *)encap->header, &fib))
+		return 0;
+	return encap->wrap != XGW_WRAP_GRETAP || is_to_host(encap, tenant, flow->daddr) ? fib.ifindex : 0;
+}
+
+/* Does a packet go up for this, after so many seconds? */
+static __always_inline int is_sampled(struct xgw_encap *encap, __u16 now, __u16 every)
+{
+	if ((__u16)(now - encap->sampled) < every)
+		return 0;
+	encap->sampled = now;
+	return 1;
+}
+
+/* Asks for the way of a template that is due, by a packet of one of its flows: XGW_GO_ON, or why the packet goes up. */
+static __noinline __attribute__((unused)) enum xgw_reason
+way_ask(void *ctx, struct xgw_encap *encap, const struct xgw_flow_key *key, const struct xgw_flow *flow)
+{
+	__u32 named = way_named(ctx, encap, key, flow), before = encap->way;
+	__u16 now = bpf_ktime_get_coarse_ns() / 1000000000ull;
+
+	if (before != XGW_WAY_UNASKED && before != XGW_WAY_UNTOLD && named != before) {
+		encap_leave(encap);
+		return XGW_REASON_TEMPLATE;
+	}
+	*(volatile __u32 *)&encap->way = named ? named : XGW_WAY_UNTOLD;
+	if (before == XGW_WAY_UNASKED) {
+		/* The kernel has just sent that way; if it could not be told, the next question is for the kernel. */
+		encap->sampled = named ? now : now - SAMPLE_SECONDS_UNTOLD;
+		return XGW_GO_ON;
+	}
+	return is_sampled(encap, now, named ? SAMPLE_SECONDS : SAMPLE_SECONDS_UNTOLD) ? XGW_REASON_SAMPLE : XGW_GO_ON;
+}
+
+#endif
