@@ -59,10 +59,11 @@ export class Datapath {
     const sizes = { flows: buckets, stock_flows: flows };
     this.#object = load(`${prefix}xdp`, {
       sizes,
-      // Conntrack knows none of these connections, so it is not to be asked.
+      // Conntrack knows none of these connections, nor the kernel their ways, so neither is to be asked.
       variables: {
         underlay_address: ipv4(endpoints.gateway),
         liveness_jiffies: 0x7fffffff,
+        way_jiffies: 0x7fffffff,
         flow_buckets: buckets,
         uplink_ifindex: uplink,
         uplink_mac: Buffer.from(`${macs.gateway}0000`, "hex"),

@@ -34,6 +34,7 @@ beforeAll(async () => {
     "addr add 172.169.0.1/24 dev eth1",
     `route add 10.99.0.0/24 via ${router} dev eth0 metric 5`,
     `route add 10.99.0.0/24 ${byOther} metric 10`,
+    `route add ${clientEndpoint} ${byOther}`, // the client's side stays where it is
   ]);
   await site.gateway.run(
     "sysctl",
@@ -78,16 +79,15 @@ const ask = (packet = question()) => site.tunnelled("eth1", key, clientEndpoint,
 const reply = () => site.tunnelled("eth1", key, serverEndpoint, serverMac, answer());
 
 const way = ({ nic, to, innerTo, endpoint, by }: Left) => `${nic} to ${to}: ${endpoint}, ${innerTo}, by ${by}`;
-const waysOf = async () => (await ask()).map(way).join("; ");
 const isWay = (nic: string, mac: string, host = serverMac) => `${nic} to ${mac}: ${serverEndpoint}, ${host}, by xdp`;
 const before = isWay("eth0", routerMac);
 const moved = isWay("eth1", otherRouterMac);
 
 /** Sends a packet of the flow now and then until it leaves as is wanted. */
-async function expectSoon(wanted: string, withinMs = soonMs): Promise<void> {
+async function expectSoon(wanted: string, withinMs = soonMs, packet = question()): Promise<void> {
   const started = performance.now();
   for (let seen = ""; ; await sleep(50)) {
-    seen = await waysOf();
+    seen = (await ask(packet)).map(way).join("; ");
     if (seen === wanted) return;
     if (performance.now() - started > withinMs) expect(seen).toBe(wanted);
   }
@@ -160,7 +160,8 @@ describe("a router of the underlay reports a narrower path:", () => {
   const large = Buffer.alloc(1400);
 
   beforeEach(async () => {
-    expect((await ask(question(large))).map(way), "before").toEqual([before]);
+    await gatewayIp("route flush cache");
+    await expectSoon(before, soonMs, question(large));
     const about = ipv4({ src: underlayAddress, dst: serverEndpoint }, gre({ type: etherType.bridged, key }, large));
     const addresses = { src: router, dst: underlayAddress };
     await site.send("eth0", icmpError(addresses, { type: 3, code: 4, mtu: narrow }, about, 28));
@@ -176,7 +177,9 @@ describe("a router of the underlay reports a narrower path:", () => {
   });
 
   it("what may be fragmented arrives in pieces that fit", async () => {
-    const pieces = await ask(question(large, false));
+    let pieces = await ask(question(large, false));
+    // The tunnel tells the route behind it by the packet that is lost.
+    for (let time = 0; time < 3 && pieces.length < 2; time++) pieces = await ask(question(large, false));
     expect(pieces.map(({ endpoint }) => endpoint)).toEqual([serverEndpoint, serverEndpoint]);
     expect(Math.max(...pieces.map(({ packet }) => packet.length))).toBeLessThanOrEqual(tunnelMtu);
     const payload = pieces.reduce((sum, { packet }) => sum + packet.length - 20, 0);
