@@ -55,7 +55,11 @@ const own = 0x2000_0000;
 const outbound = 0x1_0000;
 
 const transmit = (frame: Buffer, mark = 0, gsoSize = 0) =>
-  datapath.transmit(frame, netns, testRunIfindex, { mark, gsoSize });
+  datapath.transmit(frame, netns, testRunIfindex, {
+    mark,
+    gsoSize,
+    generation: datapath.generations.get(user1.id) ?? 0,
+  });
 
 describe("what the kernel sends", () => {
   for (const tenant of [user1, user2])
@@ -215,7 +219,7 @@ describe("N packets in, the sums over tiers and reasons equal N", () => {
     untrack(namespace);
     track(namespace, connection, { mark: 7 });
     send(connection, 100, byStack(7)); // the first one teaches the flow
-    datapath.generations.set(user1.id, 1);
+    datapath.generations.set(user1.id, 2);
     send(connection, 50, 0); // the first one is the flowtable's, and teaches it anew
     for (let n = 0; n < 20; n++) transmit(connection.original.leaves(), 0); // without XDP on the NIC
     send(connection, 1, byStack(7), { tcpFlags: ["fin", "ack"] }); // makes the flow ask, and conntrack still has it

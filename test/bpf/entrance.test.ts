@@ -1,5 +1,6 @@
 // What a packet bears from where it comes in to where it leaves: the generation in which its tenant was then, and the side.
-import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { execFileSync } from "node:child_process";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Datapath, enteredIn } from "./support/datapath.js";
 import { makeNamespace } from "./support/kernel.js";
 import { connectionOf, macs, user1, World } from "./support/world.js";
@@ -44,9 +45,13 @@ describe("a packet out of a tunnel", () => {
   });
 });
 
-it("a packet from the uplink bears the generation of its public address's tenant, and its side", () => {
-  const connection = connectionOf({ plain: true });
-  world.publish(connection);
-  datapath.generations.set(user1.id, 8);
-  expect(datapath.comeInMarked(connection.original.arrives(), namespace.path, uplink)).toBe(enteredIn(8, true));
+describe("a packet from the uplink", () => {
+  beforeAll(() => void execFileSync("ip", ["-n", namespace.name, "link", "set", "v1", "address", macs.gateway]));
+
+  it("bears the generation of its public address's tenant, and its side", () => {
+    const connection = connectionOf({ plain: true });
+    world.publish(connection);
+    datapath.generations.set(user1.id, 8);
+    expect(datapath.comeInMarked(connection.original.arrives(), namespace.path, uplink)).toBe(enteredIn(8, true));
+  });
 });

@@ -44,7 +44,8 @@ function learn(endpoint: string, port: number): TestConnection & { readonly move
   datapath.peers.set({ tenant: user1.id, address: addressNumber(endpoint) }, 1);
   const { fields } = connection.original;
   const moved = new Direction({ ...fields, leavesBy: { ...fields.leavesBy, endpoint } });
-  datapath.transmit(moved.leaves(), netns, testRunIfindex);
+  const generation = datapath.generations.get(user1.id) ?? 0;
+  datapath.transmit(moved.leaves(), netns, testRunIfindex, { generation });
   return { ...connection, moved };
 }
 
