@@ -7,9 +7,9 @@
  */
 
 import { createHash } from "node:crypto";
-import { chmodSync, rmSync } from "node:fs";
+import { chmodSync, readdirSync, rmSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
-import { resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { FileLock, peerCredentials } from "libbpf-ts";
 import { BusyError } from "./errors.js";
 import { holderOf, holderText } from "./lock.js";
@@ -65,10 +65,13 @@ const maxAnswerBytes = 1024 * 1024;
 /** Who ask at once. */
 const maxAskers = 32;
 
+/** Of the names of all sockets, after the network namespace. */
+const prefix = "daemon-";
+
 /** Without its ending. At most 48 bytes long, of 107 that a socket's path may have. */
 function pathOf(configFile: string, directory: string): string {
   const name = createHash("sha256").update(resolve(configFile)).digest("hex").slice(0, 16);
-  return runtimeFile(`daemon-${name}`, directory);
+  return runtimeFile(`${prefix}${name}`, directory);
 }
 
 export interface Answering {
@@ -123,11 +126,27 @@ export async function answerAs(
  * @throws ForeignError when anybody could be the one who answers
  */
 export async function askDaemon(configFile: string, directory = runtimeDirectory): Promise<DaemonReport | undefined> {
+  return canAsk(directory) ? ask(`${pathOf(configFile, directory)}.sock`) : undefined;
+}
+
+/**
+ * The one that has the instance, by whatever file: a folder has as many names as links lead to it.
+ *
+ * @throws as `askDaemon` does
+ */
+export async function askDaemonOf(instance: string, directory = runtimeDirectory): Promise<DaemonReport | undefined> {
   if (!canAsk(directory)) return undefined;
+  const path = runtimeFile(prefix, directory);
+  const names = readdirSync(directory).filter((name) => name.startsWith(basename(path)) && name.endsWith(".sock"));
+  const reports = await Promise.all(names.map((name) => ask(join(directory, name))));
+  return reports.find((report) => report?.instance === instance);
+}
+
+function ask(path: string): Promise<DaemonReport | undefined> {
   return new Promise((done) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
-    const socket = connect(`${pathOf(configFile, directory)}.sock`);
+    const socket = connect(path);
     giveUpAfter(socket);
     socket.on("connect", () => {
       if (!isPeerTrusted(socket)) socket.destroy();

@@ -1,9 +1,14 @@
-/** Says when the config's files may have changed, and which: the main file and tenants.d, across editors' renames. */
+/**
+ * Says when the config's files may have changed, and which: the main file and tenants.d, across editors' renames and wherever
+ * links lead.
+ */
 
-import { type FSWatcher, realpathSync, watch } from "node:fs";
-import { basename, dirname } from "node:path";
+import { type FSWatcher, lstatSync, readdirSync, watch } from "node:fs";
+import { basename } from "node:path";
 import type { Doubtful } from "../config/file-cache.js";
 import { isVisibleYaml } from "../config/load.js";
+import { PathWatch } from "./path-watch.js";
+import { isOutOfSight } from "./waypoints.js";
 
 /** Editors write in several steps; what follows within this time is one change. */
 const quietMs = 200;
@@ -18,9 +23,9 @@ export interface ConfigWatch {
 }
 
 /**
- * Watches the folders, not the files: a file that is replaced by a rename has another inode. The config's folder is
- * watched for the main file and for tenants.d appearing, tenants.d for everything in it. Either may be a link through
- * another entry of the folder, which is what changes in a mounted ConfigMap: so where they lead is looked at as well.
+ * Watches folders, not files: a file that is replaced by a rename has another inode. On the way to the main file and to
+ * tenants.d every folder is watched for the one entry that the way goes by, so that whatever is exchanged is seen: the file, a
+ * folder, a link, what a link leads to. In tenants.d everything is, and the way from each link in it.
  */
 export function watchConfig(file: string, tenantsDir: string, changed: (files: Doubtful) => void): ConfigWatch {
   let timer: NodeJS.Timeout | undefined;
@@ -33,6 +38,10 @@ export function watchConfig(file: string, tenantsDir: string, changed: (files: D
     if (path === undefined || doubtful.size === namedMax) doubtful = "all";
     else doubtful.add(path);
   };
+  const ways = new PathWatch((path, isOnTheWay) => {
+    doubt(isOnTheWay || path === tenantsDir ? undefined : path);
+    later();
+  });
   const later = () => {
     clearTimeout(timer);
     const nowMs = performance.now();
@@ -40,13 +49,18 @@ export function watchConfig(file: string, tenantsDir: string, changed: (files: D
     timer = setTimeout(
       () => {
         sinceMs = undefined;
-        watchTenants();
         const files = doubtful;
         doubtful = new Set();
+        if (files === "all") renew();
+        else for (const path of files) followIfLink(path);
         changed(files);
       },
       Math.min(quietMs, Math.max(0, sinceMs + patienceMs - nowMs)),
     );
+  };
+  const followIfLink = (path: string) => {
+    if (path === file || isLink(path)) ways.follow(path);
+    else ways.forget(path);
   };
   const onTenants = (name: string | null) => {
     if (name === null || name === basename(tenantsDir))
@@ -58,40 +72,43 @@ export function watchConfig(file: string, tenantsDir: string, changed: (files: D
   const watchTenants = () => {
     const old = tenants;
     tenants = undefined;
-    try {
+    // What may not be read is the config's error, which names it. The folder around it tells when that changes.
+    ifInSight(() => {
       tenants = watch(tenantsDir, (_event, name) => onTenants(name));
       tenants.on("error", () => onTenants(null));
-    } catch (error) {
-      // What may not be read is the config's error, which names it. The folder around it tells when that changes.
-      if (!["ENOENT", "EACCES"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
-    }
+    });
     old?.close();
   };
-  const whereTheyLead = () => [file, tenantsDir].map(realPath).join("\0");
-  let led = whereTheyLead();
-  const main = watch(dirname(file), (_event, name) => {
-    const lead = whereTheyLead();
-    if (lead !== led || name === null || name === basename(tenantsDir)) doubt(undefined);
-    else if (name === basename(file)) doubt(file);
-    else return;
-    led = lead;
-    later();
-  });
-  watchTenants();
+  const renew = () => {
+    const links = new Set([file, tenantsDir, ...linksIn(tenantsDir)]);
+    for (const path of ways.paths) if (!links.has(path)) ways.forget(path);
+    ways.renew();
+    for (const path of links) ways.follow(path);
+    watchTenants();
+  };
+  renew();
   return {
     close() {
       clearTimeout(timer);
-      main.close();
+      ways.close();
       tenants?.close();
     },
   };
 }
 
-/** Empty where there is nothing. */
-function realPath(path: string): string {
+const isLink = (path: string) => ifInSight(() => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()) ?? false;
+
+/** Files that are links. */
+const linksIn = (folder: string): string[] =>
+  (ifInSight(() => readdirSync(folder, { withFileTypes: true })) ?? [])
+    .filter((entry) => entry.isSymbolicLink() && isVisibleYaml(entry.name))
+    .map(({ name }) => `${folder}/${name}`);
+
+function ifInSight<T>(look: () => T): T | undefined {
   try {
-    return realpathSync(path);
-  } catch {
-    return "";
+    return look();
+  } catch (error) {
+    if (!isOutOfSight(error)) throw error;
+    return undefined;
   }
 }

@@ -22,15 +22,16 @@ export const status = defineCommand({
   async handler({ instance, rules = false }, context) {
     const { loadConfig } = await import("../../config/load.js");
     const { readStatus } = await import("../../status.js");
-    const { askDaemon } = await import("../../daemon-socket.js");
+    const { askDaemon, askDaemonOf } = await import("../../daemon-socket.js");
     if (instance !== undefined) {
       await checkInstance(instance);
       show(await readInForce(instance), rules, context);
       return exitCodes.done;
     }
-    const daemon = await askDaemon(context.configFile);
+    let daemon = await askDaemon(context.configFile);
     try {
       const { config } = await loadConfig(context.configFile);
+      daemon ??= await askDaemonOf(config.instance);
       const status = { ...(await readStatus(config)), ...(daemon ? { daemon } : {}) };
       if (!context.json) showDaemon(daemon, context);
       show(status, rules, context);
@@ -64,15 +65,20 @@ async function readInForce(instance: string): Promise<Counted> {
 /** The figures of what is in force, as far as they can be had, and what is wrong with the config. */
 async function showWithout(
   error: ConfigError,
-  daemon: DaemonReport | undefined,
+  known: DaemonReport | undefined,
   rules: boolean,
   context: Context,
 ): Promise<ExitCode> {
   const { recordedInstances } = await import("../../observe/recorded.js");
+  const { askDaemonOf } = await import("../../daemon-socket.js");
   let counted: Counted | undefined;
+  let daemon = known;
   try {
     const [only, ...others] = daemon?.instance === undefined ? recordedInstances() : [daemon.instance];
-    if (only !== undefined && others.length === 0) counted = await readInForce(only);
+    if (only !== undefined && others.length === 0) {
+      daemon ??= await askDaemonOf(only);
+      counted = await readInForce(only);
+    }
   } catch (thrown) {
     context.note(`no figures: ${toXgwError(thrown).message}`);
   }

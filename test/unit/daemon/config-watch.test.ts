@@ -193,6 +193,126 @@ describe("symbolic links", () => {
   });
 });
 
+describe("what is exchanged on the way", () => {
+  /** Puts another entry in the place of one, which keeps the name `last`. */
+  function exchange(entry: string, next: string): void {
+    renameSync(entry, join(folder, "last"));
+    renameSync(next, entry);
+  }
+
+  beforeEach(() => {
+    for (const version of ["v1", "v2"]) {
+      mkdirSync(join(folder, version, "tenants.d"), { recursive: true });
+      writeFileSync(join(folder, version, "xgw.yaml"), version);
+      writeFileSync(join(folder, version, "tenants.d", "10-a.yaml"), version);
+    }
+  });
+
+  it("the main file is a link into another folder, and what it leads to is edited", async () => {
+    symlinkSync(join(folder, "v1", "xgw.yaml"), config);
+    start();
+    expect(await noticed(() => writeFileSync(join(folder, "v1", "xgw.yaml"), "2"))).toBe(1);
+  });
+
+  it("the main file is a link, and what it leads to is replaced by a rename", async () => {
+    symlinkSync(join("v1", "xgw.yaml"), config);
+    start();
+    expect(await noticed(() => renameSync(join(folder, "v2", "xgw.yaml"), join(folder, "v1", "xgw.yaml")))).toBe(1);
+  });
+
+  it("the main file becomes a link, and what it leads to is edited", async () => {
+    writeFileSync(config, "1");
+    start();
+    await noticed(() => {
+      unlinkSync(config);
+      symlinkSync(join("v1", "xgw.yaml"), config);
+    });
+    expect(await noticed(() => writeFileSync(join(folder, "v1", "xgw.yaml"), "2"))).toBe(1);
+  });
+
+  it("the folder of the config is another one under the same name, and that one is watched", async () => {
+    config = join(folder, "v1", "xgw.yaml");
+    tenants = join(folder, "v1", "tenants.d");
+    start();
+    expect(await noticed(() => exchange(join(folder, "v1"), join(folder, "v2")))).toBe(1);
+    expect(doubtful).toBe("all");
+    expect(await noticed(() => writeFileSync(config, "3"))).toBe(1);
+    expect(await noticed(() => writeFileSync(join(tenants, "10-a.yaml"), "3"))).toBe(1);
+  });
+
+  it("the folder of the config is a link that points elsewhere", async () => {
+    symlinkSync("v1", join(folder, "current"));
+    config = join(folder, "current", "xgw.yaml");
+    tenants = join(folder, "current", "tenants.d");
+    start();
+    expect(
+      await noticed(() => {
+        symlinkSync("v2", join(folder, "next"));
+        renameSync(join(folder, "next"), join(folder, "current"));
+      }),
+    ).toBe(1);
+    expect(await noticed(() => writeFileSync(join(folder, "v2", "tenants.d", "10-a.yaml"), "3"))).toBe(1);
+  });
+
+  it("a folder above that of the config is another one", async () => {
+    mkdirSync(join(folder, "a", "b"), { recursive: true });
+    renameSync(join(folder, "v1"), join(folder, "a", "b", "c"));
+    mkdirSync(join(folder, "other", "b"), { recursive: true });
+    renameSync(join(folder, "v2"), join(folder, "other", "b", "c"));
+    config = join(folder, "a", "b", "c", "xgw.yaml");
+    tenants = join(folder, "a", "b", "c", "tenants.d");
+    start();
+    expect(await noticed(() => exchange(join(folder, "a"), join(folder, "other")))).toBe(1);
+  });
+
+  it("tenants.d is a link, and the folder that it leads to is another one", async () => {
+    writeFileSync(config, "1");
+    symlinkSync(join("v1", "tenants.d"), tenants);
+    start();
+    expect(await noticed(() => exchange(join(folder, "v1"), join(folder, "v2")))).toBe(1);
+    expect(await noticed(() => writeFileSync(join(tenants, "20-b.yaml"), "3"))).toBe(1);
+  });
+
+  it("a file of tenants.d is a link into another folder, and what it leads to is edited", async () => {
+    writeFileSync(config, "1");
+    mkdirSync(tenants);
+    symlinkSync(join(folder, "v1", "tenants.d", "10-a.yaml"), join(tenants, "10-a.yaml"));
+    start();
+    expect(await noticed(() => writeFileSync(join(folder, "v1", "tenants.d", "10-a.yaml"), "3"))).toBe(1);
+    expect(doubtful).toEqual(new Set([join(tenants, "10-a.yaml")]));
+  });
+
+  it("a link that comes into tenants.d later is followed as well", async () => {
+    writeFileSync(config, "1");
+    mkdirSync(tenants);
+    start();
+    await noticed(() => symlinkSync(join(folder, "v1", "tenants.d", "10-a.yaml"), join(tenants, "10-a.yaml")));
+    expect(await noticed(() => writeFileSync(join(folder, "v1", "tenants.d", "10-a.yaml"), "3"))).toBe(1);
+  });
+
+  it("what no link leads to any more changes, which is nothing", async () => {
+    symlinkSync(join("v1", "xgw.yaml"), config);
+    start();
+    await noticed(() => {
+      symlinkSync(join("v2", "xgw.yaml"), `${config}.new`);
+      renameSync(`${config}.new`, config);
+    });
+    expect(await noticed(() => writeFileSync(join(folder, "v1", "xgw.yaml"), "2"))).toBe(0);
+  });
+
+  it("what a link leads to goes and comes back later", async () => {
+    symlinkSync(join("v1", "xgw.yaml"), config);
+    start();
+    expect(await noticed(() => rmSync(join(folder, "v1"), { recursive: true }))).toBe(1);
+    expect(
+      await noticed(() => {
+        mkdirSync(join(folder, "v1"));
+        writeFileSync(join(folder, "v1", "xgw.yaml"), "2");
+      }),
+    ).toBe(1);
+  });
+});
+
 describe("what may have changed", () => {
   const named = (...names: string[]) => new Set(names.map((name) => join(tenants, name)));
   const write = (...names: string[]) => {

@@ -18,7 +18,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DaemonRecord } from "../../../src/daemon/record.js";
-import { type Answering, answerAs, askDaemon } from "../../../src/daemon-socket.js";
+import { type Answering, answerAs, askDaemon, askDaemonOf } from "../../../src/daemon-socket.js";
 import { BusyError, ForeignError } from "../../../src/errors.js";
 
 const nobody = 65534;
@@ -111,6 +111,30 @@ describe("the daemon's socket", () => {
     renameSync(next, current);
     expect(await askDaemon(linked, directory)).toBeDefined();
     await expect(answerAs(linked, report, directory)).rejects.toThrow(BusyError);
+  });
+});
+
+describe("the daemon of an instance", () => {
+  const reportOf = (instance: string) => () => ({ ...report(), instance });
+
+  it("is found by who knows its config by another name", async () => {
+    await answer(file, reportOf("gw1"));
+    await answer(join(folder, "other.yaml"), reportOf("gw2"));
+    expect((await askDaemonOf("gw2", directory))?.instance).toBe("gw2");
+  });
+
+  it("is nobody where only others have a daemon", async () => {
+    await answer(file, reportOf("gw1"));
+    await answer(join(folder, "other.yaml"), report);
+    expect(await askDaemonOf("gw2", directory)).toBeUndefined();
+    expect(await askDaemonOf("gw2", join(folder, "nowhere"))).toBeUndefined();
+  });
+
+  it("is found beside the socket of a dead one", async () => {
+    (await answer()).close();
+    await answer(file, reportOf("gw1"));
+    writeFileSync(socketFile().replace(/[0-9a-f]{16}\.sock$/, "0123456789abcdef.sock"), "");
+    expect((await askDaemonOf("gw1", directory))?.instance).toBe("gw1");
   });
 });
 
