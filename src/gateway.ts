@@ -160,17 +160,18 @@ export const applyAttempts = 3;
  * Makes the kernel what the config wants, and reads back that it is. What one pass undoes by the way (a device made anew
  * loses its routes) the next puts right. The caller holds the lock.
  *
+ * @param onChange called before each pass that changes anything
  * @returns the steps that were taken
  */
-export async function apply(config: Config): Promise<Converged> {
+export async function apply(config: Config, onChange = () => {}): Promise<Converged> {
   checkHost();
   await loadModules();
   checkReversePathFilter();
-  return converge(config, false);
+  return converge(config, false, onChange);
 }
 
 /** The same where nothing but the kernel has changed since the last time, as the daemon does it: see also repair.ts. */
-export const repair = (config: Config): Promise<Converged> => converge(config, true);
+export const repair = (config: Config): Promise<Converged> => converge(config, true, () => {});
 
 /** A plan that has been carried out, and found right. */
 export interface Converged extends Plan {
@@ -180,18 +181,23 @@ export interface Converged extends Plan {
   readonly flowsLeft: number;
 }
 
-async function converge(config: Config, isRepair: boolean): Promise<Converged> {
+async function converge(config: Config, isRepair: boolean, onChange: () => void): Promise<Converged> {
   const pins = new Pins(config.instance);
   let taken: readonly Step[] = [];
   const warnings = new Set<string>(); // what a pass warns of may be done with the next
   let doneMs = performance.now();
   let flowsLeft = 0;
-  if (pins.nextMaps().length > 0) settleOther(pins, fingerprintOf((await plan(config)).constants));
+  if (pins.nextMaps().length > 0) {
+    const { constants } = await plan(config);
+    onChange();
+    settleOther(pins, fingerprintOf(constants));
+  }
   for (let attempt = 1; ; attempt++) {
     const next = await plan(config);
     for (const warning of next.warnings ?? []) warnings.add(warning);
     if (next.steps.length === 0) return { ...next, steps: taken, warnings: [...warnings], doneMs, flowsLeft };
     if (attempt > applyAttempts) throw stillDiffers(next.steps);
+    onChange();
     flowsLeft += await execute(next, pins, isRepair).catch((error) => undo(next, error));
     doneMs = performance.now();
     taken = taken.concat(next.steps); // as arguments of a call, the steps of thousands of tenants would be too many

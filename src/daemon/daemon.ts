@@ -11,7 +11,7 @@ import type { DaemonLog, Emit } from "./events.js";
 import { InTheWay } from "./in-the-way.js";
 import { InstanceClaim } from "./instance-claim.js";
 import { Pending, type Work } from "./pending.js";
-import { Reconciler } from "./reconciler.js";
+import { type Failed, Reconciler } from "./reconciler.js";
 import { Redecider } from "./redecider.js";
 import { Repairs } from "./repairs.js";
 
@@ -64,6 +64,8 @@ class Worker {
   private readonly redecider: Redecider;
   /** A change or a repair has not come to its end: the kernel may have something else than what is in force. */
   private isDoubtful = false;
+  /** A newer config waits for something that hinders it. Nothing of it is in the kernel yet. */
+  private isHindered = false;
 
   constructor(
     private readonly pending: Pending,
@@ -84,31 +86,37 @@ class Worker {
       case "reclaim":
         return this.redecider.reclaim(this.inForce);
       case "reload":
-        return this.reload(work);
+        await this.reload(work);
+        return;
       case "check":
         return this.check(work);
     }
   }
 
-  private async reload({ why, isDoubtful }: Work & { kind: "reload" }): Promise<void> {
+  /** @returns whether the config is in force now */
+  private async reload({ why, isDoubtful }: Pick<Work & { kind: "reload" }, "why" | "isDoubtful">): Promise<boolean> {
     const { pending, drift, reconciler } = this;
     await this.options.tell("RELOADING=1");
     const started = performance.now();
     const isQuick = !this.isDoubtful && !isDoubtful && !drift.full.isDoubtful;
     const next = await pending.causedBy(() => reconciler.follow(why, this.inForce, isQuick ? drift : undefined));
+    this.isHindered = next === "hindered";
+    if (next === "hindered" || next === "half-way")
+      pending.reloadLater(triedAgain, Math.max(retryMs, retryRest * (performance.now() - started)));
     if (next === "half-way") {
       this.isDoubtful = true;
       pending.check("change failed");
-      pending.reloadLater(triedAgain, Math.max(retryMs, retryRest * (performance.now() - started)));
-    } else if (next !== "refused") {
+    } else if (typeof next !== "string") {
       this.isDoubtful = false; // everything has been compared, or nothing was doubtful
       this.inForce = next;
     }
     drift.follow(this.inForce.desired);
     await this.options.tell("READY=1", `STATUS=${typeof next === "string" ? statusOf[next] : "in step"}`);
+    return typeof next !== "string";
   }
 
   private async check(work: Work & { kind: "check" }): Promise<void> {
+    if (this.isHindered && !work.scope && (await this.isNewerInForce())) return;
     const compared = await this.repairs.run(work, this.inForce);
     if (compared === "some tenants") this.drift.full.doubt();
     if (compared === "failed") this.isDoubtful = true;
@@ -125,9 +133,20 @@ class Worker {
     this.drift.follow(this.inForce.desired);
     this.options.onInForce(this.inForce);
   }
+
+  /** What has changed may be the hindrance: then the older config is not put back only to be replaced. */
+  private async isNewerInForce(): Promise<boolean> {
+    const started = performance.now();
+    if (!(await this.reload({ why: triedAgain, isDoubtful: true }))) return false;
+    this.pending.reloaded();
+    this.pending.comparedEverything(performance.now() - started);
+    return true;
+  }
 }
 
-const statusOf = {
+/** What status the service manager is told. */
+const statusOf: Readonly<Record<Failed, string>> = {
   refused: "config refused; the last good one is in force",
+  hindered: "config hindered; it is tried again, and the last good one is in force",
   "half-way": "change failed; it is tried again, and the last good config is in force",
 };

@@ -82,6 +82,11 @@ export class Pending {
     if (this.reloadWhy === undefined) this.reloadTimer = setTimeout(() => this.reload(why), delayMs).unref();
   }
 
+  /** What was to be done later has been done. */
+  reloaded(): void {
+    clearTimeout(this.reloadTimer);
+  }
+
   /** @param scope all that may have changed; everything when it is not given */
   check(why: string, scope?: Scope): void {
     if (performance.now() < this.ownUntilMs) {

@@ -11,6 +11,9 @@ import type { InTheWay } from "./in-the-way.js";
 import type { InstanceClaim } from "./instance-claim.js";
 import { locked } from "./locked.js";
 
+/** Why a config is not in force. */
+export type Failed = "refused" | "hindered" | "half-way";
+
 type Applied = Plan & Partial<Pick<Converged, "flowsLeft">>;
 
 export class Reconciler {
@@ -25,36 +28,48 @@ export class Reconciler {
 
   /** @throws whatever is wrong */
   start(): Promise<InForce> {
-    return this.reconcile("start", apply);
+    return this.reconcile("start", (config) => apply(config));
   }
 
   /**
    * @param surroundings not given when something of what is in force may have been changed by others
-   * @returns refused: the config in force stays the one that it is; half-way: so it does, the kernel may be between both, and
-   *   another attempt may succeed
+   * @returns refused: the config in force stays the one that it is; hindered: so it does, nothing was changed, and another
+   *   attempt may succeed; half-way: the same, but the kernel may be between both
    */
   async follow(
     reason: string,
     inForce: InForce,
     surroundings: Surroundings | undefined,
-  ): Promise<InForce | "refused" | "half-way"> {
+  ): Promise<InForce | Failed> {
+    let isChanged = false;
+    const onChange = () => {
+      isChanged = true;
+    };
     try {
       return await this.reconcile(reason, async (config) => {
         const isQuick = surroundings !== undefined && reason !== askedFor;
-        return (isQuick ? await this.tryQuickly(config, inForce, surroundings) : undefined) ?? apply(config);
+        const quick = isQuick ? await this.tryQuickly(config, inForce, surroundings, onChange) : undefined;
+        return quick ?? apply(config, onChange);
       });
     } catch (thrown) {
       const error = this.logFailure(thrown);
       this.emit("refused", { reason, error });
-      return error instanceof ConfigError ? "refused" : "half-way";
+      if (error instanceof ConfigError) return "refused";
+      return isChanged ? "half-way" : "hindered";
     }
   }
 
   /** What it leaves half done when it fails is found by the comparison with everything. */
-  private async tryQuickly(config: Config, inForce: InForce, surroundings: Surroundings): Promise<Plan | undefined> {
+  private async tryQuickly(
+    config: Config,
+    inForce: InForce,
+    surroundings: Surroundings,
+    onFailure: () => void,
+  ): Promise<Plan | undefined> {
     try {
       return await applyChange(config, inForce, surroundings);
     } catch (error) {
+      onFailure();
       this.log.warn({ ...toXgwError(error).toJSON() }, "change failed half-way, comparing everything");
       return undefined;
     }

@@ -1,0 +1,67 @@
+// An edit that meets a passing hindrance: it is the newest config that comes in force when the hindrance has gone.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { Host } from "../../../vm/lab/host.js";
+import { Namespace, tryRun } from "../../../vm/lab/netns.js";
+import { cable } from "../../../vm/lab/wire.js";
+import { Xgw } from "../../../vm/lab/xgw.js";
+
+const config = (ports: string) => `apiVersion: xgw/v1
+instance: hindered
+underlay: { device: eth0, address: 172.168.0.1 }
+uplink: { device: eth1, gateway: 203.0.113.254 }
+nics: [{ name: eth0 }, { name: eth1 }]
+tenants:
+  - name: user1
+    key: 1000
+    addresses: [10.0.0.1/24]
+    routes: [{ to: 10.0.0.7/32, via: 172.168.0.11 }]
+    publicIps: [{ address: 203.0.113.11, to: 10.0.0.7 }]
+    policy: { inbound: [{ allow: tcp, ports: [${ports}] }] }
+`;
+
+let gateway: Namespace;
+let far: Namespace;
+let folder: string;
+let xgw: Xgw;
+
+beforeAll(async () => {
+  for (const name of ["vrf", "ip_gre", "nf_flow_table", "nf_conntrack"]) await tryRun("modprobe", ["-q", name]);
+  folder = mkdtempSync(join(tmpdir(), "xgw-hindered-"));
+  gateway = await Namespace.create(`xgw${process.pid}-hindered`);
+  far = await Namespace.create(`xgw${process.pid}-wires`);
+  for (const nic of ["eth0", "eth1"]) await cable(gateway, nic, far, `far-${nic}`);
+  await gateway.ip("addr add 172.168.0.1/24 dev eth0", "addr add 203.0.113.1/24 dev eth1");
+  xgw = new Xgw(gateway, new Host(gateway), join(folder, "xgw.yaml"));
+  writeFileSync(xgw.configFile, config("22"));
+  await xgw.startDaemon();
+});
+afterAll(async () => {
+  await xgw.stopDaemon("SIGTERM");
+  await xgw.run("teardown");
+  await gateway.delete();
+  await far.delete();
+  rmSync(folder, { recursive: true });
+});
+
+/** What the daemon logs after the act, until there is nothing to do any more for the config on disk. */
+async function loggedUntilInForce(act: () => Promise<unknown>): Promise<string[]> {
+  const from = xgw.daemonLog.length;
+  await act();
+  await xgw.logLine(/"msg":"reconciled"/, from, 90_000);
+  const lines = xgw.daemonLog.slice(from).split("\n").filter(Boolean);
+  return lines.map((line) => (JSON.parse(line) as { readonly msg: string }).msg);
+}
+
+it("an edit while the uplink is down is what is put in force once it is up, not what was there before", async () => {
+  await xgw.settled();
+  await gateway.ip("link set eth1 down");
+  const from = xgw.daemonLog.length;
+  await xgw.write(config("22, 23"));
+  await xgw.logLine(/reconciliation failed/, from);
+  const logged = await loggedUntilInForce(() => gateway.ip("link set eth1 up"));
+  expect(logged.filter((msg) => msg === "drift repaired")).toEqual([]);
+  expect((await xgw.run("plan")).stdout).toContain("nothing to do");
+});
