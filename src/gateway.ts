@@ -19,7 +19,7 @@ import { execute, type Plan } from "./execute.js";
 import { ticksPerSecond } from "./kernel/clock.js";
 import { deleteConnections, readConnections } from "./kernel/conntrack.js";
 import { namespaceInode } from "./kernel/namespace.js";
-import { checkHost, checkReversePathFilter, loadModules } from "./kernel/preflight.js";
+import { checkHost, loadModules } from "./kernel/preflight.js";
 import { families, putBack } from "./kernel/routing-rules.js";
 import { readLinks } from "./kernel/rtnetlink.js";
 import { removeDevices, removeFences, removeRoutes, removeRules } from "./kernel/slow-path.js";
@@ -43,7 +43,7 @@ import { type RenderContext, render } from "./plan/render.js";
 import { damagedRules, rulesVersion } from "./plan/rules.js";
 import { type State, tenantIds } from "./plan/state.js";
 import type { Step } from "./plan/steps.js";
-import { sysctlsOf } from "./plan/sysctls.js";
+import { reversePathOfAll, sysctlsOf } from "./plan/sysctls.js";
 
 export { execute, type Plan } from "./execute.js";
 
@@ -74,6 +74,7 @@ export async function plan(config: Config, countsSessions = true): Promise<Plan>
     underlayMtu: sides.underlay.mtu,
     ...(sides.uplink ? { uplinkMtu: sides.uplink.mtu } : {}),
     underlayDevices: sides.underlayDevices.map(({ name }) => name),
+    isReversePathStrict: readSysctl(reversePathOfAll) === "1",
     families: families(),
     fingerprint,
     fixedSysctls: fixedSysctls(desired),
@@ -166,7 +167,6 @@ export const applyAttempts = 3;
 export async function apply(config: Config, onChange = () => {}): Promise<Converged> {
   checkHost();
   await loadModules();
-  checkReversePathFilter();
   return converge(config, false, onChange);
 }
 

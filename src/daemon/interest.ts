@@ -85,6 +85,8 @@ export class Interest {
         return this.ofRoute(event);
       case "neighbour":
         return this.ofNeighbour(event);
+      case "settings":
+        return event.device === "all" ? { check: "settings" } : this.ofDevice("settings of", event.device);
       case "routing rule":
         return { check: "ip rule" };
       case "nft":

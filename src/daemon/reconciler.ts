@@ -36,11 +36,7 @@ export class Reconciler {
    * @returns refused: the config in force stays the one that it is; hindered: so it does, nothing was changed, and another
    *   attempt may succeed; half-way: the same, but the kernel may be between both
    */
-  async follow(
-    reason: string,
-    inForce: InForce,
-    surroundings: Surroundings | undefined,
-  ): Promise<InForce | Failed> {
+  async follow(reason: string, inForce: InForce, surroundings: Surroundings | undefined): Promise<InForce | Failed> {
     let isChanged = false;
     const onChange = () => {
       isChanged = true;

@@ -1,4 +1,4 @@
-/** The kernel's notifications about devices, addresses, routes, neighbours, rules and nft tables. */
+/** The kernel's notifications about devices, their settings, addresses, routes, neighbours, rules and nft tables. */
 
 import { Attributes, BpfError, NetlinkListener } from "libbpf-ts";
 import type { Prefix } from "../model/ipv4.js";
@@ -17,6 +17,7 @@ import {
   toLink,
   toNeighbour,
   toRoute,
+  toSettingsOf,
 } from "./rtnetlink.js";
 
 /** What something has happened to. */
@@ -26,6 +27,8 @@ export type KernelEvent =
   | { readonly of: "route"; readonly protocol: number; readonly routeTable: number; readonly to: Prefix }
   | NeighbourEvent
   | { readonly of: "routing rule" }
+  /** Of a device, or of `all`. */
+  | { readonly of: "settings"; readonly device: string }
   | NftEvent;
 
 interface DeviceEvent {
@@ -136,8 +139,8 @@ export function monitorKernel(onEvent: (event: KernelEvent) => void, onGap: () =
 /** Route tables by ifindex. */
 type Vrfs = Map<number, number>;
 
-/** RTNLGRP_LINK, _NEIGH, _IPV4_IFADDR, _IPV4_ROUTE, _IPV4_RULE, _IPV6_ROUTE and _IPV6_RULE. */
-const routeGroups: readonly number[] = [1, 3, 5, 7, 8, 11, 19];
+/** RTNLGRP_LINK, _NEIGH, _IPV4_IFADDR, _IPV4_ROUTE, _IPV4_RULE, _IPV6_ROUTE, _IPV6_RULE and _IPV4_NETCONF. */
+const routeGroups: readonly number[] = [1, 3, 5, 7, 8, 11, 19, 24];
 /** NFNLGRP_NFTABLES (linux/netfilter/nfnetlink.h). */
 const nftGroup = 7;
 
@@ -174,6 +177,10 @@ function toRouteEvents(type: number, body: Buffer, names: Map<number, string>, v
     case "neighbour": {
       const neighbour = toNeighbour(header, attributes, names);
       return neighbour ? [toNeighbourEvent(neighbour, kind.isGone)] : [];
+    }
+    case "settings": {
+      const device = kind.isGone ? undefined : toSettingsOf(header, attributes, names);
+      return device === undefined ? [] : [{ of: "settings", device }];
     }
     case "rule":
       return [{ of: "routing rule" }];

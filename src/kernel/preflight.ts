@@ -64,11 +64,3 @@ const knows = (sysctl: string) => readSysctl(sysctl) !== undefined;
 
 /** One with parameters, as ip_gre is, has its folder also where it is built in. */
 const hasModule = (name: string) => existsSync(`/sys/module/${name}`);
-
-/** @throws KernelError when a host-wide setting defeats what xgw sets on its own devices */
-export function checkReversePathFilter(): void {
-  if (readSysctl("net.ipv4.conf.all.rp_filter") !== "1") return;
-  throw new KernelError("net.ipv4.conf.all.rp_filter is 1, which drops what comes out of tunnels", {
-    remedy: "set it to 0 or 2 (loose): sysctl net.ipv4.conf.all.rp_filter=2",
-  });
-}

@@ -14,6 +14,8 @@ export const messages = {
   route: { added: 24, gone: 25, get: 26, headerSize: 12 },
   neighbour: { added: 28, gone: 29, get: 30, headerSize: 12 },
   rule: { added: 32, gone: 33, get: 34, headerSize: 12 },
+  /** Of a device, or of all, the settings below /proc/sys/net/ipv4/conf that the kernel tells of (linux/netconf.h). */
+  settings: { added: 80, gone: 81, get: 82, headerSize: 4 },
 } as const;
 
 export const rtnetlink = 0;
@@ -40,6 +42,7 @@ const ofVlan = { id: 1, egressPriorities: 3, type: 5 };
 const ofAddress = { local: 2 };
 const ofRoute = { to: 1, device: 4, gateway: 5, metric: 6, table: 15, encapType: 21, encap: 22 };
 const ofEncap = { id: 1, remote: 2 };
+const ofSettings = { ifindex: 1 };
 const ofNeighbour = { address: 1, linkAddress: 2, device: 8 };
 
 const inHostOrder = (value: number) => Buffer.from(new Uint32Array([value]).buffer);
@@ -322,6 +325,19 @@ export function toNeighbour(header: Buffer, attributes: Attributes, names: LinkN
     linkAddress: address(bytes) ?? withColons(bytes),
     isPermanent: (hostU16(header, 8) & NUD_PERMANENT) !== 0,
   };
+}
+
+/** NETCONFA_IFINDEX_ALL and _DEFAULT: of all devices at once, and of those that are yet to come. */
+const ofNoDevice: ReadonlyMap<number, string> = new Map([
+  [0xffff_ffff, "all"],
+  [0xffff_fffe, "default"],
+]);
+
+/** The device whose settings they are, as the folders below /proc/sys/net/ipv4/conf are named. `struct netconfmsg` is the family. */
+export function toSettingsOf(header: Buffer, attributes: Attributes, names: LinkNames): string | undefined {
+  const ifindex = attributes.u32(ofSettings.ifindex);
+  if (header.readUInt8(0) !== addressFamilies.ipv4 || ifindex === undefined) return undefined;
+  return ofNoDevice.get(ifindex) ?? nameOf(names, ifindex);
 }
 
 /** One that has come since the names were read has none yet. */

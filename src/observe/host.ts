@@ -3,7 +3,7 @@
 import { type InterfaceAddress, type Link, linkNames, readAddresses } from "../kernel/rtnetlink.js";
 import { readSysctl } from "../kernel/sysctl.js";
 import type { Desired } from "../model/desired.js";
-import { forwarding } from "../plan/sysctls.js";
+import { forwarding, reversePathOfAll } from "../plan/sysctls.js";
 import { isOurs } from "./slow-path.js";
 
 /** Each with what to do about it. */
@@ -14,6 +14,7 @@ export function hostWarnings(desired: Desired, links: readonly Link[]): string[]
     ...(reachable.length > 0 ? [routerWarning(reachable)] : []),
     ...servingProtocols().map(servingWarning),
     ...(readSysctl(bridgedIsJudged) === "1" ? bridgedSides(desired, links).map(bridgeWarning) : []),
+    ...overridingWarnings(readSysctl),
   ];
 }
 
@@ -29,6 +30,31 @@ export function bridgedSides({ underlay, uplink, nics }: Desired, links: readonl
 const bridgeWarning = (bridge: string) =>
   `${bridgedIsJudged} is 1, and ${bridge} is a bridge: what it bridges between its ports is dropped as \`crossed\`, other ` +
   `people's traffic, too; set it to 0: sysctl ${bridgedIsJudged}=0`;
+
+/** Settings for all devices that hold whatever a device's own says, and which of their values do harm. */
+const overriding: readonly { readonly name: string; readonly harmful: readonly string[]; readonly what: string }[] = [
+  {
+    name: reversePathOfAll,
+    harmful: ["1", "2"],
+    what:
+      "what comes out of a tunnel from where the tenant has no route is dropped before it is judged, such as what a router on " +
+      "the way says of a path's MTU; devices that xgw does not set may drop more",
+  },
+  {
+    name: "net.ipv4.conf.all.arp_ignore",
+    harmful: ["8"],
+    what: "the gateway answers nobody who asks for its addresses by ARP, tenants included",
+  },
+];
+
+/** @param read the value of a setting */
+export const overridingWarnings = (read: (name: string) => string | undefined): string[] =>
+  overriding.flatMap(({ name, harmful, what }) => {
+    const value = read(name);
+    return value !== undefined && harmful.includes(value)
+      ? [`${name} is ${value}: ${what}; set it to 0: sysctl ${name}=0`]
+      : [];
+  });
 
 /** Devices with addresses that are no side of the gateway's, and in no VRF. */
 export function reachableDevices(

@@ -37,6 +37,8 @@ export interface RenderContext {
   readonly uplinkMtu?: number;
   /** Devices that tunnelled packets may come in by. */
   readonly underlayDevices: readonly string[];
+  /** What comes by another device than its answer would leave by is dropped, unless a device's own setting says otherwise. */
+  readonly isReversePathStrict?: boolean;
   /** Families of which the kernel has routes. */
   readonly families: readonly Family[];
   /** Of the data path to run. */
@@ -57,7 +59,9 @@ export function render(desired: Desired, context: RenderContext): State {
   const made = new Map(tenants.flatMap((tenant) => devices(desired, tenant, mtuOf(tenant))));
   return {
     sysctls: new Map(
-      [...globalSysctls(desired), ...sysctlsOf(made)].filter(([name]) => !context.fixedSysctls?.has(name)),
+      [...globalSysctls(desired, context), ...sysctlsOf(made, context.isReversePathStrict)].filter(
+        ([name]) => !context.fixedSysctls?.has(name),
+      ),
     ),
     devices: made,
     addresses: byId(tenants.flatMap(addresses), addressId),

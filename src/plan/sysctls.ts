@@ -4,7 +4,33 @@ import type { Desired } from "../model/desired.js";
 import { type KernelTable, kernelTables } from "../model/kernel-tables.js";
 import type { Device } from "./state.js";
 
-export function globalSysctls(desired: Desired): [string, string][] {
+/** What the machine's settings, and its devices, ask of those of xgw's devices. */
+export interface Surroundings {
+  /** Devices that tunnelled packets may come in by. */
+  readonly underlayDevices: readonly string[];
+  /**
+   * The machine's setting for all devices is strict, which drops what leaves by another device than it comes by. The stricter
+   * of both settings holds, but loose (2) is more than strict (1): a device's own makes it loose.
+   */
+  readonly isReversePathStrict?: boolean;
+}
+
+export const reversePathOfAll = "net.ipv4.conf.all.rp_filter";
+
+const reversePath = (device: string, isStrict = false): [string, string] => [
+  `net.ipv4.conf.${device}.rp_filter`,
+  isStrict ? "2" : "0",
+];
+
+/** A device of its own counts, whatever ip_forward says. */
+const forwarding = (device: string): [string, string] => [`net.ipv4.conf.${device}.forwarding`, "1"];
+
+export function globalSysctls(
+  desired: Desired,
+  { underlayDevices, isReversePathStrict }: Surroundings,
+): [string, string][] {
+  const { underlay, uplink, nics } = desired;
+  const sides = new Set([underlay.device, ...(uplink ? [uplink.device] : []), ...nics.map(({ name }) => name)]);
   return [
     ...tableSysctls(desired),
     [fragmentThreshold, String(desired.fragmentMemory)],
@@ -14,7 +40,8 @@ export function globalSysctls(desired: Desired): [string, string][] {
     // is fragmented inside, or refused with what fits. Forwarded packets would have nothing of it, and vanish.
     ["net.ipv4.ip_forward_use_pmtu", "1"],
     ["net.netfilter.nf_conntrack_tcp_be_liberal", "1"], // the fast path's packets are not seen by the window tracking
-    [`net.ipv4.conf.${desired.underlay.device}.rp_filter`, "0"],
+    ...[...sides].map(forwarding), // also asked by XDP's look-ups, of the NIC
+    ...[...new Set([underlay.device, ...underlayDevices])].map((device) => reversePath(device, isReversePathStrict)),
     // With forwarding on it takes both settings to believe one. Another way to an endpoint would be all tenants'.
     ["net.ipv4.conf.all.accept_redirects", "0"],
     ["net.ipv4.conf.all.send_redirects", "0"], // a device sends them when its own setting or this one says so
@@ -57,14 +84,20 @@ export const suffices = (name: string, value: string, wanted: string): boolean =
   isMinimum(name) ? Number(value) >= Number(wanted) : value === wanted;
 
 /** Of devices by name. */
-export function sysctlsOf(devices: Iterable<readonly [string, Device]>): [string, string][] {
-  return [...devices].flatMap(([name, { kind }]) => (kind === "vrf" ? vrfSysctls(name) : tunnelSysctls(name)));
+export function sysctlsOf(
+  devices: Iterable<readonly [string, Device]>,
+  isReversePathStrict = false,
+): [string, string][] {
+  return [...devices].flatMap(([name, { kind }]) => [
+    reversePath(name, isReversePathStrict),
+    ...(kind === "vrf" ? vrfSysctls(name) : tunnelSysctls(name)),
+  ]);
 }
 
-const vrfSysctls = (vrf: string): [string, string][] => [[`net.ipv4.conf.${vrf}.rp_filter`, "0"]];
+/** What comes out of the tunnel is routed as if it came by the VRF. */
+const vrfSysctls = (vrf: string): [string, string][] => [forwarding(vrf)];
 
 const tunnelSysctls = (tunnel: string): [string, string][] => [
-  [`net.ipv4.conf.${tunnel}.rp_filter`, "0"],
   // What comes out of a tunnel goes back into it as a rule, and a redirect would send its sender past the gateway.
   [`net.ipv4.conf.${tunnel}.send_redirects`, "0"],
   // Or an address that goes would take with it the one of the same network that came for it.

@@ -16,6 +16,10 @@ class Scene {
     execFileSync("ip", ["-n", this.namespace.name, ...args]);
   }
 
+  set(assignment: string): void {
+    execFileSync("nsenter", [`--net=${this.namespace.path}`, "sysctl", "-qw", assignment]);
+  }
+
   /** Asks for an absent host on v0 until the kernel has given it up. */
   fail(address: string): void {
     const exec = ["netns", "exec", this.namespace.name];
@@ -69,6 +73,16 @@ it("a device that gets another name is told under both", async () => {
   await scene.heard("device");
   await sleep(100);
   expect((await scene.heard("device")).map(({ name }) => name)).toEqual(expect.arrayContaining(["v0", "other"]));
+});
+
+it.each([
+  ["all", "rp_filter=1"],
+  ["v0", "rp_filter=2"],
+  ["v1", "forwarding=1"],
+])("settings of %s that somebody changes (%s) are told of", async (device, setting) => {
+  const scene = new Scene().listen();
+  scene.set(`net.ipv4.conf.${device}.${setting}`);
+  expect((await scene.heard("settings")).map((event) => event.device)).toContain(device);
 });
 
 const known = {

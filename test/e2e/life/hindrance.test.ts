@@ -65,3 +65,25 @@ it("an edit while the uplink is down is what is put in force once it is up, not 
   expect(logged.filter((msg) => msg === "drift repaired")).toEqual([]);
   expect((await xgw.run("plan")).stdout).toContain("nothing to do");
 });
+
+it("a strict reverse path filter for all devices is noticed at once: the gateway's devices are made loose, and it is said", async () => {
+  await xgw.settled();
+  const from = xgw.daemonLog.length;
+  await gateway.run("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=1");
+  const repaired = await xgw.logLine(/drift repaired/, from, 20_000);
+  expect(repaired.noticed).toEqual(["settings"]);
+  expect(repaired.repaired).toContain("~ sysctl net.ipv4.conf.xvrf1000.rp_filter = 2");
+  await xgw.logLine(/something is in the way.*all\.rp_filter is 1/, from);
+});
+
+it("forwarding of a tenant that is switched off is put right at once, by a look at that tenant", async () => {
+  await xgw.settled();
+  const from = xgw.daemonLog.length;
+  await gateway.run("sysctl", "-qw", "net.ipv4.conf.xvrf1000.forwarding=0");
+  const { noticed, repaired, compared } = await xgw.logLine(/drift repaired/, from, 20_000);
+  expect({ noticed, repaired, compared }).toEqual({
+    noticed: ["settings of xvrf1000"],
+    repaired: ["~ sysctl net.ipv4.conf.xvrf1000.forwarding = 1"],
+    compared: "1 tenants",
+  });
+});

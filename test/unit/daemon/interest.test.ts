@@ -127,6 +127,10 @@ const told: readonly (readonly [what: string, event: KernelEvent, notice: Notice
     look("neighbour on xgre3000", [3]),
   ],
   ["a neighbour that is forgotten", forgotten("xgre2000", "10.0.0.7"), {}],
+  ["settings of a tunnel", { of: "settings", device: "xgre1000" }, look("settings of xgre1000", [1])],
+  ["settings of the NIC", { of: "settings", device: "eth0" }, { check: "settings of eth0" }],
+  ["settings of all devices", { of: "settings", device: "all" }, { check: "settings" }],
+  ["settings of devices to come", { of: "settings", device: "default" }, {}],
   ["a routing rule", { of: "routing rule" }, { check: "ip rule" }],
   ["an element that cannot be read", nft("element", "xgw_gw1"), { check: "nft element" }],
   [

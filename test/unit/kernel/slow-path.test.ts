@@ -53,6 +53,7 @@ link set dev xgre3000 addrgenmode none
 link set dev xgre3000 master xvrf3000
 link set dev xgre3000 mtu 1472
 net.ipv4.conf.xvrf3000.rp_filter = 0
+net.ipv4.conf.xvrf3000.forwarding = 1
 net.ipv4.conf.xgre3000.rp_filter = 0
 net.ipv4.conf.xgre3000.send_redirects = 0
 net.ipv4.conf.xgre3000.promote_secondaries = 1
@@ -76,7 +77,10 @@ add element ip xgw_gw1 outbound0 { 3 . 0-255 . 0.0.0.0-255.255.255.255 . 0-65535
 
 it("an uplink that is added: its route, and what may leave by it", async () => {
   const uplink = "uplink: { device: eth1, gateway: 203.0.113.1 }\nnics:\n  - { name: eth1 }\n";
-  expect(await added(await stepsBetween(example, example.replace("nics:\n", uplink)))).toBe(`$ ip -batch -
+  expect(
+    await added(await stepsBetween(example, example.replace("nics:\n", uplink))),
+  ).toBe(`net.ipv4.conf.eth1.forwarding = 1
+$ ip -batch -
 route replace default table 100001 proto 201 via 203.0.113.1 dev eth1 onlink
 route replace default table 100002 proto 201 via 203.0.113.1 dev eth1 onlink
 $ nft -f -

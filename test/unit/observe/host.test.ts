@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Link } from "../../../src/kernel/rtnetlink.js";
-import { bridgedSides, reachableDevices } from "../../../src/observe/host.js";
+import { bridgedSides, overridingWarnings, reachableDevices } from "../../../src/observe/host.js";
 import { ownerOf } from "../../../src/plan/owner.js";
 import { desiredOf, exampleText } from "../plan/fixture.js";
 
@@ -51,4 +51,27 @@ it("names the sides that are bridges, and no other bridge", async () => {
   const desired = await desiredOf(await exampleText());
   const links = [link("eth0", { kind: "bridge" }), link("docker0", { kind: "bridge" }), link("eth1")];
   expect(bridgedSides(desired, links)).toEqual(["eth0"]);
+});
+
+describe("settings for all devices", () => {
+  const said = (name: string, value: string) =>
+    overridingWarnings((asked) => (asked === `net.ipv4.conf.all.${name}` ? value : "0"));
+
+  it("are nothing to be said where they leave it to each device", () => {
+    expect(said("rp_filter", "0")).toEqual([]);
+  });
+
+  it.each([
+    ["rp_filter", "1", /rp_filter is 1: what comes out of a tunnel .* sysctl net\.ipv4\.conf\.all\.rp_filter=0/],
+    ["rp_filter", "2", /rp_filter is 2: what comes out of a tunnel/],
+    ["arp_ignore", "8", /arp_ignore is 8: the gateway answers nobody/],
+  ])("%s of %s is said, with what it does and what to do", (name, value, words) => {
+    const warnings = said(name, value);
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toMatch(words);
+  });
+
+  it("that do no harm, such as arp_ignore of 1, are not said", () => {
+    expect(said("arp_ignore", "1")).toEqual([]);
+  });
 });

@@ -39,14 +39,17 @@ describe("the first apply", async () => {
       "~ sysctl net.ipv4.ip_forward = 1",
       "~ sysctl net.ipv4.ip_forward_use_pmtu = 1",
       "~ sysctl net.netfilter.nf_conntrack_tcp_be_liberal = 1",
+      "~ sysctl net.ipv4.conf.eth0.forwarding = 1",
       "~ sysctl net.ipv4.conf.eth0.rp_filter = 0",
       "~ sysctl net.ipv4.conf.all.accept_redirects = 0",
       "~ sysctl net.ipv4.conf.all.send_redirects = 0",
       "~ sysctl net.ipv4.conf.xvrf1000.rp_filter = 0",
+      "~ sysctl net.ipv4.conf.xvrf1000.forwarding = 1",
       "~ sysctl net.ipv4.conf.xgre1000.rp_filter = 0",
       "~ sysctl net.ipv4.conf.xgre1000.send_redirects = 0",
       "~ sysctl net.ipv4.conf.xgre1000.promote_secondaries = 1",
       "~ sysctl net.ipv4.conf.xvrf2000.rp_filter = 0",
+      "~ sysctl net.ipv4.conf.xvrf2000.forwarding = 1",
       "~ sysctl net.ipv4.conf.xgre2000.rp_filter = 0",
       "~ sysctl net.ipv4.conf.xgre2000.send_redirects = 0",
       "~ sysctl net.ipv4.conf.xgre2000.promote_secondaries = 1",
@@ -201,6 +204,7 @@ describe("a tenant that is added", async () => {
       "+ device xvrf3000: vrf, route table 100003",
       "+ device xgre3000: gre, key 3000, local 172.168.0.1, mtu 1472, in xvrf3000",
       "~ sysctl net.ipv4.conf.xvrf3000.rp_filter = 0",
+      "~ sysctl net.ipv4.conf.xvrf3000.forwarding = 1",
       "~ sysctl net.ipv4.conf.xgre3000.rp_filter = 0",
       "~ sysctl net.ipv4.conf.xgre3000.send_redirects = 0",
       "~ sysctl net.ipv4.conf.xgre3000.promote_secondaries = 1",
@@ -555,6 +559,7 @@ it("an uplink that is added: routes, addresses with its MTU, its program; all te
   const observed = await stateOf(example);
   const desired = render(await desiredOf(text, observed), { ...context, uplinkMtu: 1500 });
   expect(described(diff(desired, observed))).toEqual([
+    "~ sysctl net.ipv4.conf.eth1.forwarding = 1",
     "+ route default in table 100001: via 203.0.113.1, dev eth1",
     "+ route default in table 100002: via 203.0.113.1, dev eth1",
     "+ nft sides: eth1",
@@ -665,5 +670,20 @@ describe("the order of the routing rules", async () => {
 
   it("is nobody's concern without tenants", () => {
     expect(diff(nothing, { ...nothing, ruleOrder: kernels })).toEqual([]);
+  });
+});
+
+describe("a machine whose setting for all devices is a strict reverse path filter", async () => {
+  const desired = await desiredOf(example);
+  const observed = inKernel(render(desired, context));
+
+  it("has each device of the gateway's, and by which tunnelled packets come, loose: the higher of both settings holds", () => {
+    const strict = { ...context, underlayDevices: ["eth0", "eth5"], isReversePathStrict: true };
+    const steps = described(diff(render(desired, strict), observed)).filter((step) => step.includes("rp_filter"));
+    expect(steps).toEqual(
+      ["eth0", "eth5", "xvrf1000", "xgre1000", "xvrf2000", "xgre2000"].map(
+        (device) => `~ sysctl net.ipv4.conf.${device}.rp_filter = 2`,
+      ),
+    );
   });
 });
