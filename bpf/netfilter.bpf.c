@@ -13,9 +13,6 @@
 #include "lib/tenant.h"
 #include "lib/verdict.h"
 
-#define NF_DROP 0
-#define NF_ACCEPT 1
-
 static __always_inline int refuse(const struct sk_buff *skb, const struct nf_conn *ct, __u32 tenant,
 				  enum xgw_reason reason)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Counts the live connections of each tenant where conntrack itself makes and ends them: in
+ * Counts the live connections of each tenant where conntrack itself makes and ends them, and what it refuses: in
  * __nf_conntrack_hash_insert, through which every connection comes into the table once (of packets and of
  * user space alike), and in nf_ct_destroy, which ends every one. Functions of net/netfilter/nf_conntrack_core.c.
  *
@@ -9,6 +9,8 @@
 #include "lib/ct.h"
 #include "lib/config.h"
 #include "lib/flow_table.h"
+#include "lib/skb.h"
+#include "lib/verdict.h"
 #include "maps.h"
 #include <bpf/bpf_tracing.h>
 
@@ -84,6 +86,31 @@ int BPF_PROG(xgw_session_died, struct nf_conn *ct)
 		count_session(ct, -1);
 	if (status & CT_SEEN_REPLY)
 		end_record(ct);
+	return 0;
+}
+
+/*
+ * A packet that has been translated and whose connection is not taken up in spite of that: no port of the public
+ * address was left for its destination, or not found in the kernel's attempts, and the kernel drops it.
+ */
+SEC("fexit/__nf_conntrack_confirm")
+int BPF_PROG(xgw_session_refused, struct sk_buff *skb, unsigned int verdict)
+{
+	struct xgw_tuple tuple;
+	struct xgw_flow_key key;
+	struct nf_conn *ct;
+	__u32 zone;
+
+	if (verdict != NF_DROP)
+		return 0;
+	ct = conntrack_of(skb);
+	zone = BPF_CORE_READ(ct, zone.id);
+	if (!zone || BPF_CORE_READ(ct, ct_net.net, ns.inum) != netns_inode ||
+	    (BPF_CORE_READ(ct, status) & (CT_SRC_NAT | CT_DYING)) != CT_SRC_NAT)
+		return 0;
+	ct_read_original(ct, &tuple);
+	flow_key_of(&tuple, 0, 0, &key);
+	drop(zone, XGW_REASON_NO_PORT, skb->len, &key, 0);
 	return 0;
 }
 

@@ -49,6 +49,7 @@ enum xgw_reason {
 	XGW_REASON_NEIGHBOURS,	/* would make a neighbour that the tenant's limits have no room for */
 	XGW_REASON_FRAGMENTS,	/* would wait for the rest of its datagram, where its sender has enough waiting */
 	XGW_REASON_SPOOFED,	/* came by the uplink with a private source that lies in the tenant's tunnel */
+	XGW_REASON_NO_PORT,	/* would share a public address that has no port left for its destination */
 	XGW_REASONS
 };
 

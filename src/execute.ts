@@ -213,7 +213,7 @@ function* zonesOfConnections(): Generator<number> {
 
 /** What there was before the programs count. */
 function countSessions({ pins, steps }: Change): void {
-  if (stepsOf(steps, "attach").some(({ attachment }) => attachment.hook === "fentry"))
+  if (stepsOf(steps, "attach").some(({ attachment }) => attachment.hook === "function"))
     settleSessions(pins, zonesOfConnections);
 }
 

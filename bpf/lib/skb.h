@@ -7,7 +7,12 @@
 #include <linux/ip.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
+#include "../shared.h"
 #include "ct.h"
+
+/* Of netfilter's hooks. */
+#define NF_DROP 0
+#define NF_ACCEPT 1
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 

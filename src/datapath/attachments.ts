@@ -31,7 +31,7 @@ export function observeAttachments(
     if (!isDeviceLink(info)) {
       const attachment: Attachment = { ...placeOf(info), program, fingerprint };
       // Programs that count, but have not been told from what on, count as not attached.
-      if (isInForce(info) && (counted || attachment.hook !== "fentry")) attachments.set(name, attachment);
+      if (isInForce(info) && (counted || attachment.hook !== "function")) attachments.set(name, attachment);
       continue;
     }
     const device = ifindex === 0 ? "" : names.nameOf(ifindex);
@@ -57,7 +57,7 @@ const isDeviceLink = ({ type }: LinkInfo) => type === "xdp" || type === "tcx";
 /** Where a link is that is on no device. */
 function placeOf({ type, netfilter }: LinkInfo): Pick<Attachment, "device" | "hook"> {
   if (netfilter) return { device: netfilterHooks[netfilter.hook] ?? "", hook: "netfilter" };
-  return type === "tracing" ? { device: "conntrack", hook: "fentry" } : { device: "neighbours", hook: "tracepoint" };
+  return type === "tracing" ? { device: "conntrack", hook: "function" } : { device: "neighbours", hook: "tracepoint" };
 }
 
 /**
@@ -138,7 +138,7 @@ export function attach(
     return;
   }
   const overlaps = attachment.hook === "tracepoint" || attachment.hook === "netfilter";
-  if (attachment.hook === "fentry") forgetSessions(pins);
+  if (attachment.hook === "function") forgetSessions(pins);
   if (attachment.hook === "tracepoint" && !was) forgetNeighbours(pins);
   if (!overlaps && existsSync(path)) detach(pins, name);
   try {
@@ -179,8 +179,8 @@ const tracepoints: Readonly<Record<string, string>> = {
 
 function makeLink(program: BpfProgram, { program: name, device, hook, mode }: Attachment, names: DeviceNames): BpfLink {
   switch (hook) {
-    case "fentry":
-      return program.attachTracing("trace_fentry");
+    case "function":
+      return program.attachTracing(name === "xgw_session_refused" ? "trace_fexit" : "trace_fentry");
     case "tracepoint":
       return program.attachRawTracepoint(tracepoints[name] ?? "");
     case "netfilter":

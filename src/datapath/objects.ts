@@ -22,7 +22,7 @@ interface ObjectFile {
 const objects: readonly ObjectFile[] = [
   {
     file: "sessions.bpf.o",
-    programs: ["xgw_session_born", "xgw_session_died"],
+    programs: ["xgw_session_born", "xgw_session_died", "xgw_session_refused"],
     isFor: ({ countsSessions }) => countsSessions,
   },
   {

@@ -40,6 +40,7 @@ export const reasons: readonly Reason[] = [
   reason("neighbours", "drop", "would make a neighbour that the tenant's limits have no room for"),
   reason("fragments", "drop", "a fragment of somebody who has enough of them waiting for the rest of their datagrams"),
   reason("spoofed", "drop", "came by the uplink with a private source that lies in the tenant's tunnel"),
+  reason("no_port", "drop", "would share a public address that has no port left for where it goes"),
 ];
 
 /** XGW_REASON_SLOTS */

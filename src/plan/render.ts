@@ -319,7 +319,7 @@ function attachments(desired: Desired, context: RenderContext): [string, Attachm
     ]),
     ...sideDevices(desired, context).map((device) => ingress("nic_arp", device, "xgw_nic_arp")),
     ...onKernel
-      .filter(([, , hook]) => hook !== "fentry" || context.countsSessions !== false)
+      .filter(([, , hook]) => hook !== "function" || context.countsSessions !== false)
       .map(([name, device, hook, program]): [string, Attachment] => [name, { device, hook, program, fingerprint }]),
   ];
 }
@@ -335,8 +335,9 @@ export const isTunnelPin = (name: string): boolean => tunnelPrefixes.some((prefi
 
 /** What counts, and what refuses by the counts. */
 const onKernel: readonly (readonly [name: string, device: string, hook: Hook, program: ProgramName])[] = [
-  ["session_born", "conntrack", "fentry", "xgw_session_born"],
-  ["session_died", "conntrack", "fentry", "xgw_session_died"],
+  ["session_born", "conntrack", "function", "xgw_session_born"],
+  ["session_died", "conntrack", "function", "xgw_session_died"],
+  ["session_refused", "conntrack", "function", "xgw_session_refused"],
   ["neighbour_made", "neighbours", "tracepoint", "xgw_neighbour_made"],
   ["neighbour_seen", "neighbours", "tracepoint", "xgw_neighbour_seen"],
   ["neighbour_asked", "neighbours", "tracepoint", "xgw_neighbour_asked"],

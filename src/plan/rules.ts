@@ -79,6 +79,7 @@ export const refusalSets = {
   unserved: "unserved",
   crossed: "crossed",
   forged: "forged",
+  gre_checksum: "summed_gre",
   host_quota: "host_quota",
 } as const;
 
@@ -154,6 +155,7 @@ const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
  *   invalid in the tenant's zone, and would begin one in no zone. The outer GRE packets are not tracked, a tenant's own are.
  * - judge_gre: RFC 2890's header of version 0 with a key, which is in the second word, behind a checksum in the third. The
  *   reassembly of fragments comes before (NF_IP_PRI_CONNTRACK_DEFRAG), and the kernel itself takes no GRE with routing.
+ *   A tunnel takes packets with checksums only, or only without (ip_tunnel_rcv), and ours are without.
  * - judge_source: what comes out of a tunnel has a source that the tenant's routes lead back into it: nothing is forwarded or
  *   answered in somebody else's name. ICMP errors come from routers on the way as well; nobody answers them. What the uplink
  *   has handed over comes from anywhere, and is known by its mark.
@@ -172,6 +174,7 @@ const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
  *   VRF, and would take the machine's own routes.
  * - to_gateway: of a tenant's packets to its gateway none reaches what listens for all devices alike (raw sockets do, unless
  *   net.ipv4.raw_l3mdev_accept is 0): routing daemons, VRRP, other people's tunnels.
+ * - from_tenant: see shares.ts for the ports of what is shared.
  * - limit_host: what begins with the machine itself is in conntrack's zone 0, and must not take what tenants are promised.
  *   What nobody answers stays new, and is confirmed from its second packet on.
  * - to_hosts: whoever is on a side's wire can have the machine answer under any address there, also what is of no connection
@@ -218,6 +221,7 @@ const body = `
 	set denied_inbound { typeof ct zone . ct mark; size 65535; flags dynamic; counter; }
 	set denied_outbound { typeof ct zone . ct mark; size 65535; flags dynamic; counter; }
 	set strangers { typeof @th,32,32; size 65535; flags dynamic; counter; }
+	set summed_gre { typeof @th,32,32; size 65535; flags dynamic; counter; }
 	set spoofed { typeof iifname; size 65535; flags dynamic; counter; }
 	set unserved { typeof iifname; size 65535; flags dynamic; counter; }
 	set crossed { typeof iifname; size 65535; flags dynamic; counter; }
@@ -235,8 +239,12 @@ ${verdictMaps}
 		ip daddr . @th,32,32 @gre_keys drop
 	}
 	chain judge_summed_gre {
-		iifname . @nh,96,32 . @th,64,32 @gre_peers return
+		iifname . @nh,96,32 . @th,64,32 @gre_peers goto refuse_summed_gre
 		ip daddr . @th,64,32 @gre_keys update @strangers { @th,64,32 }
+		ip daddr . @th,64,32 @gre_keys drop
+	}
+	chain refuse_summed_gre {
+		ip daddr . @th,64,32 @gre_keys update @summed_gre { @th,64,32 }
 		ip daddr . @th,64,32 @gre_keys drop
 	}
 	chain assign_zone {

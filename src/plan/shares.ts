@@ -28,17 +28,27 @@ export const shareOfFlowtable = (name: string): number => Number(name.slice(flow
 interface Part {
   /** The declaration of an object with these devices. */
   readonly declare: (name: string, devices: readonly string[]) => string;
-  /** The one rule that uses it. */
-  readonly rule: (name: string) => string;
+  /** That use it. */
+  readonly rules: (name: string) => readonly string[];
   /** Of a map: what its keys and values are made of, as nft writes it. */
   readonly types?: string;
 }
 
-const intervalMap = (types: string, rule: Part["rule"]): Part => ({
+const intervalMap = (types: string, rules: Part["rules"]): Part => ({
   declare: (name) => `map TABLE ${name} { typeof ${types}; flags interval; }`,
-  rule,
+  rules,
   types,
 });
+
+/**
+ * A connection keeps its port where nobody else has it for the same destination. The kernel looks for another below 512, from
+ * 600 to 1023, or above, as the port was (nf_nat_l4proto_unique_tuple), unless it is told where: hosts that all send from
+ * port 123 may have any.
+ */
+const shareAddress: Part["rules"] = (name) => [
+  `ip protocol { tcp, udp } th sport 1-1023 snat ip to ct zone . ip saddr map @${name} : 1-65535`,
+  `snat ip to ct zone . ip saddr map @${name}`,
+];
 
 function declareFlowtable(name: string, devices: readonly string[]): string {
   return `flowtable TABLE ${name} { hook ingress priority filter; devices = { ${devices.join(", ")} }; }`;
@@ -46,20 +56,17 @@ function declareFlowtable(name: string, devices: readonly string[]): string {
 
 /** By the name of the objects, less the share's number. */
 const parts: Readonly<Record<string, Part>> = {
-  [flowtablePart]: { declare: declareFlowtable, rule: (name) => `flow add @${name}` },
-  forward_range: intervalMap(
-    "ct zone . ip daddr . ip protocol . th dport : ip daddr",
-    (name) => `dnat ip to ct zone . ip daddr . ip protocol . th dport map @${name}`,
-  ),
-  shared_to: intervalMap("ct zone . ip saddr : ip saddr", (name) => `snat ip to ct zone . ip saddr map @${name}`),
-  inbound: intervalMap(
-    "ct zone . ip protocol . ip saddr . th dport : ct mark",
-    (name) => `ct mark set ct zone . ip protocol . ip saddr . th dport map @${name}`,
-  ),
-  outbound: intervalMap(
-    "ct zone . ip protocol . ip daddr . th dport : ct mark",
-    (name) => `ct mark set ct zone . ip protocol . ip daddr . th dport map @${name}`,
-  ),
+  [flowtablePart]: { declare: declareFlowtable, rules: (name) => [`flow add @${name}`] },
+  forward_range: intervalMap("ct zone . ip daddr . ip protocol . th dport : ip daddr", (name) => [
+    `dnat ip to ct zone . ip daddr . ip protocol . th dport map @${name}`,
+  ]),
+  shared_to: intervalMap("ct zone . ip saddr : ip saddr", shareAddress),
+  inbound: intervalMap("ct zone . ip protocol . ip saddr . th dport : ct mark", (name) => [
+    `ct mark set ct zone . ip protocol . ip saddr . th dport map @${name}`,
+  ]),
+  outbound: intervalMap("ct zone . ip protocol . ip daddr . th dport : ct mark", (name) => [
+    `ct mark set ct zone . ip protocol . ip daddr . th dport map @${name}`,
+  ]),
 };
 
 /** Of the maps of shares, by the set that they are part of. */
@@ -108,14 +115,15 @@ export const devicesScript = (
 /** Makes what is not there of a share yet, with these devices, and leads its zones there. */
 export function shareScript(table: string, share: number, devices: readonly string[]): string {
   return Object.entries(parts)
-    .map(([part, { declare, rule }]) => {
+    .map(([part, { declare, rules }]) => {
       const name = `${part}${share}`;
       const chain = `${table} ${chainOf(part, share)}`;
       return `add ${declare(name, devices).replace("TABLE", table)}
 add chain ${chain}
 flush chain ${chain}
-add rule ${chain} ${rule(name)}
-add element ${table} ${verdictMap(part)} { ${share * zonesPerShare} : jump ${chainOf(part, share)} }
+${rules(name)
+  .map((rule) => `add rule ${chain} ${rule}\n`)
+  .join("")}add element ${table} ${verdictMap(part)} { ${share * zonesPerShare} : jump ${chainOf(part, share)} }
 `;
     })
     .join("");
@@ -139,9 +147,9 @@ export function isShareWhole(
   chainNamed: ChainNamed,
 ): boolean {
   const zone = String(share * zonesPerShare);
-  const isInPlace = (part: string) => {
+  const isInPlace = ([part, { rules }]: readonly [string, Part]) => {
     const chain = chainOf(part, share);
-    return jumpOf(verdictMap(part), zone) === chain && chainNamed(chain)?.rules.length === 1;
+    return jumpOf(verdictMap(part), zone) === chain && chainNamed(chain)?.rules.length === rules("").length;
   };
-  return partNames.every(isInPlace) && chainNamed(sealOfShare(share, chainNamed)) !== undefined;
+  return Object.entries(parts).every(isInPlace) && chainNamed(sealOfShare(share, chainNamed)) !== undefined;
 }

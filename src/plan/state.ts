@@ -135,8 +135,8 @@ export interface TenantEntry {
   readonly hasPolicy: boolean;
 }
 
-/** fentry and tracepoint: on the kernel itself; netfilter: on a hook of it. All three are of no device, but of all tenants. */
-export type Hook = "xdp" | "tcx-egress" | "tcx-ingress" | "fentry" | "tracepoint" | "netfilter";
+/** function (where it begins or ends) and tracepoint: on the kernel itself; netfilter: on a hook of it. All three are of no device, but of all tenants. */
+export type Hook = "xdp" | "tcx-egress" | "tcx-ingress" | "function" | "tracepoint" | "netfilter";
 
 export const isOnDevice = ({ hook }: { readonly hook: Hook }): boolean =>
   hook === "xdp" || hook === "tcx-egress" || hook === "tcx-ingress";
@@ -159,7 +159,12 @@ export const baseProgramNames = [
   "xgw_next_hop",
 ] as const;
 /** Of a whole data path. */
-export const programNames = ["xgw_session_born", "xgw_session_died", ...baseProgramNames] as const;
+export const programNames = [
+  "xgw_session_born",
+  "xgw_session_died",
+  "xgw_session_refused",
+  ...baseProgramNames,
+] as const;
 export type ProgramName = (typeof programNames)[number];
 
 /** Hooks of netfilter that programs are on. */

@@ -72,7 +72,7 @@ it("a strict reverse path filter for all devices is noticed at once: the gateway
   await gateway.run("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=1");
   const repaired = await xgw.logLine(/drift repaired/, from, 20_000);
   expect(repaired.noticed).toEqual(["settings"]);
-  expect(repaired.repaired).toContain("~ sysctl net.ipv4.conf.xvrf1000.rp_filter = 2");
+  expect(repaired.repaired).toContain("~ sysctl net.ipv4.conf.xvrf1000.rp_filter = 2 (was 0)");
   await xgw.logLine(/something is in the way.*all\.rp_filter is 1/, from);
 });
 
@@ -83,7 +83,7 @@ it("forwarding of a tenant that is switched off is put right at once, by a look 
   const { noticed, repaired, compared } = await xgw.logLine(/drift repaired/, from, 20_000);
   expect({ noticed, repaired, compared }).toEqual({
     noticed: ["settings of xvrf1000"],
-    repaired: ["~ sysctl net.ipv4.conf.xvrf1000.forwarding = 1"],
+    repaired: ["~ sysctl net.ipv4.conf.xvrf1000.forwarding = 1 (was 0)"],
     compared: "1 tenants",
   });
 });

@@ -118,6 +118,12 @@ describe("an untagged underlay and an uplink", () => {
     await expectRefused(victimKey, "stranger", () => byWire("mgmt0", packet));
   });
 
+  it("drops and counts a peer's packet with a checksum, which no tunnel of the kernel's here takes", async () => {
+    const inner = packetOf("10.0.0.9", "10.0.0.7", dns);
+    const packet = site.tunnelled(victimKey, victim, inner, { gre: { checksum: true } });
+    await expectRefused(victimKey, "gre_checksum", () => byWire("eth0", packet));
+  });
+
   it("drops and counts fragments of it, of which only the first has the key", async () => {
     const whole = forged(victim).subarray(20);
     const part = (offset: number, end: number, more: boolean) =>

@@ -69,6 +69,16 @@ const beginnings = (packetOf: (at: number) => Buffer, count = 50) =>
 const to = (dst: string) => ({ src: "10.0.0.7", dst, df: false });
 const syn = (at: number) => tcp({ sport: 10_000 + at, dport: 80, flags: ["syn"] });
 
+it("hosts whose shared address has no port left for where they send are refused, and counted as the tenant's", async () => {
+  await raw.gateway.tryRun("conntrack", "-F");
+  const before = dropped("hostile", "no_port");
+  // Of a protocol without ports the address has one connection with each destination.
+  const hosts = ["10.0.0.7", "10.0.0.8", "10.0.0.9"];
+  await raw.send(hosts.map((src) => raw.frame(hostile, ipv4({ src, dst: far }, rawBytes(99, Buffer.alloc(8))))));
+  expect(sessionsOf("hostile"), "in conntrack").toBe(1);
+  expect(dropped("hostile", "no_port") - before, "refused, and counted").toBe(2);
+});
+
 describe("a tenant's connections at one time are no more than its limit, whatever the packets' shape:", () => {
   beforeEach(async () => void (await raw.gateway.tryRun("conntrack", "-F")));
 

@@ -253,7 +253,8 @@ describe("the nft table", () => {
     const chains = chainsOf("ip", ofIpv4);
     const share = shareScript("ip xgw_gw1", 0, ["xgre1000"]);
     const names = (pattern: RegExp) => [...share.matchAll(pattern)].map(([, ...found]) => found as string[]);
-    for (const [name = ""] of names(/^add chain ip xgw_gw1 (\S+)/gm)) chains.set(name, { rules: [Buffer.from(name)] });
+    for (const [name = ""] of names(/^add rule ip xgw_gw1 (\S+)/gm))
+      chains.set(name, { rules: [...(chains.get(name)?.rules ?? []), Buffer.from(name)] });
     chains.set(
       sealOfShare(0, (name) => chains.get(name)),
       { rules: [] },

@@ -147,8 +147,9 @@ describe("the first apply", async () => {
       "+ attach xgw_arp (f00df00df00d) to xgre2000, tcx-egress",
       "+ attach xgw_enter (f00df00df00d) to xgre2000, tcx-ingress",
       "+ attach xgw_nic_arp (f00df00df00d) to eth0, tcx-ingress",
-      "+ attach xgw_session_born (f00df00df00d) to conntrack, fentry",
-      "+ attach xgw_session_died (f00df00df00d) to conntrack, fentry",
+      "+ attach xgw_session_born (f00df00df00d) to conntrack, function",
+      "+ attach xgw_session_died (f00df00df00d) to conntrack, function",
+      "+ attach xgw_session_refused (f00df00df00d) to conntrack, function",
       "+ attach xgw_neighbour_made (f00df00df00d) to neighbours, tracepoint",
       "+ attach xgw_neighbour_seen (f00df00df00d) to neighbours, tracepoint",
       "+ attach xgw_neighbour_asked (f00df00df00d) to neighbours, tracepoint",
@@ -534,8 +535,9 @@ it("new programs are loaded, attached in place of the old ones, and those unload
     "~ attach xgw_arp (f00df00df00d) to xgre2000, tcx-egress",
     "~ attach xgw_enter (f00df00df00d) to xgre2000, tcx-ingress",
     "~ attach xgw_nic_arp (f00df00df00d) to eth0, tcx-ingress",
-    "~ attach xgw_session_born (f00df00df00d) to conntrack, fentry",
-    "~ attach xgw_session_died (f00df00df00d) to conntrack, fentry",
+    "~ attach xgw_session_born (f00df00df00d) to conntrack, function",
+    "~ attach xgw_session_died (f00df00df00d) to conntrack, function",
+    "~ attach xgw_session_refused (f00df00df00d) to conntrack, function",
     "~ attach xgw_neighbour_made (f00df00df00d) to neighbours, tracepoint",
     "~ attach xgw_neighbour_seen (f00df00df00d) to neighbours, tracepoint",
     "~ attach xgw_neighbour_asked (f00df00df00d) to neighbours, tracepoint",
@@ -681,8 +683,8 @@ describe("a machine whose setting for all devices is a strict reverse path filte
     const strict = { ...context, underlayDevices: ["eth0", "eth5"], isReversePathStrict: true };
     const steps = described(diff(render(desired, strict), observed)).filter((step) => step.includes("rp_filter"));
     expect(steps).toEqual(
-      ["eth0", "eth5", "xvrf1000", "xgre1000", "xvrf2000", "xgre2000"].map(
-        (device) => `~ sysctl net.ipv4.conf.${device}.rp_filter = 2`,
+      ["eth5", "eth0", "xvrf1000", "xgre1000", "xvrf2000", "xgre2000"].map(
+        (device) => `~ sysctl net.ipv4.conf.${device}.rp_filter = 2${device === "eth5" ? "" : " (was 0)"}`,
       ),
     );
   });
