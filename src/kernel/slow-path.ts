@@ -24,7 +24,7 @@ import {
   tenantOfElement,
 } from "../plan/state.js";
 import { type Step, type StepOf, stepsOf } from "../plan/steps.js";
-import { forwarding } from "../plan/sysctls.js";
+import { isForwarding } from "../plan/sysctls.js";
 import { batch } from "./ip.js";
 import { applyScript } from "./nft.js";
 import { hasWholeShare, readChains } from "./nftables.js";
@@ -42,7 +42,7 @@ export async function addSlowPath(instance: string, steps: readonly Step[]): Pro
   for (const { family } of stepsOf(steps, "rule-order.set")) await putTenantsFirst(family);
   await batch([...routeLines(routes.filter(({ route }) => leadsNowhere(route))), ...deviceLines(steps)]);
   const settings = stepsOf(steps, "sysctl.set");
-  writeSettings(settings.filter(({ name }) => name !== forwarding));
+  writeSettings(settings.filter(({ name }) => !isForwarding(name)));
   await changeRules(instance, fence);
   await batch([
     ...upLines(steps),
@@ -51,7 +51,7 @@ export async function addSlowPath(instance: string, steps: readonly Step[]): Pro
     ...routeLines(routes.filter(({ route }) => !leadsNowhere(route))),
   ]);
   await changeRules(instance, rest);
-  writeSettings(settings.filter(({ name }) => name === forwarding));
+  writeSettings(settings.filter(({ name }) => isForwarding(name)));
 }
 
 async function changeRules(instance: string, steps: readonly Step[]): Promise<void> {

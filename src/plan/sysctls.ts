@@ -23,7 +23,7 @@ const reversePath = (device: string, isStrict = false): [string, string] => [
 ];
 
 /** A device of its own counts, whatever ip_forward says. */
-const forwarding = (device: string): [string, string] => [`net.ipv4.conf.${device}.forwarding`, "1"];
+const forwardingOf = (device: string): [string, string] => [`net.ipv4.conf.${device}.forwarding`, "1"];
 
 export function globalSysctls(
   desired: Desired,
@@ -40,7 +40,7 @@ export function globalSysctls(
     // is fragmented inside, or refused with what fits. Forwarded packets would have nothing of it, and vanish.
     ["net.ipv4.ip_forward_use_pmtu", "1"],
     ["net.netfilter.nf_conntrack_tcp_be_liberal", "1"], // the fast path's packets are not seen by the window tracking
-    ...[...sides].map(forwarding), // also asked by XDP's look-ups, of the NIC
+    ...[...sides].map(forwardingOf), // also asked by XDP's look-ups, of the NIC
     ...[...new Set([underlay.device, ...underlayDevices])].map((device) => reversePath(device, isReversePathStrict)),
     // With forwarding on it takes both settings to believe one. Another way to an endpoint would be all tenants'.
     ["net.ipv4.conf.all.accept_redirects", "0"],
@@ -68,6 +68,9 @@ export function tableSysctls({ promised }: Desired): [string, string][] {
 
 /** Whether the machine forwards IPv4 at all, between whatever devices. */
 export const forwarding = "net.ipv4.ip_forward";
+/** That, or whether a device takes part. */
+export const isForwarding = (name: string): boolean =>
+  name === forwarding || (name.startsWith("net.ipv4.conf.") && name.endsWith(".forwarding"));
 export const conntrackMax = "net.netfilter.nf_conntrack_max";
 const conntrackBuckets = "net.netfilter.nf_conntrack_buckets";
 const fragmentThreshold = "net.ipv4.ipfrag_high_thresh";
@@ -95,7 +98,7 @@ export function sysctlsOf(
 }
 
 /** What comes out of the tunnel is routed as if it came by the VRF. */
-const vrfSysctls = (vrf: string): [string, string][] => [forwarding(vrf)];
+const vrfSysctls = (vrf: string): [string, string][] => [forwardingOf(vrf)];
 
 const tunnelSysctls = (tunnel: string): [string, string][] => [
   // What comes out of a tunnel goes back into it as a rule, and a redirect would send its sender past the gateway.

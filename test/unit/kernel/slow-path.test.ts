@@ -53,7 +53,6 @@ link set dev xgre3000 addrgenmode none
 link set dev xgre3000 master xvrf3000
 link set dev xgre3000 mtu 1472
 net.ipv4.conf.xvrf3000.rp_filter = 0
-net.ipv4.conf.xvrf3000.forwarding = 1
 net.ipv4.conf.xgre3000.rp_filter = 0
 net.ipv4.conf.xgre3000.send_redirects = 0
 net.ipv4.conf.xgre3000.promote_secondaries = 1
@@ -72,15 +71,13 @@ ${shareScript("ip xgw_gw1", 0, ["xgre3000"])}add element ip xgw_gw1 forward_to {
 add element ip xgw_gw1 segment { 3 : 1432 }
 add element ip xgw_gw1 inbound0 { 3 . 6 . 0.0.0.0-255.255.255.255 . 8080-8080 : 1 }
 add element ip xgw_gw1 outbound0 { 3 . 0-255 . 0.0.0.0-255.255.255.255 . 0-65535 : 65537 }
+net.ipv4.conf.xvrf3000.forwarding = 1
 `);
 });
 
 it("an uplink that is added: its route, and what may leave by it", async () => {
   const uplink = "uplink: { device: eth1, gateway: 203.0.113.1 }\nnics:\n  - { name: eth1 }\n";
-  expect(
-    await added(await stepsBetween(example, example.replace("nics:\n", uplink))),
-  ).toBe(`net.ipv4.conf.eth1.forwarding = 1
-$ ip -batch -
+  expect(await added(await stepsBetween(example, example.replace("nics:\n", uplink)))).toBe(`$ ip -batch -
 route replace default table 100001 proto 201 via 203.0.113.1 dev eth1 onlink
 route replace default table 100002 proto 201 via 203.0.113.1 dev eth1 onlink
 $ nft -f -
@@ -89,6 +86,7 @@ add element ip6 xgw_gw1 other_sides { "eth1" }
 add element ip6 xgw_gw1 other_hosts { "eth1" }
 add element ip xgw_gw1 uplink { "eth1" }
 add element ip xgw_gw1 uplink_sources { 1 . "eth1" . 2.2.2.11, 2 . "eth1" . 2.2.2.12 }
+net.ipv4.conf.eth1.forwarding = 1
 `);
 });
 
@@ -210,7 +208,10 @@ ${shareScript("ip xgw_gw1", 0, ["xgre1000"])}`);
 
 it("the machine forwards when everything else of the slow path is there", async () => {
   const first = diff(await stateOf(example), nothing);
-  expect((await added(first)).trimEnd().split("\n").at(-1)).toBe("net.ipv4.ip_forward = 1");
+  const lines = (await added(first)).trimEnd().split("\n");
+  const isForwarding = (line: string) => /^net\.ipv4\.(ip_forward|conf\.\w+\.forwarding) = 1$/.test(line);
+  expect(lines.findIndex(isForwarding)).toBe(lines.length - lines.filter(isForwarding).length);
+  expect(lines).toContain("net.ipv4.ip_forward = 1");
 });
 
 describe("the nft script", async () => {
