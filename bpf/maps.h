@@ -308,6 +308,14 @@ struct {
 	__type(value, __u32);
 } nics SEC(".maps");
 
+/* NICs that are bonds run XDP on their members: those by which a bond takes packets at the moment. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);   /* ifindex */
+	__type(value, __u32); /* of the bond */
+} bond_members SEC(".maps");
+
 /* The address that a NIC sends the underlay's frames from, and so takes them by: the first 6 of 8 bytes in memory, and
  * behind it the NIC (nic_mac.h). The learner sees it in the frames that the kernel sends. */
 #define XGW_NIC_MACS 4096

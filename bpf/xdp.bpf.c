@@ -3,6 +3,7 @@
  * named here. */
 #include "lib/account.h"
 #include "lib/admission.h"
+#include "lib/bond.h"
 #include "lib/events.h"
 #include "lib/forward.h"
 #include "lib/parse.h"
@@ -14,16 +15,16 @@ int xgw_xdp(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	__u64 bytes = frame_bytes(data, end);
-	struct arrival a = {};
+	struct arrival a = {.nic = arrival_nic(ctx)};
 	const struct xgw_refusal *refusal;
 	struct xgw_flow flow, *place;
 	enum xgw_reason reason;
 	__u32 tenant;
 	int action = XDP_PASS;
 
-	reason = parse_outer(ctx, data, end, bytes, &a);
+	reason = parse_outer(data, end, bytes, &a);
 	if (uplink_ifindex && reason == XGW_REASON_HOST)
-		reason = parse_plain(ctx, data, end, bytes, &a);
+		reason = parse_plain(data, end, bytes, &a);
 	if (reason == XGW_REASON_HOST)
 		return pass(0, reason, bytes);
 	/* Refusals are of tunnelled packets. A plain one has no key and no outer source, which a tunnelled one can

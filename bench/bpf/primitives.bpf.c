@@ -132,10 +132,9 @@ SEC("xdp")
 int parse(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	struct arrival a = {};
+	struct arrival a = {.nic = ctx->ingress_ifindex};
 
-	if (parse_outer(ctx, data, end, frame_bytes(data, end), &a) != XGW_GO_ON ||
-	    parse_inner(data, end, &a) != XGW_GO_ON)
+	if (parse_outer(data, end, frame_bytes(data, end), &a) != XGW_GO_ON || parse_inner(data, end, &a) != XGW_GO_ON)
 		return XDP_ABORTED;
 	return a.key.saddr && a.key.sport && a.key.realm && a.length ? XDP_TX : XDP_ABORTED;
 }

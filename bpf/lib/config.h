@@ -34,6 +34,9 @@ XGW_SETTING __u32 underlay_others[XGW_UNDERLAY_OTHERS];
 XGW_SETTING __u32 uplink_tag_bytes;
 XGW_SETTING __be32 uplink_tags[2];
 
+/* Is a NIC a bond, on whose members XDP runs? (bond.h) */
+XGW_SETTING __u32 has_bonds;
+
 /*
  * How often a flow asks conntrack, in jiffies (the one clock that is free to read): 1 s at HZ=1000, 10 s at
  * HZ=100, well below conntrack's shortest timeout for an established connection (UDP stream, 120 s).

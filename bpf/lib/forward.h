@@ -52,23 +52,22 @@ static __always_inline int is_alive(struct xdp_md *ctx, const struct xgw_flow_ke
 }
 
 /* Does the flow leave by a NIC that takes redirected packets? The redirect itself would drop them if not. */
-static __always_inline int can_leave(struct xdp_md *ctx, const struct xgw_encap *encap)
+static __always_inline int can_leave(const struct arrival *a, const struct xgw_encap *encap)
 {
-	return encap->ifindex == ctx->ingress_ifindex || bpf_map_lookup_elem(&nics, &encap->ifindex) != NULL;
+	return encap->ifindex == a->nic || bpf_map_lookup_elem(&nics, &encap->ifindex) != NULL;
 }
 
 /*
  * Was a frame of at least 8 bytes sent to the NIC's own MAC address? From tunnel to tunnel by one NIC the template has
  * that; a plain side's was looked at before.
  */
-static __always_inline int is_for_nic(struct xdp_md *ctx, const struct arrival *a, const void *data,
-				      const struct xgw_encap *encap)
+static __always_inline int is_for_nic(const struct arrival *a, const void *data, const struct xgw_encap *encap)
 {
 	if (uplink_ifindex && a->key.wrap == XGW_WRAP_PLAIN)
 		return 1;
-	if (encap->ifindex == ctx->ingress_ifindex && encap->wrap != XGW_WRAP_PLAIN)
+	if (encap->ifindex == a->nic && encap->wrap != XGW_WRAP_PLAIN)
 		return is_for_sender(data, (const struct ethhdr *)encap->header);
-	return is_nic_mac(*(const __u64 *)data, ctx->ingress_ifindex);
+	return is_nic_mac(*(const __u64 *)data, a->nic);
 }
 
 /* Everything that can send an established flow's packet up instead. */
@@ -97,7 +96,7 @@ static __always_inline enum xgw_reason check_packet(struct xdp_md *ctx, const st
 	}
 	if (a->length > encap->mtu)
 		return decline(XGW_REASON_MTU);
-	if (!can_leave(ctx, encap))
+	if (!can_leave(a, encap))
 		return decline(XGW_REASON_TEMPLATE);
 	if (!is_alive(ctx, &a->key, place, flow)) {
 		close_flows(&a->key, flow, encap, XGW_REASON_CT_GONE);
@@ -188,7 +187,7 @@ static __always_inline enum xgw_reason forward(struct xdp_md *ctx, const struct 
 		return decline(XGW_REASON_TEMPLATE); /* gone, another tenant's by now, or of other VLAN tags than now */
 	if (data + ETH_HLEN > end)
 		return decline(XGW_REASON_MALFORMED);
-	if (unlikely(!is_for_nic(ctx, a, data, encap)))
+	if (unlikely(!is_for_nic(a, data, encap)))
 		return decline(XGW_REASON_OTHER_HOST);
 	ip = data + inner_offset(a->key.wrap);
 	if ((void *)(ip + 1) > end)
@@ -211,7 +210,7 @@ static __always_inline enum xgw_reason forward(struct xdp_md *ctx, const struct 
 		return XGW_REASON_FORWARDED;
 	}
 	flow_count(place, a->length);
-	*action = encap->ifindex == ctx->ingress_ifindex ? XDP_TX : bpf_redirect_map(&nics, encap->ifindex, 0);
+	*action = encap->ifindex == a->nic ? XDP_TX : bpf_redirect_map(&nics, encap->ifindex, 0);
 	return XGW_REASON_FORWARDED;
 }
 

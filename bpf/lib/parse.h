@@ -64,6 +64,7 @@ struct outer {
 /* A packet as it arrived. */
 struct arrival {
 	struct xgw_flow_key key;
+	__u32 nic;    /* ifindex, of the bond if it came by a member */
 	__be32 peer;  /* outer source; 0 for a plain packet */
 	__u32 inner;  /* offset of the inner IP header; of a plain packet its only one */
 	__u32 length; /* inner total length, host byte order */
@@ -141,8 +142,7 @@ static __always_inline int is_underlay_nic(__u32 ifindex)
 }
 
 /* The outer headers of a frame of so many bytes. XGW_REASON_HOST: not in a tenant's tunnel. */
-static __always_inline enum xgw_reason parse_outer(struct xdp_md *ctx, void *data, void *end, __u64 bytes,
-						   struct arrival *a)
+static __always_inline enum xgw_reason parse_outer(void *data, void *end, __u64 bytes, struct arrival *a)
 {
 	struct ethhdr *eth = data + underlay_tag_bytes;
 	struct iphdr *ip = (void *)(eth + 1);
@@ -155,7 +155,7 @@ static __always_inline enum xgw_reason parse_outer(struct xdp_md *ctx, void *dat
 		return decline(XGW_REASON_HOST);
 	if (ether_type(eth) != bpf_htons(ETH_P_IP) || ip->protocol != IPPROTO_GRE || ip->daddr != underlay_address)
 		return decline(XGW_REASON_HOST);
-	if (!is_underlay_nic(ctx->ingress_ifindex))
+	if (!is_underlay_nic(a->nic))
 		return decline(XGW_REASON_HOST);
 	a->peer = ip->saddr;
 	a->outer_tos = ip->tos;
@@ -183,13 +183,12 @@ static __always_inline enum xgw_reason parse_outer(struct xdp_md *ctx, void *dat
  * The header of a plain packet that came in by the uplink. XGW_REASON_HOST: it did not, or is not IP. Whether its
  * destination is a public address is left to those who find no flow for it.
  */
-static __always_inline enum xgw_reason parse_plain(struct xdp_md *ctx, void *data, void *end, __u64 bytes,
-						   struct arrival *a)
+static __always_inline enum xgw_reason parse_plain(void *data, void *end, __u64 bytes, struct arrival *a)
 {
 	struct ethhdr *eth = data + uplink_tag_bytes;
 	struct iphdr *ip = (void *)(eth + 1);
 
-	if (ctx->ingress_ifindex != uplink_ifindex || (void *)(ip + 1) > end)
+	if (a->nic != uplink_ifindex || (void *)(ip + 1) > end)
 		return decline(XGW_REASON_HOST);
 	/* As the kernel, that takes nothing which is for another MAC address. */
 	if ((*(__u64 *)data ^ uplink_mac) & MAC_MASK || ether_type(eth) != bpf_htons(ETH_P_IP) ||

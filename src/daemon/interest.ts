@@ -25,7 +25,7 @@ export interface Notice {
   readonly forgotNeighbourOf?: number;
 }
 
-type DeviceDetails = Pick<KernelEvent & { of: "device" }, "isRenamed" | "routeTable">;
+type DeviceDetails = Pick<KernelEvent & { of: "device" }, "isRenamed" | "routeTable" | "masters">;
 
 /** What the gateway cares about, by name. */
 export class Interest {
@@ -96,9 +96,15 @@ export class Interest {
 
   /**
    * One that has another name now is no tenant's any more, and would be missed by a look at the tenant; so would somebody
-   * else's VRF with the tenant's route table.
+   * else's VRF with the tenant's route table. A bond's members run what the bond does.
    */
-  private ofDevice(what: string, name: string, { isRenamed, routeTable = 0 }: DeviceDetails = {}): Notice {
+  private ofDevice(
+    what: string,
+    name: string,
+    { isRenamed, routeTable = 0, masters = [] }: DeviceDetails = {},
+  ): Notice {
+    const bond = masters.find((master) => this.nics.has(master));
+    if (bond !== undefined) return { check: `${what} ${name} of ${bond}` };
     const tenant = this.owned.get(name);
     const isOthers = tenant === undefined && this.ids.has(routeTable - routeTableBase);
     if (this.nics.has(name) || isOthers || (tenant !== undefined && isRenamed)) return { check: `${what} ${name}` };

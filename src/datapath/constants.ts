@@ -24,6 +24,8 @@ export interface Constants {
   readonly underlay?: UnderlayConstants;
   /** `mac`: to which its packets are sent, with colons. */
   readonly uplink?: SideConstants & { readonly mac: string };
+  /** Whether XDP runs on the members of a NIC that is a bond. */
+  readonly hasBonds?: boolean;
   /** What conntrack's timeouts of established connections are, milliseconds. */
   readonly tcpTimeoutMs: number;
   readonly udpTimeoutMs: number;

@@ -18,6 +18,7 @@ const entryMaps: readonly Entry["map"][] = [
   "endpoints",
   "tunnels",
   "public_ips",
+  "bond_members",
   "nics",
   "tenants",
 ];

@@ -104,6 +104,8 @@ export function encodeEntry(entry: Entry, names: DeviceNames): RawEntry {
       };
     case "nics":
       return { key: u32(names.indexOf(entry.device)), value: u32(names.indexOf(entry.device)) };
+    case "bond_members":
+      return { key: u32(names.indexOf(entry.device)), value: u32(names.indexOf(entry.bond)) };
     case "destinations":
       return {
         key: Buffer.concat([
@@ -184,6 +186,8 @@ export function decodeEntry(map: Entry["map"], { key, value }: RawEntry, names: 
       };
     case "nics":
       return { map, device: names.nameOf(readU32(key, 0)) };
+    case "bond_members":
+      return { map, device: names.nameOf(readU32(key, 0)), bond: names.nameOf(readU32(value, 0)) };
     case "destinations":
       return {
         map,

@@ -102,6 +102,7 @@ export function variablesOf(constants: Omit<Constants, "flows">): Record<string,
   return {
     underlay_address: addressBytes(constants.underlayAddress),
     way_jiffies: u32(ticksIn(wayMs, constants)),
+    has_bonds: u32(constants.hasBonds ? 1 : 0),
     tcp_timeout_ms: u32(constants.tcpTimeoutMs),
     udp_timeout_ms: u32(constants.udpTimeoutMs),
     tcp_timeout_jiffies: u32(ticksIn(constants.tcpTimeoutMs, constants)),

@@ -8,6 +8,7 @@ import type { Pins } from "./pins.js";
 
 /** All maps of the data path; a test compares them with the objects. */
 export const mapNames = [
+  "bond_members",
   "buckets",
   "conntrack",
   "denials",

@@ -6,7 +6,6 @@ import { neighbourFilter } from "./neighbour-filter.js";
 import { netfilter, ofIpv4, ofIpv6 } from "./netfilter.js";
 import { type NftElement, nftSubsystem, ofTable, toChangedDevices, toChangedElements } from "./nftables.js";
 import {
-  type Link,
   linkNames,
   messages,
   type Neighbour,
@@ -38,6 +37,8 @@ interface DeviceEvent {
   readonly isRenamed?: true;
   /** Of a VRF. */
   readonly routeTable?: number;
+  /** Those that it is a port of, or was: bonds, VRFs. */
+  readonly masters?: readonly string[];
 }
 
 interface NftEvent {
@@ -76,12 +77,15 @@ const learnRest = 9;
 export function monitorKernel(onEvent: (event: KernelEvent) => void, onGap: () => void): KernelMonitor {
   const names = new Map<number, string>();
   const vrfs: Vrfs = new Map();
+  const masters: Masters = new Map();
   const learn = () => {
     const links = readLinks();
-    names.clear();
-    vrfs.clear();
+    for (const known of [names, vrfs, masters]) known.clear();
     for (const [ifindex, name] of linkNames(links)) names.set(ifindex, name);
-    for (const { ifindex, vrf } of links) if (vrf) vrfs.set(ifindex, vrf.routeTable);
+    for (const { ifindex, vrf, master } of links) {
+      if (vrf) vrfs.set(ifindex, vrf.routeTable);
+      if (master !== undefined) masters.set(ifindex, master);
+    }
     for (const neighbour of readNeighbours(names)) onEvent(toNeighbourEvent(neighbour, false));
   };
   let retry: NodeJS.Timeout | undefined;
@@ -113,7 +117,7 @@ export function monitorKernel(onEvent: (event: KernelEvent) => void, onGap: () =
         protocol: rtnetlink,
         groups: routeGroups,
         filter: neighbourFilter(),
-        onMessage: ({ type, body }) => toRouteEvents(type, body, names, vrfs).forEach(onEvent),
+        onMessage: ({ type, body }) => toRouteEvents(type, body, names, vrfs, masters).forEach(onEvent),
         onLost: () => {
           onGap();
           learnSoon();
@@ -138,6 +142,8 @@ export function monitorKernel(onEvent: (event: KernelEvent) => void, onGap: () =
 
 /** Route tables by ifindex. */
 type Vrfs = Map<number, number>;
+/** Names by the ports' ifindexes. */
+type Masters = Map<number, string>;
 
 /** RTNLGRP_LINK, _NEIGH, _IPV4_IFADDR, _IPV4_ROUTE, _IPV4_RULE, _IPV6_ROUTE, _IPV6_RULE and _IPV4_NETCONF. */
 const routeGroups: readonly number[] = [1, 3, 5, 7, 8, 11, 19, 24];
@@ -152,8 +158,14 @@ for (const of of Object.keys(messages) as Kind[]) {
   kinds.set(messages[of].gone, { of, isGone: true });
 }
 
-/** @param names of devices by ifindex, kept up to date by this, as the VRFs are */
-function toRouteEvents(type: number, body: Buffer, names: Map<number, string>, vrfs: Vrfs): KernelEvent[] {
+/** @param names of devices by ifindex, kept up to date by this, as the VRFs and the masters are */
+function toRouteEvents(
+  type: number,
+  body: Buffer,
+  names: Map<number, string>,
+  vrfs: Vrfs,
+  masters: Masters,
+): KernelEvent[] {
   const kind = kinds.get(type);
   if (!kind) return [];
   const { headerSize } = messages[kind.of];
@@ -164,7 +176,7 @@ function toRouteEvents(type: number, body: Buffer, names: Map<number, string>, v
       const link = toLink(header, attributes);
       if (link && kind.isGone) vrfs.delete(link.ifindex);
       else if (link?.vrf) vrfs.set(link.ifindex, link.vrf.routeTable);
-      return toDeviceEvents(link, kind.isGone, names);
+      return toDeviceEvents(link, kind.isGone, names, masters);
     }
     case "address": {
       const address = toAddress(header, attributes, names);
@@ -187,13 +199,22 @@ function toRouteEvents(type: number, body: Buffer, names: Map<number, string>, v
   }
 }
 
-function toDeviceEvents(link: Link | undefined, isGone: boolean, names: Map<number, string>): KernelEvent[] {
+function toDeviceEvents(
+  link: ReturnType<typeof toLink>,
+  isGone: boolean,
+  names: Map<number, string>,
+  masters: Masters,
+): KernelEvent[] {
   if (!link) return [];
-  const { ifindex, name, vrf } = link;
+  const { ifindex, name, vrf, masterIndex } = link;
   const before = names.get(ifindex) ?? name;
+  const [was, is] = [masters.get(ifindex), masterIndex === undefined ? undefined : names.get(masterIndex)];
   if (isGone) names.delete(ifindex);
   else names.set(ifindex, name);
-  if (before === name) return [{ of: "device", name, ...vrf }];
+  if (isGone || is === undefined) masters.delete(ifindex);
+  else masters.set(ifindex, is);
+  const of = [...new Set([was, is])].flatMap((master) => master ?? []);
+  if (before === name) return [{ of: "device", name, ...vrf, ...(of.length > 0 ? { masters: of } : {}) }];
   return [before, name].map((each) => ({ of: "device", name: each, isRenamed: true }));
 }
 

@@ -22,7 +22,7 @@ export const rtnetlink = 0;
 const addressFamilies = { ipv4: 2, ipv6: 10 } as const;
 export const isIpv6 = (header: Buffer) => header.readUInt8(0) === addressFamilies.ipv6;
 
-/** Types of attributes: IFLA_*, IFLA_INFO_*, IFLA_VRF_*, IFLA_GRE_*, IFLA_VLAN_*, IFA_*, RTA_*, LWTUNNEL_IP_*, NDA_*. */
+/** Types of attributes: IFLA_*, IFLA_INFO_*, IFLA_BOND_SLAVE_*, IFLA_VRF_*, IFLA_GRE_*, IFLA_VLAN_*, IFA_*, RTA_*, LWTUNNEL_IP_*, NDA_*. */
 const ofLink = {
   mac: 1,
   name: 3,
@@ -35,7 +35,8 @@ const ofLink = {
   mask: 29,
   elsewhere: 37,
 };
-const ofInfo = { kind: 1, data: 2 };
+const ofInfo = { kind: 1, data: 2, portKind: 4, portData: 5 };
+const ofBondMember = { state: 1 };
 const ofVrf = { table: 1 };
 const ofGre = { inputFlags: 2, outputFlags: 3, inputKey: 4, outputKey: 5, local: 6 };
 const ofVlan = { id: 1, egressPriorities: 3, type: 5 };
@@ -54,6 +55,7 @@ const hasKey = 0x2000;
 const IFF_UP = 1;
 const LWTUNNEL_ENCAP_IP = 2;
 const NUD_PERMANENT = 0x80;
+const BOND_STATE_BACKUP = 1;
 
 export interface Link {
   readonly ifindex: number;
@@ -76,6 +78,8 @@ export interface Link {
   /** Of the kinds `gre` and `gretap`. */
   readonly tunnel?: Tunnel | undefined;
   readonly vlan?: Vlan | undefined;
+  /** Of a bond's member: the bond takes nothing by it at the moment. */
+  readonly isBackup?: true;
 }
 
 interface Tunnel {
@@ -254,6 +258,7 @@ export function toLink(header: Buffer, attributes: Attributes): IndexedLink | un
     group: attributes.u32(ofLink.group) ?? 0,
     kind,
     ...(data && kindsOfLinks[kind ?? ""]?.(data)),
+    ...(info && isBackup(info) ? { isBackup: true } : {}),
   };
 }
 
@@ -269,6 +274,9 @@ const kindsOfLinks: Readonly<Record<string, (data: Attributes) => Pick<Link, "vr
     },
   }),
 };
+
+const isBackup = (info: Attributes) =>
+  info.text(ofInfo.portKind) === "bond" && info.nested(ofInfo.portData)?.u8(ofBondMember.state) === BOND_STATE_BACKUP;
 
 function toTunnel(data: Attributes): Tunnel {
   const key = (flags: number, key: number) =>

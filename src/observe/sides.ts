@@ -21,6 +21,10 @@ export interface Sides {
   readonly uplink?: Side;
   /** Devices that tunnelled packets may come in by. */
   readonly underlayDevices: readonly { readonly name: string; readonly ifindex: number }[];
+  /** NICs that run XDP on their members. */
+  readonly bonds: readonly string[];
+  /** By which these take packets at the moment. */
+  readonly bondMembers: readonly { readonly name: string; readonly bond: string }[];
 }
 
 const vlanDepth = 2;
@@ -50,7 +54,24 @@ export function observeSides(desired: Desired, links: readonly Link[]): Sides {
     ...(uplink ? { uplink: side("uplink", uplink.device) } : {}),
   };
   const devices = underlayDevices(desired, sides).map((name) => byName.get(name) as Link);
-  return { ...sides, underlayDevices: devices.map(({ name, ifindex }) => ({ name, ifindex })) };
+  return {
+    ...sides,
+    underlayDevices: devices.map(({ name, ifindex }) => ({ name, ifindex })),
+    ...observeBonds(desired, links, byName),
+  };
+}
+
+/** Generic XDP runs on the bond itself, behind its members. */
+function observeBonds(
+  { nics }: Desired,
+  links: readonly Link[],
+  byName: ReadonlyMap<string, Link>,
+): Pick<Sides, "bonds" | "bondMembers"> {
+  const bonds = nics.flatMap(({ name, xdp }) => (xdp !== "generic" && byName.get(name)?.kind === "bond" ? [name] : []));
+  const bondMembers = links.flatMap(({ name, master = "", isBackup }) =>
+    bonds.includes(master) && !isBackup ? [{ name, bond: master }] : [],
+  );
+  return { bonds, bondMembers };
 }
 
 /**
@@ -59,7 +80,7 @@ export function observeSides(desired: Desired, links: readonly Link[]): Sides {
  */
 function underlayDevices(
   { underlay, uplink, nics }: Desired,
-  { underlay: { tags }, uplink: uplinkSide }: Omit<Sides, "underlayDevices">,
+  { underlay: { tags }, uplink: uplinkSide }: Pick<Sides, "underlay" | "uplink">,
 ): string[] {
   if (tags.length > 0) return [underlay.device];
   const others = nics

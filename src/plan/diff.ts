@@ -325,6 +325,7 @@ function tenantOfEntry(entry: Entry): number {
       return entry.value.id;
     case "limits": // how much a tenant may have changes no flow
     case "nics":
+    case "bond_members":
     case "policy_services":
       return nobody;
     default:

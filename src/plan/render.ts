@@ -39,6 +39,8 @@ export interface RenderContext {
   readonly underlayDevices: readonly string[];
   /** What comes by another device than its answer would leave by is dropped, unless a device's own setting says otherwise. */
   readonly isReversePathStrict?: boolean;
+  /** By which NICs that are bonds take packets. */
+  readonly bondMembers?: readonly { readonly name: string; readonly bond: string }[];
   /** Families of which the kernel has routes. */
   readonly families: readonly Family[];
   /** Of the data path to run. */
@@ -92,6 +94,7 @@ export function render(desired: Desired, context: RenderContext): State {
       [
         ...limitsEntries(nobody, desired.shares),
         ...desired.nics.map(nicEntry),
+        ...(context.bondMembers ?? []).map(({ name, bond }): Entry => ({ map: "bond_members", device: name, bond })),
         ...tenants.flatMap((tenant) => entries(tenant, mtuOf(tenant), pages, context.uplinkMtu)),
         ...pages.entries(),
       ],

@@ -84,6 +84,7 @@ export type Entry =
       readonly mtu: number;
     }
   | { readonly map: "nics"; readonly device: string }
+  | { readonly map: "bond_members"; readonly device: string; readonly bond: string }
   | DestinationEntry
   | NetworkEntry
   | ServiceEntry;
@@ -248,6 +249,8 @@ export function entryId(entry: Entry): string {
       return `public_ips ${entry.address}`;
     case "nics":
       return `nics ${entry.device}`;
+    case "bond_members":
+      return `bond_members ${entry.device}`;
     case "destinations":
       return `destinations ${entry.tenant} ${entry.address} ${entry.protocol} ${entry.port}/${entry.bits}`;
     case "policy_networks":
@@ -268,6 +271,8 @@ export function renamed(entry: Entry, nameOf: (device: string) => string): Entry
     case "public_ips":
     case "nics":
       return { ...entry, device: nameOf(entry.device) };
+    case "bond_members":
+      return { ...entry, device: nameOf(entry.device), bond: nameOf(entry.bond) };
     default:
       return entry;
   }

@@ -85,6 +85,20 @@ it.each([
   expect((await scene.heard("settings")).map((event) => event.device)).toContain(device);
 });
 
+it("a device that becomes a port of another, and no longer is one, is told with that one's name", async () => {
+  const scene = new Scene();
+  scene.ip("link", "add", "name", "br0", "type", "bridge");
+  scene.listen();
+  const isPort = ({ name, masters = [] }: { name: string; masters?: readonly string[] }) =>
+    name === "v0" && masters.includes("br0");
+  scene.ip("link", "set", "dev", "v0", "master", "br0");
+  await scene.heard("device", isPort);
+  await sleep(100);
+  scene.events.length = 0;
+  scene.ip("link", "set", "dev", "v0", "nomaster");
+  expect(await scene.heard("device", isPort)).not.toEqual([]);
+});
+
 const known = {
   device: "v0",
   address: "10.1.0.2",

@@ -81,6 +81,9 @@ export const underlayAddress = "172.168.0.1";
 export const tcpTimeoutSeconds = 5000;
 export const udpTimeoutSeconds = 300;
 
+/** Which devices are the gateway's NICs, and what lies on them. */
+type Sides = Pick<Constants, "underlay" | "uplink" | "hasBonds">;
+
 /** Buckets of the flow table. */
 const flowEntries = 256;
 /** Room for tenant ids 0 to 7. */
@@ -109,6 +112,7 @@ export class Datapath implements Disposable {
   readonly nics: TypedMap<number, number>;
   readonly nicMacs: BpfMap;
   readonly neighbourMacs: BpfMap;
+  readonly bondMembers: TypedMap<number, number>;
   readonly rules: TypedMap<number, bigint>;
   readonly sessionEvents: TypedMap<number, bigint>;
   readonly limits: TypedMap<number, Limits>;
@@ -125,7 +129,7 @@ export class Datapath implements Disposable {
   #slots = new Map(Array.from({ length: tenantIds }, (_, tenant) => [tenant, { tenant, mark: 0 }]));
 
   /**
-   * @param sides constants of uplink and VLANs; none of either when missing
+   * @param sides constants of uplink, VLANs and bonds; none of them when missing
    * @param wayJiffies how often the kernel is asked for a template's way; never again when missing
    */
   constructor(sides: Sides = {}, wayJiffies = 0x7fff_ffff) {
@@ -142,6 +146,7 @@ export class Datapath implements Disposable {
     this.nics = this.#xdp.typedMap("nics");
     this.nicMacs = this.#xdp.map("nic_macs");
     this.neighbourMacs = this.#xdp.map("neighbour_macs");
+    this.bondMembers = this.#xdp.typedMap("bond_members");
     this.endpoints = this.#tc.typedMap("endpoints");
     this.publicIps = this.#xdp.typedMap("public_ips");
     this.tunnels = this.#tc.typedMap("tunnels");

@@ -1,6 +1,7 @@
 /**
- * A gateway with xgw applied whose one NIC ends in raw frames: every host, tunnel endpoint and router behind it is the
- * test, which puts inner packets into tunnels and gets those that the gateway sends into tunnels.
+ * A gateway with xgw applied whose one NIC, or the members of the bond in its place, end in raw frames: every host, tunnel
+ * endpoint and router behind it is the test, which puts inner packets into tunnels and gets those that the gateway sends
+ * into tunnels.
  */
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -40,7 +41,13 @@ export interface RawGatewayOptions {
   readonly endpoints: readonly string[];
   /** Inner addresses whose neighbour entries are given, by the gretap key. */
   readonly neighbours: Readonly<Record<number, readonly string[]>>;
+  /** `eth0` is a bond of `bondMembers`, with these options of `ip link add type bond`. */
+  readonly bond?: string;
+  /** `ip` commands for the gateway's namespace, before xgw is applied. */
+  readonly setUp?: readonly string[];
 }
+
+export const bondMembers = ["eth1", "eth2"] as const;
 
 /** Well below what the wire keeps until it is taken, with several frames for each that is sent. */
 const framesAtOnce = 256;
@@ -49,20 +56,33 @@ const quietWithinMs = 60_000;
 
 export class RawGateway implements AsyncDisposable {
   private nextId = 1;
+  /** By which of the wires frames come to the gateway. */
+  private via = 0;
 
   private constructor(
     readonly gateway: Namespace,
     private readonly far: Namespace,
-    private readonly wire: Wire,
+    /** One a member of the bond; without one, of the NIC. */
+    private readonly wires: readonly [Wire, ...Wire[]],
     private readonly folder: string,
   ) {}
 
-  static async start({ config, endpoints, neighbours }: RawGatewayOptions): Promise<RawGateway> {
-    for (const name of ["vrf", "ip_gre", "nf_flow_table", "nf_conntrack"]) await tryRun("modprobe", ["-q", name]);
+  static async start(options: RawGatewayOptions): Promise<RawGateway> {
+    const { config, endpoints, neighbours, bond, setUp = [] } = options;
+    for (const name of ["vrf", "ip_gre", "nf_flow_table", "nf_conntrack", "8021q", "bonding"])
+      await tryRun("modprobe", ["-q", name]);
     const gateway = await Namespace.create(`xgw${process.pid}-raw`);
     const far = await Namespace.create(`xgw${process.pid}-far`);
     const folder = mkdtempSync(join(tmpdir(), "xgw-raw-"));
-    await cable(gateway, "eth0", far, "wire0");
+    const nics = bond === undefined ? (["eth0"] as const) : bondMembers;
+    for (const nic of nics) await cable(gateway, nic, far, `far-${nic}`);
+    const [first, ...others] = nics.map((nic) => Wire.open({ netns: far.path, device: `far-${nic}` }));
+    if (bond !== undefined)
+      await gateway.ip(
+        `link add eth0 type bond ${bond}`,
+        ...bondMembers.flatMap((member) => [`link set ${member} down`, `link set ${member} master eth0`]),
+        "link set eth0 up",
+      );
     // The kernel tells one host no more than an error a second, and fast tests ask for more.
     await gateway.run("sh", "-c", "echo 0 > /proc/sys/net/ipv4/icmp_ratelimit");
     await gateway.ip(
@@ -70,15 +90,15 @@ export class RawGateway implements AsyncDisposable {
       `addr add ${gatewayAddress}/24 dev eth0`,
       ...endpoints.map((endpoint) => `neigh replace ${endpoint} lladdr ${farMac} dev eth0 nud permanent`),
     );
-    const wire = Wire.open({ netns: far.path, device: "wire0" });
+    await gateway.ip(...setUp);
     writeFileSync(join(folder, "xgw.yaml"), config);
-    const self = new RawGateway(gateway, far, wire, folder);
+    const self = new RawGateway(gateway, far, [first as Wire, ...others], folder);
     await self.apply();
     const known = Object.entries(neighbours).flatMap(([key, addresses]) =>
       addresses.map((address) => `neigh replace ${address} lladdr ${hostMac} dev xgre${key} nud permanent`),
     );
     await gateway.ip(...known);
-    await wire.settled();
+    await self.settled();
     return self;
   }
 
@@ -88,7 +108,34 @@ export class RawGateway implements AsyncDisposable {
     await this.xgw("apply");
   }
 
-  private async xgw(...args: string[]): Promise<string> {
+  /** From now on, frames come to the gateway by this member of the bond. */
+  comeBy(member: (typeof bondMembers)[number]): void {
+    this.via = bondMembers.indexOf(member);
+  }
+
+  private put(frame: Buffer): void {
+    (this.wires[this.via] ?? this.wires[0]).send(frame);
+  }
+
+  private take(): Buffer[] {
+    return this.wires.flatMap((wire) => wire.take());
+  }
+
+  private async settled(): Promise<Buffer[]> {
+    const frames: Buffer[] = [];
+    for (const wire of this.wires) frames.push(...(await wire.settled()));
+    return frames;
+  }
+
+  /** As a wire's own: undefined when nothing has come, and the kernel is done. */
+  private async more(): Promise<Buffer[] | undefined> {
+    const came: (Buffer[] | undefined)[] = [];
+    for (const wire of this.wires) came.push(await wire.more());
+    return came.some((frames) => frames !== undefined) ? came.flatMap((frames) => frames ?? []) : undefined;
+  }
+
+  /** What `xgw COMMAND` says. */
+  async xgw(...args: string[]): Promise<string> {
     const config = join(this.folder, "xgw.yaml");
     const { code, stdout, stderr } = await this.gateway.tryRun(process.execPath, program, ...args, "-c", config);
     if (code !== 0) throw new Error(`xgw ${args.join(" ")} ended with ${code}: ${stderr}`);
@@ -97,14 +144,14 @@ export class RawGateway implements AsyncDisposable {
 
   /** Sends frames, and waits until the gateway has done with them. */
   async send(frames: readonly Buffer[]): Promise<void> {
-    for (const frame of frames) this.wire.send(frame);
-    await this.wire.settled();
+    for (const frame of frames) this.put(frame);
+    await this.settled();
   }
 
   /** ARP that the gateway sends into tunnels, by what it asks for, in answer to frames. */
   async asked(...frames: readonly Buffer[]): Promise<string[]> {
-    for (const frame of frames) this.wire.send(frame);
-    return (await this.wire.settled()).flatMap((frame) => parseArp(frame) ?? []);
+    for (const frame of frames) this.put(frame);
+    return (await this.settled()).flatMap((frame) => parseArp(frame) ?? []);
   }
 
   /**
@@ -119,13 +166,13 @@ export class RawGateway implements AsyncDisposable {
     };
     const put = (some: readonly Buffer[]): void => {
       for (let at = 0; at < some.length; at += framesAtOnce) {
-        for (const frame of some.slice(at, at + framesAtOnce)) this.wire.send(frame);
-        put(take(this.wire.take()));
+        for (const frame of some.slice(at, at + framesAtOnce)) this.put(frame);
+        put(take(this.take()));
       }
     };
     put(frames);
     for (const deadline = performance.now() + quietWithinMs; performance.now() < deadline; ) {
-      const left = await this.wire.more();
+      const left = await this.more();
       if (!left) return sent;
       put(take(left));
     }
@@ -159,10 +206,10 @@ export class RawGateway implements AsyncDisposable {
     patienceMs = 3000,
     isMeant: (sent: Sent) => boolean = () => true,
   ): Promise<Sent[]> {
-    for (const frame of frames) this.wire.send(frame);
+    for (const frame of frames) this.put(frame);
     const sent: Sent[] = [];
     for (const deadline = performance.now() + patienceMs; ; ) {
-      sent.push(...(await this.wire.settled()).flatMap((frame) => parseSent(frame) ?? []).filter(isMeant));
+      sent.push(...(await this.settled()).flatMap((frame) => parseSent(frame) ?? []).filter(isMeant));
       if (sent.length > 0 || performance.now() > deadline) return sent;
     }
   }
@@ -174,7 +221,7 @@ export class RawGateway implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.xgw("teardown");
-    this.wire[Symbol.dispose]();
+    for (const wire of this.wires) wire[Symbol.dispose]();
     await this.gateway.delete();
     await this.far.delete();
     rmSync(this.folder, { recursive: true, force: true });

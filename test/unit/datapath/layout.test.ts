@@ -64,6 +64,7 @@ const makers: Record<Entry["map"], () => Entry> = {
     mtu: integer(0, 65535),
   }),
   nics: () => ({ map: "nics", device: device() }),
+  bond_members: () => ({ map: "bond_members", device: device(), bond: device() }),
   destinations: () =>
     pick<Entry>([
       { ...destination(), protocol: 0, port: 0, bits: 0, toPort: 0 },

@@ -39,6 +39,44 @@ it("a NIC is its own", () => {
   expect(observeSides(desired("eth0", undefined, "eth0"), [nic("eth0", 2, 9000)])).toEqual({
     underlay: { mtu: 9000, mac: "02:00:00:00:00:02", nic: { name: "eth0", ifindex: 2 }, tags: [] },
     underlayDevices: [{ name: "eth0", ifindex: 2 }],
+    bonds: [],
+    bondMembers: [],
+  });
+});
+
+describe("of a NIC that is a bond", () => {
+  const wanted = desired("bond0", undefined, "bond0");
+  const member = (name: string, ifindex: number, more: Partial<Link> = {}): Link => ({
+    ...nic(name, ifindex),
+    master: "bond0",
+    ...more,
+  });
+  const links = [
+    { ...nic("bond0", 2), kind: "bond" },
+    member("eth0", 3),
+    member("eth1", 4, { isBackup: true }),
+    member("eth2", 5),
+    nic("eth3", 6),
+  ];
+
+  it("the members are known by which it takes packets", () => {
+    expect(observeSides(wanted, links)).toMatchObject({
+      bonds: ["bond0"],
+      bondMembers: [
+        { name: "eth0", bond: "bond0" },
+        { name: "eth2", bond: "bond0" },
+      ],
+    });
+  });
+
+  it("no member runs generic XDP", () => {
+    const generic = { ...wanted, nics: [{ name: "bond0", xdp: "generic" as const }] };
+    expect(observeSides(generic, links)).toMatchObject({ bonds: [], bondMembers: [] });
+  });
+
+  it("a VRF's ports are no members", () => {
+    const vrf = { ...nic("bond0", 2), kind: "vrf" };
+    expect(observeSides(wanted, [vrf, ...links.slice(1)])).toMatchObject({ bonds: [], bondMembers: [] });
   });
 });
 
