@@ -23,10 +23,11 @@ import {
   removeRules,
   tellOfNeighbours,
 } from "./kernel/slow-path.js";
+import { setTagOffload } from "./kernel/tag-offload.js";
 import { type Desired, nobody } from "./model/desired.js";
 import { leavingTenants } from "./plan/leaving.js";
 import type { RenderContext } from "./plan/render.js";
-import type { State } from "./plan/state.js";
+import { type State, tagOffloadId } from "./plan/state.js";
 import { type Step, type StepKind, type StepOf, stepsOf } from "./plan/steps.js";
 
 /** Everything that a change needs to know, as of one moment. */
@@ -69,6 +70,7 @@ const phases: readonly Phase[] = [
   ["replace what hands packets to tunnels", (change) => attachAll(change, handsOverAlready)],
   ["open generations", openTouched],
   ["add to the slow path", ({ desired, steps }) => addSlowPath(desired.instance, steps)],
+  ["let NICs leave VLAN tags in frames", ({ steps }) => each(steps, "tag-offload.set", setOffload)],
   ["open all generations", ({ pins, touched }) => openGenerations(pins, touched)],
   ["copy what learners read at once", copyAhead],
   ["set entries", setAll],
@@ -149,6 +151,11 @@ function load({ pins, steps, constants, observed }: Change): void {
 
 function copyAhead(change: Change): void {
   if (movesForward(change)) copyFirst(change.pins);
+}
+
+function setOffload({ offload }: StepOf<"tag-offload.set">): void {
+  setTagOffload(offload);
+  crashPoint(`offload ${tagOffloadId(offload)}`);
 }
 
 /** The names are those of the few devices that the steps name, as they are by now. */

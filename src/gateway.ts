@@ -35,6 +35,7 @@ import {
   observeSlowPath,
   observeSysctls,
 } from "./observe/slow-path.js";
+import { observeTagOffloads, tagOffloadsNow, tagWarnings } from "./observe/tag-offloads.js";
 import { observeWarnings } from "./observe/warnings.js";
 import { describeStep } from "./plan/describe.js";
 import { diff } from "./plan/diff.js";
@@ -68,6 +69,7 @@ export async function plan(config: Config, countsSessions = true): Promise<Plan>
   checkForeignDevices(desired, slowPath.links);
   const names = deviceNames(slowPath.links);
   checkXdp(pins, desired, names);
+  const offloads = observeTagOffloads(desired, slowPath.links);
   const constants = readConstants(config, desired, sides, countsSessions);
   const fingerprint = fingerprintOf(constants);
   const context: RenderContext = {
@@ -76,6 +78,7 @@ export async function plan(config: Config, countsSessions = true): Promise<Plan>
     underlayDevices: sides.underlayDevices.map(({ name }) => name),
     isReversePathStrict: readSysctl(reversePathOfAll) === "1",
     bondMembers: sides.bondMembers,
+    tagOffloads: offloads.filter(({ isOn, isChangeable }) => isChangeable || !isOn),
     families: families(),
     fingerprint,
     fixedSysctls: fixedSysctls(desired),
@@ -85,7 +88,8 @@ export async function plan(config: Config, countsSessions = true): Promise<Plan>
   const moving = movingMaps(pins, fingerprint, constants);
   const observed = await observe(slowPath, pins, names, wanted, moving, constants);
   const steps = diff(wanted, observed);
-  return { desired, constants, context, wanted, observed, steps, warnings: observeWarnings(desired, slowPath.links) };
+  const warnings = [...observeWarnings(desired, slowPath.links), ...tagWarnings(desired, slowPath.links, offloads)];
+  return { desired, constants, context, wanted, observed, steps, warnings };
 }
 
 /** Maps that have to become others before all programs are the wanted ones, or that a change has left half-way. */
@@ -95,13 +99,13 @@ function movingMaps(pins: Pins, fingerprint: string, constants: Constants): Read
 }
 
 /** What is looked at closely. */
-type Looked = Pick<State, "sysctls" | "datapaths">;
+type Looked = Pick<State, "sysctls" | "tagOffloads" | "datapaths">;
 
 async function observe(
   slowPath: ObservedSlowPath,
   pins: Pins,
   names: DeviceNames,
-  { sysctls, datapaths: needed }: Looked,
+  { sysctls, tagOffloads, datapaths: needed }: Looked,
   moving: ReadonlyMap<string, string>,
   constants: Constants,
 ): Promise<State> {
@@ -113,6 +117,7 @@ async function observe(
     keepsConnections: new Set(),
     // Also of devices that are to go: a change that fails takes them back.
     sysctls: observeSysctls(new Set([...sysctls.keys(), ...sysctlsOf(slowPath.state.devices).map(([name]) => name)])),
+    tagOffloads: tagOffloadsNow(tagOffloads.values()),
     datapaths: new Set(pins.fingerprints().filter((name) => !needed.has(name) || isWhole(pins, name, programs))),
     unpinnedMaps: new Set(unpinnedMaps(pins).keys()),
     moving,

@@ -23,6 +23,10 @@ export function describeStep(step: Step): string {
       return `~ ip rules of ${step.family}: the gateway's own addresses first, as the kernel has it`;
     case "sysctl.set":
       return `~ sysctl ${step.name} = ${step.value}${step.was === undefined ? "" : ` (was ${step.was})`}`;
+    case "tag-offload.set": {
+      const { device, feature, isOn } = step.offload;
+      return `~ NIC ${device}: ${feature} ${isOn ? "on" : "off"}`;
+    }
     case "address.add":
       return `+ address ${step.address.address} on ${step.address.device}`;
     case "address.delete":

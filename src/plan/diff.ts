@@ -56,6 +56,7 @@ export function diff(desired: State, observed: State): Step[] {
   const kept = keptBy(devices, observed);
   const steps: Step[] = [
     ...sysctlSteps(desired, kept),
+    ...tagOffloadSteps(desired, kept),
     ...devices,
     ...ruleOrderSteps(desired, observed),
     ...addressSteps(desired, kept),
@@ -116,6 +117,11 @@ function sysctlSteps(desired: State, observed: State): Step[] {
   return [...added, ...changed]
     .filter(([name, value, was]) => was === undefined || !suffices(name, was, value))
     .map(([name, value, was]) => ({ kind: "sysctl.set", name, value, was }));
+}
+
+function tagOffloadSteps(desired: State, observed: State): Step[] {
+  const { added, changed } = difference(observed.tagOffloads, desired.tagOffloads);
+  return [...added, ...changed].map(([, offload]) => ({ kind: "tag-offload.set", offload }));
 }
 
 function deviceSteps(desired: State, observed: State): Step[] {

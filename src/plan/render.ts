@@ -26,6 +26,8 @@ import {
   type Route,
   routeId,
   type State,
+  type TagOffload,
+  tagOffloadId,
 } from "./state.js";
 import { globalSysctls, sysctlsOf } from "./sysctls.js";
 
@@ -41,6 +43,8 @@ export interface RenderContext {
   readonly isReversePathStrict?: boolean;
   /** By which NICs that are bonds take packets. */
   readonly bondMembers?: readonly { readonly name: string; readonly bond: string }[];
+  /** Features of NICs that hide VLAN tags from XDP, and can be turned off. */
+  readonly tagOffloads?: readonly Omit<TagOffload, "isOn">[];
   /** Families of which the kernel has routes. */
   readonly families: readonly Family[];
   /** Of the data path to run. */
@@ -64,6 +68,10 @@ export function render(desired: Desired, context: RenderContext): State {
       [...globalSysctls(desired, context), ...sysctlsOf(made, context.isReversePathStrict)].filter(
         ([name]) => !context.fixedSysctls?.has(name),
       ),
+    ),
+    tagOffloads: byId(
+      (context.tagOffloads ?? []).map(({ device, feature }) => ({ device, feature, isOn: false })),
+      tagOffloadId,
     ),
     devices: made,
     addresses: byId(tenants.flatMap(addresses), addressId),

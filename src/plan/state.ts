@@ -182,6 +182,18 @@ export interface Attachment {
   readonly mode?: XdpMode;
 }
 
+/** Features of a NIC, as `ethtool -k` has them: that it takes 802.1Q and 802.1ad tags off frames that come in. */
+export const tagFeatures = ["rx-vlan-hw-parse", "rx-vlan-stag-hw-parse"] as const;
+export type TagFeature = (typeof tagFeatures)[number];
+
+export interface TagOffload {
+  readonly device: string;
+  readonly feature: TagFeature;
+  readonly isOn: boolean;
+}
+
+export const tagOffloadId = ({ device, feature }: Omit<TagOffload, "isOn">) => `${device} ${feature}`;
+
 /**
  * The order of the routing policy's rules: `tenants first`, the rule that leads packets of a VRF to its table (l3mdev)
  * stands before the one for the gateway's own addresses (table local), so that the latter are not there inside a tenant;
@@ -192,6 +204,8 @@ export type RuleOrder = "tenants first" | "kernel's";
 export interface State {
   /** Path below /proc/sys with dots -> value. Only ever set, never taken back: xgw cannot know what else needs it. */
   readonly sysctls: ReadonlyMap<string, string>;
+  /** Of NICs with VLANs: XDP is to see the tags. Only ever turned off, never taken back. */
+  readonly tagOffloads: ReadonlyMap<string, TagOffload>;
   /** By name. */
   readonly devices: ReadonlyMap<string, Device>;
   /** Of devices that there are, by name. Only observed. */

@@ -1,6 +1,6 @@
 /** Steps are data: printed by `plan`, run by `execute`. Each is of one phase, and phases run in the order given here. */
 
-import type { Address, Attachment, Device, Element, Entry, Family, Neighbour, Route } from "./state.js";
+import type { Address, Attachment, Device, Element, Entry, Family, Neighbour, Route, TagOffload } from "./state.js";
 
 export type Step =
   | { readonly kind: "device.add"; readonly name: string; readonly device: Device }
@@ -9,6 +9,7 @@ export type Step =
   | { readonly kind: "rule-order.set"; readonly family: Family }
   | { readonly kind: "rule-order.restore"; readonly family: Family }
   | { readonly kind: "sysctl.set"; readonly name: string; readonly value: string; readonly was: string | undefined }
+  | { readonly kind: "tag-offload.set"; readonly offload: TagOffload }
   | { readonly kind: "address.add"; readonly address: Address }
   | { readonly kind: "neighbour.set"; readonly neighbour: Neighbour }
   | { readonly kind: "route.set"; readonly route: Route; readonly was: Route | undefined }
@@ -69,6 +70,7 @@ export const phaseOrder: readonly StepKind[] = [
   "device.set",
   "device.replace",
   "sysctl.set",
+  "tag-offload.set",
   "address.add",
   "neighbour.set",
   "route.set",

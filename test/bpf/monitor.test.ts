@@ -99,6 +99,12 @@ it("a device that becomes a port of another, and no longer is one, is told with 
   expect(await scene.heard("device", isPort)).not.toEqual([]);
 });
 
+it("a NIC that does something else with VLAN tags is named", async () => {
+  const scene = new Scene().listen();
+  execFileSync("ip", ["netns", "exec", scene.namespace.name, "ethtool", "-K", "v0", "rxvlan", "off"]);
+  expect((await scene.heard("device")).map(({ name }) => name)).toContain("v0");
+});
+
 const known = {
   device: "v0",
   address: "10.1.0.2",

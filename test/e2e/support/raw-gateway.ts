@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { TunnelKind } from "../../../src/model/desired.js";
-import { Namespace, tryRun } from "../../../vm/lab/netns.js";
+import { Namespace, type Output, tryRun } from "../../../vm/lab/netns.js";
 import { cable, Wire } from "../../../vm/lab/wire.js";
 import { arp, checksum, ethernet, etherType, gre, ipBytes, ipProtocol, ipv4, raw } from "../../bpf/support/packet.js";
 
@@ -136,10 +136,14 @@ export class RawGateway implements AsyncDisposable {
 
   /** What `xgw COMMAND` says. */
   async xgw(...args: string[]): Promise<string> {
-    const config = join(this.folder, "xgw.yaml");
-    const { code, stdout, stderr } = await this.gateway.tryRun(process.execPath, program, ...args, "-c", config);
+    const { code, stdout, stderr } = await this.tryXgw(...args);
     if (code !== 0) throw new Error(`xgw ${args.join(" ")} ended with ${code}: ${stderr}`);
     return stdout;
+  }
+
+  /** `xgw COMMAND`, however it ends. */
+  tryXgw(...args: string[]): Promise<Output> {
+    return this.gateway.tryRun(process.execPath, program, ...args, "-c", join(this.folder, "xgw.yaml"));
   }
 
   /** Sends frames, and waits until the gateway has done with them. */

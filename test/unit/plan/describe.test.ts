@@ -44,6 +44,10 @@ const lines: readonly (readonly [Step, string])[] = [
   ],
   [{ kind: "sysctl.set", name: "net.a", value: "1", was: undefined }, "~ sysctl net.a = 1"],
   [{ kind: "sysctl.set", name: "net.a", value: "1", was: "2" }, "~ sysctl net.a = 1 (was 2)"],
+  [
+    { kind: "tag-offload.set", offload: { device: "eth0", feature: "rx-vlan-hw-parse", isOn: false } },
+    "~ NIC eth0: rx-vlan-hw-parse off",
+  ],
   [{ kind: "address.add", address }, "+ address 10.0.0.1/8 on xgre7"],
   [{ kind: "address.delete", address }, "- address 10.0.0.1/8 on xgre7"],
   [

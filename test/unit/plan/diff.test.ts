@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { diff } from "../../../src/plan/diff.js";
 import { render } from "../../../src/plan/render.js";
+import { type TagOffload, tagOffloadId } from "../../../src/plan/state.js";
 import { phaseOrder, type Step, stepsOf } from "../../../src/plan/steps.js";
 import {
   context,
@@ -519,6 +520,21 @@ describe("the kernel's limits of its tables", async () => {
     const fixed = render(await desiredOf(example, nothing), { ...context, fixedSysctls: new Set([name]) });
     expect([fixed.sysctls.has(name), fixed.sysctls.has("net.ipv4.ip_forward")]).toEqual([false, true]);
   });
+});
+
+describe("a NIC with VLANs", async () => {
+  const [off, other] = (["eth0", "eth1"] as const).map(
+    (device) => ({ device, feature: "rx-vlan-hw-parse", isOn: false }) as const,
+  ) as [TagOffload, TagOffload];
+  const wanted = render(await desiredOf(example, nothing), { ...context, tagOffloads: [off] });
+  const stepsWhere = (...observed: TagOffload[]) =>
+    described(diff(wanted, { ...wanted, tagOffloads: new Map(observed.map((one) => [tagOffloadId(one), one])) }));
+
+  it("is told to leave tags in frames where it takes them off", () => {
+    expect(stepsWhere({ ...off, isOn: true })).toEqual(["~ NIC eth0: rx-vlan-hw-parse off"]);
+  });
+
+  it("keeps that when it has no VLANs any more", () => expect(stepsWhere(off, other)).toEqual([]));
 });
 
 it("new programs are loaded, attached in place of the old ones, and those unloaded", async () => {

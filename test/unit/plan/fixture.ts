@@ -23,6 +23,7 @@ export const context: RenderContext = {
 
 export const nothing: State = {
   sysctls: new Map(),
+  tagOffloads: new Map(),
   devices: new Map(),
   ifindexes: new Map(),
   addresses: new Map(),
