@@ -13,6 +13,7 @@ import { mapsToMove, settleOther } from "./datapath/move.js";
 import { fingerprintOf, objectsFor } from "./datapath/objects.js";
 import { checkBpffs, Pins } from "./datapath/pins.js";
 import { isWhole, unpinnedMaps } from "./datapath/programs.js";
+import { observeRedirectTargets, txIsRedirect } from "./datapath/redirect-targets.js";
 import { reclaimTemplates } from "./datapath/templates.js";
 import { toXgwError, XgwError } from "./errors.js";
 import { execute, type Plan } from "./execute.js";
@@ -70,7 +71,11 @@ export async function plan(config: Config, countsSessions = true): Promise<Plan>
   const names = deviceNames(slowPath.links);
   checkXdp(pins, desired, names);
   const offloads = observeTagOffloads(desired, slowPath.links);
-  const constants = readConstants(config, desired, sides, countsSessions);
+  const redirects = observeRedirectTargets(desired, slowPath.links, names);
+  const constants: Constants = {
+    ...readConstants(config, desired, sides, countsSessions),
+    ...(txIsRedirect(desired, slowPath.links) ? { txIsRedirect: true } : {}),
+  };
   const fingerprint = fingerprintOf(constants);
   const context: RenderContext = {
     underlayMtu: sides.underlay.mtu,
@@ -78,6 +83,7 @@ export async function plan(config: Config, countsSessions = true): Promise<Plan>
     underlayDevices: sides.underlayDevices.map(({ name }) => name),
     isReversePathStrict: readSysctl(reversePathOfAll) === "1",
     bondMembers: sides.bondMembers,
+    redirectTargets: redirects.targets,
     tagOffloads: offloads.filter(({ isOn, isChangeable }) => isChangeable || !isOn),
     families: families(),
     fingerprint,
@@ -88,7 +94,11 @@ export async function plan(config: Config, countsSessions = true): Promise<Plan>
   const moving = movingMaps(pins, fingerprint, constants);
   const observed = await observe(slowPath, pins, names, wanted, moving, constants);
   const steps = diff(wanted, observed);
-  const warnings = [...observeWarnings(desired, slowPath.links), ...tagWarnings(desired, slowPath.links, offloads)];
+  const warnings = [
+    ...observeWarnings(desired, slowPath.links),
+    ...tagWarnings(desired, slowPath.links, offloads),
+    ...redirects.warnings,
+  ];
   return { desired, constants, context, wanted, observed, steps, warnings };
 }
 

@@ -37,6 +37,9 @@ XGW_SETTING __be32 uplink_tags[2];
 /* Is a NIC a bond, on whose members XDP runs? (bond.h) */
 XGW_SETTING __u32 has_bonds;
 
+/* Does XDP_TX by a NIC ask as much of it as a redirect to it? (src/datapath/redirect-targets.ts) */
+XGW_SETTING __u32 tx_is_redirect;
+
 /*
  * How often a flow asks conntrack, in jiffies (the one clock that is free to read): 1 s at HZ=1000, 10 s at
  * HZ=100, well below conntrack's shortest timeout for an established connection (UDP stream, 120 s).

@@ -51,10 +51,13 @@ static __always_inline int is_alive(struct xdp_md *ctx, const struct xgw_flow_ke
 	return zone >= 0 && ct_keep(ctx, key, flow, zone);
 }
 
-/* Does the flow leave by a NIC that takes redirected packets? The redirect itself would drop them if not. */
+/*
+ * Does the flow leave by a NIC that sends what XDP sends? If not, the packets would be lost, and only a tracepoint
+ * would tell (src/datapath/redirect-targets.ts).
+ */
 static __always_inline int can_leave(const struct arrival *a, const struct xgw_encap *encap)
 {
-	return encap->ifindex == a->nic || bpf_map_lookup_elem(&nics, &encap->ifindex) != NULL;
+	return (!tx_is_redirect && encap->ifindex == a->nic) || bpf_map_lookup_elem(&nics, &encap->ifindex) != NULL;
 }
 
 /*

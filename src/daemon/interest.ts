@@ -79,6 +79,8 @@ export class Interest {
     switch (event.of) {
       case "device":
         return this.ofDevice("device", event.name, event);
+      case "xdp features":
+        return this.nics.has(event.device) ? { check: `XDP features of ${event.device}` } : {};
       case "address":
         return this.ofDevice("address", event.device);
       case "route":

@@ -26,6 +26,8 @@ export interface Constants {
   readonly uplink?: SideConstants & { readonly mac: string };
   /** Whether XDP runs on the members of a NIC that is a bond. */
   readonly hasBonds?: boolean;
+  /** Whether XDP_TX by a NIC asks as much of it as a redirect to it: see redirect-targets.ts. */
+  readonly txIsRedirect?: boolean;
   /** What conntrack's timeouts of established connections are, milliseconds. */
   readonly tcpTimeoutMs: number;
   readonly udpTimeoutMs: number;

@@ -1,7 +1,8 @@
 /** The kernel's notifications about devices, their settings, addresses, routes, neighbours, rules and nft tables. */
 
-import { Attributes, BpfError, NetlinkListener } from "libbpf-ts";
+import { Attributes, BpfError, NetlinkListener, NetlinkSocket } from "libbpf-ts";
 import type { Prefix } from "../model/ipv4.js";
+import { headerSize as genericHeader, genericNetlink, readFamily } from "./generic-netlink.js";
 import { neighbourFilter } from "./neighbour-filter.js";
 import { netfilter, ofIpv4, ofIpv6 } from "./netfilter.js";
 import { type NftElement, nftSubsystem, ofTable, toChangedDevices, toChangedElements } from "./nftables.js";
@@ -25,6 +26,7 @@ export type KernelEvent =
   | { readonly of: "address"; readonly device: string }
   | { readonly of: "route"; readonly protocol: number; readonly routeTable: number; readonly to: Prefix }
   | NeighbourEvent
+  | { readonly of: "xdp features"; readonly device: string }
   | { readonly of: "routing rule" }
   /** Of a device, or of `all`. */
   | { readonly of: "settings"; readonly device: string }
@@ -132,12 +134,34 @@ export function monitorKernel(onEvent: (event: KernelEvent) => void, onGap: () =
         onLost: onGap,
       }),
     );
+    const features = listenToFeatures(names, onEvent, onGap);
+    if (features) listeners.push(features);
     learn();
   } catch (error) {
     stop();
     throw error;
   }
   return { hasVrfOf: (routeTable) => [...vrfs.values()].includes(routeTable), stop };
+}
+
+/** NETDEV_CMD_DEV_CHANGE_NTF, NETDEV_A_DEV_IFINDEX (linux/netdev.h). */
+const deviceChanged = 4;
+const ofDevice = { ifindex: 1 };
+
+/** What drivers say that they can, which may change. Undefined where the kernel does not tell. */
+function listenToFeatures(
+  names: ReadonlyMap<number, string>,
+  onEvent: (event: KernelEvent) => void,
+  onLost: () => void,
+): NetlinkListener | undefined {
+  using socket = new NetlinkSocket(genericNetlink);
+  const group = readFamily(socket, "netdev")?.groups.get("mgmt");
+  if (group === undefined) return undefined;
+  const onMessage = ({ body }: { readonly body: Buffer }) => {
+    const device = names.get(new Attributes(body.subarray(genericHeader)).u32(ofDevice.ifindex) ?? 0);
+    if (body[0] === deviceChanged && device !== undefined) onEvent({ of: "xdp features", device });
+  };
+  return new NetlinkListener({ protocol: genericNetlink, groups: [group], onMessage, onLost });
 }
 
 /** Route tables by ifindex. */

@@ -43,6 +43,8 @@ export interface RenderContext {
   readonly isReversePathStrict?: boolean;
   /** By which NICs that are bonds take packets. */
   readonly bondMembers?: readonly { readonly name: string; readonly bond: string }[];
+  /** NICs that send what XDP sends; all when missing. */
+  readonly redirectTargets?: readonly string[];
   /** Features of NICs that hide VLAN tags from XDP, and can be turned off. */
   readonly tagOffloads?: readonly Omit<TagOffload, "isOn">[];
   /** Families of which the kernel has routes. */
@@ -101,7 +103,7 @@ export function render(desired: Desired, context: RenderContext): State {
     entries: byId(
       [
         ...limitsEntries(nobody, desired.shares),
-        ...desired.nics.map(nicEntry),
+        ...desired.nics.filter(({ name }) => context.redirectTargets?.includes(name) ?? true).map(nicEntry),
         ...(context.bondMembers ?? []).map(({ name, bond }): Entry => ({ map: "bond_members", device: name, bond })),
         ...tenants.flatMap((tenant) => entries(tenant, mtuOf(tenant), pages, context.uplinkMtu)),
         ...pages.entries(),

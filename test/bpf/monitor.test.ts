@@ -99,6 +99,14 @@ it("a device that becomes a port of another, and no longer is one, is told with 
   expect(await scene.heard("device", isPort)).not.toEqual([]);
 });
 
+it("a NIC whose driver can send what XDP sends from now on is named", async () => {
+  const scene = new Scene();
+  execFileSync("ip", ["netns", "exec", scene.namespace.name, "ethtool", "-K", "v1", "gro", "off"]);
+  scene.listen();
+  execFileSync("ip", ["netns", "exec", scene.namespace.name, "ethtool", "-K", "v1", "gro", "on"]);
+  expect((await scene.heard("xdp features")).map(({ device }) => device)).toContain("v0");
+});
+
 it("a NIC that does something else with VLAN tags is named", async () => {
   const scene = new Scene().listen();
   execFileSync("ip", ["netns", "exec", scene.namespace.name, "ethtool", "-K", "v0", "rxvlan", "off"]);

@@ -71,3 +71,16 @@ it("by a NIC that has been taken out of the config: the kernel's", () => {
   const outcome = datapath.receive(frame, { netns: namespace.path, ingressIfindex: first });
   expectPassed(outcome, frame, user1, "template");
 });
+
+it("by the NIC that it came in by, of a kind that sends as by a redirect and cannot: the kernel's", () => {
+  using asRedirect = new Datapath({ txIsRedirect: true });
+  const world = new World(asRedirect);
+  world.reset();
+  asRedirect.takeFrames(first, macs.gateway);
+  const { original } = world.establish({ ifindex: first });
+  const frame = original.arrives();
+  const run = () => asRedirect.receive(frame, { netns: namespace.path, ingressIfindex: first });
+  expectPassed(run(), frame, user1, "template");
+  inNetNamespace(namespace.path, () => asRedirect.nics.set(first, first));
+  expect(run().summary).toBe("tx, tenant 1: forwarded");
+});

@@ -82,7 +82,7 @@ export const tcpTimeoutSeconds = 5000;
 export const udpTimeoutSeconds = 300;
 
 /** Which devices are the gateway's NICs, and what lies on them. */
-type Sides = Pick<Constants, "underlay" | "uplink" | "hasBonds">;
+type Sides = Pick<Constants, "underlay" | "uplink" | "hasBonds" | "txIsRedirect">;
 
 /** Buckets of the flow table. */
 const flowEntries = 256;

@@ -113,6 +113,11 @@ export class RawGateway implements AsyncDisposable {
     this.via = bondMembers.indexOf(member);
   }
 
+  /** The far ends of the cables take nothing that XDP sends any more, and what comes out of them is not seen. */
+  deafen(): void {
+    for (const wire of this.wires) wire[Symbol.dispose]();
+  }
+
   private put(frame: Buffer): void {
     (this.wires[this.via] ?? this.wires[0]).send(frame);
   }

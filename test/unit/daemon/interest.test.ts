@@ -87,6 +87,8 @@ const told: readonly (readonly [what: string, event: KernelEvent, notice: Notice
   ["a member of a NIC that is a bond", { ...device("eth7"), masters: ["eth0"] }, { check: "device eth7 of eth0" }],
   ["a port of somebody else's bridge", { ...device("eth7"), masters: ["br0"] }, {}],
   ["a tunnel, a port of its VRF", { ...device("xgre1000"), masters: ["xvrf1000"] }, look("device xgre1000", [1])],
+  ["what the NIC's driver can", { of: "xdp features", device: "eth0" }, { check: "XDP features of eth0" }],
+  ["what others' drivers can", { of: "xdp features", device: "dummy0" }, {}],
   ["somebody else's device", device("dummy0"), {}],
   ["somebody else's VRF", { ...device("blue"), routeTable: 7 }, {}],
   ["somebody else's VRF with a tenant's table", { ...device("blue"), routeTable: 100002 }, { check: "device blue" }],

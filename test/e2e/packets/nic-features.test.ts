@@ -1,4 +1,4 @@
-// A gateway whose underlay is a VLAN: the NIC is told to leave the tags in frames, where XDP sees them.
+// What a NIC can, and does, is changed under a gateway whose underlay is a VLAN of it.
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { gatewayAddress, RawGateway } from "../support/raw-gateway.js";
 
@@ -34,5 +34,17 @@ it("a NIC that is told to take tags off is not in step, and apply turns it back"
     code: 1,
     stdout: expect.stringMatching(/^~ NIC eth0: rx-vlan-hw-parse off$/m),
     after: "rx-vlan-offload: off",
+  });
+});
+
+it("flows are left to the kernel when the NIC no longer sends what XDP sends, and that is said", async () => {
+  raw.deafen();
+  const { code, stdout } = await raw.tryXgw("plan");
+  await raw.apply();
+  const status = await raw.tryXgw("status");
+  expect({ code, stdout: stdout.trim(), warned: status.stdout + status.stderr }).toEqual({
+    code: 1,
+    stdout: expect.stringMatching(/^- map nics.*eth0$/m),
+    warned: expect.stringMatching(/NIC eth0 does not send what XDP redirects to it, so flows .* left to the kernel/),
   });
 });
