@@ -316,6 +316,14 @@ struct {
 	__type(value, __u32); /* of the bond */
 } bond_members SEC(".maps");
 
+/* Packets that XDP has sent and a NIC has not. Of more NICs than these, nobody knows. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u32); /* ifindex */
+	__type(value, __u64);
+} unsent SEC(".maps");
+
 /* The address that a NIC sends the underlay's frames from, and so takes them by: the first 6 of 8 bytes in memory, and
  * behind it the NIC (nic_mac.h). The learner sees it in the frames that the kernel sends. */
 #define XGW_NIC_MACS 4096

@@ -27,7 +27,7 @@ import { setTagOffload } from "./kernel/tag-offload.js";
 import { type Desired, nobody } from "./model/desired.js";
 import { leavingTenants } from "./plan/leaving.js";
 import type { RenderContext } from "./plan/render.js";
-import { type State, tagOffloadId } from "./plan/state.js";
+import { countedNeighbours, type State, tagOffloadId } from "./plan/state.js";
 import { type Step, type StepKind, type StepOf, stepsOf } from "./plan/steps.js";
 
 /** Everything that a change needs to know, as of one moment. */
@@ -190,7 +190,7 @@ const handsOverAlready = ({ attachment, was }: Attach, { observed }: Change) =>
   attachment.program === "xgw_uplink" && was?.device === attachment.device && !observed.moving.has("public_ips");
 
 async function tellNeighbours({ steps, wanted }: Change): Promise<void> {
-  const counts = ({ attachment, was }: Attach) => attachment.hook === "tracepoint" && !was;
+  const counts = ({ attachment, was }: Attach) => attachment.device === countedNeighbours && !was;
   if (stepsOf(steps, "attach").some(counts)) await tellOfNeighbours(wanted.neighbours.values());
 }
 

@@ -3,11 +3,13 @@
 import type { DaemonReport } from "./daemon-socket.js";
 import { type ForwardedByRule, scanForwarded, tiers } from "./datapath/accounting.js";
 import { type Denial, scanDenials, scanReasons } from "./datapath/counters.js";
+import { kernelNames } from "./datapath/entries.js";
 import { readGenerations } from "./datapath/generations.js";
 import { readNeighbourCounts } from "./datapath/neighbours.js";
 import { Pins } from "./datapath/pins.js";
 import { readSessions } from "./datapath/sessions.js";
 import { scanShares, type TenantShares } from "./datapath/shares.js";
+import { readUnsent } from "./datapath/unsent.js";
 import { Exposition } from "./exposition.js";
 import type { Desired } from "./model/desired.js";
 import { readConntrack } from "./observe/kernel-tables.js";
@@ -88,7 +90,7 @@ function addDaemon(exposition: Exposition, { config, startedAt, ...daemon }: Dae
 /** Tenants whose lines are written between two pauses. */
 const tenantsAtOnce = 64;
 
-function* addTenants(exposition: Exposition, { instance, tenants, shares }: Desired): Reading<void> {
+function* addTenants(exposition: Exposition, { instance, nics, tenants, shares }: Desired): Reading<void> {
   const pins = new Pins(instance);
   const ids = tenants.map(({ id }) => id);
   const names = new Map([[0, ""], ...tenants.map(({ id, name }) => [id, name] as const)]);
@@ -137,6 +139,7 @@ function* addTenants(exposition: Exposition, { instance, tenants, shares }: Desi
     yield* each(new Map(ids.map((id) => [id, counts[id] ?? 0])), (tenant, count) => gauge({ tenant }, count));
   }
   addConntrack(exposition);
+  addUnsent(exposition, pins, nics);
 
   const generation = exposition.gauge(
     "xgw_generation",
@@ -169,6 +172,15 @@ function* addForwarded(
         );
     });
   }
+}
+
+function addUnsent(exposition: Exposition, pins: Pins, nics: Desired["nics"]): void {
+  const counts = readUnsent(pins);
+  const unsent = exposition.counter(
+    "xgw_xdp_unsent_packets_total",
+    "Packets that XDP has sent by a NIC, and that it has not.",
+  );
+  for (const { name } of nics) unsent({ nic: name }, counts.get(kernelNames.indexOf(name)) ?? 0);
 }
 
 function addConntrack(exposition: Exposition): void {

@@ -17,6 +17,7 @@ import { Pins } from "./datapath/pins.js";
 import { reasons } from "./datapath/reasons.js";
 import { readSessions } from "./datapath/sessions.js";
 import { readShares, type TenantShares } from "./datapath/shares.js";
+import { readUnsent } from "./datapath/unsent.js";
 import { plan } from "./gateway.js";
 import { type DesiredTenant, nobody } from "./model/desired.js";
 import { describeRule } from "./model/rule-name.js";
@@ -63,6 +64,14 @@ export interface TenantStatus {
   readonly losses: TenantShares["losses"];
 }
 
+export interface NicStatus {
+  readonly name: string;
+  /** Mode. */
+  readonly xdp: string;
+  /** Packets that XDP has sent by it, and that it has not. */
+  readonly unsent: number;
+}
+
 export interface Status {
   readonly instance: string;
   readonly inStep: boolean;
@@ -71,7 +80,7 @@ export interface Status {
   /** What is not xgw's to change, or cannot be from here, and stands in the way of what the config promises. */
   readonly warnings: readonly string[];
   /** Those that XDP is attached to, whatever the config says. */
-  readonly nics: readonly { readonly name: string; readonly xdp: string }[];
+  readonly nics: readonly NicStatus[];
   /** Packets that are no tenant's, by reason. */
   readonly nobody: Readonly<Record<string, Count>>;
   /** Packets of no tenant's that the nft rules refused, by reason. */
@@ -145,8 +154,9 @@ export function readCounted(subject: Subject, configured: readonly ConfigTenant[
 
 function attachedNics(pins: Pins): Status["nics"] {
   const links = pins.links().filter((name) => name.startsWith("xdp_"));
+  const unsent = readUnsent(pins);
   return [...observeAttachments(pins, kernelNames, links).values()].flatMap(({ device, mode }) =>
-    mode === undefined ? [] : [{ name: device, xdp: mode }],
+    mode === undefined ? [] : [{ name: device, xdp: mode, unsent: unsent.get(kernelNames.indexOf(device)) ?? 0 }],
   );
 }
 

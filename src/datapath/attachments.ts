@@ -7,7 +7,7 @@ import { ForeignError, KernelError } from "../errors.js";
 import { readHookPrograms } from "../kernel/netfilter-hooks.js";
 import type { Desired } from "../model/desired.js";
 import { isTunnelPin } from "../plan/render.js";
-import { type Attachment, isOnDevice, type NetfilterHook, type ProgramName } from "../plan/state.js";
+import { type Attachment, countedNeighbours, isOnDevice, type NetfilterHook, type ProgramName } from "../plan/state.js";
 import type { DeviceNames } from "./layout.js";
 import { forgetNeighbours } from "./neighbours.js";
 import type { Pins } from "./pins.js";
@@ -29,7 +29,7 @@ export function observeAttachments(
     const ifindex = info.ifindex ?? 0;
     const { program, fingerprint } = programs.get(info.progId) ?? { program: "xgw_xdp", fingerprint: "" };
     if (!isDeviceLink(info)) {
-      const attachment: Attachment = { ...placeOf(info), program, fingerprint };
+      const attachment: Attachment = { ...placeOf(info, program), program, fingerprint };
       // Programs that count, but have not been told from what on, count as not attached.
       if (isInForce(info) && (counted || attachment.hook !== "function")) attachments.set(name, attachment);
       continue;
@@ -55,9 +55,11 @@ export function observeAttachments(
 const isDeviceLink = ({ type }: LinkInfo) => type === "xdp" || type === "tcx";
 
 /** Where a link is that is on no device. */
-function placeOf({ type, netfilter }: LinkInfo): Pick<Attachment, "device" | "hook"> {
+function placeOf({ type, netfilter }: LinkInfo, program: ProgramName): Pick<Attachment, "device" | "hook"> {
   if (netfilter) return { device: netfilterHooks[netfilter.hook] ?? "", hook: "netfilter" };
-  return type === "tracing" ? { device: "conntrack", hook: "function" } : { device: "neighbours", hook: "tracepoint" };
+  return type === "tracing"
+    ? { device: "conntrack", hook: "function" }
+    : { device: tracepoints[program]?.of ?? "", hook: "tracepoint" };
 }
 
 /**
@@ -139,7 +141,7 @@ export function attach(
   }
   const overlaps = attachment.hook === "tracepoint" || attachment.hook === "netfilter";
   if (attachment.hook === "function") forgetSessions(pins);
-  if (attachment.hook === "tracepoint" && !was) forgetNeighbours(pins);
+  if (attachment.device === countedNeighbours && !was) forgetNeighbours(pins);
   if (!overlaps && existsSync(path)) detach(pins, name);
   try {
     using link = makeLink(program, attachment, names);
@@ -169,12 +171,16 @@ function takePlace(pins: Pins, name: string, link: BpfLink): void {
 
 const nextName = (name: string) => `${name}_next`;
 
-/** Those of neighbours, by the program on each. */
-const tracepoints: Readonly<Record<string, string>> = {
-  xgw_neighbour_made: "neigh_create",
-  xgw_neighbour_seen: "neigh_update_done",
-  xgw_neighbour_asked: "neigh_timer_handler",
-  xgw_neighbour_gone: "neigh_cleanup_and_release",
+/** By the program on each, with what they are about. */
+const tracepoints: Readonly<Partial<Record<ProgramName, { readonly name: string; readonly of: string }>>> = {
+  xgw_neighbour_made: { name: "neigh_create", of: countedNeighbours },
+  xgw_neighbour_seen: { name: "neigh_update_done", of: countedNeighbours },
+  xgw_neighbour_asked: { name: "neigh_timer_handler", of: countedNeighbours },
+  xgw_neighbour_gone: { name: "neigh_cleanup_and_release", of: countedNeighbours },
+  xgw_not_redirected: { name: "xdp_redirect_err", of: "nics" },
+  xgw_not_taken: { name: "xdp_devmap_xmit", of: "nics" },
+  xgw_not_transmitted: { name: "xdp_exception", of: "nics" },
+  xgw_not_transmitted_at_once: { name: "xdp_bulk_tx", of: "nics" },
 };
 
 function makeLink(program: BpfProgram, { program: name, device, hook, mode }: Attachment, names: DeviceNames): BpfLink {
@@ -182,7 +188,7 @@ function makeLink(program: BpfProgram, { program: name, device, hook, mode }: At
     case "function":
       return program.attachTracing(name === "xgw_session_refused" ? "trace_fexit" : "trace_fentry");
     case "tracepoint":
-      return program.attachRawTracepoint(tracepoints[name] ?? "");
+      return program.attachRawTracepoint(tracepoints[name]?.name ?? "");
     case "netfilter":
       return attachNetfilter(program, name, device as NetfilterHook);
     case "xdp":

@@ -31,7 +31,17 @@ const groups = [
 ] as const;
 
 /** Of hash or array type, one record by the other. */
-const copied = ["conntrack", "denials", "generations", "losses", "nic_macs", "rules", "rule_stats", "stats"] as const;
+const copied = [
+  "conntrack",
+  "denials",
+  "generations",
+  "losses",
+  "nic_macs",
+  "rules",
+  "rule_stats",
+  "stats",
+  "unsent",
+] as const;
 
 /**
  * Pinned maps that this version's programs cannot use, with what is different.

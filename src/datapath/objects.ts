@@ -29,6 +29,10 @@ const objects: readonly ObjectFile[] = [
     file: "neighbours.bpf.o",
     programs: ["xgw_neighbour_made", "xgw_neighbour_seen", "xgw_neighbour_asked", "xgw_neighbour_gone"],
   },
+  {
+    file: "unsent.bpf.o",
+    programs: ["xgw_not_redirected", "xgw_not_taken", "xgw_not_transmitted", "xgw_not_transmitted_at_once"],
+  },
   { file: "netfilter.bpf.o", programs: ["xgw_fragment", "xgw_reassembled", "xgw_quota", "xgw_next_hop"] },
   { file: "xdp.bpf.o", programs: ["xgw_xdp"] },
   { file: "tc.bpf.o", programs: ["xgw_learn", "xgw_arp", "xgw_enter", "xgw_nic_arp", "xgw_uplink"] },

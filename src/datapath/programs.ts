@@ -48,6 +48,7 @@ export const mapNames = [
   "stats",
   "tenants",
   "tunnels",
+  "unsent",
 ] as const;
 
 export interface AttachedProgram {

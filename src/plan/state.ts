@@ -139,6 +139,9 @@ export interface TenantEntry {
 /** function (where it begins or ends) and tracepoint: on the kernel itself; netfilter: on a hook of it. All three are of no device, but of all tenants. */
 export type Hook = "xdp" | "tcx-egress" | "tcx-ingress" | "function" | "tracepoint" | "netfilter";
 
+/** The place of programs on tracepoints that count neighbours. */
+export const countedNeighbours = "neighbours";
+
 export const isOnDevice = ({ hook }: { readonly hook: Hook }): boolean =>
   hook === "xdp" || hook === "tcx-egress" || hook === "tcx-ingress";
 
@@ -154,6 +157,10 @@ export const baseProgramNames = [
   "xgw_neighbour_seen",
   "xgw_neighbour_asked",
   "xgw_neighbour_gone",
+  "xgw_not_redirected",
+  "xgw_not_taken",
+  "xgw_not_transmitted",
+  "xgw_not_transmitted_at_once",
   "xgw_fragment",
   "xgw_reassembled",
   "xgw_quota",
@@ -172,7 +179,7 @@ export type ProgramName = (typeof programNames)[number];
 export type NetfilterHook = "prerouting" | "forward" | "local_in" | "postrouting";
 
 export interface Attachment {
-  /** `conntrack` or `neighbours` for a function or tracepoint of theirs, the hook's name for netfilter. */
+  /** `conntrack`, `neighbours` or `nics` for a function or tracepoint of theirs, the hook's name for netfilter. */
   readonly device: string;
   readonly hook: Hook;
   readonly program: ProgramName;

@@ -71,6 +71,7 @@ describe("loading", () => {
 
   it("pins every map and program under the instance", () => {
     const maps = [
+      "bond_members",
       "buckets",
       "conntrack",
       "denials",
@@ -114,7 +115,7 @@ describe("loading", () => {
       programs: pins.programs(fingerprint),
       attachments: pins.links(),
     }).toEqual({
-      maps: [...maps, "stats", "tenants", "tunnels"],
+      maps: [...maps, "stats", "tenants", "tunnels", "unsent"],
       fingerprints: [fingerprint],
       programs: [...baseProgramNames].sort(),
       attachments: [],
@@ -479,6 +480,7 @@ describe("attachments", () => {
     ["quota_local_in", { device: "local_in", hook: "netfilter", program: "xgw_quota", fingerprint }],
     ["next_hop", { device: "postrouting", hook: "netfilter", program: "xgw_next_hop", fingerprint }],
     ["neighbour_made", { device: "neighbours", hook: "tracepoint", program: "xgw_neighbour_made", fingerprint }],
+    ["not_taken", { device: "nics", hook: "tracepoint", program: "xgw_not_taken", fingerprint }],
     ["neighbour_gone", { device: "neighbours", hook: "tracepoint", program: "xgw_neighbour_gone", fingerprint }],
   ] satisfies [string, Attachment][])(
     "on the kernel itself get a new program without a gap: %s",

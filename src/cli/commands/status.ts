@@ -137,6 +137,9 @@ export function statusLines(status: Shown): string[] {
     `${status.instance}: ${headOf(status)}; XDP on ${nics}`,
     ...(status.warnings ?? []).map((warning) => `warning: ${warning}`),
     ...table,
+    ...status.nics.flatMap(({ name, unsent }) =>
+      unsent > 0 ? [`${unsent} packets lost that XDP had sent by ${name}, and the NIC did not take`] : [],
+    ),
     ...(unknown > 0 ? [`${unknown} packets dropped with a key that no tenant has`] : []),
     ...(crossed > 0 ? [`${crossed} packets of nobody refused between the sides (see host.forward)`] : []),
     ...(forged > 0 ? [`${forged} ICMP errors refused about packets that the gateway cannot have sent`] : []),

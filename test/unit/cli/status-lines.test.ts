@@ -21,7 +21,7 @@ it("a daemon of a version that does not tell is understood", () => {
 });
 
 const counted = {
-  ...{ instance: "gw1", nics: [{ name: "eth1", xdp: "native" }], nobody: {}, refused: {}, tenants: [] },
+  ...{ instance: "gw1", nics: [{ name: "eth1", xdp: "native", unsent: 0 }], nobody: {}, refused: {}, tenants: [] },
   conntrack: { entries: 0, max: 1, earlyDrops: 0, drops: 0, insertFailures: 0 },
 };
 
@@ -46,4 +46,14 @@ it.each([
 
 it("a NIC without XDP is not named, whatever the config says", () => {
   expect(statusLines({ ...counted, nics: [] })[0]).toMatch(/; XDP on no NIC$/);
+});
+
+it("packets that a NIC did not take are said, by NIC", () => {
+  const nics = [
+    { name: "eth1", xdp: "native", unsent: 0 },
+    { name: "eth2", xdp: "native", unsent: 7 },
+  ];
+  expect(statusLines({ ...counted, nics }).filter((line) => /lost/.test(line))).toEqual([
+    "7 packets lost that XDP had sent by eth2, and the NIC did not take",
+  ]);
 });
