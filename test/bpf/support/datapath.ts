@@ -72,8 +72,6 @@ export interface RunOptions {
   readonly ingressIfindex?: number;
 }
 
-type Sides = Pick<Constants, "underlay" | "uplink">;
-
 const policyMaps = ["destinations", "policy_networks", "policy_services", "denials"];
 
 export const underlayAddress = "172.168.0.1";
