@@ -97,10 +97,11 @@ export function sysctlsOf(
   ]);
 }
 
-/** What comes out of the tunnel is routed as if it came by the VRF. */
+/** Asked by XDP's look-ups. */
 const vrfSysctls = (vrf: string): [string, string][] => [forwardingOf(vrf)];
 
 const tunnelSysctls = (tunnel: string): [string, string][] => [
+  forwardingOf(tunnel), // asked of what comes out of it, though its routes are the VRF's (ip_rcv_finish)
   // What comes out of a tunnel goes back into it as a rule, and a redirect would send its sender past the gateway.
   [`net.ipv4.conf.${tunnel}.send_redirects`, "0"],
   // Or an address that goes would take with it the one of the same network that came for it.

@@ -72,7 +72,7 @@ describe("a strict reverse path filter for all devices", () => {
 });
 
 describe("forwarding, which somebody has switched off", () => {
-  it.each(["xvrf1000", "eth1"])("of %s is put right, and all goes its ways", async (device) => {
+  it.each(["xvrf1000", "xgre1000", "eth1"])("of %s is put right, and all goes its ways", async (device) => {
     await site.sysctl(`net.ipv4.conf.${device}.forwarding=0`);
     const plan = await site.xgw("plan");
     expect([plan.code, plan.stdout]).toEqual([1, expect.stringContaining(`${device}.forwarding = 1`)]);
