@@ -72,6 +72,7 @@ add element ip xgw_gw1 segment { 3 : 1432 }
 add element ip xgw_gw1 inbound0 { 3 . 6 . 0.0.0.0-255.255.255.255 . 8080-8080 : 1 }
 add element ip xgw_gw1 outbound0 { 3 . 0-255 . 0.0.0.0-255.255.255.255 . 0-65535 : 65537 }
 net.ipv4.conf.xvrf3000.forwarding = 1
+net.ipv4.conf.xgre3000.forwarding = 1
 `);
 });
 
@@ -203,7 +204,8 @@ addr replace 10.0.0.1/24 dev xgre1000 noprefixroute
 route replace 10.0.0.7/32 table 100001 proto 201 encap ip id 1000 dst 172.168.0.11 key dev xgre1000 scope link
 route replace 1.1.1.7/32 table 100001 proto 201 encap ip id 1000 dst 172.168.0.7 key dev xgre1000 scope link
 $ nft -f -
-${shareScript("ip xgw_gw1", 0, ["xgre1000"])}`);
+${shareScript("ip xgw_gw1", 0, ["xgre1000"])}net.ipv4.conf.xgre1000.forwarding = 1
+`);
 });
 
 it("the machine forwards when everything else of the slow path is there", async () => {
