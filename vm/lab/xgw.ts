@@ -47,6 +47,11 @@ export class Xgw {
     return tenant;
   }
 
+  /** Packets of a tenant's that XDP gave to the kernel so that it uses the way that they take. */
+  async samples(name: string): Promise<number> {
+    return (await this.tenant(name)).xdp.sample?.packets ?? 0;
+  }
+
   /** Starts the daemon and waits for its first reconciliation. */
   async startDaemon(): Promise<void> {
     const daemon = this.namespace.spawn(this.commandLine("run"), { ...process.env, XGW_LOG: "info" });
