@@ -25,8 +25,9 @@ static __always_inline void close_flows(const struct xgw_flow_key *key, const st
 }
 
 /*
- * A packet that opens or closes goes up, and conntrack, which knows the connection's sequence numbers, believes it or
- * not. The flows of both directions ask with their next packets: it ends nothing by itself, whoever has sent it.
+ * A packet that opens or closes goes up, and conntrack believes it or not: a FIN of any number it does, for it is told
+ * to be liberal (nf_conntrack_tcp_be_liberal), as it does not see what XDP carries. The flows of both directions ask
+ * with their next packets: it ends nothing by itself, whoever has sent it.
  */
 static __noinline __attribute__((unused)) void doubt_flows(const struct xgw_flow_key *key, struct xgw_flow *place,
 							   const struct xgw_flow *flow, const struct xgw_encap *encap)

@@ -39,16 +39,19 @@ static __always_inline enum xgw_reason check_ecn(__u8 outer_tos, __u8 inner_tos,
 	return XGW_GO_ON;
 }
 
-/* Asks conntrack every liveness_jiffies. */
-static __always_inline int is_alive(struct xdp_md *ctx, const struct xgw_flow_key *key, struct xgw_flow *place,
-				    const struct xgw_flow *flow)
+/* Asks conntrack every liveness_jiffies, and for what is the flow's own of its way: XGW_GO_ON, or why it has ended. */
+static __always_inline enum xgw_reason check_life(struct xdp_md *ctx, const struct xgw_flow_key *key,
+						  struct xgw_flow *place, const struct xgw_flow *flow,
+						  const struct xgw_encap *encap)
 {
 	int zone;
 
 	if (!flow_is_due(place, flow))
-		return 1;
+		return XGW_GO_ON;
+	if (host_has_moved(encap, flow->daddr))
+		return decline(XGW_REASON_TEMPLATE);
 	zone = zone_of(key);
-	return zone >= 0 && ct_keep(ctx, key, flow, zone);
+	return zone >= 0 && ct_keep(ctx, key, flow, zone) ? XGW_GO_ON : decline(XGW_REASON_CT_GONE);
 }
 
 /*
@@ -78,6 +81,8 @@ static __always_inline enum xgw_reason check_packet(struct xdp_md *ctx, const st
 						    struct xgw_flow *place, const struct xgw_flow *flow,
 						    struct xgw_encap *encap, __u8 *set_ce)
 {
+	enum xgw_reason reason;
+
 	if (unlikely(flow->generation != generation_of(flow->tenant)))
 		return decline(XGW_REASON_GENERATION);
 	if (unlikely(a->peer != flow->peer)) {
@@ -92,8 +97,7 @@ static __always_inline enum xgw_reason check_packet(struct xdp_md *ctx, const st
 	if (ip->ttl <= 1)
 		return decline(XGW_REASON_TTL);
 	if (unlikely(way_is_due(encap))) {
-		enum xgw_reason reason = way_ask(ctx, encap, &a->key, flow);
-
+		reason = way_ask(ctx, encap, &a->key, flow);
 		if (reason != XGW_GO_ON)
 			return decline(reason);
 	}
@@ -101,9 +105,10 @@ static __always_inline enum xgw_reason check_packet(struct xdp_md *ctx, const st
 		return decline(XGW_REASON_MTU);
 	if (!can_leave(a, encap))
 		return decline(XGW_REASON_TEMPLATE);
-	if (!is_alive(ctx, &a->key, place, flow)) {
-		close_flows(&a->key, flow, encap, XGW_REASON_CT_GONE);
-		return decline(XGW_REASON_CT_GONE);
+	reason = check_life(ctx, &a->key, place, flow, encap);
+	if (unlikely(reason != XGW_GO_ON)) {
+		close_flows(&a->key, flow, encap, reason);
+		return reason;
 	}
 	return check_ecn(a->outer_tos, ip->tos, set_ce);
 }

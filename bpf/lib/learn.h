@@ -332,12 +332,13 @@ static __always_inline int is_same(const struct xgw_flow *a, const struct xgw_fl
 /* The kernel sends a flow by another way than its template says, and so may do with the template's other flows. */
 static __always_inline void leave_way(const struct xgw_flow *known, const struct xgw_flow *flow)
 {
-	struct xgw_encap *encap;
+	struct xgw_encap *encap, *other;
 
 	if (known->encap == flow->encap || known->generation != flow->generation)
 		return;
 	encap = encap_get(known->encap);
-	if (encap && encap->tenant == flow->tenant)
+	other = encap_get(flow->encap);
+	if (encap && other && encap->tenant == flow->tenant && !encap_equal(encap, other))
 		encap_leave(encap);
 }
 

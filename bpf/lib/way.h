@@ -38,11 +38,11 @@ static __always_inline int way_is_due(struct xgw_encap *encap)
 /* What fits, of inner IP packets: the tenant's MTU, or what the way leaves if that is less. (The look-up
  * has it by ip_mtu_from_fib_result: of a route what is locked, or learned from routers, or the device's.) */
 static __always_inline void heed_mtu(struct xgw_encap *encap, const struct xgw_tenant *tenant,
-				     const struct bpf_fib_lookup *fib, int is_told)
+				     const struct bpf_fib_lookup *fib)
 {
 	__u32 headers = encap->length - underlay_tag_bytes - ETH_HLEN, mtu = tenant->mtu;
 
-	if (is_told && fib->mtu_result > headers && fib->mtu_result - headers < mtu)
+	if (fib->mtu_result > headers && fib->mtu_result - headers < mtu)
 		mtu = fib->mtu_result - headers;
 	encap_set_mtu(encap, mtu);
 }
@@ -56,19 +56,50 @@ static __always_inline int is_between(const struct ethhdr *eth, const struct bpf
 		 (from[2] ^ smac[2]));
 }
 
-/* Inside a bridged tunnel there is a next hop as well, which is the host itself: neighbours.bpf.c. */
-static __always_inline int is_to_host(const struct xgw_encap *encap, const struct xgw_tenant *tenant, __be32 host)
+/* Inside a bridged tunnel there is a next hop as well, which is the host itself: neighbours.bpf.c. NULL: not known. */
+static __always_inline const __u16 *host_mac(const struct xgw_tenant *tenant, __be32 host)
+{
+	struct xgw_neighbour_key key = {.ifindex = tenant->tunnel_ifindex, .address = host};
+
+	return bpf_map_lookup_elem(&neighbour_macs, &key);
+}
+
+static __always_inline int is_to_mac(const struct xgw_encap *encap, const __u16 *mac)
 {
 	const __u16 *to = (const void *)encap->header + underlay_tag_bytes + GRE_INNER_OFFSET;
-	struct xgw_neighbour_key key = {.ifindex = tenant->tunnel_ifindex, .address = host};
-	const __u16 *mac = bpf_map_lookup_elem(&neighbour_macs, &key);
 
-	return mac && !((to[0] ^ mac[0]) | (to[1] ^ mac[1]) | (to[2] ^ mac[2]));
+	return !((to[0] ^ mac[0]) | (to[1] ^ mac[1]) | (to[2] ^ mac[2]));
+}
+
+static __always_inline int is_to_host(const struct xgw_encap *encap, const struct xgw_tenant *tenant, __be32 host)
+{
+	const __u16 *mac = host_mac(tenant, host);
+
+	return mac && is_to_mac(encap, mac);
 }
 
 /*
- * The device that the kernel's route names, if from and to there the template's frames go; 0: the kernel would send
- * otherwise, or not at all, or has to find out first where to. That of a route over a VLAN or a bond is not the NIC's.
+ * Has the host another link-layer address by now? Several of a host's addresses share a template, which is asked for by
+ * packets of any; so each flow asks for its own as well, when it asks conntrack.
+ */
+static __noinline __attribute__((unused)) int host_has_moved(const struct xgw_encap *encap, __be32 host)
+{
+	struct xgw_tenant *tenant = encap->wrap == XGW_WRAP_GRETAP ? tenant_by_key(encap->realm) : NULL;
+	const __u16 *mac = tenant ? host_mac(tenant, host) : NULL;
+
+	return mac && !is_to_mac(encap, mac);
+}
+
+/* Of bpf_fib_lookup (linux/bpf.h): the kernel sends nothing there, whatever it finds out. */
+static __always_inline int is_refusal(int result)
+{
+	return result >= BPF_FIB_LKUP_RET_BLACKHOLE && result <= BPF_FIB_LKUP_RET_NOT_FWDED;
+}
+
+/*
+ * The device that the kernel's route names, if from and to there the template's frames go; XGW_WAY_REFUSED: the kernel
+ * sends nothing there; 0: it would send otherwise, or has to find out first where to. That of a route over a VLAN or a
+ * bond is not the NIC's.
  */
 static __noinline __attribute__((unused)) __u32 way_named(void *ctx, struct xgw_encap *encap,
 							  const struct xgw_flow_key *key, const struct xgw_flow *flow)
@@ -93,8 +124,10 @@ static __noinline __attribute__((unused)) __u32 way_named(void *ctx, struct xgw_
 		fib.ipv4_dst = outer->ip.daddr;
 	}
 	refused = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
-	if (!is_plain)
-		heed_mtu(encap, tenant, &fib, !refused);
+	if (is_refusal(refused))
+		return XGW_WAY_REFUSED;
+	if (!is_plain && !refused)
+		heed_mtu(encap, tenant, &fib);
 	if (refused || !is_between((const struct ethhdr *)encap->header, &fib))
 		return 0;
 	return encap->wrap != XGW_WRAP_GRETAP || is_to_host(encap, tenant, flow->daddr) ? fib.ifindex : 0;
@@ -116,7 +149,7 @@ way_ask(void *ctx, struct xgw_encap *encap, const struct xgw_flow_key *key, cons
 	__u32 named = way_named(ctx, encap, key, flow), before = encap->way;
 	__u16 now = bpf_ktime_get_coarse_ns() / 1000000000ull;
 
-	if (before != XGW_WAY_UNASKED && before != XGW_WAY_UNTOLD && named != before) {
+	if (named == XGW_WAY_REFUSED || (before != XGW_WAY_UNASKED && before != XGW_WAY_UNTOLD && named != before)) {
 		encap_leave(encap);
 		return XGW_REASON_TEMPLATE;
 	}

@@ -141,7 +141,7 @@ export function attach(
   }
   const overlaps = attachment.hook === "tracepoint" || attachment.hook === "netfilter";
   if (attachment.hook === "function") forgetSessions(pins);
-  if (attachment.device === countedNeighbours && !was) forgetNeighbours(pins);
+  if (countsNeighbours.includes(attachment.program) && !was) forgetNeighbours(pins);
   if (!overlaps && existsSync(path)) detach(pins, name);
   try {
     using link = makeLink(program, attachment, names);
@@ -170,6 +170,9 @@ function takePlace(pins: Pins, name: string, link: BpfLink): void {
 }
 
 const nextName = (name: string) => `${name}_next`;
+
+/** Without one of them, what was counted before is wrong. */
+const countsNeighbours: readonly ProgramName[] = ["xgw_neighbour_made", "xgw_neighbour_seen", "xgw_neighbour_gone"];
 
 /** By the program on each, with what they are about. */
 const tracepoints: Readonly<Partial<Record<ProgramName, { readonly name: string; readonly of: string }>>> = {

@@ -282,6 +282,24 @@ describe("of several next hops of one route", () => {
   });
 });
 
+it("a flow whose way the look-up has never named goes up when the kernel sends nothing there any more", async () => {
+  const connection = established();
+  const { id, template } = templateOf(connection.original);
+  datapath.encaps.set(id, { ...template, way: 0xffff_ffff, asked: (jiffies() - 100_000) >>> 0 });
+  route("replace", "unreachable", endpoint, "metric", "5");
+  expect(receive(connection)).toBe(left);
+});
+
+it("a flow to an address that has moved alone ends, though its template is right for the host's others", () => {
+  const moved = established();
+  const flow = datapath.flows.get(moved.original.key);
+  if (!flow) throw new Error("the flow has gone");
+  datapath.setNeighbour(tunnel, "10.0.0.7", "02:00:00:00:77:77");
+  datapath.flows.set(moved.original.key, { ...flow, checked: (jiffies() - 100_000) >>> 0 });
+  expect(receive(moved)).toBe(left);
+  expect(datapath.flows.has(moved.original.key)).toBe(false);
+});
+
 describe("a packet of each template goes up for the kernel to use the neighbour, too:", () => {
   const seconds = () => Math.floor(Number(process.hrtime.bigint()) / 1e9) & 0xffff; // CLOCK_MONOTONIC, as the programs read it
 
