@@ -11,10 +11,10 @@ export function readUnsent(pins: Pins): Map<number, number> {
   const packets = new Map<number, number>();
   if (!pins.hasMap(name)) return packets;
   using map = BpfMap.openPinned(pins.map(name));
-  for (const [key, values] of map.entries()) {
-    let sum = 0;
-    for (let at = 0; at < values.length; at += 8) sum += readCount(values, at); // one a CPU
-    packets.set(readU32(key, 0), sum);
-  }
+  for (const [key, values] of map.entriesPerCpu())
+    packets.set(
+      readU32(key, 0),
+      values.reduce((sum, value) => sum + readCount(value, 0), 0),
+    );
   return packets;
 }

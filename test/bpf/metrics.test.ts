@@ -33,8 +33,9 @@ const constants = {
   flows: 524_288,
 };
 const tenants = Array.from({ length: 8000 }, (_, n) => ({ id: n + 1, name: `t${n + 1}`, limits: noLimits }));
-const desired = { instance, tenants, shares: noLimits } as unknown as Desired;
+const desired = { instance, tenants, shares: noLimits, nics: [{ name: "lo" }] } as unknown as Desired;
 const flowsOfTenant = 64;
+const loopback = 1;
 const counted = reasons.findIndex(({ name }) => name === "no_flow");
 
 const i64 = (value: number) => Buffer.from(BigInt64Array.of(BigInt(value)).buffer);
@@ -65,6 +66,11 @@ beforeAll(() => {
   settled.set(u32(0), u32(1));
   using neighbours = BpfMap.openPinned(pins.map("neighbour_counts"));
   neighbours.set(u32(8), i64(4));
+  using unsent = BpfMap.openPinned(pins.map("unsent"));
+  unsent.setPerCpu(
+    u32(loopback),
+    Array.from({ length: possibleCpus() }, () => i64(3)),
+  );
   denials.setPacked(u32(7, outboundMark), counters(6, 600), {});
 }, 120_000);
 afterAll(() => pins.removeAll());
@@ -104,6 +110,7 @@ it("has every tenant's figures, XDP's denials among them, and lets the event loo
   for (const metric of ["xgw_sessions", "xgw_neighbours"]) expect(of(metric)).toHaveLength(tenants.length);
   expect(Number(single("xgw_conntrack_entries_max"))).toBeGreaterThan(0);
   expect(single("xgw_in_the_way")).toBe("2");
+  expect(of("xgw_xdp_unsent_packets_total")).toEqual([`xgw_xdp_unsent_packets_total{nic="lo"} ${3 * possibleCpus()}`]);
   expect(of("xgw_generation")).toHaveLength(tenants.length);
 });
 
