@@ -1,4 +1,5 @@
 // npm run test:attack: nobody reaches whom the config does not let them, whatever they send.
+import "./path.js";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { release, tmpdir } from "node:os";
 import { join, resolve } from "node:path";

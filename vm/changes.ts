@@ -1,4 +1,5 @@
 // npm run test:changes: XDP follows an answer only while the kernel would still give it.
+import "./path.js";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { release, tmpdir } from "node:os";
 import { join, resolve } from "node:path";

@@ -1,4 +1,5 @@
 // npm run test:differential: what XDP sends is what the kernel would have sent.
+import "./path.js";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { release, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
