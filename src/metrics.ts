@@ -14,7 +14,7 @@ import { Exposition } from "./exposition.js";
 import type { Desired } from "./model/desired.js";
 import { readConntrack } from "./observe/kernel-tables.js";
 import { scanNftCounters } from "./observe/nft-counters.js";
-import { inSlices, type Reading } from "./slices.js";
+import { inSlices, type Reading, tenantsAtOnce } from "./slices.js";
 
 /** Of one scrape, in pieces. A tenant is a label, an address never. The event loop goes on meanwhile. */
 export async function readMetrics(desired: Desired, daemon: DaemonReport): Promise<readonly Buffer[]> {
@@ -86,9 +86,6 @@ function addDaemon(exposition: Exposition, { config, startedAt, ...daemon }: Dae
     daemon.neighboursForgotten,
   );
 }
-
-/** Tenants whose lines are written between two pauses. */
-const tenantsAtOnce = 64;
 
 function* addTenants(exposition: Exposition, { instance, nics, tenants, shares }: Desired): Reading<void> {
   const pins = new Pins(instance);

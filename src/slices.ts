@@ -13,6 +13,9 @@ export function atOnce<T>(reading: Reading<T>): T {
   }
 }
 
+/** Of what is read tenant by tenant, so many between two pauses. */
+export const tenantsAtOnce = 64;
+
 /** A slice ends with the first yield after so long, milliseconds. */
 const sliceMs = 5;
 

@@ -1,7 +1,7 @@
 // npm run test:attack: nobody reaches whom the config does not let them, whatever they send.
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { release, tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { breaks } from "./attack/breaks.js";
 import { keptSeeds } from "./attack/kept.js";
@@ -10,9 +10,8 @@ import { sideOf } from "./attack/site.js";
 import { stateOf, states } from "./attack/states.js";
 import { type AttackReport, summarize } from "./attack/summary.js";
 import { type AttackArgs, attackUsage, parseAttackArgs } from "./attack-args.js";
-import { isInside, runElsewhere, withSeed } from "./elsewhere.js";
+import { runProgram } from "./elsewhere.js";
 import { prepareHost } from "./lab/own-namespace.js";
-import { UsageError } from "./usage.js";
 
 const timeoutMs = 120 * 60_000;
 const say = (line: string) => void process.stdout.write(`${line}\n`);
@@ -96,34 +95,20 @@ function list(): void {
   for (const { name, what } of breaks) say(`  ${name}: ${what}`);
 }
 
-async function main(argv: readonly string[]): Promise<number> {
-  const args = parseAttackArgs(argv);
-  if (args.help) process.stdout.write(attackUsage);
-  if (args.list) list();
-  if (args.help || args.list) return 0;
-  if (isInside()) {
-    const report = await runHere(args);
-    if (args.report !== undefined) await writeFile(args.report, JSON.stringify(report));
-    return 0;
-  }
-  const report = await runElsewhere<AttackReport>({
-    name: "attack",
-    file: fileURLToPath(import.meta.url),
-    argv: withSeed(argv, args.seed),
-    kernel: args.kernel,
-    timeoutMs,
-  });
-  if (args.report !== undefined) await writeFile(resolve(args.report), `${JSON.stringify(report, null, 2)}\n`);
-  const { lines, faults } = summarize(report);
-  for (const line of lines) say(line);
-  for (const fault of faults) say(`FAILED: ${fault}`);
-  return faults.length === 0 ? 0 : 1;
-}
-
-try {
-  process.exitCode = await main(process.argv.slice(2));
-} catch (error) {
-  process.stderr.write(`attack: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-  if (error instanceof UsageError) process.stderr.write(`\n${attackUsage}`);
-  process.exitCode = error instanceof UsageError ? 2 : 1;
-}
+await runProgram<AttackArgs, AttackReport>({
+  name: "attack",
+  file: fileURLToPath(import.meta.url),
+  timeoutMs,
+  usage: attackUsage,
+  parse: parseAttackArgs,
+  answer(args) {
+    if (args.list) list();
+    return args.list;
+  },
+  run: runHere,
+  tell(report) {
+    const { lines, faults } = summarize(report);
+    for (const line of lines) say(line);
+    return faults;
+  },
+});

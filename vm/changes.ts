@@ -1,15 +1,14 @@
 // npm run test:changes: XDP follows an answer only while the kernel would still give it.
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { release, tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { keptSeeds } from "./changes/kept.js";
 import { runSeed, type SeedOptions, type SeedResult } from "./changes/run.js";
 import { type ChangesReport, summarize } from "./changes/summary.js";
 import { type ChangesArgs, changesUsage, parseChangesArgs } from "./changes-args.js";
-import { isInside, runElsewhere, withSeed } from "./elsewhere.js";
+import { runProgram } from "./elsewhere.js";
 import { prepareHost } from "./lab/own-namespace.js";
-import { UsageError } from "./usage.js";
 
 const timeoutMs = 150 * 60_000;
 const say = (line: string) => void process.stdout.write(`${line}\n`);
@@ -52,35 +51,16 @@ function tell({ seed, changes, packets, arrived, byXdp, faults, seconds }: SeedR
   if (faults.length > 6) say(`  … and ${faults.length - 6} more`);
 }
 
-async function main(argv: readonly string[]): Promise<number> {
-  const args = parseChangesArgs(argv);
-  if (args.help) {
-    process.stdout.write(changesUsage);
-    return 0;
-  }
-  if (isInside()) {
-    const report = await runHere(args);
-    if (args.report !== undefined) await writeFile(args.report, JSON.stringify(report));
-    return 0;
-  }
-  const report = await runElsewhere<ChangesReport>({
-    name: "changes",
-    file: fileURLToPath(import.meta.url),
-    argv: withSeed(argv, args.seed),
-    kernel: args.kernel,
-    timeoutMs,
-  });
-  if (args.report !== undefined) await writeFile(resolve(args.report), `${JSON.stringify(report, null, 2)}\n`);
-  const { lines, faults } = summarize(report);
-  for (const line of lines) say(line);
-  for (const fault of faults) say(`FAILED: ${fault}`);
-  return faults.length === 0 ? 0 : 1;
-}
-
-try {
-  process.exitCode = await main(process.argv.slice(2));
-} catch (error) {
-  process.stderr.write(`changes: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-  if (error instanceof UsageError) process.stderr.write(`\n${changesUsage}`);
-  process.exitCode = error instanceof UsageError ? 2 : 1;
-}
+await runProgram<ChangesArgs, ChangesReport>({
+  name: "changes",
+  file: fileURLToPath(import.meta.url),
+  timeoutMs,
+  usage: changesUsage,
+  parse: parseChangesArgs,
+  run: runHere,
+  tell(report) {
+    const { lines, faults } = summarize(report);
+    for (const line of lines) say(line);
+    return faults;
+  },
+});

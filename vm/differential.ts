@@ -1,14 +1,14 @@
 // npm run test:differential: what XDP sends is what the kernel would have sent.
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { release, tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { exceptions, ignoredFields } from "./differential/compare.js";
 import { keptSeeds } from "./differential/kept.js";
 import { runSite, type SeedOptions, type SeedResult, siteOf } from "./differential/run.js";
 import { runTenants, type TenantsResult } from "./differential/tenants.js";
 import { type DifferentialArgs, differentialUsage, parseDifferentialArgs } from "./differential-args.js";
-import { isInside, runElsewhere, withSeed } from "./elsewhere.js";
+import { runProgram } from "./elsewhere.js";
 import { mutations } from "./frames/mutations.js";
 import { prepareHost } from "./lab/own-namespace.js";
 import { UsageError } from "./usage.js";
@@ -68,14 +68,14 @@ function list(): void {
   for (const { name, why } of exceptions) say(`  ${name}: ${why}`);
 }
 
-function summarizeTenants(result: TenantsResult, kernel: string): number {
+function summarizeTenants(result: TenantsResult, kernel: string): string[] {
   const { tenants, sent, right, forwarded, insertFailed, wrong, seconds } = result;
   for (const line of wrong) say(line);
   say(
     `${tenants} tenants with one tuple on ${kernel}: ${right} of ${sent} packets left under their own key ` +
       `(${forwarded} sent by XDP), insert_failed ${insertFailed}, ${seconds.toFixed(0)} s`,
   );
-  return failedTenants(result) ? 1 : 0;
+  return failedTenants(result) ? ["not every packet left under its own key, by XDP"] : [];
 }
 
 /** Also when XDP carried less than the packets after those that teach the flows. */
@@ -83,7 +83,7 @@ const failedTenants = ({ tenants, sent, right, forwarded, insertFailed }: Tenant
   right < sent || insertFailed > 0 || forwarded < tenants * 4;
 
 /** Of everything compared: packets, those that XDP sent, mismatches. */
-function summarize({ kernel, seeds }: DifferentialReport): number {
+function summarize({ kernel, seeds }: DifferentialReport): string[] {
   const sum = (of: (result: SeedResult) => number) => seeds.reduce((total, result) => total + of(result), 0);
   const mismatches = sum((result) => result.mismatches.length);
   const failed = seeds.filter((result) => result.mismatches.length > 0).map(({ seed }) => seed);
@@ -92,37 +92,21 @@ function summarize({ kernel, seeds }: DifferentialReport): number {
       `${sum(({ reasons }) => reasons.forwarded ?? 0)} sent by XDP, ${mismatches} mismatches` +
       (failed.length > 0 ? ` (seeds ${failed.join(", ")})` : ""),
   );
-  return mismatches === 0 ? 0 : 1;
+  return mismatches === 0 ? [] : [`${mismatches} mismatches`];
 }
 
-async function main(argv: readonly string[]): Promise<number> {
-  const args = parseDifferentialArgs(argv);
-  if (args.help) process.stdout.write(differentialUsage);
-  if (args.list) list();
-  if (args.help || args.list) return 0;
-  const unknown = args.only?.find((name) => !mutations.some((mutation) => mutation.name === name));
-  if (unknown !== undefined) throw new UsageError(`nothing called "${unknown}" is done to packets: see --list`);
-  if (isInside()) {
-    const report = await runHere(args);
-    if (args.report !== undefined) await writeFile(args.report, JSON.stringify(report));
-    if (report.tenants && failedTenants(report.tenants)) return 1;
-    return report.seeds.some(({ mismatches }) => mismatches.length > 0) ? 1 : 0;
-  }
-  const report = await runElsewhere<DifferentialReport>({
-    name: "differential",
-    file: fileURLToPath(import.meta.url),
-    argv: withSeed(argv, args.seed),
-    kernel: args.kernel,
-    timeoutMs,
-  });
-  if (args.report !== undefined) await writeFile(resolve(args.report), `${JSON.stringify(report, null, 2)}\n`);
-  return report.tenants ? summarizeTenants(report.tenants, report.kernel) : summarize(report);
-}
-
-try {
-  process.exitCode = await main(process.argv.slice(2));
-} catch (error) {
-  process.stderr.write(`differential: ${error instanceof Error ? error.message : String(error)}\n`);
-  if (error instanceof UsageError) process.stderr.write(`\n${differentialUsage}`);
-  process.exitCode = error instanceof UsageError ? 2 : 1;
-}
+await runProgram<DifferentialArgs, DifferentialReport>({
+  name: "differential",
+  file: fileURLToPath(import.meta.url),
+  timeoutMs,
+  usage: differentialUsage,
+  parse: parseDifferentialArgs,
+  answer(args) {
+    if (args.list) list();
+    const unknown = args.only?.find((name) => !mutations.some((mutation) => mutation.name === name));
+    if (unknown !== undefined) throw new UsageError(`nothing called "${unknown}" is done to packets: see --list`);
+    return args.list;
+  },
+  run: runHere,
+  tell: (report) => (report.tenants ? summarizeTenants(report.tenants, report.kernel) : summarize(report)),
+});

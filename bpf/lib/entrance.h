@@ -31,12 +31,16 @@ static __always_inline int entered_in(__u32 tc_index, __u32 generation)
 	return (tc_index & ~FROM_UPLINK) == (ENTERED | (generation & ENTERED_GENERATION));
 }
 
-/* A packet comes out of a tunnel. What the uplink's program has handed to the tunnel has come in already. */
+/*
+ * A packet comes out of a tunnel. What the uplink's program has handed to the tunnel has come in already, as its mark
+ * says: that does not survive the way from another network namespace (skb_scrub_packet), whose root may write into
+ * tc_index what it likes.
+ */
 static __always_inline void enter(struct __sk_buff *skb)
 {
 	__u32 tenant = tenant_of_device(skb->ifindex);
 
-	if (tenant && !(skb->tc_index & FROM_UPLINK))
+	if (tenant && !(skb->mark & XGW_MARK_UPLINK))
 		skb->tc_index = entered_now(tenant);
 }
 

@@ -424,7 +424,8 @@ static __always_inline void learn(struct __sk_buff *skb)
 
 	failed = parse_departure(skb, &d);
 	entered = skb->tc_index;
-	skb->tc_index = 0; /* done with: it would stay with the skb into another gateway's namespace */
+	if (entered & ENTERED)
+		skb->tc_index = 0; /* done with: it would stay with the skb into another gateway's namespace */
 	if (failed)
 		return;
 	generation = generation_of(d.id);

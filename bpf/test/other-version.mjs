@@ -23,6 +23,7 @@ export const otherVersion = [
   ["shared.h", "sizeof(struct xgw_connection) == 48", "sizeof(struct xgw_connection) == 56"],
   // No mark on what the uplink hands over, which the rules of that time (vm/lab/build.mjs) do not look for.
   ["lib/uplink.h", "	skb->mark |= XGW_MARK_UPLINK;\n", ""],
+  ["lib/entrance.h", "skb->mark & XGW_MARK_UPLINK", "skb->tc_index & FROM_UPLINK"],
   // Another size of what the config says.
   [
     "maps.h",

@@ -2,7 +2,7 @@
 
 import type { DesiredTenant } from "../model/desired.js";
 import type { Limits } from "../model/shares.js";
-import type { Reading } from "../slices.js";
+import { type Reading, tenantsAtOnce } from "../slices.js";
 import type { Pins } from "./pins.js";
 import { type Losses, readLosses, readUsage } from "./usage.js";
 
@@ -29,9 +29,6 @@ export const noLosses: Losses = {
   rulesRefused: 0,
   eventsLost: 0,
 };
-
-/** Tenants that are read between two pauses. */
-const tenantsAtOnce = 64;
 
 /** As readShares, with pauses. */
 export function* scanShares(

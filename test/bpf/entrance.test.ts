@@ -16,7 +16,8 @@ beforeEach(() => {
 });
 
 const frame = connectionOf({}).original.arrives();
-const comeOut = (tcIndex = 0) => datapath.comeOut(frame, namespace.path, tunnel, tcIndex);
+const comeOut = (tcIndex = 0, mark = 0) => datapath.comeOut(frame, namespace.path, tunnel, tcIndex, mark);
+const handedOver = 0x8000_0000; // XGW_MARK_UPLINK
 
 describe("a packet out of a tunnel", () => {
   it("bears its tenant's generation", () => {
@@ -32,11 +33,14 @@ describe("a packet out of a tunnel", () => {
   it("bears nothing of what it has brought from elsewhere", () => {
     datapath.generations.set(user1.id, 6);
     expect(comeOut(enteredIn(4))).toBe(enteredIn(6));
+    expect(comeOut(enteredIn(6, true)), "not by the uplink, whatever another namespace's root has written").toBe(
+      enteredIn(6),
+    );
   });
 
   it("bears what the uplink's program has given it, when that has handed it over", () => {
     datapath.generations.set(user1.id, 6);
-    expect(comeOut(enteredIn(4, true))).toBe(enteredIn(4, true));
+    expect(comeOut(enteredIn(4, true), handedOver)).toBe(enteredIn(4, true));
   });
 
   it("of nobody's bears nothing", () => {

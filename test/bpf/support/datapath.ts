@@ -226,9 +226,9 @@ export class Datapath implements Disposable {
     if (left !== 0) throw new Error(`the learner left ${left} in tc_index`);
   }
 
-  /** A frame through the program on a tunnel, as if it came out of it with that tc_index; what it has then. */
-  comeOut(frame: Buffer, netns: string, ifindex: number, tcIndex = 0): number {
-    return this.#markedRun("comes_out_of_tunnel", frame, netns, skbContext(ifindex, { ...nothing, tcIndex }));
+  /** A frame through the program on a tunnel, as if it came out of it with that tc_index and mark; the tc_index that it has then. */
+  comeOut(frame: Buffer, netns: string, ifindex: number, tcIndex = 0, mark = 0): number {
+    return this.#markedRun("comes_out_of_tunnel", frame, netns, skbContext(ifindex, { ...nothing, tcIndex, mark }));
   }
 
   /** A frame through the uplink's program, as if it came in by that device: the tc_index that it has then. */
