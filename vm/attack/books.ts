@@ -44,7 +44,7 @@ export function readBooks(tenants: readonly DesiredTenant[]): Map<number, Booked
 }
 
 /** Counted in the kernel's path, where XDP may have counted the same packet as passed up. */
-const inKernelsPath = ["quota", "neighbours", "fragments", "spoofed"];
+export const inKernelsPath: readonly string[] = ["quota", "neighbours", "fragments", "spoofed", "no_port"];
 
 /** A stranger's packets are counted under the tenant whose key they have. */
 const packetsOf = (counts: Readonly<Record<string, Count>>, isMeant: (reason: string) => boolean = () => true) =>

@@ -1,7 +1,8 @@
 // The attack's own parts: what the adversary sends says who sent it, and the oracle sees what must not be.
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { drawSent, type Living } from "../../../vm/attack/adversary.js";
-import { Ledger } from "../../../vm/attack/books.js";
+import { inKernelsPath, Ledger } from "../../../vm/attack/books.js";
 import { drawFlood } from "../../../vm/attack/flood.js";
 import { type HonestConnection, mayEnd } from "../../../vm/attack/honest.js";
 import { answerToArp } from "../../../vm/attack/hosts.js";
@@ -526,6 +527,14 @@ describe("an honest connection", () => {
     expect(mayEnd(connection, segment(tuple, 0x04, { dst: "10.0.0.8" })), "another host").toBe(false);
     expect(mayEnd(connection, segment(tuple, 0x04, { protocol: "udp" })), "another protocol").toBe(false);
   });
+});
+
+it("what is counted in the kernel's path is told apart, for XDP has counted the same packet as passed up", () => {
+  const sources = ["netfilter.bpf.c", "sessions.bpf.c", "lib/uplink.h", "lib/arp_in.h", "lib/nic_arp.h"].map((name) =>
+    readFileSync(new URL(`../../../bpf/${name}`, import.meta.url), "utf8"),
+  );
+  const counted = sources.flatMap((text) => [...text.matchAll(/XGW_REASON_([A-Z_]+)/g)].map(([, name = ""]) => name));
+  expect([...new Set(counted.map((name) => name.toLowerCase()))].sort()).toEqual([...inKernelsPath].sort());
 });
 
 describe("a flood", () => {
