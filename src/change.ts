@@ -13,7 +13,7 @@ import { XgwError } from "./errors.js";
 import { execute, type InForce, type Plan } from "./gateway.js";
 import { readLinksOf } from "./kernel/rtnetlink.js";
 import { rebuildDesired } from "./model/build.js";
-import type { DesiredTenant } from "./model/desired.js";
+import { type DesiredTenant, routeTableBase } from "./model/desired.js";
 import { changedTenants, partialChange } from "./plan/part.js";
 import { repairTenants, tenantsMax } from "./repair.js";
 
@@ -40,7 +40,7 @@ export async function applyChange(
   // The first tenant's VRF brings a rule with it.
   if (!keys || keys.size > tenantsMax || inForce.desired.tenants.length === 0) return undefined;
   const pins = new Pins(config.instance);
-  const desired = rebuildDesired(config, inForce.desired, keys);
+  const desired = rebuildDesired(config, inForce.desired, keys, (id) => surroundings.hasVrfOf(routeTableBase + id));
   const touched = [...desired.tenants, ...inForce.desired.tenants].filter(({ key }) => keys.has(key));
   if (unsettledTenants(pins, [...new Set(touched.map(({ id }) => id))]).size > 0) return undefined;
   const before = new Set(inForce.desired.tenants.map(({ key }) => key));

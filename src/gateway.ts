@@ -32,6 +32,7 @@ import { observeSides, type Sides } from "./observe/sides.js";
 import {
   checkForeignDevices,
   idsInUse,
+  idsOfOthers,
   type ObservedSlowPath,
   observeSlowPath,
   observeSysctls,
@@ -65,7 +66,8 @@ export async function plan(config: Config, countsSessions = true): Promise<Plan>
   checkBpffs();
   const pins = new Pins(config.instance);
   const slowPath = observeSlowPath(config.instance);
-  const desired = buildDesired(config, idsInUse(slowPath.state.devices));
+  const taken = idsOfOthers(config.instance, slowPath.links);
+  const desired = buildDesired(config, idsInUse(slowPath.state.devices), (id) => taken.has(id));
   const sides = observeSides(desired, slowPath.links);
   checkForeignDevices(desired, slowPath.links);
   const names = deviceNames(slowPath.links);

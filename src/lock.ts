@@ -1,5 +1,6 @@
 /**
- * One xgw at a time per instance and network namespace. The lock is one on a file below /run/xgw: the kernel frees it with the
+ * One xgw at a time per instance and network namespace, and one change at a time in a network namespace, whose ids of tenants all
+ * instances share. A lock is one on a file below /run/xgw: the kernel frees it with the
  * process, whatever it died of. Whoever cannot have it is told who has.
  */
 
@@ -27,22 +28,34 @@ const holderLength = 200;
 export async function withLock<T>(options: LockOptions, work: () => Promise<T>): Promise<T> {
   const { instance, purpose, waitMs, directory = runtimeDirectory } = options;
   prepareRuntimeDirectory(directory);
-  const path = runtimeFile(`${instance}.lock`, directory);
   const deadline = performance.now() + waitMs;
-  let lock = FileLock.take(path, holderText(purpose));
-  while (!lock) {
-    if (performance.now() > deadline) {
-      throw new BusyError(`xgw instance ${instance} is being changed by ${holderOf(path)}`, {
-        remedy: "wait until it is done, or stop it",
-      });
-    }
-    await sleep(retryMs);
-    lock = FileLock.take(path, holderText(purpose));
-  }
+  const take = (name: string, what: string) =>
+    takeInTime(runtimeFile(name, directory), holderText(purpose), deadline, what);
+  const lock = await take(`${instance}.lock`, `xgw instance ${instance}`);
   try {
-    return await work();
+    const ofAll = await take(allInstances, "another xgw instance in this network namespace");
+    try {
+      return await work();
+    } finally {
+      ofAll.release();
+    }
   } finally {
     lock.release();
+  }
+}
+
+/** No instance has such a name. */
+const allInstances = "_.lock";
+
+async function takeInTime(path: string, holder: string, deadline: number, what: string): Promise<FileLock> {
+  for (;;) {
+    const lock = FileLock.take(path, holder);
+    if (lock) return lock;
+    if (performance.now() > deadline)
+      throw new BusyError(`${what} is being changed by ${holderOf(path)}`, {
+        remedy: "wait until it is done, or stop it",
+      });
+    await sleep(retryMs);
   }
 }
 

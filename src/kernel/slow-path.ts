@@ -176,11 +176,13 @@ export function deviceLines(steps: readonly Step[]): string[] {
 
 /** With the mark of whose it is that a device can be made with. */
 function addDevice(name: string, device: Device): string {
-  const added = `link add name ${name} group ${groupOf(instanceOf(device.owner) ?? "")}`;
+  const added = `link add name ${name} group ${groupOfOwner(device)}`;
   if (device.kind === "vrf") return `${added} type vrf table ${device.routeTable}`;
   const address = device.kind === "gretap" ? ` address ${macOf(device.key)}` : "";
   return `${added}${address} type ${device.kind} local ${device.local} key ${device.key} ttl 64`;
 }
+
+const groupOfOwner = ({ owner }: Device) => groupOf(instanceOf(owner) ?? "");
 
 /**
  * The same whenever the device is made: its tenant's hosts have it in their ARP caches, and bpf/lib/uplink.h sends to it.
@@ -194,7 +196,7 @@ function macOf(key: number): string {
 }
 
 function setDevice(name: string, device: Device): string[] {
-  const alias = `link set dev ${name} alias ${device.owner} group default`;
+  const alias = `link set dev ${name} alias ${device.owner} group ${groupOfOwner(device)}`;
   if (device.kind === "vrf") return [alias, `link set dev ${name} up`];
   return [
     alias,

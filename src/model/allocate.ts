@@ -8,12 +8,15 @@ import { maxTenants } from "./desired.js";
  *
  * @param keys GRE keys in config order, each once
  * @param idsInUse key -> id, as read back from the kernel; entries out of range or with an id twice count as no entry
+ * @param isTaken whether somebody else has an id, another instance in the same network namespace
  * @returns key -> id, ids from 1 to maxTenants - 1, in the order of `keys`
- * @throws RangeError when there are more keys than ids; the config check refuses such a config with a place and a remedy
+ * @throws RangeError when there are more keys than ids; the config check refuses such a config with a place and a remedy,
+ *   unless others have them
  */
 export function allocateIds(
   keys: readonly number[],
   idsInUse: ReadonlyMap<number, number> = new Map(),
+  isTaken: (id: number) => boolean = () => false,
 ): Map<number, number> {
   if (keys.length > maxTenants - 1) {
     throw new RangeError(`${keys.length} tenants are more than the ${maxTenants - 1} that one instance can hold`);
@@ -31,14 +34,24 @@ export function allocateIds(
       kept.set(key, id);
     }
   }
-  const free = freeIds(taken, new Set(leaving));
+  const free = freeIds(taken, new Set(leaving), isTaken);
   const ids = new Map<number, number>();
-  for (const key of keys) ids.set(key, kept.get(key) ?? (free.next().value as number));
+  for (const key of keys) {
+    const id = kept.get(key) ?? free.next().value;
+    if (id === undefined)
+      throw new RangeError(`other instances leave no more than ${ids.size} tenants to this one, of ${maxTenants - 1}`);
+    ids.set(key, id);
+  }
   return ids;
 }
 
 /** Lowest ids first, those of leaving tenants last. */
-function* freeIds(taken: ReadonlySet<number>, leaving: ReadonlySet<number>): Generator<number, void, void> {
-  for (let id = 1; id < maxTenants; id++) if (!taken.has(id) && !leaving.has(id)) yield id;
+function* freeIds(
+  taken: ReadonlySet<number>,
+  leaving: ReadonlySet<number>,
+  isTaken: (id: number) => boolean,
+): Generator<number, undefined, void> {
+  for (let id = 1; id < maxTenants; id++) if (!taken.has(id) && !leaving.has(id) && !isTaken(id)) yield id;
   for (let id = 1; id < maxTenants; id++) if (!taken.has(id) && leaving.has(id)) yield id;
+  return undefined;
 }

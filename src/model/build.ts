@@ -28,9 +28,14 @@ const protocolNumber = { tcp: 6, udp: 17 } as const;
  * The desired state of a checked config.
  *
  * @param idsInUse GRE key -> tenant id as read back from the kernel, so that an edit never renumbers a tenant
+ * @param isTaken whether an id is another instance's
  */
-export function buildDesired(config: Config, idsInUse: ReadonlyMap<number, number> = new Map()): Desired {
-  const ids = allocateIds(keysOf(config), idsInUse);
+export function buildDesired(
+  config: Config,
+  idsInUse: ReadonlyMap<number, number> = new Map(),
+  isTaken?: (id: number) => boolean,
+): Desired {
+  const ids = allocateIds(keysOf(config), idsInUse, isTaken);
   const tenants = config.tenants.map((tenant) => tenantOf(tenant, ids.get(tenant.key) as number));
   return {
     instance: config.instance,
@@ -85,11 +90,17 @@ const capacitiesOf = (config: Config, tenants: readonly DesiredTenant[]): Capaci
  * The desired state of a config that differs from the one before in these tenants only, of which some may have come or gone.
  *
  * @param changed GRE keys
+ * @param isTaken whether an id is somebody else's, or was a tenant's of this one's until now
  */
-export function rebuildDesired(config: Config, before: Desired, changed: ReadonlySet<number>): Desired {
+export function rebuildDesired(
+  config: Config,
+  before: Desired,
+  changed: ReadonlySet<number>,
+  isTaken?: (id: number) => boolean,
+): Desired {
   const now = config.tenants.filter(({ key }) => changed.has(key));
   const ids = new Map(before.tenants.map(({ key, id }) => [key, id]));
-  const next = now.every(({ key }) => ids.has(key)) ? ids : allocateIds(keysOf(config), ids);
+  const next = now.every(({ key }) => ids.has(key)) ? ids : allocateIds(keysOf(config), ids, isTaken);
   const tenants = before.tenants.filter(({ key }) => !changed.has(key));
   tenants.push(...now.map((tenant) => tenantOf(tenant, next.get(tenant.key) as number)));
   return { ...before, tenants: tenants.sort((a, b) => a.id - b.id), ...sharedOut(config, tenants) };

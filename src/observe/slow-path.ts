@@ -18,7 +18,7 @@ import { readSysctl } from "../kernel/sysctl.js";
 import type { Desired } from "../model/desired.js";
 import { routeTableBase } from "../model/desired.js";
 import { formatPrefix } from "../model/ipv4.js";
-import { groupOf, instanceOf, routeProtocol } from "../plan/owner.js";
+import { groupBit, groupOf, instanceOf, routeProtocol } from "../plan/owner.js";
 import {
   areRulesWhole,
   damagedRules,
@@ -95,7 +95,8 @@ export function toRouting(
   { links, addresses, neighbours, routes }: Told,
 ): Pick<State, "devices" | "ifindexes" | "addresses" | "neighbours" | "routes"> {
   const ours = links.filter((link) => isOurs(instance, link));
-  const devices = new Map(ours.map((link): [string, Device] => [link.name, toDevice(link)]));
+  const devices = new Map(ours.map((link): [string, Device] => [link.name, toDevice(instance, link)]));
+  const theirs = new Set(tablesOfOthers(instance, links));
   return {
     devices,
     ifindexes: new Map(ours.map(({ name, ifindex }) => [name, ifindex])),
@@ -112,7 +113,7 @@ export function toRouting(
       neighbourId,
     ),
     routes: byId(
-      routes.map((route) => toRoute(route, devices)),
+      routes.filter(({ routeTable }) => !theirs.has(routeTable)).map((route) => toRoute(route, devices)),
       routeId,
     ),
   };
@@ -122,9 +123,22 @@ export function isOurs(instance: string, { alias, group }: Link): boolean {
   return alias === undefined ? group === groupOf(instance) : instanceOf(alias) === instance;
 }
 
-/** A down or half-made device differs in a field, and so is set right again. */
-function toDevice({ name, isUp, alias, kind, vrf, tunnel, master, mtu }: Link): Device {
-  const owner = isUp ? (alias ?? "") : "";
+/** Route tables of other instances' tenants. */
+function tablesOfOthers(instance: string, links: readonly Link[]): number[] {
+  return links.flatMap((link) => (link.vrf && isOthers(instance, link) ? [link.vrf.routeTable] : []));
+}
+
+/** Whether a device is of an instance, but not of this one. */
+const isOthers = (instance: string, link: Link) =>
+  !isOurs(instance, link) && (instanceOf(link.alias ?? "") !== undefined || link.group >= groupBit);
+
+/** Ids that tenants of other instances have, which are route tables and conntrack's zones of the whole network namespace. */
+export const idsOfOthers = (instance: string, links: readonly Link[]): ReadonlySet<number> =>
+  new Set(tablesOfOthers(instance, links).map((table) => table - routeTableBase));
+
+/** One that is down, half-made or in another group differs in a field, and so is set right again. */
+function toDevice(instance: string, { name, isUp, alias, group, kind, vrf, tunnel, master, mtu }: Link): Device {
+  const owner = isUp && group === groupOf(instance) ? (alias ?? "") : "";
   if (kind === "vrf") return { kind, routeTable: vrf?.routeTable ?? 0, owner };
   if (kind !== "gretap" && kind !== "gre")
     throw new ForeignError(`device ${name} bears xgw's alias ${alias} but is of type ${kind ?? "unknown"}`, {
@@ -216,7 +230,10 @@ export function checkForeignDevices(desired: Desired, links: readonly Link[]): v
       throw new ForeignError(
         `VRF ${link.name} of ${owner} uses route table ${table}, which tenant ${tables.get(table)} needs`,
         {
-          remedy: `move it to a route table outside ${routeTableBase} to ${routeTableBase + desired.maxTenants}`,
+          remedy:
+            other === undefined
+              ? `move it to a route table outside ${routeTableBase} to ${routeTableBase + desired.maxTenants}`
+              : `both tenants have one id: run \`xgw teardown --instance ${other}\`, then apply both again`,
         },
       );
   }

@@ -10,6 +10,7 @@
 
 import { createHash } from "node:crypto";
 import type { PolicyCell } from "../model/desired.js";
+import { groupBit, groupOf } from "./owner.js";
 import { type Chain, digestOf } from "./seal.js";
 import { setOfMap, shareScript, shareTypes, toShare, verdictMaps } from "./shares.js";
 import type { Family } from "./state.js";
@@ -153,6 +154,8 @@ const notDenied = `ct mark & 0x80000000 == 0 ct mark != 0`;
  * - assign_zone: GRE with one of our keys is let in by the peers' devices only, wherever it comes in, also out of a VRF; other
  *   people's GRE is not ours to judge. The VRF's second pass through prerouting has nothing to add: what has no connection by then is
  *   invalid in the tenant's zone, and would begin one in no zone. The outer GRE packets are not tracked, a tenant's own are.
+ * - OTHERS: what comes out of another instance's tunnels and VRFs is judged by that instance's table. A device of no instance's
+ *   group is taken for one's own, by each.
  * - judge_gre: RFC 2890's header of version 0 with a key, which is in the second word, behind a checksum in the third. The
  *   reassembly of fragments comes before (NF_IP_PRI_CONNTRACK_DEFRAG), and the kernel itself takes no GRE with routing.
  *   A tunnel takes packets with checksums only, or only without (ip_tunnel_rcv), and ours are without.
@@ -250,6 +253,7 @@ ${verdictMaps}
 	chain assign_zone {
 		type filter hook prerouting priority raw; policy accept;
 		ip protocol gre jump judge_gre
+		OTHERS accept
 		iifname "xvrf*" notrack
 		meta iifkind "vrf" accept
 		iifname != "xgre*" ip protocol gre notrack
@@ -296,6 +300,7 @@ ${verdictMaps}
 		icmp type redirect jump judge_news
 		iifname @underlay jump limit_host
 		iifname @uplink iifname != @underlay jump limit_host
+		OTHERS accept
 		iifname "xgre*" goto refuse_spoofed
 		iifname != "xvrf*" accept
 		ip protocol { icmp, tcp, udp } accept
@@ -349,6 +354,7 @@ ${meet(metSets.uplink)}
 	chain forward {
 		type filter hook forward priority filter; policy accept;
 		iifname @sides oifname @sides goto between_sides
+		OTHERS accept
 		iifname "xgre*" goto refuse_spoofed
 		iifname != "xvrf*" accept
 		tcp flags syn tcp option maxseg size set rt mtu
@@ -373,6 +379,7 @@ ${meet(metSets.uplink)}
 		type filter hook postrouting priority srcnat + 10; policy accept;
 		meta iif 0 oifname @uplink icmp type ${icmpErrors} goto judge_error
 		iifname != "xvrf*" accept
+		OTHERS accept
 		meta mark & 0x20000000 == 0x20000000 accept
 		ct zone . oifname @own_tunnel accept
 		ct zone . oifname . ip saddr @uplink_sources accept
@@ -414,6 +421,7 @@ const otherFamilyBody = `
 	set other_hosts { typeof iifname; }
 	chain refuse {
 		type filter hook prerouting priority raw; policy accept;
+		OTHERS accept
 		iifname "xgre*" goto count
 		iifname "xvrf*" goto count
 	}
@@ -519,7 +527,7 @@ const bothFamilies: readonly Family[] = ["ipv4", "ipv6"];
 export function rulesScript(instance: string, families = bothFamilies): string {
   const version = `\n\tchain ${versionChain(rulesVersion)} { }\n`;
   return `${removalScript(instance, families)}${tables(instance, families)
-    .map(({ table, rules }) => `table ${table} {${version}${rules}}\n`)
+    .map(({ table, rules }) => `table ${table} {${version}${rules.replaceAll("OTHERS", devicesOfOthers(instance))}}\n`)
     .join("")}`;
 }
 
@@ -528,6 +536,10 @@ export const removalScript = (instance: string, families = bothFamilies): string
   tables(instance, families)
     .map(({ table }) => `add table ${table}\ndelete table ${table}\n`)
     .join("");
+
+/** What comes by a device of another instance. */
+const devicesOfOthers = (instance: string) =>
+  `meta iifgroup & ${groupBit} == ${groupBit} meta iifgroup != ${groupOf(instance)}`;
 
 const tables = (instance: string, families: readonly Family[]) =>
   families.map((family) =>

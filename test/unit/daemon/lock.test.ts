@@ -62,9 +62,11 @@ describe("a lock that another process holds", () => {
     expect(await take(5000)).toBe("mine");
   });
 
-  it("does not lock another instance", async () => {
-    await hold();
-    expect(await take(0, `${instance}b`)).toBe("mine");
+  it("has another instance wait, and says who has it", async () => {
+    const { pid } = await hold();
+    await expect(take(0, `${instance}b`)).rejects.toThrow(
+      `another xgw instance in this network namespace is being changed by process ${pid} (xgw run)`,
+    );
   });
 
   it("does not lock the same instance of another network namespace", async () => {

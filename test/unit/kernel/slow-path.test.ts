@@ -45,10 +45,10 @@ route replace unreachable default table 100003 proto 201 metric 4294967295
 route replace unreachable ::/0 table 100003 proto 201 metric 4294967295
 route replace unreachable 2.2.2.13/32 table 100003 proto 201
 link add name xvrf3000 group ${group} type vrf table 100003
-link set dev xvrf3000 alias xgw/gw1/user3 group default
+link set dev xvrf3000 alias xgw/gw1/user3 group ${group}
 link set dev xvrf3000 up
 link add name xgre3000 group ${group} type gre local 172.168.0.1 key 3000 ttl 64
-link set dev xgre3000 alias xgw/gw1/user3 group default
+link set dev xgre3000 alias xgw/gw1/user3 group ${group}
 link set dev xgre3000 addrgenmode none
 link set dev xgre3000 master xvrf3000
 link set dev xgre3000 mtu 1472
@@ -176,7 +176,7 @@ add element ip xgw_gw1 dnat_to { 2 . 2.2.2.12 : 1.1.1.7 }
 it("a device that is set keeps its name, key and routes", async () => {
   const wanted = await stateOf(example);
   expect(await added(diff(wanted, withDevice(wanted, "xgre1000", { mtu: 1400 })))).toBe(`$ ip -batch -
-link set dev xgre1000 alias xgw/gw1/user1 group default
+link set dev xgre1000 alias xgw/gw1/user1 group ${group}
 link set dev xgre1000 addrgenmode none
 link set dev xgre1000 master xvrf1000
 link set dev xgre1000 mtu 1458
@@ -190,7 +190,7 @@ it("a device that is made anew is deleted before anything is added, and gets all
   expect(await added(diff(wanted, withDevice(wanted, "xgre1000", { key: 7 })))).toBe(`$ ip -batch -
 link del dev xgre1000
 link add name xgre1000 group ${group} address 02:67:00:00:03:e8 type gretap local 172.168.0.1 key 1000 ttl 64
-link set dev xgre1000 alias xgw/gw1/user1 group default
+link set dev xgre1000 alias xgw/gw1/user1 group ${group}
 link set dev xgre1000 addrgenmode none
 link set dev xgre1000 master xvrf1000
 link set dev xgre1000 mtu 1458

@@ -55,3 +55,17 @@ it("one tenant more than there are ids is refused", () => {
   const keys = Array.from({ length: maxTenants }, (_, index) => index);
   expect(() => allocateIds(keys)).toThrow("8192 tenants are more than the 8191 that one instance can hold");
 });
+
+it("what another instance has is passed over, also by a tenant that comes", () => {
+  expect([...allocateIds([1, 2, 3], new Map([[2, 4]]), (id) => id < 3)]).toEqual([
+    [1, 3],
+    [2, 4],
+    [3, 5],
+  ]);
+});
+
+it("more tenants than other instances leave ids are refused", () => {
+  expect(() => allocateIds([1, 2, 3], new Map(), (id) => id > 2)).toThrow(
+    "other instances leave no more than 2 tenants",
+  );
+});

@@ -5,6 +5,7 @@ import type { InterfaceAddress, KernelRoute, Link, Neighbour } from "../../../sr
 import {
   checkForeignDevices,
   idsInUse,
+  idsOfOthers,
   observeSlowPath,
   observeSysctls,
   type SlowPathState,
@@ -52,7 +53,7 @@ const vrf: Link = {
   name: "xvrf1000",
   isUp: true,
   mtu: 65575,
-  group: 0,
+  group: groupOf("gw1"),
   alias: "xgw/gw1/user1",
   kind: "vrf",
   vrf: { routeTable: 100_001 },
@@ -62,7 +63,7 @@ const tunnel: Link = {
   name: "xgre1000",
   isUp: true,
   mtu: 1458,
-  group: 0,
+  group: groupOf("gw1"),
   master: "xvrf1000",
   alias: "xgw/gw1/user1",
   kind: "gretap",
@@ -111,10 +112,15 @@ describe("devices", () => {
 
   it("without an alias, and of no group or another instance's, are not ours", async () => {
     told.links = [
-      { ...vrf, alias: undefined },
+      { ...vrf, alias: undefined, group: 0 },
       { ...vrf, alias: undefined, name: "xvrf2000", group: groupOf("gw2") },
     ];
     expect([...observe().devices]).toEqual([]);
+  });
+
+  it("in another group than ours, as an older version leaves them, are set right", async () => {
+    told.links = [{ ...vrf, group: 0 }];
+    expect([...observe().devices.values()]).toMatchObject([{ owner: "" }]);
   });
 
   const changed = async (change: Partial<Link>) => {
@@ -391,6 +397,25 @@ describe("what is in the way", async () => {
     const mine = plain("mine", { kind: "vrf", vrf: { routeTable: 10 } });
     expect(() => checkForeignDevices(desired, [mine])).not.toThrow();
   });
+});
+
+it("ids of other instances are those of their VRFs' tables", () => {
+  const theirs = { ...vrf, name: "xvrf7", alias: "xgw/gw2/user", group: groupOf("gw2"), vrf: { routeTable: 100_007 } };
+  const foreign = { ...vrf, name: "mine", alias: undefined, group: 0, vrf: { routeTable: 100_009 } };
+  expect([...idsOfOthers("gw1", [eth0, vrf, theirs, foreign])]).toEqual([7]);
+});
+
+it("routes in another instance's tables are not ours", () => {
+  const route = { to: { address: 0, length: 0 }, protocol: 201, type: 7, metric: 1 };
+  told.links = [
+    vrf,
+    { ...vrf, name: "xvrf7", alias: "xgw/gw2/user", group: groupOf("gw2"), vrf: { routeTable: 100_007 } },
+  ];
+  told.routes = [
+    { ...route, routeTable: 100_001 },
+    { ...route, routeTable: 100_007 },
+  ];
+  expect([...observe().routes.values()].map(({ routeTable }) => routeTable)).toEqual([100_001]);
 });
 
 it("tenant ids are read from the devices: a tunnel's key and its VRF's table", async () => {
