@@ -1,4 +1,5 @@
 // npm run bench: how fast, against what, and is it slower than it was?
+import "../vm/path.js";
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { repoRoot } from "../vm/root.js";

@@ -1,4 +1,5 @@
 // npm run test:attack: nobody reaches whom the config does not let them, whatever they send.
+import "./path.js";
 import { mkdtemp, rm } from "node:fs/promises";
 import { release, tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,5 @@
 // npm run test:changes: XDP follows an answer only while the kernel would still give it.
+import "./path.js";
 import { mkdtemp, rm } from "node:fs/promises";
 import { release, tmpdir } from "node:os";
 import { join } from "node:path";

@@ -2,6 +2,7 @@
 // and size of the maps, of the ways back, and of a teardown. The next run must end it, and the one after find nothing to do,
 // while a tenant that nobody touches carries a stream. With --every N: each N-th point only; with --from M: beginning with
 // that one, so that machines can share; with --only change, upgrade or teardown: that alone.
+import "./path.js";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,5 @@
 // npm run demo: the main job on real traffic. Builds the lab, runs the checks, prints a table and a picture.
+import "./path.js";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { release, tmpdir } from "node:os";
 import { join, resolve } from "node:path";

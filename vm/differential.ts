@@ -1,4 +1,5 @@
 // npm run test:differential: what XDP sends is what the kernel would have sent.
+import "./path.js";
 import { mkdtemp, rm } from "node:fs/promises";
 import { release, tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,5 @@
 // npm run vm: one command, or a shell, on another kernel.
+import "./path.js";
 import { parseVmArgs, type VmArgs, vmUsage } from "./args.js";
 import { reportEnding } from "./ending.js";
 import { runInVm } from "./run.js";

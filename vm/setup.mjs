@@ -3,11 +3,13 @@
 import { SetupError } from "./setup/error.mjs";
 import { withLock } from "./setup/lock.mjs";
 import { installMissing, missingPackages, requireInstallable } from "./setup/packages.mjs";
+import { withSystemPrograms } from "./setup/path.mjs";
 import { requireNode } from "./setup/platform.mjs";
 import { pendingSteps } from "./setup/steps.mjs";
 
 async function main() {
   requireNode();
+  process.env.PATH = withSystemPrograms(process.env.PATH);
   const missingNow = missingPackages();
   if (missingNow.length === 0 && pendingSteps().length === 0) return;
   if (missingNow.length > 0) requireInstallable(missingNow);

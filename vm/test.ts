@@ -1,4 +1,5 @@
 // npm test: all tests, each on a kernel that can run it, and their count as the last line.
+import "./path.js";
 import { mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, release, tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,5 +1,6 @@
 // npm run test:uplink: a public side of plain IP in a VLAN of a second NIC, on real traffic, with one tenant on a gretap
 // tunnel and one on a gre tunnel.
+import "./path.js";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { canRunHere } from "./anywhere.js";

@@ -1,5 +1,6 @@
 // npm run test:walk -- --seed S --edits N: a config that changes at random, with failures in the way. After each edit the
 // kernel must be what the config says; after a failure, what it was before.
+import "./path.js";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

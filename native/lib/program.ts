@@ -126,7 +126,7 @@ export class BpfProgram extends FdHandle {
   }
 
   /**
-   * Runs the program on made-up input in the kernel.
+   * Runs the program on made-up input in the kernel. Signals wait until it has ended.
    * @throws BpfError EINVAL when data or context do not suit the program's type; ENOSPC when dataOutSize is too small.
    */
   testRun(options: TestRunOptions = {}): TestRunResult {

@@ -3,11 +3,35 @@
 
 #include <bpf/bpf.h>
 
+#include <csignal>
+
 namespace libbpf_ts
 {
 
 namespace
 {
+
+/// While it lives, no signal is for this thread: one that is pending ends a test run between two repetitions (EINTR),
+/// with what it has done so far done. A signal to the process goes to another thread, or waits.
+class SignalsWait
+{
+      public:
+	SignalsWait()
+	{
+		sigset_t all;
+		sigfillset(&all);
+		pthread_sigmask(SIG_SETMASK, &all, &before_);
+	}
+	~SignalsWait()
+	{
+		pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+	}
+	SignalsWait(const SignalsWait &) = delete;
+	SignalsWait &operator=(const SignalsWait &) = delete;
+
+      private:
+	sigset_t before_;
+};
 
 /// testRun(fd, data, dataOut, context, contextOut, repeat, flags, cpu, batchSize)
 ///   -> [rc, retval, durationNs, dataOutSize, contextOutSize]
@@ -29,7 +53,11 @@ Napi::Value testRun(const Napi::CallbackInfo &info)
 	options.flags = u32Arg(info, 6);
 	options.cpu = u32Arg(info, 7);
 	options.batch_size = u32Arg(info, 8);
-	int rc = bpf_prog_test_run_opts(intArg(info, 0), &options);
+	int rc;
+	{
+		SignalsWait waiting;
+		rc = bpf_prog_test_run_opts(intArg(info, 0), &options);
+	}
 	Napi::Array out = Napi::Array::New(env, 5);
 	out.Set(0u, rc);
 	out.Set(1u, options.retval);

@@ -2,6 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { KernelError, XgwError } from "../errors.js";
+import { withSystemPrograms } from "./system-path.js";
 
 export interface RunOptions {
   /** Written to the program's standard input. */
@@ -38,7 +39,7 @@ export function run(program: string, args: readonly string[], options: RunOption
       stdio: ["pipe", "pipe", "pipe"],
       timeout: options.timeoutMs ?? patienceMs(options.input),
       killSignal: "SIGKILL",
-      env: { ...process.env, LC_ALL: "C" },
+      env: { ...process.env, PATH: withSystemPrograms(process.env.PATH), LC_ALL: "C" },
     });
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];

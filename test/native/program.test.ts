@@ -31,6 +31,23 @@ function kept(link: BpfLink): BpfLink {
   return link;
 }
 
+test("a test run of many repetitions goes on to its end whatever signals come", () => {
+  const bindings = new URL("../../native/dist/index.js", import.meta.url).href;
+  const script = `
+    import { spawn } from "node:child_process";
+    import { BpfObject } from ${JSON.stringify(bindings)};
+    let heard = 0;
+    process.on("SIGHUP", () => heard++);
+    const program = BpfObject.open(${JSON.stringify(objectFile("basic"))}).load().program("count");
+    const sender = spawn("sh", ["-c", "while kill -HUP $PPID; do sleep 0.01; done"], { stdio: "ignore" });
+    while (heard === 0) await new Promise((done) => setTimeout(done, 5));
+    const { durationNs } = program.testRun({ data: Buffer.alloc(64), repeat: 2_000_000 });
+    sender.kill();
+    console.log(durationNs > 0);`;
+  const run = spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8" });
+  expect([run.stdout, run.stderr]).toEqual(["true\n", ""]);
+});
+
 test("a test run gives verdict, packet and time", () => {
   const data = Buffer.alloc(64, 7);
   const result = loaded().program("count").testRun({ data, repeat: 100 });

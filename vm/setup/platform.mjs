@@ -1,13 +1,16 @@
 import { readFileSync } from "node:fs";
 import { SetupError } from "./error.mjs";
 
-const oldestNode = [20, 19];
+/** As `engines` in package.json has it: what the dependencies admit. */
+export function isNodeAdmitted(version) {
+  const [major, minor] = version.split(".").map(Number);
+  return (major === 20 && minor >= 19) || (major === 22 && minor >= 12) || major > 22;
+}
 
-export function requireNode() {
-  const [major, minor] = process.versions.node.split(".").map(Number);
-  if (major > oldestNode[0] || (major === oldestNode[0] && minor >= oldestNode[1])) return;
+export function requireNode(version = process.versions.node) {
+  if (isNodeAdmitted(version)) return;
   throw new SetupError(
-    `xgw needs Node.js ${oldestNode.join(".")} or newer; this is ${process.versions.node}.\n` +
+    `xgw needs Node.js 20 from 20.19, or 22.12 or newer; this is ${version}.\n` +
       "       Debian 13 has it (apt-get install nodejs npm); for Debian 12 take the packages of deb.nodesource.com.",
   );
 }

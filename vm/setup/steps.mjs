@@ -5,41 +5,41 @@ import { modulesInstalled } from "./modules.mjs";
 import { root } from "./paths.mjs";
 import { contentHash, readStamp, writeStamp } from "./stamp.mjs";
 
-/** What is built: from which files, to which file, by which command. */
+/** What is built: from which files, to which files, by which command. */
 const builds = [
   {
     name: "native",
     title: "building the libbpf bindings",
     inputs: ["native", "package-lock.json"],
-    result: "native/dist/index.js",
+    results: ["native/dist/index.js", "native/build/Release/libbpf_ts.node"],
     command: ["npm", "run", "build:native"],
   },
   {
     name: "bpf",
     title: "compiling the BPF programs",
     inputs: ["bpf", "bench/bpf"],
-    result: "dist/bpf",
+    results: ["dist/bpf"],
     command: ["node", "bpf/build.mjs"],
   },
   {
     name: "ts",
     title: "compiling TypeScript",
     inputs: ["src", "test", "vm", "bench", "package", "native", "package-lock.json", "tsconfig.json"],
-    result: "dist/vm/test.js",
+    results: ["dist/vm/test.js"],
     command: ["npx", "tsc", "-p", "tsconfig.json"],
   },
   {
     name: "bundle",
     title: "bundling the command line",
     inputs: ["src", "native", "bpf", "package", "package.json", "package-lock.json"],
-    result: "dist/xgw/lib/main.js",
+    results: ["dist/xgw/lib/main.js"],
     command: ["node", "package/bundle.mjs"],
   },
   {
     name: "lab",
     title: "building the lab's programs",
     inputs: ["src", "native", "vm", "test/bpf/support", "package-lock.json"],
-    result: "dist/other/lab/worker.js",
+    results: ["dist/other/lab/worker.js"],
     command: ["node", "vm/lab/build.mjs"],
   },
 ];
@@ -50,7 +50,7 @@ export function pendingSteps() {
   if (!modulesInstalled()) steps.push({ run: installModules });
   for (const build of builds) {
     const hash = contentHash(build.inputs);
-    if (readStamp(build.name) === hash && existsSync(join(root, build.result))) continue;
+    if (readStamp(build.name) === hash && missingOf(build).length === 0) continue;
     steps.push({ run: () => runBuild(build, hash) });
   }
   return steps;
@@ -65,8 +65,12 @@ async function installModules() {
     throw new Error("npm ci has ended well, but node_modules is not what package-lock.json says");
 }
 
-async function runBuild({ name, title, command, result }, hash) {
+async function runBuild(build, hash) {
+  const { name, title, command } = build;
   await runLogged(title, command[0], command.slice(1));
-  if (!existsSync(join(root, result))) throw new Error(`${command.join(" ")} has ended well without making ${result}`);
+  const missing = missingOf(build);
+  if (missing.length > 0) throw new Error(`${command.join(" ")} has ended well without making ${missing.join(", ")}`);
   writeStamp(name, hash);
 }
+
+const missingOf = ({ results }) => results.filter((result) => !existsSync(join(root, result)));

@@ -65,6 +65,7 @@ function programJson(fd: number): Json {
     ...(name === "" ? {} : { name }),
     tag: info.tag,
     gpl_compatible: info.gplCompatible,
+    orphaned: false, // one whose device has gone tells nothing of itself (ENODEV)
     ...(info.runTimeNs === 0n ? {} : { run_time_ns: Number(info.runTimeNs), run_cnt: Number(info.runCount) }),
     ...(info.recursionMisses === 0n ? {} : { recursion_misses: Number(info.recursionMisses) }),
     ...device(info),
