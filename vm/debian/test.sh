@@ -17,7 +17,14 @@ cp -L /etc/resolv.conf "$root/etc/resolv.conf"
 mkdir -p "$root/root/.cache/xgw"
 mount --bind "$cache" "$root/root/.cache/xgw"
 chmod 0700 "$root/root"
+# Whom this machine trusts besides, for a registry behind a proxy.
+authorities=
+if [ -r "${NODE_EXTRA_CA_CERTS:-}" ]; then
+	authorities=/etc/ssl/certs/of-the-machine.pem
+	cp "$NODE_EXTRA_CA_CERTS" "$root$authorities"
+fi
 git clone --quiet "$checkout" "$root/root/xgw"
 
 exec chroot "$root" env -i HOME=/root TERM="${TERM:-dumb}" PATH=/usr/local/bin:/usr/bin:/bin:/usr/games \
+	NODE_EXTRA_CA_CERTS="$authorities" \
 	sh -c 'cd /root/xgw && exec npm test -- "$@"' sh "$@"
