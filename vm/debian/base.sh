@@ -14,7 +14,7 @@ chroot "$base" apt-get -q -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-unsafe-i
 	install --yes --no-install-recommends git nodejs npm
 # Debian 12's Node.js is too old, and NodeSource is not Debian: the same program lies in the npm registry.
 if ! chroot "$base" node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)'; then
-	chroot "$base" npm install --silent --prefix /opt/node "node-linux-$(node -p process.arch)@20"
+	npm install --silent --prefix "$base/opt/node" "node-linux-$(node -p process.arch)@^20.19"
 	ln -s "/opt/node/node_modules/node-linux-$(node -p process.arch)/bin/node" "$base/usr/local/bin/node"
 fi
 touch "$base.ready"
