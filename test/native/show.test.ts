@@ -100,7 +100,7 @@ test("links of a kind that this bpftool knows", () => {
   const object = loaded("basic");
   const ns = netNamespace();
   using link = ns.inside(() => object.program("count").attachXdp({ ifindex: ns.ifindex }));
-  const theirs = bpftool(["link", "show", "id", String(link.id)]) as Json;
+  const theirs = bpftool(["link", "show", "id", String(link.id)], ns.name) as Json;
   const [ours] = ns.inside(() => showLinks({ id: link.id }));
   expect(ours).toMatchObject(theirs);
   expect(ours).toMatchObject({ devname: "v0", ifindex: ns.ifindex });
@@ -182,5 +182,6 @@ test("what hangs on the interfaces of a namespace: xdp, tc and tcx", () => {
   expect(shown.tc).toContainEqual(
     expect.objectContaining({ kind: "tcx/ingress", name: "pass_too", prog_id: object.program("pass_too").id }),
   );
-  expect(Object.keys(shown)).toEqual(expect.arrayContaining(Object.keys(theirs)));
+  const told = Object.keys(theirs).filter((key) => key !== "netfilter"); // of links on hooks of no interface
+  expect(Object.keys(shown)).toEqual(expect.arrayContaining(told));
 });

@@ -63,12 +63,13 @@ describe("a user that is not root", () => {
     readonly remedy?: string;
   } {
     const script = `import { withLock } from ${JSON.stringify(library)};
-      process.setgroups([]); process.setgid(${nobody}); process.setuid(${nobody});
       const options = { instance: "gw1", purpose: "embedded", waitMs: 0, directory: ${JSON.stringify(directory)} };
       console.log(JSON.stringify(await withLock(options, async () => ({})).catch((error) => error)));`;
-    // Debian's Node changes no user where libuv might use io_uring.
-    const env = { ...process.env, UV_USE_IO_URING: "0" };
-    const { stdout } = spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8", env });
+    // Not by Node itself, for Debian's changes no user; and the checkout may lie where only root can read.
+    const user = ["--reuid", String(nobody), "--regid", String(nobody), "--clear-groups"];
+    const reads = ["--inh-caps", "+dac_read_search", "--ambient-caps", "+dac_read_search"];
+    const node = [process.execPath, "--input-type=module", "-e", script];
+    const { stdout } = spawnSync("setpriv", [...user, ...reads, ...node], { encoding: "utf8", cwd: "/" });
     return JSON.parse(stdout);
   }
 
