@@ -96,6 +96,29 @@ struct xgw_limits {
 };
 _Static_assert(sizeof(struct xgw_limits) == 32, "xgw_limits");
 
+/* settings: what is so for all tenants, in the one slot. 0, until it is written: nothing is said. */
+struct xgw_settings {
+	/* What a living flow's conntrack timeout is set to: the kernel's own for established connections. */
+	__u32 tcp_timeout_ms;
+	__u32 udp_timeout_ms;
+	/* The same in jiffies: a flow that had no packet for so long has no connection any more. */
+	__u32 tcp_timeout_jiffies;
+	__u32 udp_timeout_jiffies;
+	/*
+	 * How many connections, and how many neighbours, all tenants together may have before who is over its share
+	 * gets no more: up to there the table is anybody's. With what is promised above it, tables have the room
+	 * (src/model/shares.ts).
+	 */
+	__u32 session_pool;
+	__u32 neighbour_pool;
+	/* And how many before the config's own numbers for tenants count no more, but only shares do. */
+	__u32 session_room;
+	__u32 neighbour_room;
+	/* New connections a second that are anybody's: who has used up its share takes of them. */
+	__u32 new_pool;
+};
+_Static_assert(sizeof(struct xgw_settings) == 36, "xgw_settings");
+
 /* losses: what a tenant did not get, or had to give, by its id. Counts of times. */
 struct xgw_losses {
 	__u64 flows_evicted;	 /* a flow that was followed lost its place to another */

@@ -17,7 +17,6 @@ import { observeRedirectTargets, txIsRedirect } from "./datapath/redirect-target
 import { reclaimTemplates } from "./datapath/templates.js";
 import { toXgwError, XgwError } from "./errors.js";
 import { execute, type Plan } from "./execute.js";
-import { ticksPerSecond } from "./kernel/clock.js";
 import { deleteConnections, readConnections } from "./kernel/conntrack.js";
 import { namespaceInode } from "./kernel/namespace.js";
 import { checkHost, loadModules } from "./kernel/preflight.js";
@@ -25,6 +24,7 @@ import { families, putBack } from "./kernel/routing-rules.js";
 import { readLinks } from "./kernel/rtnetlink.js";
 import { removeDevices, removeFences, removeRoutes, removeRules } from "./kernel/slow-path.js";
 import { readSysctl } from "./kernel/sysctl.js";
+import { readTimeouts } from "./kernel/timeouts.js";
 import { buildDesired } from "./model/build.js";
 import { type Desired, nobody } from "./model/desired.js";
 import { fixedSysctls } from "./observe/kernel-tables.js";
@@ -87,6 +87,7 @@ export async function plan(config: Config, countsSessions = true): Promise<Plan>
     bondMembers: sides.bondMembers,
     redirectTargets: redirects.targets,
     tagOffloads: offloads.filter(({ isOn, isChangeable }) => isChangeable || !isOn),
+    timeouts: readTimeouts(),
     families: families(),
     fingerprint,
     fixedSysctls: fixedSysctls(desired),
@@ -141,26 +142,16 @@ async function observe(
   };
 }
 
-/** Seconds in the settings, milliseconds in the programs. The defaults are the kernel's, for before conntrack is loaded. */
 function readConstants(config: Config, desired: Desired, sides: Sides, countsSessions: boolean): Constants {
   const { uplink } = sides;
-  const seconds = (name: string, otherwise: number) => Number(readSysctl(`net.netfilter.${name}`) ?? otherwise);
   return {
     flows: config.flows,
     underlayAddress: config.underlay.address,
     ...underlayConstants(desired, sides),
     ...(uplink ? { uplink: { ifindex: uplink.nic.ifindex, tags: uplink.tags, mac: uplink.mac } } : {}),
     ...(sides.bonds.length > 0 ? { hasBonds: true } : {}),
-    tcpTimeoutMs: 1000 * seconds("nf_conntrack_tcp_timeout_established", 432000),
-    udpTimeoutMs: 1000 * seconds("nf_conntrack_udp_timeout_stream", 120),
-    ticksPerSecond: ticksPerSecond(),
     netnsInode: namespaceInode(),
     countsSessions,
-    sessionPool: desired.pools.sessions,
-    neighbourPool: desired.pools.neighbours,
-    sessionRoom: desired.rooms.sessions,
-    neighbourRoom: desired.rooms.neighbours,
-    newPool: desired.newPool,
   };
 }
 

@@ -41,22 +41,13 @@ XGW_SETTING __u32 has_bonds;
 XGW_SETTING __u32 tx_is_redirect;
 
 /*
- * How often a flow asks conntrack, in jiffies (the one clock that is free to read): 1 s at HZ=1000, 10 s at
- * HZ=100, well below conntrack's shortest timeout for an established connection (UDP stream, 120 s).
+ * How often a flow asks conntrack, in jiffies (the one clock that is free to read): 1 s, well below conntrack's
+ * shortest timeout for an established connection (UDP stream, 120 s).
  */
 XGW_SETTING __u32 liveness_jiffies = 1024;
 
 /* How often the kernel is asked for a template's way: 100 ms. */
 XGW_SETTING __u32 way_jiffies = 100;
-
-/* What a living flow's conntrack timeout is set to, in milliseconds: the kernel's own timeouts, read at load.
- */
-XGW_SETTING __u32 tcp_timeout_ms = 432000 * 1000;
-XGW_SETTING __u32 udp_timeout_ms = 120 * 1000;
-
-/* The same in jiffies: a flow that had no packet for so long has no connection any more. */
-XGW_SETTING __u32 tcp_timeout_jiffies = 432000 * 1000;
-XGW_SETTING __u32 udp_timeout_jiffies = 120 * 1000;
 
 /* Entries of the flow table, a power of two: what the map has. More would cost flows, not correctness. */
 XGW_SETTING __u32 flow_buckets = 32768;
@@ -64,20 +55,6 @@ XGW_SETTING __u32 flow_buckets = 32768;
 /* So that nobody outside can choose tuples that all fall into one bucket. The same for all programs over one
  * table. */
 XGW_SETTING __u64 flow_seed = 0;
-
-/*
- * How many connections, and how many neighbours, all tenants together may have before who is over its share gets no
- * more: up to there the table is anybody's. With what is promised above it, tables have the room (src/model/shares.ts).
- */
-XGW_SETTING __u32 session_pool = 0;
-XGW_SETTING __u32 neighbour_pool = 0;
-
-/* And how many before the config's own numbers for tenants count no more, but only shares do. */
-XGW_SETTING __u32 session_room = ~0u;
-XGW_SETTING __u32 neighbour_room = ~0u;
-
-/* New connections a second that are anybody's: who has used up its share takes of them. */
-XGW_SETTING __u32 new_pool = 0;
 
 /*
  * Bytes of fragments that may wait for the rest of their datagram before who is over its share gets no more, a tenant's

@@ -12,6 +12,7 @@
 #include <bpf/bpf_helpers.h>
 #include "../shared.h"
 #include "config.h"
+#include "settings.h"
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -224,13 +225,14 @@ static __always_inline __s64 ct_until_stream(const struct nf_conn *ct)
  */
 static __always_inline void ct_renew(struct nf_conn *ct, __u8 protocol)
 {
-	if (protocol == IPPROTO_TCP) {
-		bpf_ct_change_timeout(ct, tcp_timeout_ms);
+	__u32 timeout = protocol == IPPROTO_TCP ? setting(tcp_timeout_ms) : setting(udp_timeout_ms);
+
+	if (protocol == IPPROTO_UDP && ct_until_stream(ct) >= 0)
 		return;
-	}
-	if (ct_until_stream(ct) >= 0)
+	if (timeout)
+		bpf_ct_change_timeout(ct, timeout);
+	if (protocol == IPPROTO_TCP)
 		return;
-	bpf_ct_change_timeout(ct, udp_timeout_ms);
 	if (!(ct->status & CT_ASSURED))
 		bpf_ct_change_status(ct, ct->status | CT_ASSURED);
 }

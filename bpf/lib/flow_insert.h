@@ -10,6 +10,7 @@
 #define XGW_FLOW_INSERT_H
 
 #include "flow_table.h"
+#include "settings.h"
 
 /* A line that may be given to another flow, as it was seen. */
 struct flow_victim {
@@ -28,9 +29,12 @@ static __always_inline int flow_is_over_share(__u32 tenant, __u32 more)
 
 static __always_inline int flow_is_dead(const struct xgw_flow *place, __u32 age)
 {
+	__u32 timeout;
+
 	if (place->generation != generation_of(place->tenant))
 		return 1;
-	return age > (place->key.protocol == 6 /* TCP */ ? tcp_timeout_jiffies : udp_timeout_jiffies);
+	timeout = place->key.protocol == 6 /* TCP */ ? setting(tcp_timeout_jiffies) : setting(udp_timeout_jiffies);
+	return timeout && age > timeout;
 }
 
 enum flow_rank { FLOW_STAYS, FLOW_OWN, FLOW_OVER_SHARE, FLOW_DEAD };

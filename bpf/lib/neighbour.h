@@ -16,6 +16,7 @@
 #include "../maps.h"
 #include "config.h"
 #include "limits.h"
+#include "settings.h"
 
 /* Of all tenants for tenant 0. */
 static __always_inline __s64 neighbours_of(__u32 tenant)
@@ -30,7 +31,7 @@ static __always_inline int may_have_neighbour(__u32 tenant, const struct xgw_nei
 {
 	return bpf_map_lookup_elem(&neighbours, key) ||
 	       may_have_one_more(neighbours_of(tenant), neighbours_of(0), said_of(tenant, neighbours),
-				 said_of(0, neighbours), neighbour_pool, neighbour_room);
+				 said_of(0, neighbours), setting(neighbour_pool), setting(neighbour_room));
 }
 
 #endif

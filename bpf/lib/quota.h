@@ -13,6 +13,7 @@
 #include "bucket.h"
 #include "config.h"
 #include "limits.h"
+#include "settings.h"
 
 /* Of all tenants for tenant 0. */
 static __always_inline __s64 sessions_of(__u32 tenant)
@@ -26,19 +27,20 @@ static __always_inline __s64 sessions_of(__u32 tenant)
 /* In this second: of its own, or, when it has no number of its own, of what is anybody's. */
 static __always_inline int may_begin_now(__u32 tenant, int takes)
 {
-	__u32 own = said_of(tenant, new_per_second), per_second = own ? own : said_of(0, new_per_second), pool = 0;
+	__u32 own = said_of(tenant, new_per_second), per_second = own ? own : said_of(0, new_per_second);
+	__u32 pool = 0, of_all = setting(new_pool);
 
 	if (!per_second || ask_bucket(bpf_map_lookup_elem(&buckets, &tenant), per_second, 1, takes))
 		return 1;
-	return !own && new_pool && ask_bucket(bpf_map_lookup_elem(&buckets, &pool), new_pool, 1, takes);
+	return !own && of_all && ask_bucket(bpf_map_lookup_elem(&buckets, &pool), of_all, 1, takes);
 }
 
 static __always_inline int may_begin(__u32 tenant, int takes)
 {
 	__u32 own = said_of(tenant, sessions), share = said_of(0, sessions);
 
-	if ((own || share) &&
-	    !may_have_one_more(sessions_of(tenant), sessions_of(0), own, share, session_pool, session_room))
+	if ((own || share) && !may_have_one_more(sessions_of(tenant), sessions_of(0), own, share, setting(session_pool),
+						 setting(session_room)))
 		return 0;
 	return may_begin_now(tenant, takes);
 }

@@ -28,23 +28,10 @@ export interface Constants {
   readonly hasBonds?: boolean;
   /** Whether XDP_TX by a NIC asks as much of it as a redirect to it: see redirect-targets.ts. */
   readonly txIsRedirect?: boolean;
-  /** What conntrack's timeouts of established connections are, milliseconds. */
-  readonly tcpTimeoutMs: number;
-  readonly udpTimeoutMs: number;
-  /** Of the kernel's own clock, in which a flow's age is. */
-  readonly ticksPerSecond: number;
   /** Inode number of the network namespace. */
   readonly netnsInode: number;
   /** Whether live connections are counted. A gateway always does; a kernel without fentry can still run the rest. */
   readonly countsSessions: boolean;
-  /** Up to how many of all tenants together nobody is refused for being over its share. */
-  readonly sessionPool: number;
-  readonly neighbourPool: number;
-  /** Up to how many of all tenants together each gets what the config gives it. */
-  readonly sessionRoom: number;
-  readonly neighbourRoom: number;
-  /** New connections a second that are anybody's. */
-  readonly newPool: number;
   /** Flows that the flow table is made for. */
   readonly flows: number;
 }

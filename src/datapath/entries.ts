@@ -10,6 +10,7 @@ import { unpinnedMaps } from "./programs.js";
 
 /** In the order in which a packet may depend on them: written from the first on, deleted from the last on. */
 const entryMaps: readonly Entry["map"][] = [
+  "settings",
   "limits",
   "policy_services",
   "policy_networks",
@@ -24,7 +25,7 @@ const entryMaps: readonly Entry["map"][] = [
 ];
 
 /** An array has every key, and 0 where nothing is said. */
-const isArray = (map: Entry["map"]) => map === "limits";
+const isArray = (map: Entry["map"]) => map === "limits" || map === "settings";
 
 const isThere = (map: Entry["map"], value: Buffer) => !isArray(map) || value.some((byte) => byte !== 0);
 

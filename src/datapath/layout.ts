@@ -9,7 +9,7 @@ import type { TunnelKind } from "../model/desired.js";
 import { formatAddress, formatPrefix, parseAddress, parsePrefix } from "../model/ipv4.js";
 import { mapLimits, resources } from "../model/shares.js";
 import { serviceWord } from "../plan/policy-maps.js";
-import type { Entry } from "../plan/state.js";
+import type { Entry, Settings } from "../plan/state.js";
 
 export const littleEndian = endianness() === "LE";
 
@@ -19,6 +19,18 @@ const vrfFlag = 0x8000_0000;
 const hasPolicyFlag = 1;
 
 const wraps: readonly TunnelKind[] = ["gretap", "gre"];
+
+const settingNames: readonly (keyof Settings)[] = [
+  "tcpTimeoutMs",
+  "udpTimeoutMs",
+  "tcpTimeoutTicks",
+  "udpTimeoutTicks",
+  "sessionPool",
+  "neighbourPool",
+  "sessionRoom",
+  "neighbourRoom",
+  "newPool",
+];
 
 /** Both ways between a device's name and its ifindex. */
 export interface DeviceNames {
@@ -70,6 +82,8 @@ export function encodeEntry(entry: Entry, names: DeviceNames): RawEntry {
   switch (entry.map) {
     case "limits":
       return { key: u32(entry.tenant), value: u32(...resources.map((resource) => entry.value[resource]), 0) };
+    case "settings":
+      return { key: u32(0), value: u32(...settingNames.map((name) => entry.value[name])) };
     case "tenants": {
       const { value } = entry;
       return {
@@ -144,6 +158,10 @@ export function decodeEntry(map: Entry["map"], { key, value }: RawEntry, names: 
         tenant: readU32(key, 0),
         value: mapLimits((resource) => readU32(value, resources.indexOf(resource))),
       };
+    case "settings": {
+      const words = settingNames.map((name, word) => [name, readU32(value, word)] as const);
+      return { map, value: Object.fromEntries(words) as unknown as Settings };
+    }
     case "tenants": {
       const word = (n: number) => readU32(value, n);
       return {

@@ -5,6 +5,7 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { BpfObject } from "libbpf-ts";
 import { XgwError } from "../errors.js";
+import { ticksIn } from "../kernel/clock.js";
 import { fragmentLimits } from "../model/fragments.js";
 import { type ProgramName, sidesDigits } from "../plan/state.js";
 import { type Constants, maxUnderlayOthers } from "./constants.js";
@@ -97,27 +98,19 @@ export function openObject(file: string, instance: string, constants: Constants)
   return object;
 }
 
-/** How often the kernel is asked whether a template's way is still its own. */
-const wayMs = 100;
+/** How often conntrack is asked for a flow that is in use, and the kernel for a template's way. */
+const [livenessSeconds, waySeconds] = [1, 0.1];
 
 /** By their names in bpf/lib/config.h; those of the flow table apart. */
 export function variablesOf(constants: Omit<Constants, "flows">): Record<string, Buffer> {
   const { underlay, uplink } = constants;
   return {
     underlay_address: addressBytes(constants.underlayAddress),
-    way_jiffies: u32(ticksIn(wayMs, constants)),
+    liveness_jiffies: u32(ticksIn(livenessSeconds)),
+    way_jiffies: u32(ticksIn(waySeconds)),
     has_bonds: u32(constants.hasBonds ? 1 : 0),
     tx_is_redirect: u32(constants.txIsRedirect ? 1 : 0),
-    tcp_timeout_ms: u32(constants.tcpTimeoutMs),
-    udp_timeout_ms: u32(constants.udpTimeoutMs),
-    tcp_timeout_jiffies: u32(ticksIn(constants.tcpTimeoutMs, constants)),
-    udp_timeout_jiffies: u32(ticksIn(constants.udpTimeoutMs, constants)),
     netns_inode: u32(constants.netnsInode),
-    session_pool: u32(constants.sessionPool),
-    new_pool: u32(constants.newPool),
-    neighbour_pool: u32(constants.neighbourPool),
-    session_room: u32(constants.sessionRoom),
-    neighbour_room: u32(constants.neighbourRoom),
     fragment_pool: u32(fragmentLimits.pool),
     fragment_share: u32(fragmentLimits.share),
     fragment_nic_share: u32(fragmentLimits.nicShare),
@@ -143,10 +136,6 @@ function othersVariable(others: readonly number[]): Buffer {
   const words = u32(...others.slice(0, maxUnderlayOthers));
   return Buffer.concat([words, Buffer.alloc(maxUnderlayOthers * 4 - words.length)]);
 }
-
-/** Less than half of what the clock's 32 bits hold. */
-const ticksIn = (ms: number, { ticksPerSecond }: Pick<Constants, "ticksPerSecond">) =>
-  Math.min(Math.ceil((ms / 1000) * ticksPerSecond), 0x7fff_ffff);
 
 function tagVariables(side: "underlay" | "uplink", tags: readonly number[]): Record<string, Buffer> {
   const words = Buffer.alloc(8);

@@ -45,6 +45,7 @@ export const mapNames = [
   "session_base",
   "session_events",
   "sessions_settled",
+  "settings",
   "stats",
   "tenants",
   "tunnels",

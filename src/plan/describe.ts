@@ -3,7 +3,7 @@
 import { nobody } from "../model/desired.js";
 import { type Limits, resources } from "../model/shares.js";
 import { damagedRules } from "./rules.js";
-import type { Attachment, Device, Element, Entry, Route } from "./state.js";
+import type { Attachment, Device, Element, Entry, Route, Settings } from "./state.js";
 import { entryId } from "./state.js";
 import type { Step } from "./steps.js";
 
@@ -96,6 +96,8 @@ function describeEntry(entry: Entry): string {
   switch (entry.map) {
     case "limits":
       return `${entryId(entry)} : ${describeLimits(entry.value)}`;
+    case "settings":
+      return `${entryId(entry)} : ${describeSettings(entry.value)}`;
     case "endpoints":
       return `${entryId(entry)} : ${entry.via}`;
     case "destinations":
@@ -108,6 +110,9 @@ function describeEntry(entry: Entry): string {
       return entryId(entry);
   }
 }
+
+const describeSettings = ({ tcpTimeoutMs, udpTimeoutMs, sessionPool, newPool, neighbourPool }: Settings) =>
+  `established TCP ${tcpTimeoutMs / 1000} s, UDP ${udpTimeoutMs / 1000} s; anybody's ${sessionPool} sessions, ${newPool} newPerSecond, ${neighbourPool} neighbours`;
 
 const describeLimits = (limits: Limits) =>
   resources.flatMap((resource) => (limits[resource] > 0 ? [`${resource} ${limits[resource]}`] : [])).join(", ");

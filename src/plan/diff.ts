@@ -329,6 +329,7 @@ function tenantOfEntry(entry: Entry): number {
   switch (entry.map) {
     case "tenants":
       return entry.value.id;
+    case "settings":
     case "limits": // how much a tenant may have changes no flow
     case "nics":
     case "bond_members":

@@ -12,6 +12,7 @@ import {
   type Attachment,
   addressId,
   byId,
+  type ConnectionTimeouts,
   type Device,
   type Element,
   type Entry,
@@ -41,6 +42,7 @@ export interface RenderContext {
   readonly underlayDevices: readonly string[];
   /** What comes by another device than its answer would leave by is dropped, unless a device's own setting says otherwise. */
   readonly isReversePathStrict?: boolean;
+  readonly timeouts: ConnectionTimeouts;
   /** By which NICs that are bonds take packets. */
   readonly bondMembers?: readonly { readonly name: string; readonly bond: string }[];
   /** NICs that send what XDP sends; all when missing. */
@@ -102,6 +104,7 @@ export function render(desired: Desired, context: RenderContext): State {
     moving: new Map(),
     entries: byId(
       [
+        settingsEntry(desired, context),
         ...limitsEntries(nobody, desired.shares),
         ...desired.nics.filter(({ name }) => context.redirectTargets?.includes(name) ?? true).map(nicEntry),
         ...(context.bondMembers ?? []).map(({ name, bond }): Entry => ({ map: "bond_members", device: name, bond })),
@@ -264,6 +267,18 @@ function nicEntry(nic: { readonly name: string }): Entry {
 }
 
 /** Nothing where nothing is said, as the map has it. */
+const settingsEntry = ({ pools, rooms, newPool }: Desired, { timeouts }: RenderContext): Entry => ({
+  map: "settings",
+  value: {
+    ...timeouts,
+    sessionPool: pools.sessions,
+    neighbourPool: pools.neighbours,
+    sessionRoom: rooms.sessions,
+    neighbourRoom: rooms.neighbours,
+    newPool,
+  },
+});
+
 function limitsEntries(tenant: number, value: Limits): Entry[] {
   return resources.some((resource) => value[resource] > 0) ? [{ map: "limits", tenant, value }] : [];
 }

@@ -69,6 +69,8 @@ export interface Element {
 export type Entry =
   /** Tenant 0: the shares of all those that have no number of their own. */
   | { readonly map: "limits"; readonly tenant: number; readonly value: Limits }
+  /** Of all tenants. */
+  | { readonly map: "settings"; readonly value: Settings }
   | { readonly map: "tenants"; readonly key: number; readonly value: TenantEntry }
   | { readonly map: "peers"; readonly tenant: number; readonly address: string }
   | { readonly map: "endpoints"; readonly tenant: number; readonly prefix: string; readonly via: string }
@@ -88,6 +90,26 @@ export type Entry =
   | DestinationEntry
   | NetworkEntry
   | ServiceEntry;
+
+/** Fields as in `struct xgw_settings`, and in its order. */
+export interface Settings extends ConnectionTimeouts {
+  /** Up to how many of all tenants together nobody is refused for being over its share. */
+  readonly sessionPool: number;
+  readonly neighbourPool: number;
+  /** Up to how many of all tenants together each gets what the config gives it. */
+  readonly sessionRoom: number;
+  readonly neighbourRoom: number;
+  /** New connections a second that are anybody's. */
+  readonly newPool: number;
+}
+
+/** What conntrack's timeouts of established connections are, in milliseconds and in ticks of the kernel's clock. */
+export interface ConnectionTimeouts {
+  readonly tcpTimeoutMs: number;
+  readonly udpTimeoutMs: number;
+  readonly tcpTimeoutTicks: number;
+  readonly udpTimeoutTicks: number;
+}
 
 /** Where DNAT sends what is meant for a public address, or for one service of it. */
 export interface DestinationEntry {
@@ -258,6 +280,8 @@ export function entryId(entry: Entry): string {
   switch (entry.map) {
     case "limits":
       return `limits ${entry.tenant}`;
+    case "settings":
+      return entry.map;
     case "tenants":
       return `tenants ${entry.key}`;
     case "peers":

@@ -148,6 +148,8 @@ describe("entries that the daemon writes", () => {
     eventsPerSecond: 6,
     neighbours: 7,
   };
+  const timeouts = { tcpTimeoutMs: 1, udpTimeoutMs: 2, tcpTimeoutTicks: 3, udpTimeoutTicks: 4 };
+  const settings = { ...timeouts, sessionPool: 5, neighbourPool: 6, sessionRoom: 7, neighbourRoom: 8, newPool: 9 };
   const entries: readonly Entry[] = [
     {
       map: "tenants",
@@ -169,6 +171,7 @@ describe("entries that the daemon writes", () => {
     { map: "public_ips", address: "2.2.2.11", tenant: 7, device: "dev68", key: 0x99, mtu: 1500 },
     { map: "nics", device: "dev68" },
     { map: "limits", tenant: 7, value: limits },
+    { map: "settings", value: settings },
     {
       map: "destinations",
       tenant: 7,
@@ -221,6 +224,22 @@ describe("entries that the daemon writes", () => {
     });
   });
 
+  it("of settings have each field where the programs look for it", () => {
+    const { value } = encodeEntry({ map: "settings", value: settings }, names);
+    const seen = Object.entries(offsetsOf("xgw_settings")).map(([name, offset]) => [name, value.readUInt32LE(offset)]);
+    expect(Object.fromEntries(seen)).toEqual({
+      tcp_timeout_ms: 1,
+      udp_timeout_ms: 2,
+      tcp_timeout_jiffies: 3,
+      udp_timeout_jiffies: 4,
+      session_pool: 5,
+      neighbour_pool: 6,
+      session_room: 7,
+      neighbour_room: 8,
+      new_pool: 9,
+    });
+  });
+
   it("of peers have the tenant, then the address", () => {
     expect(offsetsOf("xgw_peer_key")).toEqual({ tenant: 0, address: 4 });
   });
@@ -241,16 +260,7 @@ it("the constants of config.h are those that the loader sets, and those that hav
     "fragment_share",
     "has_bonds",
     "liveness_jiffies",
-    "neighbour_pool",
-    "neighbour_room",
-    "new_pool",
-    "session_pool",
-    "session_room",
-    "tcp_timeout_jiffies",
-    "tcp_timeout_ms",
     "tx_is_redirect",
-    "udp_timeout_jiffies",
-    "udp_timeout_ms",
     "underlay_address",
     "underlay_ifindex",
     "underlay_others",

@@ -1,13 +1,10 @@
 // The flow table, used as the programs use it: by one CPU after the other, and by several at once.
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { flowBuckets, flowWays } from "../../src/datapath/flow-table.js";
-import { FlowWorkers, type Outcome } from "./support/flow-workers.js";
+import { FlowWorkers, type Outcome, tcpTimeoutJiffies } from "./support/flow-workers.js";
 
 /** Longer than a flow that is in use goes without asking conntrack, liveness_jiffies = 1024. */
 const idle = 5000;
-
-/** tcp_timeout_jiffies of bpf/lib/config.h, of which protocol the flows are. */
-const tcpTimeoutJiffies = 432_000_000;
 
 const sum = (outcomes: readonly Outcome[], field: keyof Outcome) =>
   outcomes.reduce((total, outcome) => total + outcome[field], 0);

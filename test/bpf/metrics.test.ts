@@ -20,16 +20,8 @@ const instance = `metrics${process.pid}`.slice(0, 15);
 const pins = new datapathModules.pins.Pins(instance);
 const constants = {
   underlayAddress: "172.168.0.1",
-  tcpTimeoutMs: 1000,
-  udpTimeoutMs: 2000,
-  ticksPerSecond: 1000,
   netnsInode: 1,
   countsSessions: false,
-  sessionPool: 0,
-  newPool: 0,
-  neighbourPool: 0,
-  sessionRoom: 0xffff_ffff,
-  neighbourRoom: 0xffff_ffff,
   flows: 524_288,
 };
 const tenants = Array.from({ length: 8000 }, (_, n) => ({ id: n + 1, name: `t${n + 1}`, limits: noLimits }));

@@ -17,16 +17,8 @@ const instance = `test${process.pid}`;
 const pins = new datapathModules.pins.Pins(instance);
 const constants = {
   underlayAddress: "172.168.0.1",
-  tcpTimeoutMs: 1000,
-  udpTimeoutMs: 2000,
-  ticksPerSecond: 1000,
   netnsInode: 1,
   countsSessions: false,
-  sessionPool: 0,
-  newPool: 0,
-  neighbourPool: 0,
-  sessionRoom: 0xffff_ffff,
-  neighbourRoom: 0xffff_ffff,
   flows: 4096,
 };
 const fingerprint = objects.fingerprintOf(constants);
@@ -108,6 +100,7 @@ describe("loading", () => {
       "session_base",
       "session_events",
       "sessions_settled",
+      "settings",
     ];
     expect({
       maps: readdirSync(`${pins.root}/maps`).sort(),
@@ -124,7 +117,7 @@ describe("loading", () => {
 
   it("keeps the maps of a data path that is there, with what is in them", () => {
     entries.setEntries(pins, [{ map: "peers", tenant: 1, address: "172.168.0.7" }], names);
-    load.loadDatapath(pins, "000000000000", { ...constants, tcpTimeoutMs: 5 });
+    load.loadDatapath(pins, "000000000000", { ...constants, netnsInode: 5 });
     expect([pins.fingerprints(), [...entries.observeEntries(pins, names).keys()]]).toEqual([
       ["000000000000", fingerprint].sort(),
       ["peers 1 172.168.0.7"],

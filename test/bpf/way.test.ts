@@ -3,14 +3,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { inNetNamespace, interfaceIndex } from "libbpf-ts";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
-import { ticksPerSecond } from "../../src/kernel/clock.js";
+import { ticksIn } from "../../src/kernel/clock.js";
 import { Datapath, jiffies, underlayAddress } from "./support/datapath.js";
 import { makeNamespace, track, untrack } from "./support/kernel.js";
 import * as packet from "./support/packet.js";
 import { connectionOf, type Direction, macs, type TestConnection, user1, user2, World } from "./support/world.js";
 
 const askEveryMs = 100;
-const datapath = new Datapath({}, Math.ceil((askEveryMs / 1000) * ticksPerSecond()));
+const datapath = new Datapath({}, ticksIn(askEveryMs / 1000));
 afterAll(() => datapath[Symbol.dispose]());
 const world = new World(datapath);
 const namespace = makeNamespace();
@@ -356,10 +356,7 @@ describe("of what fits the way", () => {
 
 it("a flow by the uplink goes up when the tenant's table has another next hop for its destination", async () => {
   // Instead of a VRF, which not every kernel has: a table for what comes in by a device.
-  const uplink = new Datapath(
-    { uplink: { ifindex: nic, mac: macs.gateway, tags: [] } },
-    Math.ceil((askEveryMs / 1000) * ticksPerSecond()),
-  );
+  const uplink = new Datapath({ uplink: { ifindex: nic, mac: macs.gateway, tags: [] } }, ticksIn(askEveryMs / 1000));
   using _ = uplink;
   const plain = new World(uplink);
   plain.reset();

@@ -134,6 +134,8 @@ export class Datapath implements Disposable {
     this.#xdp = prepare("xdp.bpf.o", sides, wayJiffies).load();
     this.#tc = this.#beside("tc.bpf.o", sides, wayJiffies);
     this.#departures = this.#beside("test-departures.bpf.o", sides, wayJiffies);
+    const timeouts = [1000 * tcpTimeoutSeconds, 1000 * udpTimeoutSeconds];
+    this.#xdp.map("settings").set(u32(0), u32(...timeouts, ...timeouts, 0, 0, 0xffff_ffff, 0xffff_ffff, 1));
     this.tenants = this.#xdp.typedMap("tenants");
     this.peers = this.#xdp.typedMap("peers");
     this.flows = new FlowTable(this.#xdp.map("flows"), this.#xdp.btf as Btf);
@@ -439,17 +441,10 @@ function prepare(file: string, sides: Sides, wayJiffies: number): BpfObject {
     ...datapathModules.objects.variablesOf({
       ...sides,
       underlayAddress,
-      tcpTimeoutMs: tcpTimeoutSeconds * 1000,
-      udpTimeoutMs: udpTimeoutSeconds * 1000,
-      ticksPerSecond: 1000,
       netnsInode: 0,
       countsSessions: false,
-      sessionPool: 0,
-      newPool: 1,
-      neighbourPool: 0,
-      sessionRoom: 0xffff_ffff,
-      neighbourRoom: 0xffff_ffff,
     }),
+    liveness_jiffies: u32(livenessJiffies),
     way_jiffies: u32(wayJiffies),
     drop_event_every: u32(1),
     flow_buckets: u32(flowEntries),

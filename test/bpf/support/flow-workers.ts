@@ -48,6 +48,10 @@ function decode(bytes: Buffer): Outcome {
   return { inserted, refused, deleted, found, missed, torn };
 }
 
+/** What the settings say. */
+export const tcpTimeoutJiffies = 432_000_000;
+const udpTimeoutJiffies = 120_000;
+
 /** For names of pins. */
 let made = 0;
 
@@ -60,6 +64,7 @@ export class FlowWorkers implements Disposable {
   constructor(buckets: number) {
     this.#object = BpfObject.open(objectFile("test-flow-table.bpf.o"));
     this.#object.setVariable("flow_buckets", u32(buckets)).resizeMap("flows", buckets).load();
+    this.#object.map("settings").set(u32(0), u32(0, 0, tcpTimeoutJiffies, udpTimeoutJiffies, 0, 0, 0, 0, 0));
     this.table = this.#object.map("flows");
     this.btf = this.#object.btf as Btf;
     this.#pins = `/sys/fs/bpf/xgw-test-${process.pid}-${++made}`;

@@ -74,6 +74,7 @@ export function stateWith(policy: TestPolicy): State {
   return render(desired, {
     underlayMtu: 1500,
     underlayDevices: ["eth0"],
+    timeouts: { tcpTimeoutMs: 0, udpTimeoutMs: 0, tcpTimeoutTicks: 0, udpTimeoutTicks: 0 },
     families: ["ipv4"],
     fingerprint: "f00df00df00d",
   });

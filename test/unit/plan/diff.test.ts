@@ -109,6 +109,7 @@ describe("the first apply", async () => {
       "+ nft outbound: 2 . 6 . 0.0.0.0-255.255.255.255 . 23 : 2147549185",
       "+ nft outbound: 2 . 6 . 0.0.0.0-255.255.255.255 . 24-65535 : 65538",
       "+ nft outbound: 2 . 7-255 . 0.0.0.0-255.255.255.255 . 0-65535 : 65538",
+      "+ map settings : established TCP 432000 s, UDP 120 s; anybody's 131072 sessions, 32768 newPerSecond, 32768 neighbours",
       "+ map limits 0 : sessions 128, newPerSecond 32768, flows 262144, templates 16384, rules 6144, eventsPerSecond 8192, neighbours 16384",
       "+ map nics eth0",
       "+ map limits 1 : sessions 100000, newPerSecond 5000",
@@ -717,4 +718,19 @@ describe("a machine whose setting for all devices is a strict reverse path filte
       ),
     );
   });
+});
+
+it("a timeout of conntrack's that somebody sets is one entry of a map: no program is loaded, and no flow decided anew", async () => {
+  const desired = await desiredOf(example);
+  const timeouts = { ...context.timeouts, tcpTimeoutMs: 600_000, tcpTimeoutTicks: 150_000 };
+  const steps = diff(render(desired, { ...context, timeouts }), inKernel(render(desired, context)));
+  expect(described(steps)).toEqual([
+    "~ map settings : established TCP 600 s, UDP 120 s; anybody's 131072 sessions, 32768 newPerSecond, 32768 neighbours",
+  ]);
+});
+
+it("so are limits of the whole gateway", async () => {
+  const limits = "limits: { sessions: 100000, neighbours: 10000 }\nnics:";
+  const steps = await stepsBetween(example, example.replace("nics:", limits));
+  expect([...new Set(steps.map(({ kind }) => kind))]).toEqual(["entry.set"]);
 });

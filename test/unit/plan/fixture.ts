@@ -17,6 +17,7 @@ import type { Step } from "../../../src/plan/steps.js";
 export const context: RenderContext = {
   underlayMtu: 1500,
   underlayDevices: ["eth0"],
+  timeouts: { tcpTimeoutMs: 432_000_000, udpTimeoutMs: 120_000, tcpTimeoutTicks: 108_000_000, udpTimeoutTicks: 30_000 },
   families: ["ipv4", "ipv6"],
   fingerprint: "f00df00df00d",
 };
