@@ -298,8 +298,9 @@ enum xgw_encap_state {
 /* The device that the kernel's look-up has named for a template, or one of these. */
 enum xgw_way {
 	XGW_WAY_UNASKED,
+	XGW_WAY_REFUSED = 0xfffffff0, /* it says that nothing is sent there; never in a template, which is left then */
+	XGW_WAY_UNSEEN = 0xfffffffb,  /* up to UNTOLD: so many samples more may go by, and not be seen to leave */
 	XGW_WAY_UNTOLD = 0xffffffff,  /* it names another way, or none */
-	XGW_WAY_REFUSED = 0xfffffffe, /* it says that nothing is sent there; never in a template, which is left then */
 };
 
 #define XGW_ENCAP_MAX 64

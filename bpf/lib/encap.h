@@ -84,6 +84,21 @@ static __always_inline void encap_set_mtu(struct xgw_encap *slot, __u16 mtu)
 		*(volatile __u16 *)&slot->mtu = mtu;
 }
 
+/* Of ways that the kernel's look-up does not name, only the kernel's own packets tell that they are still right. */
+static __always_inline int is_untold(__u32 way)
+{
+	return way >= XGW_WAY_UNSEEN;
+}
+
+/* The kernel has sent by it. */
+static __always_inline void encap_confirm(struct xgw_encap *slot)
+{
+	__u32 way = *(volatile __u32 *)&slot->way;
+
+	if (way != XGW_WAY_UNTOLD && is_untold(way))
+		__sync_val_compare_and_swap(&slot->way, way, XGW_WAY_UNTOLD);
+}
+
 /* No flow follows it from now on. One that the daemon has retired meanwhile stays retired. */
 static __always_inline void encap_leave(struct xgw_encap *slot)
 {
@@ -99,8 +114,10 @@ static __always_inline int encap_take_up(struct xgw_encap *slot, const struct xg
 		return 0;
 	if (wanted->wrap == XGW_WRAP_PLAIN)
 		encap_set_mtu(slot, wanted->mtu); /* of tunnels XDP asks */
-	if (state == XGW_ENCAP_READY)
+	if (state == XGW_ENCAP_READY) {
+		encap_confirm(slot);
 		return 1;
+	}
 	encap_forget_way(slot);
 	return __sync_val_compare_and_swap(&slot->state, XGW_ENCAP_LEFT, XGW_ENCAP_READY) != XGW_ENCAP_RETIRED;
 }

@@ -7,7 +7,8 @@
  *
  * Where the look-up does not name the template's way from the beginning, it cannot: of several next hops the kernel
  * takes one by a hash that XDP does not know, or somebody has changed the packet behind the route. There a packet is
- * sampled every second: the kernel sends it, and the learner sees whether its way is still the flow's.
+ * sampled every second: the kernel sends it, and the learner sees whether its way is still the flow's. What it has not
+ * seen of several samples is left, too: they were dropped, or went by a device that xgw does not look at.
  *
  * The look-up neither uses a neighbour nor has it probed. So one packet of each template is sampled every ten seconds
  * as well: the kernel's use of a stale neighbour makes it ask whether that is still there, and one that is gone is
@@ -142,24 +143,39 @@ static __always_inline int is_sampled(struct xgw_encap *encap, __u16 now, __u16 
 	return 1;
 }
 
+/* A sample tells what the look-up does not. Each is one more that the learner has yet to see (encap_confirm). */
+static __always_inline enum xgw_reason ask_by_sample(struct xgw_encap *encap, __u32 way, __u16 now)
+{
+	if (!is_sampled(encap, now, SAMPLE_SECONDS_UNTOLD))
+		return XGW_GO_ON;
+	if (way == XGW_WAY_UNSEEN) {
+		encap_leave(encap);
+		return XGW_REASON_TEMPLATE;
+	}
+	__sync_val_compare_and_swap(&encap->way, way, way - 1);
+	return XGW_REASON_SAMPLE;
+}
+
 /* Asks for the way of a template that is due, by a packet of one of its flows: XGW_GO_ON, or why the packet goes up. */
 static __noinline __attribute__((unused)) enum xgw_reason
 way_ask(void *ctx, struct xgw_encap *encap, const struct xgw_flow_key *key, const struct xgw_flow *flow)
 {
-	__u32 named = way_named(ctx, encap, key, flow), before = encap->way;
+	__u32 named = way_named(ctx, encap, key, flow), before = *(volatile __u32 *)&encap->way;
 	__u16 now = bpf_ktime_get_coarse_ns() / 1000000000ull;
 
-	if (named == XGW_WAY_REFUSED || (before != XGW_WAY_UNASKED && before != XGW_WAY_UNTOLD && named != before)) {
+	if (named == XGW_WAY_REFUSED || (before != XGW_WAY_UNASKED && !is_untold(before) && named != before)) {
 		encap_leave(encap);
 		return XGW_REASON_TEMPLATE;
 	}
+	if (!named && is_untold(before))
+		return ask_by_sample(encap, before, now);
 	*(volatile __u32 *)&encap->way = named ? named : XGW_WAY_UNTOLD;
 	if (before == XGW_WAY_UNASKED) {
 		/* The kernel has just sent that way; if it could not be told, the next question is for the kernel. */
 		encap->sampled = named ? now : now - SAMPLE_SECONDS_UNTOLD;
 		return XGW_GO_ON;
 	}
-	return is_sampled(encap, now, named ? SAMPLE_SECONDS : SAMPLE_SECONDS_UNTOLD) ? XGW_REASON_SAMPLE : XGW_GO_ON;
+	return is_sampled(encap, now, SAMPLE_SECONDS) ? XGW_REASON_SAMPLE : XGW_GO_ON;
 }
 
 #endif

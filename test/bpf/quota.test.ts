@@ -25,7 +25,7 @@ function load(limits: TestPolicy["limits"]): void {
   world.addTenant(judged);
   const { entries } = stateWith({ inbound: all, outbound: all, ...(limits ? { limits } : {}) });
   datapath.setEntries(
-    [...entries.values()].filter(({ map }) => map !== "tunnels" && map !== "endpoints"),
+    [...entries.values()].filter(({ map }) => !["settings", "tunnels", "endpoints"].includes(map)),
     names,
   );
 }

@@ -72,6 +72,7 @@ const receive = ({ original }: TestConnection, payload = "some data") =>
   datapath.receive(original.arrives({ payload }), inside).summary;
 const [followed, left, sampled] = ["tx, tenant 1: forwarded", "pass, tenant 1: template", "pass, tenant 1: sample"];
 const due = () => sleep(askEveryMs + 30);
+const seconds = () => Math.floor(Number(process.hrtime.bigint()) / 1e9) & 0xffff; // CLOCK_MONOTONIC, as the programs read it
 
 const tracked = new Set<number>();
 /** Conntrack has it for the rest of the test. */
@@ -290,6 +291,32 @@ it("a flow whose way the look-up has never named goes up when the kernel sends n
   expect(receive(connection)).toBe(left);
 });
 
+describe("a way that the look-up does not name, and whose samples the kernel", () => {
+  const untold = () => {
+    route("replace", endpoint, ...byOther, "metric", "5"); // another than that by which the kernel is seen to send
+    const connection = connectionOf({ protocol: "udp" });
+    transmit(connection);
+    expect(receive(connection)).toBe(followed);
+    return connection;
+  };
+  /** What becomes of packets, of which each is a second after the one before. */
+  const everySecond = (connection: TestConnection, packets: number, isSent: boolean) =>
+    Array.from({ length: packets }, () => {
+      makeDue(connection.original, { sampled: (seconds() - 2) & 0xffff });
+      const seen = receive(connection);
+      if (isSent && seen === sampled) transmit(connection);
+      return seen;
+    });
+
+  it("is not seen to send is left after four", () => {
+    expect(everySecond(untold(), 6, false)).toEqual([sampled, sampled, sampled, sampled, left, left]);
+  });
+
+  it("is seen to send is followed on", () => {
+    expect(everySecond(untold(), 6, true)).toEqual(Array(6).fill(sampled));
+  });
+});
+
 it("a flow to an address that has moved alone ends, though its template is right for the host's others", () => {
   const moved = established();
   const flow = datapath.flows.get(moved.original.key);
@@ -301,8 +328,6 @@ it("a flow to an address that has moved alone ends, though its template is right
 });
 
 describe("a packet of each template goes up for the kernel to use the neighbour, too:", () => {
-  const seconds = () => Math.floor(Number(process.hrtime.bigint()) / 1e9) & 0xffff; // CLOCK_MONOTONIC, as the programs read it
-
   it("one, after ten seconds", () => {
     const connection = established();
     makeDue(connection.original, { sampled: (seconds() - 11) & 0xffff });
