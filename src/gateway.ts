@@ -208,7 +208,10 @@ async function converge(config: Config, isRepair: boolean, onChange: () => void)
     if (next.steps.length === 0) return { ...next, steps: taken, warnings: [...warnings], doneMs, flowsLeft };
     if (attempt > applyAttempts) throw stillDiffers(next.steps);
     onChange();
-    flowsLeft += await execute(next, pins, isRepair).catch((error) => undo(next, error));
+    // What a repair has seen may be no more by then, for somebody else is at work: it looks again, once.
+    flowsLeft += await execute(next, pins, isRepair).catch((error) =>
+      isRepair && attempt === 1 ? 0 : undo(next, error),
+    );
     doneMs = performance.now();
     taken = taken.concat(next.steps); // as arguments of a call, the steps of thousands of tenants would be too many
   }

@@ -1,5 +1,5 @@
 // An edit that meets a passing hindrance: it is the newest config that comes in force when the hindrance has gone.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -27,6 +27,25 @@ let far: Namespace;
 let folder: string;
 let xgw: Xgw;
 
+/** How often the daemon's `ip` fails from now on. */
+const refuse = (times: number) => writeFileSync(join(folder, "refusals"), `${times}`);
+
+async function startDaemon(): Promise<void> {
+  mkdirSync(join(folder, "bin"));
+  const lines = [
+    "#!/bin/sh",
+    `left=$(cat ${folder}/refusals)`,
+    `if [ "$left" -gt 0 ]; then echo $((left - 1)) > ${folder}/refusals; exit 1; fi`,
+    `PATH=\${PATH#*:} exec ip "$@"`,
+  ];
+  writeFileSync(join(folder, "bin", "ip"), `${lines.join("\n")}\n`, { mode: 0o755 });
+  refuse(0);
+  const path = process.env.PATH;
+  process.env.PATH = `${folder}/bin:${path}`;
+  await xgw.startDaemon();
+  process.env.PATH = path;
+}
+
 beforeAll(async () => {
   for (const name of ["vrf", "ip_gre", "nf_flow_table", "nf_conntrack"]) await tryRun("modprobe", ["-q", name]);
   folder = mkdtempSync(join(tmpdir(), "xgw-hindered-"));
@@ -36,7 +55,7 @@ beforeAll(async () => {
   await gateway.ip("addr add 172.168.0.1/24 dev eth0", "addr add 203.0.113.1/24 dev eth1");
   xgw = new Xgw(gateway, new Host(gateway), join(folder, "xgw.yaml"));
   writeFileSync(xgw.configFile, config("22"));
-  await xgw.startDaemon();
+  await startDaemon();
 });
 afterAll(async () => {
   await xgw.stopDaemon("SIGTERM");
@@ -74,6 +93,16 @@ it("a strict reverse path filter for all devices is noticed at once: the gateway
   expect(repaired.noticed).toEqual(["settings"]);
   expect(repaired.repaired).toContain("~ sysctl net.ipv4.conf.xvrf1000.rp_filter = 2 (was 0)");
   await xgw.logLine(/all\.rp_filter is 1.*something is in the way/, from);
+});
+
+it("a repair that fails, with everything compared, looks again at once: what it has seen may be no more", async () => {
+  await xgw.settled();
+  const from = xgw.daemonLog.length;
+  refuse(2); // the look at the tenant alone, and the first at everything
+  await gateway.ip("link del xvrf1000");
+  const { compared } = await xgw.logLine(/drift repaired/, from);
+  expect(compared).toBe("everything");
+  expect(xgw.daemonLog.slice(from)).not.toContain("repair failed");
 });
 
 it("forwarding of a tenant that is switched off is put right at once", async () => {

@@ -120,17 +120,28 @@ function drift({ id, title, run, logs = repaired, hitsEverybody }: Damage): Chec
       await healedMs(lab);
       const samplesBefore = await xgw.samples("user2");
       const stream = client.streamUdp({ ...to, count: 100_000, intervalMs: 10 });
-      await sleep(500);
-      const from = xgw.daemonLog.length;
-      await run(lab);
-      const line = await xgw.logLine(logs, from, noticedMs).catch((error: Error) => {
-        if (logs.source === ".") return {};
+      const healing = async () => {
+        await sleep(500);
+        const from = xgw.daemonLog.length;
+        await run(lab);
+        const line = await xgw.logLine(logs, from, noticedMs).catch((error: Error) => {
+          if (logs.source === ".") return {};
+          throw error;
+        });
+        return { line, healed: await healedMs(lab) };
+      };
+      // Whatever comes of it: the next check has a stream of its own.
+      const ended = async () => {
+        client.stopStream();
+        const seen = await stream;
+        await user2.close(5000);
+        return seen;
+      };
+      const { line, healed } = await healing().catch(async (error) => {
+        await ended();
         throw error;
       });
-      const healed = await healedMs(lab);
-      client.stopStream();
-      const { sent, received } = await stream;
-      await user2.close(5000);
+      const { sent, received } = await ended();
       const { inStep, pending } = await xgw.status();
       const { tookMs, verifiedMs, noticed, why } = line as {
         tookMs?: number;
