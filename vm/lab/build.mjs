@@ -17,7 +17,14 @@ execFileSync("cc", ["-O2", ...warnings, "-o", join(here, "udp"), join(root, "vm"
   stdio: "inherit",
 });
 
-for (const input of ["vm/lab/worker.ts", "vm/walk.ts", "vm/differential.ts", "vm/attack.ts", "vm/changes.ts"]) {
+for (const input of [
+  "vm/lab/worker.ts",
+  "vm/lab/commands.ts",
+  "vm/walk.ts",
+  "vm/differential.ts",
+  "vm/attack.ts",
+  "vm/changes.ts",
+]) {
   const build = await rolldown({
     cwd: root,
     input,

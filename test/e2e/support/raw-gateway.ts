@@ -7,13 +7,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { TunnelKind } from "../../../src/model/desired.js";
+import { CommandLine } from "../../../vm/lab/command-line.js";
 import { Namespace, type Output, tryRun } from "../../../vm/lab/netns.js";
 import { cable, Wire } from "../../../vm/lab/wire.js";
 import { arp, checksum, ethernet, etherType, gre, ipBytes, ipProtocol, ipv4, raw } from "../../bpf/support/packet.js";
 
-const program = fileURLToPath(new URL("../../../dist/xgw/lib/main.js", import.meta.url));
 const gatewayMac = "02:00:00:00:00:01";
 const farMac = "02:00:00:00:00:02";
 const hostMac = "02:00:00:00:00:07";
@@ -59,13 +58,17 @@ export class RawGateway implements AsyncDisposable {
   /** By which of the wires frames come to the gateway. */
   private via = 0;
 
+  private readonly commands: CommandLine;
+
   private constructor(
     readonly gateway: Namespace,
     private readonly far: Namespace,
     /** One a member of the bond; without one, of the NIC. */
     private readonly wires: readonly [Wire, ...Wire[]],
     private readonly folder: string,
-  ) {}
+  ) {
+    this.commands = new CommandLine(gateway);
+  }
 
   static async start(options: RawGatewayOptions): Promise<RawGateway> {
     const { config, endpoints, neighbours, bond, setUp = [] } = options;
@@ -148,7 +151,7 @@ export class RawGateway implements AsyncDisposable {
 
   /** `xgw COMMAND`, however it ends. */
   tryXgw(...args: string[]): Promise<Output> {
-    return this.gateway.tryRun(process.execPath, program, ...args, "-c", join(this.folder, "xgw.yaml"));
+    return this.commands.run(...args, "-c", join(this.folder, "xgw.yaml"));
   }
 
   /** Sends frames, and waits until the gateway has done with them. */
@@ -230,6 +233,7 @@ export class RawGateway implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.xgw("teardown");
+    await this.commands.stop();
     for (const wire of this.wires) wire[Symbol.dispose]();
     await this.gateway.delete();
     await this.far.delete();

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { inNetNamespace } from "libbpf-ts";
 import { type NftCounters, readNftCounters } from "../../../src/observe/nft-counters.js";
+import { CommandLine } from "../../../vm/lab/command-line.js";
 import { Namespace, type Output, tryRun } from "../../../vm/lab/netns.js";
 import { cable, Wire } from "../../../vm/lab/wire.js";
 import {
@@ -61,13 +62,17 @@ export interface SidedOptions {
 }
 
 export class SidedGateway implements AsyncDisposable {
+  private readonly commands: CommandLine;
+
   private constructor(
     readonly gateway: Namespace,
     private readonly far: Namespace,
     private readonly wires: Readonly<Record<Nic, Wire>>,
     private readonly folder: string,
     private readonly neighbours: NonNullable<SidedOptions["neighbours"]>,
-  ) {}
+  ) {
+    this.commands = new CommandLine(gateway);
+  }
 
   static async start({ config, setUp = [], neighbours = {} }: SidedOptions): Promise<SidedGateway> {
     for (const name of ["vrf", "ip_gre", "nf_flow_table", "nf_conntrack", "8021q"])
@@ -105,7 +110,7 @@ export class SidedGateway implements AsyncDisposable {
   }
 
   xgw(...command: string[]): Promise<Output> {
-    return this.gateway.tryRun(process.execPath, program, ...command, "-c", this.configFile);
+    return this.commands.run(...command, "-c", this.configFile);
   }
 
   /** Where `ip` takes no batch that begins with these words. */
@@ -165,6 +170,7 @@ printf '%s\\n' "$lines" | ip "$@"
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.xgw("teardown");
+    await this.commands.stop();
     for (const nic of nics) this.wires[nic][Symbol.dispose]();
     await this.gateway.delete();
     await this.far.delete();

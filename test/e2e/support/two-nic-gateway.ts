@@ -7,12 +7,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { CommandLine } from "../../../vm/lab/command-line.js";
 import { Namespace, tryRun } from "../../../vm/lab/netns.js";
 import { cable, Wire } from "../../../vm/lab/wire.js";
 import { arp, ethernet, etherType, gre, ipProtocol, ipv4 } from "../../bpf/support/packet.js";
-
-const program = fileURLToPath(new URL("../../../dist/xgw/lib/main.js", import.meta.url));
 
 export const nics = ["eth0", "eth1"] as const;
 export type Nic = (typeof nics)[number];
@@ -42,13 +40,16 @@ const broadcast = "ff:ff:ff:ff:ff:ff";
 export class TwoNicGateway implements AsyncDisposable {
   /** Who answers ARP: MAC addresses by IP address. */
   readonly there = new Map<string, string>();
+  private readonly commands: CommandLine;
 
   private constructor(
     readonly gateway: Namespace,
     readonly far: Namespace,
     private readonly wires: Readonly<Record<Nic, Wire>>,
     private readonly folder: string,
-  ) {}
+  ) {
+    this.commands = new CommandLine(gateway);
+  }
 
   /** @param setUp `ip` commands for the gateway's namespace, before xgw is applied */
   static async start(config: string, setUp: readonly string[]): Promise<TwoNicGateway> {
@@ -71,7 +72,7 @@ export class TwoNicGateway implements AsyncDisposable {
   }
 
   xgw(...command: string[]) {
-    return this.gateway.tryRun(process.execPath, program, ...command, "-c", join(this.folder, "xgw.yaml"));
+    return this.commands.run(...command, "-c", join(this.folder, "xgw.yaml"));
   }
 
   /** Puts an inner packet of a tenant's into its tunnel, and gives what leaves by tunnels until nothing more does. */
@@ -118,6 +119,7 @@ export class TwoNicGateway implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.xgw("teardown");
+    await this.commands.stop();
     for (const nic of nics) this.wires[nic][Symbol.dispose]();
     await this.gateway.delete();
     await this.far.delete();

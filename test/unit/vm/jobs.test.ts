@@ -11,13 +11,21 @@ describe("the jobs of a run", () => {
   });
 
   it("are one VM for each folder of e2e, and one for the rest, where a kernel is named", async () => {
-    expect(await jobsOf("--kernel", "7.2")).toEqual([
+    expect((await jobsOf("--kernel", "7.2")).sort()).toEqual([
       ["here", "unit", false],
-      ["vm", "native bpf", true],
       ["lab", "e2e", true],
       ["life", "e2e", true],
       ["packets", "e2e", true],
+      ["vm", "native bpf", true],
     ]);
+  });
+
+  it("begin with the folders that have most files", async () => {
+    expect((await jobsOf("--kernel", "7.2")).at(2)).toEqual(["lab", "e2e", true]);
+  });
+
+  it("end with what takes least", async () => {
+    expect((await jobsOf("--kernel", "7.2")).slice(-2).map(([name]) => name)).toEqual(["here", "vm"]);
   });
 
   it("have what takes long when it is asked for, and only then", async () => {
