@@ -103,6 +103,17 @@ describe("a TCP connection in XDP", () => {
     expect(await words(port)).toEqual(byXdp);
   }
 
+  /** XDP gives a packet of each way to the kernel every ten seconds (bpf/lib/way.h): the next is as far away as can be. */
+  async function afterSamples(): Promise<void> {
+    for (const left = new Set(byXdp); left.size > 0; await sleep(100))
+      for (const sent of await words(6000)) if (sent.startsWith("kernel")) left.delete(sent.replace("kernel", "xdp"));
+  }
+
+  beforeAll(async () => {
+    await open(6000);
+    await afterSamples();
+  });
+
   it("goes on after a SYN that somebody has put into it", async () => {
     await open(6001);
     await hear(6001, ["syn"], 77, 0);
@@ -111,9 +122,11 @@ describe("a TCP connection in XDP", () => {
 
   it("goes on after an RST whose sequence number conntrack knows to be wrong, and which reaches nobody", async () => {
     await open(6002);
-    await sleep(gone); // the flowtable would believe any RST
+    await raw.flowtableHasDone("tcp", 6002); // it would believe any RST
+    await afterSamples();
     expect(await words(6002, { options })).toHaveLength(2); // conntrack sees where the two are
-    expect(await hear(6002, ["rst"], farIsn - 1000, 0)).not.toContain(`kernel: ${far} > ${first}`);
+    const rst = tcp({ sport: 22, dport: 6002, flags: ["rst"], seq: farIsn - 1000 });
+    expect(await raw.refused(raw.frame(outside, ipv4({ src: far, dst: shared }, rst)))).toEqual([]);
     expect(await words(6002)).toEqual(byXdp);
   });
 

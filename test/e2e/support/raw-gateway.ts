@@ -7,6 +7,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { TunnelKind } from "../../../src/model/desired.js";
 import { CommandLine } from "../../../vm/lab/command-line.js";
 import { Namespace, type Output, tryRun } from "../../../vm/lab/netns.js";
@@ -152,6 +153,12 @@ export class RawGateway implements AsyncDisposable {
   /** `xgw COMMAND`, however it ends. */
   tryXgw(...args: string[]): Promise<Output> {
     return this.commands.run(...args, "-c", join(this.folder, "xgw.yaml"));
+  }
+
+  /** Waits until conntrack sees the connection's packets again. */
+  async flowtableHasDone(protocol: "tcp" | "udp", sport: number): Promise<void> {
+    const entry = () => this.gateway.run("conntrack", "-L", "-p", protocol, "--sport", `${sport}`);
+    while ((await entry()).includes("[OFFLOAD]")) await sleep(100);
   }
 
   /** Sends frames, and waits until the gateway has done with them. */
