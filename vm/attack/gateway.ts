@@ -8,18 +8,11 @@ import type { Config, ConfigInput } from "../../src/config/schema.js";
 import { apply, teardown } from "../../src/gateway.js";
 import { batch } from "../../src/kernel/ip.js";
 import type { DesiredTenant } from "../../src/model/desired.js";
-import { addVlan, Cables, here } from "../lab/own-namespace.js";
-import type { Wire } from "../lab/wire.js";
+import { addVlan, Cables, type Departure, here } from "../lab/own-namespace.js";
 import { answerToArp } from "./hosts.js";
 import { LocalDeliveries } from "./local.js";
 import { type AttackSite, foreign, instance, own, sideOf } from "./site.js";
 import { Daemon, type StateName, takeOff } from "./states.js";
-
-export interface Departure {
-  /** Index of the cable. */
-  readonly wire: number;
-  readonly frame: Buffer;
-}
 
 export class AttackedGateway {
   /** Of the config in force. */
@@ -27,7 +20,6 @@ export class AttackedGateway {
   private daemon: Daemon | undefined;
   private changing: Promise<void> | undefined;
   private isStopping = false;
-  private framesSent = 0;
   /** Changes that were made while packets went. */
   changes = 0;
   /** Told of the tenant whose host has answered by ARP. */
@@ -39,10 +31,6 @@ export class AttackedGateway {
     readonly local: LocalDeliveries,
     private readonly folder: string,
   ) {}
-
-  get wires(): readonly Wire[] {
-    return this.cables.wires;
-  }
 
   static async start(site: AttackSite, folder: string): Promise<AttackedGateway> {
     const cables = await Cables.plug(site.cables, `xgw-attack-${process.pid}`);
@@ -133,7 +121,7 @@ export class AttackedGateway {
   /** All that has come out, while hosts that the gateway asks for by ARP answer. */
   take(): Departure[] {
     const left: Departure[] = [];
-    for (let more = this.takeNow(); more.length > 0; more = this.takeNow()) {
+    for (let more = this.cables.take(); more.length > 0; more = this.cables.take()) {
       left.push(...more);
       const answers = more.flatMap(({ frame }) => answerToArp(this.site, frame) ?? []);
       for (const { key, wire, frame } of answers) {
@@ -145,26 +133,8 @@ export class AttackedGateway {
     return left;
   }
 
-  /** What came out of any member of a bond came out of its first. */
-  private takeNow(): Departure[] {
-    return this.wires.flatMap((wire, index) =>
-      wire.take().map((frame) => ({ wire: this.membersWith(index)[0] ?? index, frame })),
-    );
-  }
-
-  /** By the members of a bond in turn. */
   send(wire: number, frame: Buffer): void {
-    const members = this.membersWith(wire);
-    const to = this.wires[members[this.framesSent++ % members.length] ?? wire];
-    if (!to) throw new Error(`the site has no cable ${wire}`);
-    to.send(frame);
-  }
-
-  /** Indices of the cables that make one device with that one. */
-  private membersWith(wire: number): number[] {
-    const bond = this.site.cables[wire]?.bond;
-    if (bond === undefined) return [wire];
-    return this.site.cables.flatMap((cable, index) => (cable.bond === bond ? [index] : []));
+    this.cables.send(wire, frame);
   }
 
   async stop(): Promise<void> {

@@ -4,12 +4,13 @@ import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises"
 import { dissect } from "../../test/bpf/support/dissect.js";
 import { layersOf } from "../frames/layers.js";
 import { stream } from "../frames/stream.js";
+import type { Departure } from "../lab/own-namespace.js";
 import { drawSent } from "./adversary.js";
 import { Ledger, readBooks } from "./books.js";
 import { breaks } from "./breaks.js";
 import { asksFor, drawFlood, type Flood, type FloodKind, firstOfFlood, hasFlood, questionOf } from "./flood.js";
 import { echoInForeignTunnel } from "./foreign.js";
-import { AttackedGateway, type Departure } from "./gateway.js";
+import { AttackedGateway } from "./gateway.js";
 import { Honest, type HonestConnection, mayEnd } from "./honest.js";
 import { Oracle } from "./oracle.js";
 import type { Sent } from "./sent.js";

@@ -9,8 +9,9 @@
 
 import { checksum } from "../../test/bpf/support/packet.js";
 import { look, withoutId, withoutInnerPadding } from "../frames/frame.js";
+import type { Departure } from "../lab/own-namespace.js";
 import type { Packet } from "./packets.js";
-import type { Departure, Outcome } from "./pass.js";
+import type { Outcome } from "./pass.js";
 
 /** Fields that are not compared. A wrong checksum over them would be seen all the same. */
 export const ignoredFields: readonly { readonly name: string; readonly why: string }[] = [

@@ -14,8 +14,7 @@ import { batch } from "../../src/kernel/ip.js";
 import { tableName } from "../../src/plan/rules.js";
 import { flowtablePart, verdictMap } from "../../src/plan/shares.js";
 import { run } from "../lab/netns.js";
-import { Cables } from "../lab/own-namespace.js";
-import type { Wire } from "../lab/wire.js";
+import { Cables, type Departure } from "../lab/own-namespace.js";
 import { built } from "../root.js";
 import { instance, type Site } from "./site.js";
 
@@ -37,11 +36,12 @@ export class Gateway {
     await writeFile(file, JSON.stringify(site.config, undefined, 2)); // JSON is YAML, too
     const { config } = await loadConfig(file);
     const { desired } = await apply(config);
-    await batch(
-      site.neighbours.map(
+    await batch([
+      ...site.neighbours.map(
         ({ device, address, mac }) => `neigh replace ${address} lladdr ${mac} dev ${device} nud permanent`,
       ),
-    );
+      ...site.routes,
+    ]);
     const pass = BpfObject.open(passFile).load();
     return new Gateway(
       site,
@@ -52,8 +52,13 @@ export class Gateway {
     );
   }
 
-  get wires(): readonly Wire[] {
-    return this.cables.wires;
+  send(wire: number, frame: Buffer): void {
+    this.cables.send(wire, frame);
+  }
+
+  /** What has come out of the cables. */
+  take(): Departure[] {
+    return this.cables.take();
   }
 
   private get pins(): Pins {

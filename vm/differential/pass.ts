@@ -5,16 +5,10 @@ import { reasons as reasonTable } from "../../src/datapath/reasons.js";
 import { dissect } from "../../test/bpf/support/dissect.js";
 import { type Draft, draftOf, frameOf } from "../frames/draft.js";
 import { answerTo, isSentByXdp, look } from "../frames/frame.js";
+import type { Departure } from "../lab/own-namespace.js";
 import type { Gateway } from "./gateway.js";
 import type { Packet, Side } from "./packets.js";
 import type { Opening } from "./site.js";
-
-/** A frame as it left the gateway. */
-export interface Departure {
-  /** Index of the cable. */
-  readonly wire: number;
-  readonly frame: Buffer;
-}
 
 /** What a packet came to. */
 export interface Outcome {
@@ -47,7 +41,7 @@ export async function sendAll(gateway: Gateway, packets: readonly Packet[]): Pro
   let before = gateway.decided();
   for (const packet of packets) {
     outcomes.at(-1)?.left.push(...takeAll(gateway));
-    for (const frame of packet.frames) wireOf(gateway, packet.wire).send(frame);
+    for (const frame of packet.frames) gateway.send(packet.wire, frame);
     const left = takeAll(gateway);
     const after = gateway.decided();
     const counted = [...after].flatMap(([reason, n]) => Array<string>(n - (before.get(reason) ?? 0)).fill(reason));
@@ -69,20 +63,7 @@ export async function drain(gateway: Gateway): Promise<void> {
   takeAll(gateway);
 }
 
-function wireOf(gateway: Gateway, index: number) {
-  const wire = gateway.wires[index];
-  if (!wire) throw new Error(`the site has no cable ${index}`);
-  return wire;
-}
-
-function takeAll(gateway: Gateway): Departure[] {
-  return gateway.wires.flatMap((wire, index) =>
-    wire
-      .take()
-      .filter((frame) => !isArp(frame))
-      .map((frame) => ({ wire: index, frame })),
-  );
-}
+const takeAll = (gateway: Gateway): Departure[] => gateway.take().filter(({ frame }) => !isArp(frame));
 
 /** For a first packet that waits for something of the kernel's. */
 const patienceMs = 100;
@@ -94,7 +75,7 @@ async function establish(gateway: Gateway, { name, way, tuple }: Opening, connec
   const send = async (what: string, side: Side, change: (draft: Draft) => void): Promise<Departure> => {
     const draft = draftOf(side.way, side.tuple, side.tuple.protocol === "udp" ? payload : Buffer.alloc(0));
     change(draft);
-    wireOf(gateway, side.way.wire).send(frameOf(draft));
+    gateway.send(side.way.wire, frameOf(draft));
     let left = takeAll(gateway);
     if (left.length === 0) {
       await sleep(patienceMs);

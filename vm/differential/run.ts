@@ -2,11 +2,12 @@
 
 import { dissect } from "../../test/bpf/support/dissect.js";
 import { stream } from "../frames/stream.js";
+import type { Departure } from "../lab/own-namespace.js";
 import { type Comparison, judge } from "./compare.js";
 import { Gateway } from "./gateway.js";
 import { drawPackets, type Packet } from "./packets.js";
-import { type Departure, drain, establishAll, type Outcome, sendAll } from "./pass.js";
-import { drawOpenings, drawSite, seedsOfASite } from "./site.js";
+import { drain, establishAll, type Outcome, sendAll } from "./pass.js";
+import { drawOpenings, drawSite, linkOf, seedsOfASite } from "./site.js";
 
 export interface SeedResult {
   readonly seed: number;
@@ -36,7 +37,7 @@ export const siteOf = (seed: number) => Math.floor(seed / seedsOfASite);
 
 /** What the seeds of one site came to. */
 export async function runSite(number: number, seeds: readonly SeedOptions[], folder: string): Promise<SeedResult[]> {
-  const site = drawSite(stream(number, "site"));
+  const site = drawSite(stream(number, "site"), linkOf(number));
   const gateway = await Gateway.start(site, folder);
   try {
     const works = seeds.map((options) => ({ options, seconds: 0, sides: "", packets: [] as Packet[] }));

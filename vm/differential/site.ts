@@ -8,7 +8,7 @@
 import type { Random } from "../../test/bpf/support/random.js";
 import { macOf, tunnelMac } from "../frames/addresses.js";
 import type { Protocol, Tuple, Way } from "../frames/draft.js";
-import type { Cable, Neighbour, Vlan } from "../lab/own-namespace.js";
+import { type Cable, deviceOf, type Neighbour, type Vlan } from "../lab/own-namespace.js";
 
 export const instance = "differential";
 
@@ -23,6 +23,8 @@ export interface Site {
   readonly config: object;
   readonly cables: readonly Cable[];
   readonly neighbours: readonly Neighbour[];
+  /** `ip` commands. */
+  readonly routes: readonly string[];
   readonly services: readonly Service[];
   /** In a few words. */
   readonly summary: string;
@@ -190,11 +192,22 @@ function drawVlan(nic: string, { pick, integer }: Random): Vlan | undefined {
 const tagsOf = (vlan: Vlan | undefined): Way["vlans"] => (vlan ? [[vlan.type, vlan.id]] : []);
 
 const router = { address: "203.0.113.1", mac: macOf(3, 1) };
+/** Between which the kernel chooses for each connection. */
+const underlayRouters = ["172.168.0.253", "172.168.0.254"];
 
-export function drawSite(random: Random): Site {
+/** How the gateway is linked to the underlay: by a NIC, by a bond of two, or by a NIC and one of two routers. */
+export type Link = "NIC" | "bond" | "two routers";
+const links: readonly Link[] = ["bond", "two routers", "NIC", "NIC"];
+/** By a site's number, and not drawn: what is drawn for old seeds stays. */
+export const linkOf = (number: number): Link => links[number % links.length] as Link;
+
+const hops = (routers: readonly string[]) => routers.map((via) => `nexthop via ${via}`).join(" ");
+
+export function drawSite(random: Random, link: Link = "NIC"): Site {
   const { integer, pick } = random;
   const vlan = drawVlan("eth0", random);
-  const cables: Cable[] = [{ nic: "eth0", mac: macOf(0, 1), addresses: [`${underlay}/24`], mtu: 1500, vlan }];
+  const bond = link === "bond" ? "bond0" : undefined;
+  const cables: Cable[] = [{ nic: "eth0", mac: macOf(0, 1), addresses: [`${underlay}/24`], mtu: 1500, bond, vlan }];
   const outsiders: Party[] = [];
   const uplinkVlan = drawVlan("eth1", random);
   if (pick([true, false])) {
@@ -205,14 +218,17 @@ export function drawSite(random: Random): Site {
   }
   const surroundings = { nicMac: macOf(0, 1), vlans: tagsOf(vlan), outsiders };
   const tenants = Array.from({ length: integer(1, 2) }, (_, index) => drawTenant(index, random, surroundings));
-  const [underlayDevice = "", uplinkDevice] = cables.map((cable) => cable.vlan?.device ?? cable.nic);
+  const [underlayDevice = "", uplinkDevice] = cables.map((cable) => cable.vlan?.device ?? deviceOf(cable));
+  const nics = cables.map(deviceOf);
+  if (bond) cables.push({ nic: "eth2", mac: macOf(0, 3), addresses: [], mtu: 1500, bond });
   const endpoints = [...new Set(tenants.flatMap(({ hosts }) => hosts).map(({ endpoint }) => endpoint))];
   const inner = tenants.flatMap(({ key, kind, hosts }) =>
     kind === "gretap"
       ? hosts.map(({ address }) => ({ device: `xgre${key}`, address, mac: macOf(2, last(address)) }))
       : [],
   );
-  const outer = [...endpoints, ...bystanders].map((address) => ({
+  const routers = link === "two routers" ? underlayRouters : [];
+  const outer = [...endpoints, ...bystanders, ...routers].map((address) => ({
     device: underlayDevice,
     address,
     mac: macOf(1, last(address)),
@@ -223,15 +239,17 @@ export function drawSite(random: Random): Site {
       instance,
       underlay: { device: underlayDevice, address: underlay },
       ...(uplinkDevice === undefined ? {} : { uplink: { device: uplinkDevice, gateway: router.address } }),
-      nics: cables.map(({ nic }) => ({ name: nic, xdp: "native" })),
+      nics: nics.map((name) => ({ name, xdp: "native" })),
       tenants: tenants.map(({ config }) => config),
     },
     cables,
     neighbours: [...outer, ...inner, ...(uplinkDevice === undefined ? [] : [{ device: uplinkDevice, ...router }])],
+    routes: routers.length === 0 ? [] : endpoints.map((endpoint) => `route replace ${endpoint}/32 ${hops(routers)}`),
     services: tenants.flatMap(({ services }) => services),
     summary: [
       ...tenants.map(({ kind }) => kind),
       ...(vlan ? ["underlay in a VLAN"] : []),
+      ...(link === "NIC" ? [] : [link]),
       ...(uplinkDevice === undefined ? [] : [uplinkVlan ? "uplink in a VLAN" : "uplink"]),
     ].join(", "),
   };

@@ -119,8 +119,17 @@ async function enslave(nic: string, bond: string, isFirst: boolean): Promise<voi
   await here.ip(`link set ${nic} up`);
 }
 
+/** A frame as it left the gateway. */
+export interface Departure {
+  /** Index of the cable; of a bond's first member, whichever it left by. */
+  readonly wire: number;
+  readonly frame: Buffer;
+}
+
 /** NICs of this namespace with their VLANs and addresses, and the far ends of their cables. */
 export class Cables {
+  private framesSent = 0;
+
   private constructor(
     private readonly cables: readonly Cable[],
     private readonly far: Namespace,
@@ -144,6 +153,28 @@ export class Cables {
       far,
       cables.map((_, index) => Wire.open({ netns: far.path, device: `wire${index}` })),
     );
+  }
+
+  /** By a cable, or by the members of its bond in turn. */
+  send(wire: number, frame: Buffer): void {
+    const members = this.membersWith(wire);
+    const to = this.wires[members[this.framesSent++ % members.length] ?? wire];
+    if (!to) throw new Error(`the site has no cable ${wire}`);
+    to.send(frame);
+  }
+
+  /** What has come out since the last look. */
+  take(): Departure[] {
+    return this.wires.flatMap((wire, index) =>
+      wire.take().map((frame) => ({ wire: this.membersWith(index)[0] ?? index, frame })),
+    );
+  }
+
+  /** Indices of the cables that make one device with that one. */
+  private membersWith(wire: number): number[] {
+    const bond = this.cables[wire]?.bond;
+    if (bond === undefined) return [wire];
+    return this.cables.flatMap((cable, index) => (cable.bond === bond ? [index] : []));
   }
 
   async unplug(): Promise<void> {
