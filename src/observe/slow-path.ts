@@ -132,9 +132,9 @@ function tablesOfOthers(instance: string, links: readonly Link[]): number[] {
 const isOthers = (instance: string, link: Link) =>
   !isOurs(instance, link) && (instanceOf(link.alias ?? "") !== undefined || link.group >= groupBit);
 
-/** Ids that tenants of other instances have, which are route tables and conntrack's zones of the whole network namespace. */
+/** Ids whose route tables are taken, mostly by tenants of other instances, which have conntrack's zones of these numbers, too. */
 export const idsOfOthers = (instance: string, links: readonly Link[]): ReadonlySet<number> =>
-  new Set(tablesOfOthers(instance, links).map((table) => table - routeTableBase));
+  new Set(links.flatMap((link) => (link.vrf && !isOurs(instance, link) ? [link.vrf.routeTable - routeTableBase] : [])));
 
 /** One that is down, half-made or in another group differs in a field, and so is set right again. */
 function toDevice(instance: string, { name, isUp, alias, group, kind, vrf, tunnel, master, mtu }: Link): Device {

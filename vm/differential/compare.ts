@@ -98,6 +98,14 @@ export const exceptions: readonly Exception[] = [
     holds: ({ seen }, { tier2 }) => tier2 && !seen.reasons.includes("forwarded"),
   },
   {
+    name: "next hop",
+    why:
+      "of several next hops the flowtable takes another for a connection than the rest of the kernel, and XDP the one " +
+      "that it has seen",
+    holds: ({ seen, tier3 }, { tier2 }) =>
+      tier2 && only(seen, "forwarded") && comparable(withoutNextHop(seen)) === comparable(withoutNextHop(tier3)),
+  },
+  {
     name: "transport checksum",
     why:
       "conntrack refuses a wrong TCP or UDP checksum, so that the packet ends in the kernel or is answered by an ICMP " +
@@ -111,6 +119,10 @@ export const exceptions: readonly Exception[] = [
     },
   },
 ];
+
+/** The first six bytes of a frame. */
+const withoutNextHop = ({ left }: Outcome): Departure[] =>
+  left.map(({ wire, frame }) => ({ wire, frame: Buffer.from(frame).fill(0, 0, 6) }));
 
 const hasWrongTransportChecksum = (frame: Buffer) => transportError(frame) !== 0;
 

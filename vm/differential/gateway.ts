@@ -14,7 +14,7 @@ import { batch } from "../../src/kernel/ip.js";
 import { tableName } from "../../src/plan/rules.js";
 import { flowtablePart, verdictMap } from "../../src/plan/shares.js";
 import { run } from "../lab/netns.js";
-import { Cables, type Departure } from "../lab/own-namespace.js";
+import { Cables, type Departure, prepareClocks } from "../lab/own-namespace.js";
 import { built } from "../root.js";
 import { instance, type Site } from "./site.js";
 
@@ -36,6 +36,7 @@ export class Gateway {
     await writeFile(file, JSON.stringify(site.config, undefined, 2)); // JSON is YAML, too
     const { config } = await loadConfig(file);
     const { desired } = await apply(config);
+    await prepareClocks(); // of fragments xgw has set one
     await batch([
       ...site.neighbours.map(
         ({ device, address, mac }) => `neigh replace ${address} lladdr ${mac} dev ${device} nud permanent`,

@@ -95,13 +95,17 @@ async function hurrySoftirqs(): Promise<void> {
   await run("nsenter", ["--net=/proc/1/ns/net", "sysctl", "-qw", "net.ipv4.route.error_cost=0"]);
 }
 
+export async function prepareClocks(): Promise<void> {
+  for (const [name, value] of Object.entries(timeless))
+    await run("sysctl", ["-qw", `${name}=${value}`]).catch(() => ""); // of this namespace only since Linux 6.10
+}
+
 /** Once for all gateways that this process makes one after the other. */
 export async function prepareHost({ ipv6 = false } = {}): Promise<void> {
   for (const name of modules) await run("modprobe", ["-q", name]).catch(() => ""); // built in is as good
   await here.ip("link set lo up");
   if (process.env.XGW_IN_VM !== undefined) await hurrySoftirqs();
-  for (const [name, value] of Object.entries(timeless))
-    await run("sysctl", ["-qw", `${name}=${value}`]).catch(() => ""); // of this namespace only since Linux 6.10
+  await prepareClocks();
   const off = ipv6 ? 0 : 1;
   await run("sysctl", ["-qw", `net.ipv6.conf.all.disable_ipv6=${off}`, `net.ipv6.conf.default.disable_ipv6=${off}`]);
 }

@@ -134,7 +134,6 @@ const planned = async () => (await gateway.tryRun(...xgw, "plan", ...config)).co
 const others: readonly (readonly [what: string, make: string, name: string, told: RegExp])[] = [
   ["device of the tunnel's name", "link add xgre3000 type dummy", "xgre3000", /device xgre3000 .*somebody else/],
   ["device of the VRF's name", "link add xvrf3000 type dummy", "xvrf3000", /device xvrf3000 .*somebody else/],
-  ["VRF with the route table", "link add blue type vrf table 100003", "blue", /VRF blue .* 100003/],
 ];
 
 describe("a tenant that comes is refused, and nothing is changed, where somebody else has a", () => {
@@ -152,6 +151,15 @@ describe("a tenant that comes is refused, and nothing is changed, where somebody
 });
 
 describe("a tenant that comes", () => {
+  it("gets a route table that no VRF has", async () => {
+    await gateway.ip("link add blue type vrf table 100003");
+    await causing(reconciled, () => writeTenant(newcomer));
+    const tables = await gateway.run("ip", "-d", "link", "show", "xvrf3000");
+    expect([await planned(), /table (\d+)/.exec(tables)?.[1]]).toEqual([0, "100004"]);
+    await causing(reconciled, removeTenant);
+    await gateway.ip("link del blue");
+  });
+
   it("is put in force, and compared, without a look at the others", async () => {
     await settled();
     const from = log.length;

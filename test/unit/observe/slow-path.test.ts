@@ -399,10 +399,10 @@ describe("what is in the way", async () => {
   });
 });
 
-it("ids of other instances are those of their VRFs' tables", () => {
+it("ids that others have are those of their VRFs' tables", () => {
   const theirs = { ...vrf, name: "xvrf7", alias: "xgw/gw2/user", group: groupOf("gw2"), vrf: { routeTable: 100_007 } };
   const foreign = { ...vrf, name: "mine", alias: undefined, group: 0, vrf: { routeTable: 100_009 } };
-  expect([...idsOfOthers("gw1", [eth0, vrf, theirs, foreign])]).toEqual([7]);
+  expect([...idsOfOthers("gw1", [eth0, vrf, theirs, foreign])]).toEqual([7, 9]);
 });
 
 it("routes in another instance's tables are not ours", () => {

@@ -118,6 +118,14 @@ describe("the judgement", () => {
     expect(compare(out([]), same, out([frame], "forwarded"), damaged)).toBe("transport checksum");
   });
 
+  it("lets XDP take the next hop that the flowtable takes, where it takes another than the rest of the kernel", () => {
+    const byOther = changed(5, 0xfe);
+    expect(compare(same, out([byOther]), out([byOther], "forwarded"))).toBe("next hop");
+    expect(compare(same, same, out([byOther], "forwarded")), "the kernel takes one").toBeUndefined();
+    const spoiled = changed(6, 0xfe);
+    expect(compare(same, out([spoiled]), out([spoiled], "forwarded")), "another source").toBeUndefined();
+  });
+
   it("lets XDP send on, or refuse by policy, what the kernel refuses for its transport checksum, and no more", () => {
     const wrong = changed(frame.length - 1, 0);
     const damaged = { frames: [wrong] } as unknown as Packet;
