@@ -205,8 +205,8 @@ const hops = (routers: readonly string[]) => routers.map((via) => `nexthop via $
 
 export function drawSite(random: Random, link: Link = "NIC"): Site {
   const { integer, pick } = random;
-  const vlan = drawVlan("eth0", random);
   const bond = link === "bond" ? "bond0" : undefined;
+  const vlan = drawVlan(bond ?? "eth0", random);
   const cables: Cable[] = [{ nic: "eth0", mac: macOf(0, 1), addresses: [`${underlay}/24`], mtu: 1500, bond, vlan }];
   const outsiders: Party[] = [];
   const uplinkVlan = drawVlan("eth1", random);

@@ -1,5 +1,5 @@
 // A gateway whose NIC is a bond: XDP runs on its members, and carries what the bond takes, by whichever of them it comes.
-import { afterEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Conversation, Conversations } from "../support/conversations.js";
 import { bondMembers, type End, gatewayAddress, RawGateway } from "../support/raw-gateway.js";
 
@@ -17,25 +17,27 @@ tenants:
 `;
 const hosts: End = { kind: "gretap", key: 1000, endpoint: "172.168.0.11" };
 const far: End = { kind: "gretap", key: 1000, endpoint: "172.168.0.7" };
-const conversations: readonly Conversation[] = [1, 2, 3, 4].map((n) => ({
-  client: "10.0.0.7",
-  server: "1.1.1.7",
-  sport: 30_000 + n,
-  dport: 80,
-}));
 
 let raw: RawGateway;
 let talk: Conversations;
-afterEach(() => raw[Symbol.asyncDispose]());
+let nextPort = 30_000;
 
-async function begin(bond: string): Promise<void> {
+beforeAll(async () => {
   raw = await RawGateway.start({
     config,
     endpoints: [hosts.endpoint, far.endpoint],
     neighbours: { 1000: ["10.0.0.7", "1.1.1.7"] },
-    bond,
+    bond: "mode balance-rr miimon 100",
   });
+});
+afterAll(() => raw[Symbol.asyncDispose]());
+
+async function begin(bond: string): Promise<void> {
+  await raw.bondAnew(bond);
   talk = new Conversations(raw, hosts, far);
+  const conversations = [1, 2, 3, 4].map(
+    (): Conversation => ({ client: "10.0.0.7", server: "1.1.1.7", sport: nextPort++, dport: 80 }),
+  );
   expect(await talk.begin(conversations)).toEqual({ tried: 4, begun: 4 });
 }
 

@@ -67,6 +67,7 @@ export class RawGateway implements AsyncDisposable {
     /** One a member of the bond; without one, of the NIC. */
     private readonly wires: readonly [Wire, ...Wire[]],
     private readonly folder: string,
+    private readonly endpoints: readonly string[],
   ) {
     this.commands = new CommandLine(gateway);
   }
@@ -81,22 +82,12 @@ export class RawGateway implements AsyncDisposable {
     const nics = bond === undefined ? (["eth0"] as const) : bondMembers;
     for (const nic of nics) await cable(gateway, nic, far, `far-${nic}`);
     const [first, ...others] = nics.map((nic) => Wire.open({ netns: far.path, device: `far-${nic}` }));
-    if (bond !== undefined)
-      await gateway.ip(
-        `link add eth0 type bond ${bond}`,
-        ...bondMembers.flatMap((member) => [`link set ${member} down`, `link set ${member} master eth0`]),
-        "link set eth0 up",
-      );
+    if (bond !== undefined) await gateway.ip(...bondLines(bond));
     // The kernel tells one host no more than an error a second, and fast tests ask for more.
     await gateway.run("sh", "-c", "echo 0 > /proc/sys/net/ipv4/icmp_ratelimit");
-    await gateway.ip(
-      `link set eth0 address ${gatewayMac}`,
-      `addr add ${gatewayAddress}/24 dev eth0`,
-      ...endpoints.map((endpoint) => `neigh replace ${endpoint} lladdr ${farMac} dev eth0 nud permanent`),
-    );
-    await gateway.ip(...setUp);
+    await gateway.ip(...underlayLines(endpoints), ...setUp);
     writeFileSync(join(folder, "xgw.yaml"), config);
-    const self = new RawGateway(gateway, far, [first as Wire, ...others], folder);
+    const self = new RawGateway(gateway, far, [first as Wire, ...others], folder, endpoints);
     await self.apply();
     const known = Object.entries(neighbours).flatMap(([key, addresses]) =>
       addresses.map((address) => `neigh replace ${address} lladdr ${hostMac} dev xgre${key} nud permanent`),
@@ -110,6 +101,14 @@ export class RawGateway implements AsyncDisposable {
   async apply(config?: string): Promise<void> {
     if (config !== undefined) writeFileSync(join(this.folder, "xgw.yaml"), config);
     await this.xgw("apply");
+  }
+
+  /** Another bond of the same members. To load programs anew would take most of a test's time. */
+  async bondAnew(bond: string): Promise<void> {
+    await this.gateway.ip("link del eth0", ...bondLines(bond), ...underlayLines(this.endpoints));
+    await this.apply();
+    await this.settled();
+    this.via = 0;
   }
 
   /** From now on, frames come to the gateway by this member of the bond. */
@@ -247,6 +246,18 @@ export class RawGateway implements AsyncDisposable {
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
+
+const bondLines = (bond: string): string[] => [
+  `link add eth0 type bond ${bond}`,
+  ...bondMembers.flatMap((member) => [`link set ${member} down`, `link set ${member} master eth0`]),
+  "link set eth0 up",
+];
+
+const underlayLines = (endpoints: readonly string[]): string[] => [
+  `link set eth0 address ${gatewayMac}`,
+  `addr add ${gatewayAddress}/24 dev eth0`,
+  ...endpoints.map((endpoint) => `neigh replace ${endpoint} lladdr ${farMac} dev eth0 nud permanent`),
+];
 
 /** For what a tunnelled ARP request asks. */
 const parseArp = (frame: Buffer): string | undefined => tunnelledArp(frame)?.subarray(38, 42).join(".");
