@@ -14,9 +14,10 @@ import {
 } from "./frame.js";
 import type { Generator, Traffic } from "./generator.js";
 import type { Case } from "./measure.js";
-import { names } from "./names.js";
+import { names, templateCounts } from "./names.js";
 import { load, u32 } from "./objects.js";
 import type { Peer } from "./peer.js";
+import type { Roads } from "./roads.js";
 
 export const flowCounts = [1, 65_536, 1_048_576];
 const most = Math.max(...flowCounts);
@@ -92,6 +93,32 @@ function established(
   };
 }
 
+const waysFlows = 65_536;
+/** As the gateway asks: src/datapath/objects.ts. */
+const waySeconds = 0.1;
+const bridgedToRouted: Sides = { from: "gretap", to: "gre" };
+
+/** The same flows over the same templates, once with the kernel asked for their ways, and once without. */
+function waysCases(generator: Generator, { within }: Roads): { cases: Case[]; datapaths: Datapath[] } {
+  const parts = templateCounts.flatMap((ends) =>
+    [true, false].map((isAsked) => {
+      const datapath = new Datapath(generator, { flows: 2 * waysFlows, ...(isAsked ? { waySeconds } : {}) });
+      datapath.fill(bridgedToRouted, "udp", waysFlows, { ends });
+      const traffic = trafficOf({ wrap: "gretap", protocol: "udp" }, waysFlows);
+      const test: Case = {
+        ...{ name: (isAsked ? names.waysAsked : names.waysUnasked)(ends), program: datapath.program, traffic, within },
+        verdict: xdp.tx,
+        fault: (packet, number) => {
+          const end = ipv4(endpoints.to).readUInt32BE(0) + (number % ends);
+          return packet.readUInt32BE(30) === end ? undefined : "tunnel endpoint";
+        },
+      };
+      return { test, datapath };
+    }),
+  );
+  return { cases: parts.map(({ test }) => test), datapaths: parts.map(({ datapath }) => datapath) };
+}
+
 const tunnelled: Sides = { from: "gretap", to: "gretap" };
 const fromUplink: Sides = { from: "plain", to: "gretap" };
 const toUplink: Sides = { from: "gretap", to: "plain" };
@@ -140,7 +167,7 @@ function forwarded(peer: Peer): Case {
 }
 
 /** Loads everything and fills all tables. */
-export function prepare(generator: Generator, peer: Peer | undefined): Bench {
+export function prepare(generator: Generator, peer: Peer | undefined, roads: Roads): Bench {
   const object = load("bench-primitives", {
     sizes: { table: 2 * most, lines: lineSpacing * most },
     reuse: { bench: generator.state },
@@ -161,6 +188,7 @@ export function prepare(generator: Generator, peer: Peer | undefined): Bench {
   const shared = new Datapath(generator, { flows: most, tenants: manyTenants });
   shared.fill(tunnelled, "udp", manyTenantsFlows);
   stock.fill(tunnelled, "tcp", most);
+  const ways = waysCases(generator, roads);
   const tcp: FrameOptions = { wrap: "gretap", protocol: "tcp" };
   const udp: FrameOptions = { wrap: "gretap", protocol: "udp" };
   // GRE without Ethernet inside: no flow was taught for it, so that every packet misses.
@@ -180,6 +208,7 @@ export function prepare(generator: Generator, peer: Peer | undefined): Bench {
     ...uplinkCases(uplink),
     established(names.oneOfMany, shared, udp, 1, { tenants: manyTenants, base: manyTenants / 2 }),
     established(names.manyInTurns, shared, udp, manyTenantsFlows, { tenants: manyTenants }),
+    ...ways.cases,
     ...(peer ? [forwarded(peer)] : []),
     declined(names.unknownKey, own, { ...tcp, key: 4242 }, 1, xdp.drop),
     declined(names.stranger, own, { ...missing, outerSource: endpoints.stranger }, 1, xdp.drop),
@@ -188,7 +217,7 @@ export function prepare(generator: Generator, peer: Peer | undefined): Bench {
     cases,
     empty: object.program("empty"),
     close: () => {
-      for (const part of [shared, uplink, stock, own, object]) part.close();
+      for (const part of [...ways.datapaths, shared, uplink, stock, own, object]) part.close();
     },
   };
 }

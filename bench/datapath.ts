@@ -1,6 +1,7 @@
 /** xgw's own program over a full flow table, with one tenant or many. */
 import type { BpfMap, BpfObject, BpfProgram } from "libbpf-ts";
 import { flowBuckets } from "../src/datapath/flow-table.js";
+import { ticksIn } from "../src/kernel/clock.js";
 import {
   endpoints,
   innerOffset,
@@ -39,6 +40,8 @@ export interface DatapathOptions {
   readonly tenants?: number;
   /** The device by which plain packets come in; there is no uplink if not given. */
   readonly uplink?: number;
+  /** How often the kernel is asked for the way of each template; never if not given. */
+  readonly waySeconds?: number;
 }
 
 export class Datapath {
@@ -52,18 +55,18 @@ export class Datapath {
 
   constructor(
     private readonly generator: Generator,
-    { prefix = "", flows, tenants = 1, uplink = 0 }: DatapathOptions,
+    { prefix = "", flows, tenants = 1, uplink = 0, waySeconds = Infinity }: DatapathOptions,
   ) {
     this.#tenants = tenants;
     const buckets = prefix === "" ? flowBuckets(flows) : 1;
     const sizes = { flows: buckets, stock_flows: flows };
     this.#object = load(`${prefix}xdp`, {
       sizes,
-      // Conntrack knows none of these connections, nor the kernel their ways, so neither is to be asked.
+      // Conntrack knows none of these connections, so it is not to be asked.
       variables: {
         underlay_address: ipv4(endpoints.gateway),
         liveness_jiffies: 0x7fffffff,
-        way_jiffies: 0x7fffffff,
+        way_jiffies: ticksIn(waySeconds),
         flow_buckets: buckets,
         uplink_ifindex: uplink,
         uplink_mac: Buffer.from(`${macs.gateway}0000`, "hex"),
@@ -98,7 +101,7 @@ export class Datapath {
   }
 
   /** Teaches so many flows from `first` on, which leave by the device. Many tenants have them in turns. */
-  fill({ from, to }: Sides, protocol: Protocol, flows: number, { first = 0, ifindex = loopback } = {}): void {
+  fill({ from, to }: Sides, protocol: Protocol, flows: number, { first = 0, ifindex = loopback, ends = 1 } = {}): void {
     const header = Buffer.alloc(encapBytes);
     const headers = to === "plain" ? plainHeader() : outerHeaders(to, tenantKey, endpoints.gateway, endpoints.to, 0);
     headers.copy(header);
@@ -117,7 +120,7 @@ export class Datapath {
         u32(from === "plain" ? 0 : tenantKey, wraps[from]),
       ]),
     );
-    this.generator.set({ frame: Buffer.alloc(128), inner: 0, flows: 2 ** 31, tenants: this.#tenants }, first - 1);
+    this.generator.set({ frame: Buffer.alloc(128), inner: 0, flows: 2 ** 31, tenants: this.#tenants, ends }, first - 1);
     const { retval } = this.#filler.program("fill").testRun({ data: Buffer.alloc(128), repeat: flows });
     if (retval !== 3) throw new Error(`the flow table was not filled: ${retval}`);
   }

@@ -1,5 +1,5 @@
 /** What the figures must show. A gate compares minima, and figures of one run only. */
-import { names } from "./names.js";
+import { names, templateCounts } from "./names.js";
 import type { Results } from "./results.js";
 import { hasFailed } from "./section.js";
 
@@ -60,6 +60,17 @@ function programGates({ programs: results, bindings }: Pick<Results, "programs" 
     gate("UDP, (1,048,576 flows − 1 flow) ÷ one cold line", 1.6, "×", ratio(extra[1], least(names.line, many))),
     gate("TCP, 1,048,576 flows ÷ the same over a stock HASH", 0.6, "×", ratio(tcp(many), least(names.stockTcp, many))),
     gate("UDP, 1 flow: 4,096 tenants ÷ 1", 1.1, "×", ratio(least(names.oneOfMany, 1), udp(1))),
+    ...templateCounts.map((templates) => {
+      const [asked, unasked] = [names.waysAsked(templates), names.waysUnasked(templates)].map((name) =>
+        least(name, 65_536),
+      );
+      return gate(
+        `UDP, ${templates.toLocaleString("en")} templates: ways asked for ÷ not`,
+        1.1,
+        "×",
+        ratio(asked, unasked),
+      );
+    }),
     gate("TCP, 1 flow ÷ xdp-forward fib-full", 0.4, "×", ratio(tcp(1), least(names.xdpForward, 1))),
     gate("unknown key, dropped", 20, "ns", least(names.unknownKey, 1)),
     gate("stranger, dropped", 20, "ns", least(names.stranger, 1)),

@@ -17,6 +17,8 @@ export interface Traffic {
   readonly replies?: boolean;
   /** A power of two: flows take turns with the GRE keys of so many tenants. */
   readonly tenants?: number;
+  /** A power of two: flows take turns with so many tunnel endpoints, where they are taught. */
+  readonly ends?: number;
 }
 
 export interface Run {
@@ -47,8 +49,8 @@ export class Generator {
     if (traffic.frame.length < headerBytes) throw new Error(`frames are at least ${headerBytes} bytes long`);
     const header = Buffer.alloc(headerBytes);
     traffic.frame.copy(header);
-    const { frame, inner, flows, base = 0, replies = false, tenants = 1 } = traffic;
-    const words = u32(number, flows - 1, frame.length, inner, replies ? 1 : 0, base, tenants - 1);
+    const { frame, inner, flows, base = 0, replies = false, tenants = 1, ends = 1 } = traffic;
+    const words = u32(number, flows - 1, frame.length, inner, replies ? 1 : 0, base, tenants - 1, ends - 1);
     this.state.set(u32(0), Buffer.concat([words, header]));
   }
 

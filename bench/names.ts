@@ -1,3 +1,6 @@
+/** Live templates whose ways are asked for, powers of two. */
+export const templateCounts = [1, 1024, 16_384];
+
 /** Names of the measurements, as in result files and in the report. */
 export const names = {
   parse: "parse alone",
@@ -18,6 +21,8 @@ export const names = {
   toUplinkUdp: "established GRE→plain, UDP",
   oneOfMany: "GRE→GRE, UDP, one tenant of 4,096",
   manyInTurns: "GRE→GRE, UDP, 4,096 tenants in turn",
+  waysAsked: (templates: number) => `UDP, flows by ${templates.toLocaleString("en")} templates, ways asked for`,
+  waysUnasked: (templates: number) => `UDP, flows by ${templates.toLocaleString("en")} templates, ways not asked for`,
   miss: "miss",
   unknownKey: "unknown key",
   stranger: "stranger",

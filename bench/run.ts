@@ -9,6 +9,7 @@ import { describeMachine } from "./machine.js";
 import { efforts, measure } from "./measure.js";
 import { openPeer, type Peer } from "./peer.js";
 import { format, type Results } from "./results.js";
+import { openRoads } from "./roads.js";
 import { runSection, type Section, type SectionFailure, type SectionReport } from "./section.js";
 import { sections } from "./sections.js";
 
@@ -33,9 +34,10 @@ async function peerIfThere({ peers, say }: RunOptions): Promise<Peer | undefined
 async function measurePrograms(options: RunOptions, seconds: () => number) {
   const { effort, say } = options;
   const peer = await peerIfThere(options);
+  const roads = openRoads();
   const generator = new Generator();
   try {
-    const bench = prepare(generator, peer);
+    const bench = prepare(generator, peer, roads);
     try {
       const { rounds } = efforts[effort];
       const programs = measure(generator, bench.empty, bench.cases, efforts[effort], (round) =>
@@ -47,6 +49,7 @@ async function measurePrograms(options: RunOptions, seconds: () => number) {
     }
   } finally {
     generator.close();
+    roads.close();
     peer?.close();
   }
 }

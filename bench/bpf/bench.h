@@ -23,6 +23,7 @@ struct bench_state {
 	__u32 replies;		   /* 1: the flow's number is in the destination, not in the source */
 	__u32 base;		   /* of the flows' numbers, added to each */
 	__u32 keys;		   /* more than one: tenants - 1, a power of two; flows take turns with GRE keys */
+	__u32 ends;		   /* more than one: tunnel endpoints - 1, a power of two; flows take turns with them */
 	__u8 frame[BENCH_HEADERS]; /* of the flow with inner source address 0 and port 0 */
 };
 

@@ -74,6 +74,11 @@ int fill(struct xdp_md *ctx)
 			mac[1] = bpf_htons(d.encap.realm & 0xffff);
 		}
 	}
+	if (state->ends) {
+		struct outer *outer = (struct outer *)d.encap.header;
+
+		outer->ip.daddr = bpf_htonl(bpf_ntohl(outer->ip.daddr) + (number & state->ends));
+	}
 	d.rule = d.id;
 	d.encap.tenant = d.id;
 	finish_template(&d.encap);
