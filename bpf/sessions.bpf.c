@@ -99,10 +99,13 @@ int BPF_PROG(xgw_session_refused, struct sk_buff *skb, unsigned int verdict)
 	struct xgw_tuple tuple;
 	struct xgw_flow_key key;
 	struct nf_conn *ct;
-	__u32 zone;
+	__u32 zone, device;
 
 	if (verdict != NF_DROP)
 		return 0;
+	device = skb->skb_iif; /* of a tenant's packet its VRF */
+	if (!bpf_map_lookup_elem(&tunnels, &device))
+		return 0; /* another instance's tenant may have a zone with any number that is free here */
 	ct = conntrack_of(skb);
 	zone = BPF_CORE_READ(ct, zone.id);
 	if (!zone || BPF_CORE_READ(ct, ct_net.net, ns.inum) != netns_inode ||

@@ -96,6 +96,9 @@ struct xgw_limits {
 };
 _Static_assert(sizeof(struct xgw_limits) == 32, "xgw_limits");
 
+/* Of a device's group: an instance's own (src/plan/owner.ts). */
+#define XGW_GROUP 0x40000000
+
 /* settings: what is so for all tenants, in the one slot. 0, until it is written: nothing is said. */
 struct xgw_settings {
 	/* What a living flow's conntrack timeout is set to: the kernel's own for established connections. */

@@ -125,9 +125,15 @@ export async function execute(plan: Plan, pins: Pins, isRepair: boolean): Promis
   const touched = of(steps, "generation.bump", ({ tenant }) => tenant);
   const isDamaged = isRepair || stepsOf(steps, "rules.set").some(({ was }) => was === "");
   const change: Change = { ...plan, pins, touched, isDamaged, flowsLeft: 0 };
-  for (const [name, run] of phases) {
-    crashPoint(`before: ${name}`);
-    await run(change);
+  try {
+    for (const [name, run] of phases) {
+      crashPoint(`before: ${name}`);
+      await run(change);
+    }
+  } catch (error) {
+    // Part of what was found may be right by now, and nothing would tell that connections are in doubt.
+    openGenerations(pins, touched);
+    throw error;
   }
   crashPoint("done");
   return change.flowsLeft;

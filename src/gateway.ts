@@ -197,12 +197,12 @@ async function converge(config: Config, isRepair: boolean, onChange: () => void)
   const warnings = new Set<string>(); // what a pass warns of may be done with the next
   let doneMs = performance.now();
   let flowsLeft = 0;
-  if (pins.nextMaps().length > 0) {
-    const { constants } = await plan(config);
-    onChange();
-    settleOther(pins, fingerprintOf(constants));
-  }
   for (let attempt = 1; ; attempt++) {
+    if (pins.nextMaps().length > 0) {
+      const { constants } = await plan(config);
+      onChange();
+      settleOther(pins, fingerprintOf(constants));
+    }
     const next = await plan(config);
     for (const warning of next.warnings ?? []) warnings.add(warning);
     if (next.steps.length === 0) return { ...next, steps: taken, warnings: [...warnings], doneMs, flowsLeft };

@@ -1,7 +1,7 @@
 /**
- * One xgw at a time per instance and network namespace, and one change at a time in a network namespace, whose ids of tenants all
- * instances share. A lock is one on a file below /run/xgw: the kernel frees it with the
- * process, whatever it died of. Whoever cannot have it is told who has.
+ * One xgw at a time per instance and network namespace, and one change at a time in a network namespace, whose ids of tenants
+ * all instances share. A lock is one on a file below /run/xgw: the kernel frees it with the process, whatever it died of.
+ * Whoever cannot have it is told who has. The lock of all instances is taken first, so that the holder of an instance's is at work.
  */
 
 import { readFileSync } from "node:fs";
@@ -16,6 +16,8 @@ export interface LockOptions {
   readonly purpose: string;
   /** How long to wait for another holder, milliseconds. */
   readonly waitMs: number;
+  /** Nothing is touched but what the instance has pinned: changes of other instances are not waited for. */
+  readonly isOwnOnly?: boolean;
   /** Where the lock's file is; /run/xgw unless given. */
   readonly directory?: string;
 }
@@ -26,33 +28,33 @@ const holderLength = 200;
 
 /** @throws BusyError naming the holder, when it does not let go in time; ForeignError, PermissionError: see /run/xgw */
 export async function withLock<T>(options: LockOptions, work: () => Promise<T>): Promise<T> {
-  const { instance, purpose, waitMs, directory = runtimeDirectory } = options;
+  const { instance, purpose, waitMs, isOwnOnly = false, directory = runtimeDirectory } = options;
   prepareRuntimeDirectory(directory);
   const deadline = performance.now() + waitMs;
-  const take = (name: string, what: string) =>
-    takeInTime(runtimeFile(name, directory), holderText(purpose), deadline, what);
-  const lock = await take(`${instance}.lock`, `xgw instance ${instance}`);
+  const take = (name: string) =>
+    takeInTime(runtimeFile(name, directory), holderText(`${purpose}, instance ${instance}`), deadline, instance);
+  const ofAll = isOwnOnly ? undefined : await take(allInstances);
   try {
-    const ofAll = await take(allInstances, "another xgw instance in this network namespace");
+    const own = await take(`${instance}.lock`);
     try {
       return await work();
     } finally {
-      ofAll.release();
+      own.release();
     }
   } finally {
-    lock.release();
+    ofAll?.release();
   }
 }
 
 /** No instance has such a name. */
 const allInstances = "_.lock";
 
-async function takeInTime(path: string, holder: string, deadline: number, what: string): Promise<FileLock> {
+async function takeInTime(path: string, holder: string, deadline: number, instance: string): Promise<FileLock> {
   for (;;) {
     const lock = FileLock.take(path, holder);
     if (lock) return lock;
     if (performance.now() > deadline)
-      throw new BusyError(`${what} is being changed by ${holderOf(path)}`, {
+      throw new BusyError(`xgw instance ${instance} has to wait for ${holderOf(path)}`, {
         remedy: "wait until it is done, or stop it",
       });
     await sleep(retryMs);

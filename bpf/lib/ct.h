@@ -231,9 +231,7 @@ static __always_inline void ct_renew(struct nf_conn *ct, __u8 protocol)
 		return;
 	if (timeout)
 		bpf_ct_change_timeout(ct, timeout);
-	if (protocol == IPPROTO_TCP)
-		return;
-	if (!(ct->status & CT_ASSURED))
+	if (protocol == IPPROTO_UDP && !(ct->status & CT_ASSURED))
 		bpf_ct_change_status(ct, ct->status | CT_ASSURED);
 }
 

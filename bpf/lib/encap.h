@@ -4,7 +4,8 @@
  * the same way. A slot is found by the hash of its contents, is written once and, its MTU and its way apart (way.h),
  * does not change as long as a flow leads to it, so a reader needs no lock. One that was left is taken up again when
  * the kernel comes back to it. The daemon gives slots back that no flow leads to any more (src/datapath/templates.ts);
- * then a template can come to be in two slots, which does no harm.
+ * then a template can come to be in two slots, which does no harm: the second one is left sooner, and its flows learn
+ * the first.
  */
 #ifndef XGW_ENCAP_H
 #define XGW_ENCAP_H

@@ -20,13 +20,18 @@
  */
 #define XGW_FRAGMENT_ROOM 2048
 
-/* The tenant that the device is of; of another device the slot behind the tenants'. */
+/*
+ * The tenant that the device is of; of another device the slot behind the tenants'. Like a VRF's second pass, what
+ * comes out of another instance's tunnel is not counted here: that instance does.
+ */
 static __always_inline __u32 fragment_slot(const struct net_device *device)
 {
 	__u32 ifindex = device->ifindex;
 	__u32 *tenant = bpf_map_lookup_elem(&tunnels, &ifindex);
 
-	return tenant ? *tenant : XGW_MAX_TENANTS + ifindex % XGW_NIC_SLOTS;
+	if (tenant)
+		return *tenant;
+	return device->group & XGW_GROUP ? XGW_DEVICE_VRF : XGW_MAX_TENANTS + ifindex % XGW_NIC_SLOTS;
 }
 
 /* Moves on to the window that `now` is in: windows are of the kernel's time, and of what its timers may be late. */

@@ -19,6 +19,7 @@
 struct sk_buff {
 	unsigned int len;
 	char cb[48];
+	int skb_iif;
 	unsigned long _nfct;
 	unsigned long _skb_refdst;
 	__u16 network_header;
@@ -27,6 +28,7 @@ struct sk_buff {
 
 struct net_device {
 	int ifindex;
+	int group;
 	possible_net_t nd_net;
 };
 

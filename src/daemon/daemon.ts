@@ -126,10 +126,10 @@ class Worker {
     this.drift.full.compared(tookMs);
     this.pending.reclaim(); // XDP leaves templates, and tells nobody
     this.inTheWay.seen(converged.warnings);
-    if (converged.steps.length === 0) return;
-    // What a config is made into depends on what there is: MTUs, and which ids are taken.
+    // What a config is made into depends on what there is: MTUs, conntrack's timeouts, and which ids are taken.
     const { desired, constants, context } = converged;
     this.inForce = { config: this.inForce.config, desired, constants, context };
+    if (converged.steps.length === 0) return;
     this.drift.follow(this.inForce.desired);
     this.options.onInForce(this.inForce);
   }

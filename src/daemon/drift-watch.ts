@@ -29,7 +29,9 @@ export interface DriftWatch extends Surroundings {
 export function watchDrift(desired: Desired, pending: Pending, emit: Emit): DriftWatch {
   const pins = new Pins(desired.instance);
   const neighbours = new NeighbourMemory();
-  let interest = new Interest(desired, routeProtocol, neighbours);
+  const interestIn = (one: Desired) =>
+    new Interest(one, routeProtocol, neighbours, (routeTable) => monitor.hasVrfOf(routeTable));
+  let interest = interestIn(desired);
   const notice = ({ check, scope, redecide, forgotNeighbourOf }: Notice) => {
     if (check !== undefined) pending.check(check, scope);
     if (redecide) pending.redecide(redecide.by, redecide.tenants, redecide.why);
@@ -55,7 +57,7 @@ export function watchDrift(desired: Desired, pending: Pending, emit: Emit): Drif
     hasVrfOf: monitor.hasVrfOf,
     expect: (tenants) => interest.expect(tenants),
     follow(next) {
-      interest = new Interest(next, routeProtocol, neighbours);
+      interest = interestIn(next);
       pinWatch.renew();
     },
     stop() {

@@ -45,11 +45,13 @@ export class Interest {
   /**
    * @param routeProtocol of the routes that are ours
    * @param neighbours kept up to date here, so that only a change is a change
+   * @param hasVrfOf whether there is a VRF of a route table
    */
   constructor(
     desired: Desired,
     private readonly routeProtocol: number,
     private readonly neighbours: NeighbourMemory,
+    private readonly hasVrfOf: (routeTable: number) => boolean = () => false,
   ) {
     const { underlay, uplink, nics } = desired;
     this.nics = new Set([underlay.device, ...(uplink ? [uplink.device] : []), ...nics.map(({ name }) => name)]);
@@ -147,7 +149,11 @@ export class Interest {
 
   /** Ours, or of the main table, by which the tunnels' packets go. */
   private ofRoute({ protocol, routeTable, to }: KernelEvent & { of: "route" }): Notice {
-    if (protocol === this.routeProtocol) return this.ofTenants("route", [routeTable - routeTableBase]);
+    if (protocol === this.routeProtocol) {
+      const id = routeTable - routeTableBase;
+      const isOthers = !this.ids.has(id) && this.hasVrfOf(routeTable); // another instance's tenant's
+      return isOthers ? {} : this.ofTenants("route", [id]);
+    }
     if (routeTable !== mainTable) return {};
     const tenants = [...this.peers].flatMap(([peer, ids]) => (prefixContains(to, parseAddress(peer) ?? 0) ? ids : []));
     const why = `underlay route ${destination(to)}`;

@@ -21,7 +21,7 @@ export class Redecider {
   async redecide({ tenants, why, sinceMs }: Redecision, config: Config): Promise<void> {
     const started = performance.now();
     try {
-      await locked(config, async () => redecide(config.instance, tenants));
+      await locked(config, async () => redecide(config.instance, tenants), { isOwnOnly: true });
       const tookMs = Math.round(performance.now() - sinceMs);
       this.emit("redecided", { why, tenants: tenants.length });
       this.log.info({ why, tenants: tenants.length, tookMs }, "way has changed, flows decided anew");
@@ -39,7 +39,7 @@ export class Redecider {
     const started = performance.now();
     const tenants = desired.tenants.map(({ id }) => id);
     try {
-      await locked(config, () => giveTemplatesBack(config.instance, tenants));
+      await locked(config, () => giveTemplatesBack(config.instance, tenants), { isOwnOnly: true });
     } catch (error) {
       this.log.warn({ ...toXgwError(error).toJSON() }, "templates could not be given back");
     }

@@ -1,3 +1,4 @@
+import { XgwError } from "../errors.js";
 import { maxTenants } from "./desired.js";
 
 /**
@@ -10,8 +11,8 @@ import { maxTenants } from "./desired.js";
  * @param idsInUse key -> id, as read back from the kernel; entries out of range or with an id twice count as no entry
  * @param isTaken whether somebody else has an id, another instance in the same network namespace
  * @returns key -> id, ids from 1 to maxTenants - 1, in the order of `keys`
- * @throws RangeError when there are more keys than ids; the config check refuses such a config with a place and a remedy,
- *   unless others have them
+ * @throws RangeError when there are more keys than ids; the config check refuses such a config with a place and a remedy
+ * @throws IdsTaken when others have too many of them
  */
 export function allocateIds(
   keys: readonly number[],
@@ -38,11 +39,24 @@ export function allocateIds(
   const ids = new Map<number, number>();
   for (const key of keys) {
     const id = kept.get(key) ?? free.next().value;
-    if (id === undefined)
-      throw new RangeError(`other instances leave no more than ${ids.size} tenants to this one, of ${maxTenants - 1}`);
+    if (id === undefined) throw new IdsTaken(keys.length, maxTenants - 1 - takenOf(isTaken));
     ids.set(key, id);
   }
   return ids;
+}
+
+export class IdsTaken extends XgwError {
+  constructor(tenants: number, left: number) {
+    super(`other instances in this network namespace leave ids for ${left} tenants, and the config has ${tenants}`, {
+      remedy: "remove tenants here or there, or give one of the instances a network namespace of its own",
+    });
+  }
+}
+
+function takenOf(isTaken: (id: number) => boolean): number {
+  let taken = 0;
+  for (let id = 1; id < maxTenants; id++) if (isTaken(id)) taken++;
+  return taken;
 }
 
 /** Lowest ids first, those of leaving tenants last. */

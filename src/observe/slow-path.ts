@@ -130,7 +130,7 @@ function tablesOfOthers(instance: string, links: readonly Link[]): number[] {
 
 /** Whether a device is of an instance, but not of this one. */
 const isOthers = (instance: string, link: Link) =>
-  !isOurs(instance, link) && (instanceOf(link.alias ?? "") !== undefined || link.group >= groupBit);
+  !isOurs(instance, link) && (instanceOf(link.alias ?? "") !== undefined || (link.group & groupBit) !== 0);
 
 /** Ids whose route tables are taken, mostly by tenants of other instances, which have conntrack's zones of these numbers, too. */
 export const idsOfOthers = (instance: string, links: readonly Link[]): ReadonlySet<number> =>

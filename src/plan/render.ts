@@ -266,7 +266,6 @@ function nicEntry(nic: { readonly name: string }): Entry {
   return { map: "nics", device: nic.name };
 }
 
-/** Nothing where nothing is said, as the map has it. */
 const settingsEntry = ({ pools, rooms, newPool }: Desired, { timeouts }: RenderContext): Entry => ({
   map: "settings",
   value: {

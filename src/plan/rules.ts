@@ -469,8 +469,13 @@ const setTypes: ReadonlyMap<string, SetTypes> = new Map(
 /** @param name of a set or map of the table, which may be a share's */
 export const typesOfSet = (name: string): SetTypes | undefined => setTypes.get(setOfMap(name));
 
+/** What comes by a device of another instance. */
+const devicesOfOthers = (instance: string) =>
+  `meta iifgroup & ${groupBit} == ${groupBit} meta iifgroup != ${groupOf(instance)}`;
+
 /** Changes whenever the rules do, those of a share included. */
 export const rulesVersion = createHash("sha256")
+  .update(devicesOfOthers(""))
   .update(body)
   .update(otherFamilyBody)
   .update(shareScript("", 0, []))
@@ -536,10 +541,6 @@ export const removalScript = (instance: string, families = bothFamilies): string
   tables(instance, families)
     .map(({ table }) => `add table ${table}\ndelete table ${table}\n`)
     .join("");
-
-/** What comes by a device of another instance. */
-const devicesOfOthers = (instance: string) =>
-  `meta iifgroup & ${groupBit} == ${groupBit} meta iifgroup != ${groupOf(instance)}`;
 
 const tables = (instance: string, families: readonly Family[]) =>
   families.map((family) =>

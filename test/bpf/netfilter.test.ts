@@ -437,6 +437,14 @@ describe("fragments that wait for the rest of their datagrams", () => {
     expect(sendFrom(undefined, firsts(8))).toBe(3);
   });
 
+  it("that come out of another instance's tunnel are that instance's to count", () => {
+    fill();
+    gateway.ip("link", "set", "v0", "group", "0x40000001");
+    const refused = sendFrom(undefined, firsts(8));
+    gateway.ip("link", "set", "v0", "group", "default");
+    expect([refused, counted(ofNic)]).toEqual([0, 0]);
+  });
+
   it("keep nobody's datagram from being put together who is within the share", () => {
     fill();
     expect([sendFrom(other, halves()), counted(other)]).toEqual([0, 0]);

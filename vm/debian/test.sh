@@ -23,6 +23,7 @@ if [ -r "${NODE_EXTRA_CA_CERTS:-}" ]; then
 	authorities=/etc/ssl/certs/of-the-machine.pem
 	cp "$NODE_EXTRA_CA_CERTS" "$root$authorities"
 fi
+echo "debian: node is $(chroot "$root" sh -c 'PATH=/usr/local/bin:/usr/bin:/bin; command -v node; node --version' | tr '\n' ' ')"
 git clone --quiet "$checkout" "$root/root/xgw"
 
 exec chroot "$root" env -i HOME=/root TERM="${TERM:-dumb}" PATH=/usr/local/bin:/usr/bin:/bin:/usr/games \

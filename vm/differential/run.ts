@@ -72,7 +72,8 @@ export async function runSite(number: number, seeds: readonly SeedOptions[], fol
       const judged: Record<string, number> = {};
       const mismatches: string[] = [];
       for (const [n, packet] of packets.entries()) {
-        const comparison = { packet, tier3: tier3[n], tier2: tier2[n], seen: seen[n] } as Comparison;
+        const outcomes = { tier3: tier3[n], tier2: tier2[n], seen: seen[n] };
+        const comparison = { packet, ...outcomes, hasNextHops: site.routes.length > 0 } as Comparison;
         const name = judge(comparison);
         add(judged, name ?? "MISMATCH");
         if (name === undefined) mismatches.push(describe(comparison));

@@ -110,8 +110,15 @@ it("the other is still in step, and the first comes back beside it", async () =>
   await expectFlow("gw1", 4003);
 });
 
-it("when the last goes, the routing rules are the kernel's again", async () => {
+it("both are applied at the same time, and get ids of their own", async () => {
   await both.stop("gw2");
+  for (const name of names) expect(endOf(await both.xgw(name, "teardown"))).toBe("done");
+  expect((await Promise.all(names.map((name) => both.apply(name)))).map(endOf)).toEqual(["done", "done"]);
+  const links = await both.gateway.run("ip", "-d", "link", "show", "type", "vrf");
+  expect([...links.matchAll(/vrf table (\d+)/g)].map(([, table]) => table).sort()).toEqual(["100001", "100002"]);
+});
+
+it("when the last goes, the routing rules are the kernel's again", async () => {
   for (const name of names) expect(endOf(await both.xgw(name, "teardown"))).toBe("done");
   expect(await both.gateway.run("ip", "rule", "show")).toMatch(/^0:\tfrom all lookup local\n1000:\t.*l3mdev/);
 });

@@ -127,7 +127,7 @@ describe("a TCP connection in XDP", () => {
     expect(await words(6002, { options })).toHaveLength(2); // conntrack sees where the two are
     const rst = tcp({ sport: 22, dport: 6002, flags: ["rst"], seq: farIsn - 1000 });
     const sent = told(await raw.refused(raw.frame(outside, ipv4({ src: far, dst: shared }, rst))));
-    expect(sent).not.toContain(`kernel: ${far} > ${first}`);
+    expect(sent.filter((one) => one.endsWith(`${far} > ${first}`))).toEqual([]);
     expect(await words(6002)).toEqual(byXdp);
   });
 

@@ -202,6 +202,15 @@ describe("of the pins", () => {
   });
 });
 
+it("a route of another instance's tenant is not looked at", () => {
+  const hasVrfOf = (routeTable: number) => [100_001, 100_007].includes(routeTable);
+  const one = new Interest(desired, 201, neighbours(), hasVrfOf);
+  const seen = [100_001, 100_007].map(
+    (routeTable) => one.of(route("10.0.0.7/32", { protocol: 201, routeTable })).check,
+  );
+  expect(seen).toEqual(["route", undefined]);
+});
+
 it("what belongs to a tenant that is about to come is looked at with that tenant alone", () => {
   const one = new Interest({ ...desired, tenants: desired.tenants.slice(0, 2) }, 201, neighbours());
   one.expect(desired.tenants.slice(2));

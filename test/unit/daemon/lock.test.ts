@@ -45,7 +45,7 @@ describe("a lock that another process holds", () => {
     await expect(take(0)).rejects.toMatchObject({
       code: "XGW_BUSY",
       exitCode: 1,
-      message: `xgw instance ${instance} is being changed by process ${pid} (xgw run)`,
+      message: `xgw instance ${instance} has to wait for process ${pid} (xgw run, instance ${instance})`,
     });
   });
 
@@ -65,8 +65,14 @@ describe("a lock that another process holds", () => {
   it("has another instance wait, and says who has it", async () => {
     const { pid } = await hold();
     await expect(take(0, `${instance}b`)).rejects.toThrow(
-      `another xgw instance in this network namespace is being changed by process ${pid} (xgw run)`,
+      `xgw instance ${instance}b has to wait for process ${pid} (xgw run, instance ${instance})`,
     );
+  });
+
+  it("does not have another instance wait for what touches its own pins only", async () => {
+    await hold();
+    const options = { instance: `${instance}b`, purpose: "run", waitMs: 0, isOwnOnly: true, directory };
+    expect(await withLock(options, async () => "mine")).toBe("mine");
   });
 
   it("does not lock the same instance of another network namespace", async () => {

@@ -118,12 +118,15 @@ describe("the judgement", () => {
     expect(compare(out([]), same, out([frame], "forwarded"), damaged)).toBe("transport checksum");
   });
 
-  it("lets XDP take the next hop that the flowtable takes, where it takes another than the rest of the kernel", () => {
-    const byOther = changed(5, 0xfe);
-    expect(compare(same, out([byOther]), out([byOther], "forwarded"))).toBe("next hop");
-    expect(compare(same, same, out([byOther], "forwarded")), "the kernel takes one").toBeUndefined();
-    const spoiled = changed(6, 0xfe);
-    expect(compare(same, out([spoiled]), out([spoiled], "forwarded")), "another source").toBeUndefined();
+  it("lets XDP take the next hop that the flowtable takes, where there are several", () => {
+    const judged = (tier2: Outcome, seen: Outcome, hasNextHops = true) =>
+      judge({ packet: { frames: [frame] } as unknown as Packet, tier3: same, tier2, seen, hasNextHops });
+    const byOther = out([changed(5, 0xfe)], "forwarded");
+    expect(judged(byOther, byOther)).toBe("next hop");
+    expect(judged(byOther, byOther, false), "there is one").toBeUndefined();
+    expect(judged(same, byOther), "the kernel takes one").toBeUndefined();
+    const spoiled = out([changed(6, 0xfe)], "forwarded");
+    expect(judged(spoiled, spoiled), "another source").toBeUndefined();
   });
 
   it("lets XDP send on, or refuse by policy, what the kernel refuses for its transport checksum, and no more", () => {
