@@ -63,12 +63,6 @@ describe("apply refuses", () => {
       words: /belongs to xgw instance other/,
     },
     {
-      what: "a tenant's route table taken by somebody else's VRF",
-      foreign: () => gateway.ip("link add theirs type vrf table 100001"),
-      code: 5,
-      words: /VRF theirs of somebody else uses route table 100001, which tenant user1 needs/,
-    },
-    {
       what: "a NIC that fails to take XDP when everything else is done, and goes back",
       foreign: () => gateway.ip("link set wire mtu 9000"),
       code: 3,
