@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { CommandLine } from "../../../vm/lab/command-line.js";
 import { Namespace, tryRun } from "../../../vm/lab/netns.js";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
@@ -33,6 +34,7 @@ interface Compared {
 let gateway: Namespace;
 let folder: string;
 let daemon: ChildProcess;
+let commands: CommandLine;
 let log = "";
 
 beforeAll(async () => {
@@ -48,13 +50,15 @@ beforeAll(async () => {
   daemon.stderr?.on("data", (data: Buffer) => {
     log += data.toString();
   });
+  commands = new CommandLine(gateway);
   await until(() => log.includes('"msg":"running"'));
 });
 afterAll(async () => {
   const ended = once(daemon, "exit");
   daemon.kill();
   await ended;
-  await gateway.run(...xgw, "teardown", ...config);
+  await commands.run("teardown", ...config);
+  await commands.stop();
   await gateway.delete();
   rmSync(folder, { recursive: true });
 });
@@ -129,7 +133,7 @@ async function settled(): Promise<void> {
 
 const removeTenant = () => rmSync(join(folder, "tenants.d", "third.yaml"));
 const reconciled = '"msg":"reconciled"';
-const planned = async () => (await gateway.tryRun(...xgw, "plan", ...config)).code;
+const planned = async () => (await commands.run("plan", ...config)).code;
 
 const others: readonly (readonly [what: string, make: string, name: string, told: RegExp])[] = [
   ["device of the tunnel's name", "link add xgre3000 type dummy", "xgre3000", /device xgre3000 .*somebody else/],

@@ -9,6 +9,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { CommandLine } from "../../../vm/lab/command-line.js";
 import { Namespace, type Output, tryRun } from "../../../vm/lab/netns.js";
 import { cable, Wire } from "../../../vm/lab/wire.js";
 import { ethernet, etherType, gre, ipProtocol, ipv4 } from "../../bpf/support/packet.js";
@@ -69,13 +70,17 @@ export interface Left {
 
 export class TwoInstances implements AsyncDisposable {
   private readonly daemons = new Map<InstanceName, ChildProcess>();
+  /** One each, so that both can be at work. */
+  private readonly commands: Readonly<Record<InstanceName, CommandLine>>;
 
   private constructor(
     readonly gateway: Namespace,
     private readonly far: Namespace,
     private readonly wires: Readonly<Record<InstanceName, Wire>>,
     private readonly folder: string,
-  ) {}
+  ) {
+    this.commands = { gw1: new CommandLine(gateway), gw2: new CommandLine(gateway) };
+  }
 
   /** With nothing applied. */
   static async start(): Promise<TwoInstances> {
@@ -99,7 +104,7 @@ export class TwoInstances implements AsyncDisposable {
   }
 
   xgw(name: InstanceName, command: string): Promise<Output> {
-    return this.gateway.tryRun(process.execPath, program, command, "-c", join(this.folder, `${name}.yaml`));
+    return this.commands[name].run(command, "-c", join(this.folder, `${name}.yaml`));
   }
 
   /** Applies, and gives the tenant's hosts their entries as neighbours. */
@@ -155,6 +160,7 @@ export class TwoInstances implements AsyncDisposable {
     for (const name of names) {
       await this.stop(name);
       await this.xgw(name, "teardown");
+      await this.commands[name].stop();
       this.wires[name][Symbol.dispose]();
     }
     await this.gateway.delete();
