@@ -67,6 +67,7 @@ export class Datapath {
         underlay_address: ipv4(endpoints.gateway),
         liveness_jiffies: 0x7fffffff,
         way_jiffies: ticksIn(waySeconds),
+        sample_seconds: 255, // the kernel sends nothing here
         flow_buckets: buckets,
         uplink_ifindex: uplink,
         uplink_mac: Buffer.from(`${macs.gateway}0000`, "hex"),

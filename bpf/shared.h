@@ -301,8 +301,7 @@ enum xgw_encap_state {
 /* The device that the kernel's look-up has named for a template, or one of these. */
 enum xgw_way {
 	XGW_WAY_UNASKED,
-	XGW_WAY_REFUSED = 0xfffffff0, /* it says that nothing is sent there; never in a template, which is left then */
-	XGW_WAY_UNSEEN = 0xfffffffb,  /* up to UNTOLD: so many samples more may go by, and not be seen to leave */
+	XGW_WAY_REFUSED = 0xfffffffe, /* it says that nothing is sent there; never in a template, which is left then */
 	XGW_WAY_UNTOLD = 0xffffffff,  /* it names another way, or none */
 };
 
@@ -315,7 +314,9 @@ struct xgw_encap {
 	__u8 length;  /* of header */
 	__u16 mtu;    /* of the inner IP packet */
 	__u16 ip_sum; /* one's complement sum of the outer IP header, if any, without length, ECN and checksum */
-	__u16 sampled __attribute__((btf_decl_tag("xgw:default=0"))); /* seconds, when a packet went up for that */
+	__u8 sampled __attribute__((btf_decl_tag("xgw:default=0"))); /* seconds, when a packet last went up for that */
+	__u8 unseen
+	    __attribute__((btf_decl_tag("xgw:default=0"))); /* such packets that the kernel was not seen to send */
 	/* Whose flows may follow it; of one that an older version has left, the mover says it. */
 	__u32 tenant __attribute__((btf_decl_tag("xgw:default=0")));
 	__u32 asked __attribute__((btf_decl_tag("xgw:default=0"))); /* jiffies, when the way was last asked for */

@@ -49,6 +49,9 @@ XGW_SETTING __u32 liveness_jiffies = 1024;
 /* How often the kernel is asked for a template's way: 100 ms. */
 XGW_SETTING __u32 way_jiffies = 100;
 
+/* How often a packet of a template's goes up for that: at most 255. */
+XGW_SETTING __u32 sample_seconds = 10;
+
 /* Entries of the flow table, a power of two: what the map has. More would cost flows, not correctness. */
 XGW_SETTING __u32 flow_buckets = 32768;
 

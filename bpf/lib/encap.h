@@ -55,6 +55,7 @@ static __always_inline void encap_forget_way(struct xgw_encap *slot)
 {
 	slot->asked = (__u32)bpf_jiffies64() - way_jiffies;
 	slot->way = XGW_WAY_UNASKED;
+	slot->unseen = 0;
 }
 
 static __always_inline void encap_fill(struct xgw_encap *slot, const struct xgw_encap *wanted)
@@ -85,19 +86,11 @@ static __always_inline void encap_set_mtu(struct xgw_encap *slot, __u16 mtu)
 		*(volatile __u16 *)&slot->mtu = mtu;
 }
 
-/* Of ways that the kernel's look-up does not name, only the kernel's own packets tell that they are still right. */
-static __always_inline int is_untold(__u32 way)
-{
-	return way >= XGW_WAY_UNSEEN;
-}
-
 /* The kernel has sent by it. */
 static __always_inline void encap_confirm(struct xgw_encap *slot)
 {
-	__u32 way = *(volatile __u32 *)&slot->way;
-
-	if (way != XGW_WAY_UNTOLD && is_untold(way))
-		__sync_val_compare_and_swap(&slot->way, way, XGW_WAY_UNTOLD);
+	if (*(volatile __u8 *)&slot->unseen)
+		*(volatile __u8 *)&slot->unseen = 0;
 }
 
 /* No flow follows it from now on. One that the daemon has retired meanwhile stays retired. */

@@ -218,7 +218,7 @@ static __always_inline enum xgw_reason forward(struct xdp_md *ctx, const struct 
 		return XGW_REASON_FORWARDED;
 	}
 	flow_count(place, a->length);
-	*action = encap->ifindex == a->nic ? XDP_TX : bpf_redirect_map(&nics, encap->ifindex, 0);
+	*action = encap->ifindex == a->nic && !tx_is_redirect ? XDP_TX : bpf_redirect_map(&nics, encap->ifindex, 0);
 	return XGW_REASON_FORWARDED;
 }
 

@@ -5,14 +5,14 @@
  * machine's own (rules, marks and sources count). What the look-up has once named and names no more is left: its flows'
  * packets go up, and the learner gets to know what the kernel does now. Nobody has to tell XDP of a change.
  *
+ * The tables do not say everything. So a packet of each template is sampled every ten seconds: the kernel sends it, and
+ * the learner sees whether its way is still the flow's. What it has not seen of several samples in a row is left, too:
+ * the kernel has dropped them (a filter, IPsec, a device that is down), or sent them by a NIC that xgw does not look
+ * at. The kernel's use of a stale neighbour also makes it ask whether that is still there, which the look-up does not.
+ *
  * Where the look-up does not name the template's way from the beginning, it cannot: of several next hops the kernel
  * takes one by a hash that XDP does not know, or somebody has changed the packet behind the route. There a packet is
- * sampled every second: the kernel sends it, and the learner sees whether its way is still the flow's. What it has not
- * seen of several samples is left, too: they were dropped, or went by a device that xgw does not look at.
- *
- * The look-up neither uses a neighbour nor has it probed. So one packet of each template is sampled every ten seconds
- * as well: the kernel's use of a stale neighbour makes it ask whether that is still there, and one that is gone is
- * found out by the next look-up.
+ * sampled every second.
  */
 #ifndef XGW_WAY_H
 #define XGW_WAY_H
@@ -23,8 +23,8 @@
 #include "tenant.h"
 
 #define LOOPBACK_IFINDEX 1 /* as the kernel has it in look-ups for what the machine itself sends */
-#define SAMPLE_SECONDS 10
-#define SAMPLE_SECONDS_UNTOLD 1
+#define SAMPLE_SECONDS_IN_DOUBT 1
+#define SAMPLES_UNSEEN 4 /* in a row: a tenant's own packet may be one that the kernel does not send */
 
 /* Is it this CPU's turn to ask? One asks in each period; the others go on meanwhile. */
 static __always_inline int way_is_due(struct xgw_encap *encap)
@@ -134,25 +134,20 @@ static __noinline __attribute__((unused)) __u32 way_named(void *ctx, struct xgw_
 	return encap->wrap != XGW_WRAP_GRETAP || is_to_host(encap, tenant, flow->daddr) ? fib.ifindex : 0;
 }
 
-/* Does a packet go up for this, after so many seconds? */
-static __always_inline int is_sampled(struct xgw_encap *encap, __u16 now, __u16 every)
+/* Is it time that a packet goes up: XGW_GO_ON, or why it does. */
+static __always_inline enum xgw_reason way_sample(struct xgw_encap *encap, __u8 now, int is_named)
 {
-	if ((__u16)(now - encap->sampled) < every)
-		return 0;
-	encap->sampled = now;
-	return 1;
-}
+	__u8 unseen = *(volatile __u8 *)&encap->unseen;
+	__u32 every = is_named && !unseen ? sample_seconds : SAMPLE_SECONDS_IN_DOUBT;
 
-/* A sample tells what the look-up does not. Each is one more that the learner has yet to see (encap_confirm). */
-static __always_inline enum xgw_reason ask_by_sample(struct xgw_encap *encap, __u32 way, __u16 now)
-{
-	if (!is_sampled(encap, now, SAMPLE_SECONDS_UNTOLD))
+	if ((__u8)(now - encap->sampled) < every)
 		return XGW_GO_ON;
-	if (way == XGW_WAY_UNSEEN) {
+	if (unseen >= SAMPLES_UNSEEN) {
 		encap_leave(encap);
 		return XGW_REASON_TEMPLATE;
 	}
-	__sync_val_compare_and_swap(&encap->way, way, way - 1);
+	encap->sampled = now;
+	*(volatile __u8 *)&encap->unseen = unseen + 1; /* until the learner sees it: encap_confirm */
 	return XGW_REASON_SAMPLE;
 }
 
@@ -160,22 +155,20 @@ static __always_inline enum xgw_reason ask_by_sample(struct xgw_encap *encap, __
 static __noinline __attribute__((unused)) enum xgw_reason
 way_ask(void *ctx, struct xgw_encap *encap, const struct xgw_flow_key *key, const struct xgw_flow *flow)
 {
-	__u32 named = way_named(ctx, encap, key, flow), before = *(volatile __u32 *)&encap->way;
-	__u16 now = bpf_ktime_get_coarse_ns() / 1000000000ull;
+	__u32 named = way_named(ctx, encap, key, flow), before = encap->way;
+	__u8 now = bpf_ktime_get_coarse_ns() / 1000000000ull;
 
-	if (named == XGW_WAY_REFUSED || (before != XGW_WAY_UNASKED && !is_untold(before) && named != before)) {
+	if (named == XGW_WAY_REFUSED || (before != XGW_WAY_UNASKED && before != XGW_WAY_UNTOLD && named != before)) {
 		encap_leave(encap);
 		return XGW_REASON_TEMPLATE;
 	}
-	if (!named && is_untold(before))
-		return ask_by_sample(encap, before, now);
 	*(volatile __u32 *)&encap->way = named ? named : XGW_WAY_UNTOLD;
 	if (before == XGW_WAY_UNASKED) {
 		/* The kernel has just sent that way; if it could not be told, the next question is for the kernel. */
-		encap->sampled = named ? now : now - SAMPLE_SECONDS_UNTOLD;
+		encap->sampled = named ? now : now - SAMPLE_SECONDS_IN_DOUBT;
 		return XGW_GO_ON;
 	}
-	return is_sampled(encap, now, SAMPLE_SECONDS) ? XGW_REASON_SAMPLE : XGW_GO_ON;
+	return way_sample(encap, now, named != 0);
 }
 
 #endif

@@ -260,6 +260,7 @@ it("the constants of config.h are those that the loader sets, and those that hav
     "fragment_share",
     "has_bonds",
     "liveness_jiffies",
+    "sample_seconds",
     "tx_is_redirect",
     "underlay_address",
     "underlay_ifindex",

@@ -171,6 +171,12 @@ function sampled(): number {
   return perCpu.reduce((sum, { packets }) => sum + Number(packets), 0);
 }
 
+/** The kernel of this test sends nothing on, and XDP would leave a way by which it does not. */
+function seeSamples(): void {
+  using encaps = TypedMap.openPinned<number, Encap>(pins.map("encaps"));
+  for (const [id, encap] of encaps.entries()) if (encap.unseen) encaps.set(id, { ...encap, unseen: 0 });
+}
+
 /** As the programs have counted them. */
 const flowsOf = (tenant: number) => here.usage.readUsage(pins, "flow", [tenant]).get(tenant);
 
@@ -226,6 +232,7 @@ describe(`${flows} live flows under load`, () => {
     await install(here, constants);
     learnAll();
     const started = performance.now();
+    const sending = setInterval(seeSamples, 500);
     const traffic = await startTraffic();
     await twiceAround(traffic);
     const before = traffic.sent;
@@ -236,10 +243,11 @@ describe(`${flows} live flows under load`, () => {
       await twiceAround(traffic);
     } finally {
       await traffic.end();
+      clearInterval(sending);
     }
     const { sent, returned } = traffic;
     process.stderr.write(`${sent} packets sent, ${after - before} of them during the change, ${returned} came back\n`);
-    // The kernel of this test sends nothing on, so what goes up for it to use the neighbour does not come back.
+    // What goes up for the kernel to use the neighbour does not come back.
     const samples = sampled();
     expect([returned + samples, countFlows()]).toEqual([sent, flows]);
     expect(samples).toBeLessThanOrEqual(2 + (performance.now() - started) / 10_000);

@@ -85,6 +85,7 @@ export interface Encap {
   readonly asked?: number;
   /** Seconds, when a packet last went up so that the kernel uses the way. */
   readonly sampled?: number;
+  readonly unseen?: number;
   /** Index of the device that the kernel's look-up names, or of enum xgw_way. */
   readonly way?: number;
   readonly header: Buffer;
