@@ -154,6 +154,37 @@ describe("a live flow goes to another MAC address", () => {
   });
 });
 
+describe("a live flow is not followed any more, though all tables say the same, when its tunnelled packets", () => {
+  const chain = `chain out { type filter hook output priority 0; ip daddr ${serverEndpoint} drop; }`;
+  const policy = `dir out src ${underlayAddress}/32 dst ${serverEndpoint}/32 proto gre`;
+
+  it.each<[string, () => Promise<unknown>, () => Promise<unknown>]>([
+    [
+      "are dropped by a filter on their way out",
+      () => site.gateway.run("nft", `table ip theirs { ${chain} }`),
+      () => site.gateway.run("nft", "delete table ip theirs"),
+    ],
+    [
+      "are blocked by an IPsec policy",
+      () => gatewayIp(`xfrm policy add ${policy} action block`),
+      () => gatewayIp(`xfrm policy del ${policy}`),
+    ],
+  ])("%s", async (_what, shut, open) => {
+    await shut();
+    try {
+      const started = performance.now();
+      // A sample alone is lost as well.
+      for (let silent = 0; silent < 30; await sleep(50)) {
+        silent = (await ask()).length === 0 ? silent + 1 : 0;
+        expect(performance.now() - started, "ms").toBeLessThan(30_000);
+      }
+    } finally {
+      await open();
+    }
+    await expectSoon(before);
+  });
+});
+
 describe("a router of the underlay reports a narrower path:", () => {
   const narrow = 1300;
   const tunnelMtu = narrow - 42;
