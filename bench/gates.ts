@@ -60,7 +60,8 @@ function programGates({ programs: results, bindings }: Pick<Results, "programs" 
     gate("UDP, (1,048,576 flows − 1 flow) ÷ one cold line", 1.6, "×", ratio(extra[1], least(names.line, many))),
     gate("TCP, 1,048,576 flows ÷ the same over a stock HASH", 0.6, "×", ratio(tcp(many), least(names.stockTcp, many))),
     gate("UDP, 1 flow: 4,096 tenants ÷ 1", 1.1, "×", ratio(least(names.oneOfMany, 1), udp(1))),
-    ...templateCounts.map((templates) => {
+    // Of the most there is a figure only.
+    ...templateCounts.slice(0, -1).map((templates) => {
       const [asked, unasked] = [names.waysAsked(templates), names.waysUnasked(templates)].map((name) =>
         least(name, 65_536),
       );
