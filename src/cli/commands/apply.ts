@@ -8,7 +8,7 @@ export const apply = defineCommand({
     wait: {
       type: "number",
       default: 10,
-      describe: "Seconds to wait while another xgw changes the same instance",
+      describe: "Seconds to wait while another xgw changes this instance, or another one beside it",
     },
   },
   examples: [

@@ -8,7 +8,11 @@ export const teardown = defineCommand({
     "Programs first, then maps, rules, routes and devices. Kernel settings (sysctls) stay as they are, since others may need them. Stop the daemon before, or it puts everything back.",
   options: {
     instance: { type: "string", describe: "The instance, when its config is gone or broken" },
-    wait: { type: "number", default: 10, describe: "Seconds to wait while another xgw changes the same instance" },
+    wait: {
+      type: "number",
+      default: 10,
+      describe: "Seconds to wait while another xgw changes this instance, or another one beside it",
+    },
   },
   examples: [
     ["xgw teardown", "remove the instance that the config names"],

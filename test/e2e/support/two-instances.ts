@@ -103,13 +103,13 @@ export class TwoInstances implements AsyncDisposable {
     return new TwoInstances(gateway, far, wires as Record<InstanceName, Wire>, folder);
   }
 
-  xgw(name: InstanceName, command: string): Promise<Output> {
-    return this.commands[name].run(command, "-c", join(this.folder, `${name}.yaml`));
+  xgw(name: InstanceName, ...command: string[]): Promise<Output> {
+    return this.commands[name].run(...command, "-c", join(this.folder, `${name}.yaml`));
   }
 
   /** Applies, and gives the tenant's hosts their entries as neighbours. */
   async apply(name: InstanceName): Promise<Output> {
-    const output = await this.xgw(name, "apply");
+    const output = await this.xgw(name, "apply", "--wait", "300"); // the other one may be loading programs
     const known = [addresses.host, addresses.client];
     if (output.code === 0)
       await this.gateway.ip(
