@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { built } from "../../../vm/root.js";
 
-const timeoutMs = 300_000;
+/** Less than the time that a hook has. */
+const timeoutMs = 560_000;
 
 /** Runs one to its end. What it found is in its report, whatever its status. */
 export async function reportOf<T>(program: string, ...args: string[]): Promise<T> {
