@@ -125,14 +125,16 @@ export async function execute(plan: Plan, pins: Pins, isRepair: boolean): Promis
   const touched = of(steps, "generation.bump", ({ tenant }) => tenant);
   const isDamaged = isRepair || stepsOf(steps, "rules.set").some(({ was }) => was === "");
   const change: Change = { ...plan, pins, touched, isDamaged, flowsLeft: 0 };
+  let isChanging = false;
   try {
     for (const [name, run] of phases) {
       crashPoint(`before: ${name}`);
+      isChanging ||= run === openTouched;
       await run(change);
     }
   } catch (error) {
     // Part of what was found may be right by now, and nothing would tell that connections are in doubt.
-    openGenerations(pins, touched);
+    if (isChanging) openGenerations(pins, touched);
     throw error;
   }
   crashPoint("done");

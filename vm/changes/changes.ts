@@ -264,6 +264,42 @@ const pathMtu: Draw = ({ world, random: { pick } }) => {
   };
 };
 
+/** XDP finds out by what it gives to the kernel: one packet in ten seconds, and then one a second (bpf/lib/way.h). */
+const sampledMs = 14_000;
+
+/** The kernel drops what is for an endpoint on its way out, of which no table tells. */
+const wayOutShut: Draw = ({ world, random: { pick } }) => {
+  const [endpoint, how] = [pick(endpoints), pick(["filter", "IPsec policy"] as const)];
+  if (world.wayOutShut) return undefined;
+  const policy = `xfrm policy add dir out src ${underlay}/32 dst ${endpoint}/32 proto gre action block`;
+  const chain = `chain out { type filter hook output priority 0; ip daddr ${endpoint} drop; }`;
+  return {
+    name: "way out shut",
+    story: `${how}: nothing goes out to ${endpoint}`,
+    world: () => {
+      world.wayOutShut = true;
+    },
+    gateway:
+      how === "filter" ? async (twin) => void (await twin.run("nft", `table ip theirs {\n${chain}\n}`)) : ip(policy),
+    kernelMs: sampledMs,
+  };
+};
+
+const wayOutOpen: Draw = ({ world }) => {
+  if (!world.wayOutShut) return undefined;
+  return {
+    name: "way out open",
+    story: "everything goes out again",
+    world: () => {
+      world.wayOutShut = false;
+    },
+    gateway: async (twin) => {
+      await twin.tryRun("nft", "delete table ip theirs");
+      await twin.tryIp("xfrm policy flush");
+    },
+  };
+};
+
 /** Another config of one tenant. */
 function configured(name: string, edit: (tenant: TenantInput, situation: Situation) => [TenantInput, string]): Draw {
   return (situation) => {
@@ -347,6 +383,7 @@ const draws: readonly Draw[] = [
   ...[linkDown, carrierGone, macChanged, macChanged, innerMacChanged, neighbourDeleted],
   ...[deviceMtu, routeMtu, pathMtu],
   ...[moved, nat, policy, key],
+  ...[wayOutShut, wayOutOpen, wayOutOpen],
   ...[connectionDeleted, connectionDeleted],
   ...[daemonStarts, daemonEnds],
 ];

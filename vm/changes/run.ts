@@ -128,6 +128,7 @@ class Run {
   ): Promise<number | undefined> {
     const begun = after?.begun ?? performance.now();
     const probes = new Map<string, { side: Side; probes: Probe[] }>();
+    const kernelMs = after?.change.kernelMs ?? 0;
     let rightSince = performance.now();
     for (;;) {
       for (const [flow, { sides }] of this.flows.entries())
@@ -143,9 +144,8 @@ class Run {
       await sleep(pauseMs);
       const now = performance.now();
       const isOver = now - begun > lookedAtMs.least && now - rightSince > quietMs;
-      if (isOver || now - begun > lookedAtMs.most) break;
+      if (isOver || now - begun > lookedAtMs.most + kernelMs) break;
     }
-    const kernelMs = after?.change.kernelMs ?? 0;
     let slowest: number | undefined = 0;
     for (const { side, probes: some } of probes.values()) {
       const { rightAfterMs, lastWrong } = judge(some);

@@ -39,6 +39,8 @@ export class World {
   private readonly innerMacs = new Map<string, string>();
   /** Wires on which nothing goes through. */
   readonly deadWires = new Set<number>();
+  /** The gateways drop something on its way out. */
+  wayOutShut = false;
   private lastMac = 100;
 
   constructor(public tenants: readonly TenantInput[]) {

@@ -1,14 +1,19 @@
 /**
- * The command line as a process that waits for commands: lines of JSON on standard input, `{ id, args }`, each answered by one
- * line with the Output. To start Node.js and load xgw takes longer than most commands do. It is bundled: see build.mjs.
+ * The command line as a process that waits for commands, `{ id, args }`, and answers each with its Output. To start Node.js
+ * and load xgw takes longer than most commands do. It is bundled: see build.mjs.
  */
 
-import { createInterface } from "node:readline";
 import { runCli } from "../../src/cli/cli.js";
 import { commands } from "../../src/cli/commands/index.js";
 import type { Output } from "./netns.js";
+import { serveOrders } from "./orders.js";
 
-async function carryOut(args: readonly string[]): Promise<Output> {
+interface Order {
+  readonly id: number;
+  readonly args: readonly string[];
+}
+
+async function carryOut({ args }: Order): Promise<Output> {
   const out: string[] = [];
   const err: string[] = [];
   const code = await runCli(args, commands, {
@@ -20,13 +25,4 @@ async function carryOut(args: readonly string[]): Promise<Output> {
   return { code, stdout: out.join(""), stderr: err.join("") };
 }
 
-/** One command after the other. */
-let turn: Promise<unknown> = Promise.resolve();
-
-createInterface({ input: process.stdin })
-  .on("line", (line) => {
-    const { id, args } = JSON.parse(line) as { id: number; args: string[] };
-    turn = turn.then(async () => process.stdout.write(`${JSON.stringify({ id, ...(await carryOut(args)) })}\n`));
-  })
-  .on("close", () => process.exit(0));
-process.stdout.write(`${JSON.stringify({ id: 0 })}\n`);
+serveOrders(carryOut);

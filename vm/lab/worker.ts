@@ -6,7 +6,6 @@
  * It is bundled, and runs the version of the BPF programs that it lies beside: see build.mjs.
  */
 
-import { createInterface } from "node:readline";
 import { applyChange, type Surroundings } from "../../src/change.js";
 import { loadConfig } from "../../src/config/load.js";
 import { armCrash, crashPoints } from "../../src/crash.js";
@@ -15,6 +14,7 @@ import { readLinks } from "../../src/kernel/rtnetlink.js";
 import { withLock } from "../../src/lock.js";
 import { describeStep } from "../../src/plan/describe.js";
 import { repairTenants } from "../../src/repair.js";
+import { serveOrders } from "./orders.js";
 
 interface Order extends Work {
   readonly id: number;
@@ -80,16 +80,4 @@ async function carryOut(order: Order): Promise<Done> {
   return { steps: [...attachments, ...devices, ...(table ? ["table"] : [])], points: crashPoints() };
 }
 
-/** One order after the other. */
-let turn: Promise<unknown> = Promise.resolve();
-
-createInterface({ input: process.stdin })
-  .on("line", (line) => {
-    const order = JSON.parse(line) as Order;
-    const answer = (body: object) => process.stdout.write(`${JSON.stringify({ id: order.id, ...body })}\n`);
-    turn = turn
-      .then(() => carryOut(order))
-      .then(answer, (error: Error) => answer({ error: error.message, remedy: (error as { remedy?: string }).remedy }));
-  })
-  .on("close", () => process.exit(0));
-process.stdout.write(`${JSON.stringify({ id: 0 })}\n`);
+serveOrders(carryOut);
