@@ -274,10 +274,10 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, XGW_MAX_TENANTS *XGW_REASON_SLOTS);
-	__type(key, __u32);
-	__type(value, struct xgw_counter);
-} stats SEC(".maps");
+	__uint(max_entries, XGW_MAX_TENANTS);
+	__type(key, __u32); /* tenant id */
+	__type(value, struct xgw_reason_counters);
+} reason_stats SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

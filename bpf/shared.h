@@ -53,9 +53,9 @@ enum xgw_reason {
 	XGW_REASONS
 };
 
-/* Slots of one tenant in the stats map; a power of two of at least XGW_REASONS. */
+/* Slots of one tenant in reason_stats; a power of two of at least XGW_REASONS. */
 #define XGW_REASON_SLOTS 32
-_Static_assert(XGW_REASONS <= XGW_REASON_SLOTS, "stats: too many reasons for a tenant's slots");
+_Static_assert(XGW_REASONS <= XGW_REASON_SLOTS, "reason_stats: too many reasons for a tenant's slots");
 
 /* How a packet is wrapped on the side where it is seen. */
 enum xgw_wrap {
@@ -66,7 +66,7 @@ enum xgw_wrap {
 
 /* tenants: GRE key -> tenant */
 struct xgw_tenant {
-	__u32 id;   /* slot in stats and generations */
+	__u32 id;   /* slot in reason_stats and generations */
 	__u32 zone; /* conntrack zone */
 	__u32 vrf_ifindex;
 	__u32 tunnel_ifindex;
@@ -347,13 +347,17 @@ struct xgw_connection {
 };
 _Static_assert(sizeof(struct xgw_connection) == 48, "xgw_connection");
 
-/* stats: [tenant id * XGW_REASON_SLOTS + reason], by XDP: packets as they arrived. XGW_REASON_FORWARDED stays 0
- * there, for what was forwarded is counted by rule. */
 struct xgw_counter {
 	__u64 packets;
-	__u64 bytes; /* stats: of frames as they arrived; rule_stats: of inner IP packets as they left */
+	__u64 bytes; /* reason_stats: of frames as they arrived; rule_stats: of inner IP packets as they left */
 };
 _Static_assert(sizeof(struct xgw_counter) == 16, "xgw_counter");
+
+/* reason_stats: [tenant id], by XDP: packets as they arrived. XGW_REASON_FORWARDED stays 0, for what was forwarded is
+ * counted by rule. One value a tenant: the kernel makes a per-CPU map a value at a time. */
+struct xgw_reason_counters {
+	struct xgw_counter reasons[XGW_REASON_SLOTS];
+};
 
 /* What carried a packet that was forwarded. */
 enum xgw_tier { XGW_TIER_XDP, XGW_TIER_FLOWTABLE, XGW_TIER_STACK, XGW_TIERS };

@@ -28,7 +28,7 @@ __noinline __attribute__((unused)) int rule_may_take(__u32 tenant)
  * under way any more; a rule may then be found a second slot nearer to its hash, and whoever reads adds them up. A rule
  * for which there is no room, or none in the tenant's share, is counted with the tenant's rest.
  */
-static __noinline __attribute__((unused)) __u32 rule_slot(__u32 tenant, __u32 mark)
+__noinline __attribute__((unused)) __u32 rule_slot(__u32 tenant, __u32 mark)
 {
 	__u64 wanted = (__u64)tenant << 32 | mark, hash = wanted * 0x9e3779b97f4a7c15ull;
 	__u32 step;

@@ -99,11 +99,15 @@ static __always_inline void encap_leave(struct xgw_encap *slot)
 	__sync_val_compare_and_swap(&slot->state, XGW_ENCAP_READY, XGW_ENCAP_LEFT);
 }
 
-/* Is it a template with these contents that flows may follow, or may again, now that the kernel has sent by it? */
-static __always_inline int encap_take_up(struct xgw_encap *slot, const struct xgw_encap *wanted)
+/* Is it a template with these contents that flows may follow, or may again, now that the kernel has sent by it? Not
+ * static, as encap_may_take. */
+__noinline __attribute__((unused)) int encap_take_up(struct xgw_encap *slot, const struct xgw_encap *wanted)
 {
-	__u32 state = *(volatile __u32 *)&slot->state;
+	__u32 state;
 
+	if (!slot || !wanted)
+		return 0;
+	state = *(volatile __u32 *)&slot->state;
 	if ((state != XGW_ENCAP_READY && state != XGW_ENCAP_LEFT) || !encap_equal(slot, wanted))
 		return 0;
 	if (wanted->wrap == XGW_WRAP_PLAIN)
@@ -118,10 +122,14 @@ static __always_inline int encap_take_up(struct xgw_encap *slot, const struct xg
 
 /* The id of the template with these contents, made when there is none. Negative: the table is full hereabouts, or the
  * tenant has its share. */
-static __noinline __attribute__((unused)) int encap_intern(const struct xgw_encap *wanted)
+__noinline __attribute__((unused)) int encap_intern(const struct xgw_encap *wanted)
 {
-	__u32 hash = encap_hash(wanted), step = hash >> 16 | 1;
+	__u32 hash, step;
 
+	if (!wanted)
+		return -1;
+	hash = encap_hash(wanted);
+	step = hash >> 16 | 1;
 	/* In steps of its own, so that it does not matter where the others lie together. */
 	for (__u32 i = 0; i < ENCAP_PROBES; i++) {
 		__u32 id = (hash + i * step) & (XGW_ENCAPS - 1);

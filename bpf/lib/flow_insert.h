@@ -56,13 +56,15 @@ __noinline __attribute__((unused)) __u32 flow_rank(const struct xgw_flow *place,
 }
 
 /* Which line a tenant's flow may have in a full bucket; `age`: jiffies since the flow itself asked conntrack. */
-static __noinline __attribute__((unused)) void flow_choose(struct xgw_flow_bucket *bucket, __u32 tenant, __u32 age,
-							   struct flow_victim *victim)
+__noinline __attribute__((unused)) int flow_choose(struct xgw_flow_bucket *bucket, __u32 tenant, __u32 age,
+						   struct flow_victim *victim)
 {
 	__u32 now = bpf_jiffies64(), idle = age < liveness_jiffies ? liveness_jiffies - 1 : age;
 	__u32 may_take = !flow_is_over_share(tenant, 1);
 	__u64 best = 0;
 
+	if (!bucket || !victim)
+		return FLOW_NOWHERE;
 	victim->way = FLOW_NOWHERE;
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < XGW_FLOW_WAYS; i++) {
@@ -85,6 +87,7 @@ static __noinline __attribute__((unused)) void flow_choose(struct xgw_flow_bucke
 			victim->is_live = rank >> 32 != FLOW_DEAD;
 		}
 	}
+	return victim->way;
 }
 
 /* Counts a line that is a tenant's now, and of whom it was; `was` is negative: nobody's. */
@@ -101,19 +104,28 @@ static __always_inline void flow_count_line(__u32 tenant, int was)
  * Puts the flow where its key is, where there is room, or, if the line is still the same, in the victim's place. 0; 1
  * when a flow that would have been followed had to go for it; or -ENOSPC.
  */
-static __noinline __attribute__((unused)) int flow_put(struct xgw_flow_bucket *bucket, const struct xgw_flow_key *key,
-						       const struct xgw_flow *flow, const struct flow_victim *victim)
+__noinline __attribute__((unused)) int flow_put(struct xgw_flow_bucket *bucket, const struct xgw_flow_key *key,
+						const struct xgw_flow *flow, const struct flow_victim *victim)
 {
-	struct flow_words words = flow_words(key);
-	__u64 hash = flow_hash(&words);
-	__u32 home = flow_home(hash);
-	struct xgw_flow_lock *lock = flow_lock(hash);
-	int victims_way = victim->way, is_live = victim->is_live;
-	__u16 sequence = victim->sequence;
-	struct xgw_flow *evicted = flow_place(bucket, victims_way);
+	int victims_way, is_live, result = -FLOW_ENOSPC, was = -1;
+	struct xgw_flow_lock *lock;
+	struct xgw_flow *evicted;
+	struct flow_words words;
 	struct flow_spot spot;
-	int result = -FLOW_ENOSPC, was = -1;
+	__u16 sequence;
+	__u32 home;
+	__u64 hash;
 
+	if (!bucket || !key || !flow || !victim)
+		return result;
+	words = flow_words(key);
+	hash = flow_hash(&words);
+	home = flow_home(hash);
+	lock = flow_lock(hash);
+	victims_way = victim->way;
+	is_live = victim->is_live;
+	sequence = victim->sequence;
+	evicted = flow_place(bucket, victims_way);
 	if (!lock)
 		return result;
 	bpf_spin_lock(&lock->lock);
@@ -157,8 +169,7 @@ static __always_inline int flow_insert(const struct xgw_flow_key *key, const str
 	result = flow_put(bucket, key, flow, &victim);
 	if (result >= 0)
 		return result;
-	flow_choose(bucket, flow->tenant, (__u32)bpf_jiffies64() - flow->checked, &victim);
-	if (victim.way != FLOW_NOWHERE)
+	if (flow_choose(bucket, flow->tenant, (__u32)bpf_jiffies64() - flow->checked, &victim) != FLOW_NOWHERE)
 		result = flow_put(bucket, key, flow, &victim);
 	if (result < 0)
 		count_loss(flow->tenant, flows_refused);

@@ -108,13 +108,19 @@ static __always_inline int flow_read(const struct xgw_flow *place, const struct 
 	return flow_sequence(place) == sequence;
 }
 
-/* The way that has it, other than the home; or FLOW_NOWHERE. */
-static __noinline __attribute__((unused)) int flow_search(struct xgw_flow_bucket *bucket,
-							  const struct xgw_flow_key *key, struct xgw_flow *copy)
+/* The way that has it, other than the home; or FLOW_NOWHERE. Not static, as all that goes through a bucket's lines: the
+ * verifier looks at it once, and not for each state in which it is called. */
+__noinline __attribute__((unused)) int flow_search(struct xgw_flow_bucket *bucket, const struct xgw_flow_key *key,
+						   struct xgw_flow *copy)
 {
-	struct flow_words words = flow_words(key);
-	__u32 home = flow_home(flow_hash(&words));
-	__u32 reach = *(volatile __u8 *)&flow_place(bucket, home)->key.reach;
+	struct flow_words words;
+	__u32 home, reach;
+
+	if (!bucket || !key || !copy)
+		return FLOW_NOWHERE;
+	words = flow_words(key);
+	home = flow_home(flow_hash(&words));
+	reach = *(volatile __u8 *)&flow_place(bucket, home)->key.reach;
 
 #pragma clang loop unroll(disable)
 	for (__u32 i = 1; i < XGW_FLOW_WAYS && i <= reach; i++) {
@@ -244,16 +250,22 @@ static __always_inline struct flow_spot flow_find(struct xgw_flow_bucket *bucket
 /* Under the lock no more. */
 
 /* 0, or -ENOENT. */
-static __noinline __attribute__((unused)) int flow_delete(const struct xgw_flow_key *key)
+__noinline __attribute__((unused)) int flow_delete(const struct xgw_flow_key *key)
 {
-	struct flow_words words = flow_words(key);
-	__u64 hash = flow_hash(&words);
-	__u32 home = flow_home(hash);
-	struct xgw_flow_bucket *bucket = flow_bucket(hash);
-	struct xgw_flow_lock *lock = flow_lock(hash);
+	struct xgw_flow_bucket *bucket;
+	struct xgw_flow_lock *lock;
+	struct flow_words words;
 	struct flow_spot spot;
-	__u32 tenant = 0;
+	__u32 home, tenant = 0;
+	__u64 hash;
 
+	if (!key)
+		return -FLOW_ENOENT;
+	words = flow_words(key);
+	hash = flow_hash(&words);
+	home = flow_home(hash);
+	bucket = flow_bucket(hash);
+	lock = flow_lock(hash);
 	if (!bucket || !lock)
 		return -FLOW_ENOENT;
 	bpf_spin_lock(&lock->lock);
@@ -271,22 +283,30 @@ static __noinline __attribute__((unused)) int flow_delete(const struct xgw_flow_
 
 /* Remembers the outer source that was checked last. The lock, lest it be written to another flow that is
  * there now. */
-static __noinline __attribute__((unused)) void flow_remember_peer(const struct xgw_flow_key *key, __be32 peer)
+__noinline __attribute__((unused)) int flow_remember_peer(const struct xgw_flow_key *key, __be32 peer)
 {
-	struct flow_words words = flow_words(key);
-	__u64 hash = flow_hash(&words);
-	__u32 home = flow_home(hash);
-	struct xgw_flow_bucket *bucket = flow_bucket(hash);
-	struct xgw_flow_lock *lock = flow_lock(hash);
+	struct xgw_flow_bucket *bucket;
+	struct xgw_flow_lock *lock;
+	struct flow_words words;
 	struct flow_spot spot;
+	__u32 home;
+	__u64 hash;
 
+	if (!key)
+		return -FLOW_ENOENT;
+	words = flow_words(key);
+	hash = flow_hash(&words);
+	home = flow_home(hash);
+	bucket = flow_bucket(hash);
+	lock = flow_lock(hash);
 	if (!bucket || !lock)
-		return;
+		return -FLOW_ENOENT;
 	bpf_spin_lock(&lock->lock);
 	spot = flow_find(bucket, home, &words);
 	if (spot.match != FLOW_NOWHERE)
 		*(volatile __be32 *)&flow_place(bucket, spot.match)->peer = peer;
 	bpf_spin_unlock(&lock->lock);
+	return spot.match == FLOW_NOWHERE ? -FLOW_ENOENT : 0;
 }
 
 #endif

@@ -10,11 +10,12 @@
 /* How many of the kind this CPU has seen. Tenant 0 stands for "no tenant". */
 static __always_inline __u64 count(__u32 tenant, enum xgw_reason reason, __u64 bytes)
 {
-	__u32 slot = tenant * XGW_REASON_SLOTS + reason;
-	struct xgw_counter *counter = bpf_map_lookup_elem(&stats, &slot);
+	struct xgw_reason_counters *counters = bpf_map_lookup_elem(&reason_stats, &tenant);
+	struct xgw_counter *counter;
 
-	if (!counter)
+	if (!counters)
 		return 0;
+	counter = &counters->reasons[reason & (XGW_REASON_SLOTS - 1)];
 	counter->bytes += bytes;
 	return ++counter->packets;
 }

@@ -5,7 +5,6 @@ import { BpfMap } from "libbpf-ts";
 import { atOnce, type Reading } from "../slices.js";
 import { readCount, readU32, readU64, u32 } from "./layout.js";
 import type { Pins } from "./pins.js";
-import { reasonSlots } from "./reasons.js";
 import { countUsage, forgetLosses, settleUsage } from "./usage.js";
 
 export interface Count {
@@ -82,11 +81,10 @@ export function addTiers(a: Tiers, b: Tiers): Tiers {
  * Only for tenants that are not in the maps: not yet, or no more.
  */
 export async function forgetCounts(pins: Pins, tenants: ReadonlySet<number>): Promise<void> {
-  if (tenants.size === 0 || !pins.hasMap("rule_stats") || !pins.hasMap("stats")) return;
+  if (tenants.size === 0 || !pins.hasMap("rule_stats") || !pins.hasMap("reason_stats")) return;
   await sleep(settleMs); // what still had them from the maps has counted by then
-  using stats = BpfMap.openPinned(pins.map("stats"));
-  for (const tenant of tenants)
-    for (let reason = 0; reason < reasonSlots; reason++) zero(stats, tenant * reasonSlots + reason);
+  using reasonStats = BpfMap.openPinned(pins.map("reason_stats"));
+  for (const tenant of tenants) zero(reasonStats, tenant);
   using ruleStats = BpfMap.openPinned(pins.map("rule_stats"));
   using rules = BpfMap.openPinned(pins.map("rules"));
   for (const found of slotsOf(pins, tenants)) {

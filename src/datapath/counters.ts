@@ -15,25 +15,25 @@ import { reasonSlots, reasons } from "./reasons.js";
 export const readReasons = (pins: Pins, tenants: readonly number[]): Map<number, Record<string, Count>> =>
   atOnce(scanReasons(pins, tenants));
 
-/** Slots that are read by one system call: 16 bytes for each CPU. */
-const slotsAtOnce = 1024;
+/** Entries that are read by one system call: of 16 bytes for each CPU. */
+const countersAtOnce = 1024;
 
 export function* scanReasons(pins: Pins, tenants: readonly number[]): Reading<Map<number, Record<string, Count>>> {
   const result = new Map<number, Record<string, Count>>();
-  if (!pins.hasMap("stats")) return result;
+  if (!pins.hasMap("reason_stats")) return result;
   for (const tenant of tenants) result.set(tenant, {});
-  const end = Math.max(-1, ...tenants) * reasonSlots + reasons.length;
-  using stats = BpfMap.openPinned(pins.map("stats"));
-  for (const { keys, values, count } of stats.batches({ size: slotsAtOnce })) {
+  const last = Math.max(-1, ...tenants);
+  using stats = BpfMap.openPinned(pins.map("reason_stats"));
+  for (const { keys, values, count } of stats.batches({ size: countersAtOnce / reasonSlots })) {
     for (let n = 0; n < count; n++) {
-      const slot = readU32(keys, n);
-      const name = reasons[slot % reasonSlots]?.name;
-      const counts = name === undefined ? undefined : result.get(Math.floor(slot / reasonSlots));
-      if (name === undefined || !counts) continue;
-      const packets = sumOf(stats, values, n, 0);
-      if (packets > 0) counts[name] = { packets, bytes: sumOf(stats, values, n, 8) };
+      const counts = result.get(readU32(keys, n));
+      if (!counts) continue;
+      for (const [reason, { name }] of reasons.entries()) {
+        const packets = sumOf(stats, values, n, 16 * reason);
+        if (packets > 0) counts[name] = { packets, bytes: sumOf(stats, values, n, 16 * reason + 8) };
+      }
     }
-    if (readU32(keys, count - 1) >= end) break;
+    if (readU32(keys, count - 1) >= last) break;
     yield;
   }
   return result;
@@ -60,7 +60,7 @@ export function* scanDenials(pins: Pins): Reading<Map<number, Denial[]>> {
   const denials = new Map<number, Denial[]>();
   if (!pins.hasMap("denials")) return denials;
   using map = BpfMap.openPinned(pins.map("denials"));
-  for (const { keys, values, count } of map.batches({ size: slotsAtOnce })) {
+  for (const { keys, values, count } of map.batches({ size: countersAtOnce })) {
     for (let n = 0; n < count; n++) {
       const [tenant, mark] = [readU32(keys, 2 * n), readU32(keys, 2 * n + 1)];
       const direction = (mark & outboundMark) === 0 ? "inbound" : "outbound";

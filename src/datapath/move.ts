@@ -37,9 +37,9 @@ const copied = [
   "generations",
   "losses",
   "nic_macs",
+  "reason_stats",
   "rules",
   "rule_stats",
-  "stats",
   "unsent",
 ] as const;
 

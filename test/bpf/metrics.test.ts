@@ -3,7 +3,7 @@ import { BpfMap, possibleCpus } from "libbpf-ts";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { DaemonRecord } from "../../src/daemon/record.js";
 import { u32 } from "../../src/datapath/layout.js";
-import { reasonSlots, reasons } from "../../src/datapath/reasons.js";
+import { reasons } from "../../src/datapath/reasons.js";
 import type { Desired } from "../../src/model/desired.js";
 import { noLimits } from "../../src/model/shares.js";
 import { outboundMark } from "../../src/plan/rules.js";
@@ -33,10 +33,10 @@ const counted = reasons.findIndex(({ name }) => name === "no_flow");
 const i64 = (value: number) => Buffer.from(BigInt64Array.of(BigInt(value)).buffer);
 
 /** A value of a per-CPU map: the first CPU's counters, and 0 on the others. */
-function counters(packets: number, bytes: number, size = 16): Buffer {
+function counters(packets: number, bytes: number, size = 16, at = 0): Buffer {
   const value = Buffer.alloc(size * possibleCpus());
-  value.writeBigUInt64LE(BigInt(packets), 0);
-  value.writeBigUInt64LE(BigInt(bytes), 8);
+  value.writeBigUInt64LE(BigInt(packets), at);
+  value.writeBigUInt64LE(BigInt(bytes), at + 8);
   return value;
 }
 
@@ -44,8 +44,8 @@ beforeAll(() => {
   load.loadDatapath(pins, objects.fingerprintOf(constants), constants);
   using usage = BpfMap.openPinned(pins.map("flow_usage"));
   for (const { id } of tenants) usage.set(u32(id), i64(flowsOfTenant));
-  using stats = BpfMap.openPinned(pins.map("stats"));
-  for (const { id } of tenants) stats.setPacked(u32(id * reasonSlots + counted), counters(id, 100 * id), {});
+  using stats = BpfMap.openPinned(pins.map("reason_stats"));
+  for (const { id } of tenants) stats.setPacked(u32(id), counters(id, 100 * id, stats.valueSize, 16 * counted), {});
   using ruleStats = BpfMap.openPinned(pins.map("rule_stats"));
   for (const { id } of tenants) ruleStats.setPacked(u32(id), counters(3, 300, 48), {});
   using denials = BpfMap.openPinned(pins.map("denials"));

@@ -11,13 +11,13 @@ import { BpfMap, BpfObject, type Btf, type Codec, codecOf, inNetNamespace, layou
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { addressBytes, u32 } from "../../src/datapath/layout.js";
 import type { Moved } from "../../src/datapath/move.js";
-import { reasonSlots, reasons } from "../../src/datapath/reasons.js";
 import { noLimits } from "../../src/model/shares.js";
 import type { Attachment } from "../../src/plan/state.js";
 import { type DatapathModules, datapathModules, otherVersion } from "./support/built.js";
 import { objectFile, underlayAddress } from "./support/datapath.js";
 import { makeNamespace } from "./support/kernel.js";
-import type { Counter, Encap } from "./support/types.js";
+import { countersOf, type ReasonCounters } from "./support/reason-counters.js";
+import type { Encap } from "./support/types.js";
 import { connectionOf, macs, user1, user2 } from "./support/world.js";
 
 const flows = 100_000;
@@ -164,11 +164,8 @@ function learnAll(tenant = user1.id, count = flows, from = 0): void {
 
 /** Packets of the tenant that went up so that the kernel uses the way. */
 function sampled(): number {
-  const slot = user1.id * reasonSlots + reasons.findIndex(({ name }) => name === "sample");
-  const stats = TypedMap.openPinned<number, Counter[]>(pins.map("stats"));
-  const perCpu = stats.get(slot) ?? [];
-  stats[Symbol.dispose]();
-  return perCpu.reduce((sum, { packets }) => sum + Number(packets), 0);
+  using stats = TypedMap.openPinned<number, ReasonCounters[]>(pins.map("reason_stats"));
+  return countersOf(stats.get(user1.id), "sample").packets;
 }
 
 /** The kernel of this test sends nothing on, and XDP would leave a way by which it does not. */

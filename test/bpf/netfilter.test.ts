@@ -4,10 +4,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { BpfObject, inNetNamespace, type TypedMap } from "libbpf-ts";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { u32 } from "../../src/datapath/layout.js";
-import { reasonSlots, reasons } from "../../src/datapath/reasons.js";
 import { objectFile } from "./support/datapath.js";
 import { makeNamespace } from "./support/kernel.js";
 import { ethernet, icmp, ipBytes, ipv4, raw, tcp, udp } from "./support/packet.js";
+import { countersOf, type ReasonCounters } from "./support/reason-counters.js";
 
 /** The tenant's id, and so the zone of its connections. */
 const tenant = 5;
@@ -90,7 +90,7 @@ const sessionEvents: TypedMap<number, bigint> = programs.typedMap("session_event
 const neighbourCounts: TypedMap<number, bigint> = programs.typedMap("neighbour_counts");
 const neighbourMacs = watcher.map("neighbour_macs");
 const tunnels: TypedMap<number, number> = programs.typedMap("tunnels");
-const stats: TypedMap<number, { packets: bigint; bytes: bigint }[]> = programs.typedMap("stats");
+const reasonStats: TypedMap<number, ReasonCounters[]> = programs.typedMap("reason_stats");
 
 /** XGW_DEVICE_VRF */
 const vrfOf = (id: number) => (0x8000_0000 | id) >>> 0;
@@ -100,8 +100,7 @@ const none: Limits = {
 };
 
 function dropped(reason: string, whose = tenant): number {
-  const slot = whose * reasonSlots + reasons.findIndex(({ name }) => name === reason);
-  return (stats.get(slot) ?? []).reduce((sum, { packets }) => sum + Number(packets), 0);
+  return countersOf(reasonStats.get(whose), reason).packets;
 }
 
 const connections = () => Number(gateway.exec("sh", "-c", "conntrack -L 2>/dev/null | wc -l"));

@@ -1,12 +1,12 @@
 // ARP requests by a side's NIC, natively: the kernel answers everybody, and makes a neighbour of each.
 import { BpfObject, inNetNamespace, type TypedMap } from "libbpf-ts";
 import { afterAll, beforeEach, expect, it } from "vitest";
-import { reasons } from "../../src/datapath/reasons.js";
 import { kernelTables } from "../../src/model/kernel-tables.js";
 import { strangeHosts } from "../../src/plan/rules.js";
 import { objectFile } from "./support/datapath.js";
 import { makeNamespace } from "./support/kernel.js";
 import { arp } from "./support/packet.js";
+import { countersOf, type ReasonCounters } from "./support/reason-counters.js";
 
 const mac = "02:00:00:00:00:02";
 const own = "172.16.0.1";
@@ -28,12 +28,8 @@ afterAll(() => {
 });
 
 const buckets = programs.map("nic_buckets");
-const stats: TypedMap<number, { packets: bigint }[]> = programs.typedMap("stats");
-const dropped = () =>
-  (stats.get(reasons.findIndex(({ name }) => name === "neighbours")) ?? []).reduce(
-    (sum, { packets }) => sum + Number(packets),
-    0,
-  );
+const reasonStats: TypedMap<number, ReasonCounters[]> = programs.typedMap("reason_stats");
+const dropped = () => countersOf(reasonStats.get(0), "neighbours").packets;
 const neighbours = () => Number(gateway.exec("sh", "-c", "ip neigh show dev v0 | wc -l"));
 
 /** A tag that says a priority, and no VLAN: the kernel takes off as many of them as there are. */

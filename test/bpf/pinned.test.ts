@@ -92,6 +92,7 @@ describe("loading", () => {
       "policy_networks",
       "policy_services",
       "public_ips",
+      "reason_stats",
       "refusals",
       "rule_returned",
       "rule_stats",
@@ -108,7 +109,7 @@ describe("loading", () => {
       programs: pins.programs(fingerprint),
       attachments: pins.links(),
     }).toEqual({
-      maps: [...maps, "stats", "tenants", "tunnels", "unsent"],
+      maps: [...maps, "tenants", "tunnels", "unsent"],
       fingerprints: [fingerprint],
       programs: [...baseProgramNames].sort(),
       attachments: [],
@@ -407,8 +408,10 @@ describe("what was forwarded", () => {
   });
 
   it("goes with what was counted by reason", async () => {
-    using stats = BpfMap.openPinned(pins.map("stats"));
-    for (const tenant of [5, 6]) stats.setPerCpu(u32(tenant * 32 + 2), new Array(cpus).fill(Buffer.alloc(16, 1)));
+    using stats = BpfMap.openPinned(pins.map("reason_stats"));
+    const counted = Buffer.alloc(stats.valueSize);
+    counted.fill(1, 2 * 16, 3 * 16);
+    for (const tenant of [5, 6]) stats.setPerCpu(u32(tenant), new Array(cpus).fill(counted));
     await accounting.forgetCounts(pins, new Set([5]));
     expect([...counters.readReasons(pins, [5, 6])].map(([tenant, counts]) => [tenant, Object.keys(counts)])).toEqual([
       [5, []],

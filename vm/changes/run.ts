@@ -6,6 +6,7 @@ import { stream } from "../frames/stream.js";
 import { type Change, drawChange } from "./changes.js";
 import { type Flow, lengths, Numbers, open, packetOf, type Side } from "./flows.js";
 import { answerOf, judge, leftFor, type Probe } from "./judge.js";
+import { refusesByLearnedMtu } from "./learned-mtu.js";
 import { drawTenants } from "./site.js";
 import { Twin } from "./twin.js";
 import { type Departure, World } from "./world.js";
@@ -31,6 +32,8 @@ export interface SeedResult {
   readonly arrived: number;
   /** Of these, those that XDP sent; of plain ones nothing tells. */
   readonly byXdp: number;
+  /** Those that the reference refused for a path MTU that is no more. */
+  readonly refusedByLearnedMtu: number;
   readonly faults: readonly string[];
   readonly seconds: number;
 }
@@ -64,6 +67,7 @@ class Run {
   private packets = 0;
   private arrived = 0;
   private byXdp = 0;
+  private refusedByLearnedMtu = 0;
   private readonly faults: string[] = [];
 
   constructor(
@@ -84,8 +88,9 @@ class Run {
     await this.look(undefined);
     const results: ChangeResult[] = [];
     for (let number = 1; number <= count; number++) results.push(await this.change(number));
-    const { seed, packets, arrived, byXdp, faults } = this;
-    return { seed, changes: results, packets, arrived, byXdp, faults, seconds: (performance.now() - began) / 1000 };
+    const { seed, packets, arrived, byXdp, refusedByLearnedMtu, faults } = this;
+    const seconds = (performance.now() - began) / 1000;
+    return { seed, changes: results, packets, arrived, byXdp, refusedByLearnedMtu, faults, seconds };
   }
 
   private async open(): Promise<void> {
@@ -134,7 +139,7 @@ class Run {
       for (const [flow, { sides }] of this.flows.entries())
         for (const [at, side] of sides.entries())
           for (const length of lengths) {
-            const probe = this.probe(side, length, begun);
+            const probe = await this.probe(side, sides, length, begun);
             const name = `${flow} ${at} ${length}`;
             const known = probes.get(name) ?? { side, probes: [] };
             known.probes.push(probe);
@@ -163,13 +168,17 @@ class Run {
     return slowest;
   }
 
-  private probe(side: Side, length: number, begun: number): Probe {
+  private async probe(side: Side, sides: Flow["sides"], length: number, begun: number): Promise<Probe> {
     const number = this.numbers.next();
     const packet = packetOf(this.world, side, number, length);
     const atMs = performance.now() - begun;
     const [before, after] = this.twins.map((twin) => leftFor(number, twin.send(packet))) as [Departure[], Departure[]];
-    const [reference, seen] = [answerOf(before), answerOf(after)];
+    const reference = answerOf(before);
+    const isRefused =
+      reference === "nothing" && (await refusesByLearnedMtu(this.twins[0], this.world, sides, after, length));
+    const seen = isRefused ? reference : answerOf(after);
     this.packets++;
+    if (isRefused) this.refusedByLearnedMtu++;
     if (after.some(({ frame }) => isSentByXdp(frame))) this.byXdp++;
     if (reference !== "nothing" && seen !== "nothing") this.arrived++;
     return { atMs, reference, seen };

@@ -23,13 +23,14 @@ export function summarize({ kernel, seeds, errors }: ChangesReport): {
     Math.round(times[Math.min(times.length - 1, Math.floor(share * times.length))] ?? 0);
   const mismatches = seeds.reduce((total, seed) => total + seed.faults.length, 0);
   const failed = seeds.filter((seed) => seed.faults.length > 0).map(({ seed }) => seed);
-  const sum = (of: "packets" | "arrived" | "byXdp") => seeds.reduce((total, seed) => total + seed[of], 0);
+  const sum = (of: "packets" | "arrived" | "byXdp" | "refusedByLearnedMtu") =>
+    seeds.reduce((total, seed) => total + seed[of], 0);
   const [packets, arrived, byXdp] = [sum("packets"), sum("arrived"), sum("byXdp")];
   return {
     lines: [
       `right after, ms: median ${quantile(0.5)}, 90 % ${quantile(0.9)}, 99 % ${quantile(0.99)}, at most ${quantile(1)}`,
       `${changes.length} changes over ${seeds.length} seeds on ${kernel}, ${packets} packets, of which ${arrived} left, ` +
-        `${byXdp} by XDP: ${mismatches} mismatches${failed.length > 0 ? ` (seeds ${failed.join(", ")})` : ""}`,
+        `${byXdp} by XDP, ${sum("refusedByLearnedMtu")} refused for a path MTU that is no more: ${mismatches} mismatches${failed.length > 0 ? ` (seeds ${failed.join(", ")})` : ""}`,
     ],
     faults: [
       ...errors,

@@ -8,7 +8,7 @@ import { readForwarded } from "../../src/datapath/accounting.js";
 import { readReasons } from "../../src/datapath/counters.js";
 import { readU64, u32 } from "../../src/datapath/layout.js";
 import { Pins } from "../../src/datapath/pins.js";
-import { reasonSlots, reasons } from "../../src/datapath/reasons.js";
+import { reasons } from "../../src/datapath/reasons.js";
 import { apply, giveTemplatesBack, redecide, teardown } from "../../src/gateway.js";
 import { batch } from "../../src/kernel/ip.js";
 import { tableName } from "../../src/plan/rules.js";
@@ -26,7 +26,7 @@ export class Gateway {
     private readonly cables: Cables,
     readonly tenants: readonly number[],
     private readonly pass: BpfObject,
-    private readonly stats: BpfMap,
+    private readonly reasonStats: BpfMap,
   ) {}
 
   /** @param folder where the config is written */
@@ -49,7 +49,7 @@ export class Gateway {
       cables,
       desired.tenants.map(({ id }) => id),
       pass,
-      BpfMap.openPinned(new Pins(instance).map("stats")),
+      BpfMap.openPinned(new Pins(instance).map("reason_stats")),
     );
   }
 
@@ -128,19 +128,19 @@ export class Gateway {
   decided(): Map<string, number> {
     const sums = new Map<string, number>();
     if (!this.isFast) return sums;
-    reasons.forEach(({ name }, index) => {
-      for (const tenant of [0, ...this.tenants]) {
-        const values = this.stats.getPerCpu(u32(tenant * reasonSlots + index)) ?? [];
-        const packets = values.reduce((sum, value) => sum + readU64(value, 0), 0n);
+    for (const tenant of [0, ...this.tenants]) {
+      const values = this.reasonStats.getPerCpu(u32(tenant)) ?? [];
+      for (const [reason, { name }] of reasons.entries()) {
+        const packets = values.reduce((sum, value) => sum + readU64(value, 16 * reason), 0n);
         sums.set(name, (sums.get(name) ?? 0) + Number(packets));
       }
-    });
+    }
     return sums;
   }
 
   async stop(): Promise<void> {
     this.pass.close();
-    this.stats.close();
+    this.reasonStats.close();
     await teardown(instance);
     await this.cables.unplug();
   }

@@ -20,6 +20,7 @@ import { reasonSlots, reasons } from "../../../src/datapath/reasons.js";
 import type { Entry } from "../../../src/plan/state.js";
 import { datapathModules } from "./built.js";
 import { FlowTable } from "./flows.js";
+import { countersOf, type ReasonCounters } from "./reason-counters.js";
 import type {
   Connection,
   ConnectionKey,
@@ -86,7 +87,6 @@ type Sides = Pick<Constants, "underlay" | "uplink" | "hasBonds" | "txIsRedirect"
 const flowEntries = 256;
 /** Room for tenant ids 0 to 7. */
 const tenantIds = 8;
-const statsEntries = tenantIds * reasonSlots;
 const tiers = ["xdp", "flowtable", "stack"] as const;
 
 /** What has been counted for a rule, without the tiers that carried nothing. */
@@ -118,7 +118,7 @@ export class Datapath implements Disposable {
   readonly returned: Readonly<Record<"encap" | "rule", BpfMap>>;
   readonly losses: TypedMap<number, Losses>;
   readonly denials: TypedMap<{ tenant: number; mark: number }, Counter[]>;
-  readonly #stats: TypedMap<number, Counter[]>;
+  readonly #reasonStats: TypedMap<number, ReasonCounters[]>;
   readonly #ruleStats: TypedMap<number, RuleCounters[]>;
   readonly #ring: RingBuffer;
   /** The tables of templates and rules are large; they are searched only where there may be some. */
@@ -157,7 +157,7 @@ export class Datapath implements Disposable {
     this.usages = { flow: usage("flow"), encap: usage("encap"), rule: usage("rule") };
     this.sessionEvents = this.#xdp.typedMap("session_events");
     this.denials = this.#xdp.typedMap("denials");
-    this.#stats = this.#xdp.typedMap("stats");
+    this.#reasonStats = this.#xdp.typedMap("reason_stats");
     this.rules = this.#xdp.typedMap("rules");
     this.#ruleStats = this.#xdp.typedMap("rule_stats");
     this.#ring = new RingBuffer(this.#xdp.map("events"));
@@ -285,11 +285,8 @@ export class Datapath implements Disposable {
 
   /** What XDP has counted for a tenant so far, but for what it forwarded. */
   reasonsOf(tenant: number): { readonly reason: string; readonly packets: number; readonly bytes: number }[] {
-    return reasons.map(({ name }, index) => {
-      const perCpu = this.#stats.get(tenant * reasonSlots + index) ?? [];
-      const sum = (field: keyof Counter) => Number(perCpu.reduce((total, counter) => total + counter[field], 0n));
-      return { reason: name, packets: sum("packets"), bytes: sum("bytes") };
-    });
+    const counted = this.#reasonStats.get(tenant);
+    return reasons.map(({ name }) => ({ reason: name, ...countersOf(counted, name) }));
   }
 
   /** Packets counted for a tenant and reason so far. */
@@ -413,10 +410,11 @@ export class Datapath implements Disposable {
 
   #counts(): Map<number, number> {
     const counts = new Map<number, number>();
-    for (const [slot, perCpu] of this.#stats.entries()) {
-      const packets = perCpu.reduce((sum, counter) => sum + counter.packets, 0n);
-      if (packets > 0n) counts.set(slot, Number(packets));
-    }
+    for (const [tenant, perCpu] of this.#reasonStats.entries())
+      for (const [at, { name }] of reasons.entries()) {
+        const { packets } = countersOf(perCpu, name);
+        if (packets > 0) counts.set(tenant * reasonSlots + at, packets);
+      }
     // What XDP forwards is counted by rule: summed up for the tenant, it is one reason more.
     for (const [slot, { tenant }] of this.#ruleSlots()) {
       const perCpu = this.#ruleStats.get(slot) ?? [];
@@ -453,7 +451,7 @@ function prepare(file: string, sides: Sides, wayJiffies: number): BpfObject {
     const value = constants[name];
     if (value) object.setVariable(name, value);
   }
-  const sizes: Record<string, number> = { flows: flowEntries, conntrack: 8192, stats: statsEntries };
+  const sizes: Record<string, number> = { flows: flowEntries, conntrack: 8192, reason_stats: tenantIds };
   for (const { name } of object.maps) {
     const size = sizes[name];
     if (size !== undefined) object.resizeMap(name, size);

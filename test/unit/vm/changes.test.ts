@@ -86,6 +86,7 @@ describe("changes", () => {
     for (let number = 0; number < 800; number++) {
       const around = world();
       if (number % 2 === 0) around.deadWires.add(1);
+      around.wayOutShut = number % 4 < 2;
       const random = stream(1, "change", number);
       names.add(drawChange({ random, world: around, flows: [flow], hasDaemon: number % 3 === 0 }).name);
     }
@@ -94,13 +95,14 @@ describe("changes", () => {
       ...["better route gone", "carrier gone", "connection deleted", "daemon ends", "daemon starts", "endpoint moved"],
       ...["host's MAC announced", "host's MAC changed in silence", "key changed", "link down", "links up"],
       ...["neighbour deleted", "path MTU", "policy changed", "route deleted", "route in another table"],
-      ...["route replaced", "routes as at first", "rule", "rule gone", "unreachable"],
+      ...["route replaced", "routes as at first", "rule", "rule gone", "unreachable", "way out open", "way out shut"],
     ]);
   });
 });
 
 describe("a run", () => {
-  const seed = { seed: 1, changes: [], packets: 100, arrived: 50, byXdp: 30, faults: [], seconds: 1 };
+  const sent = { packets: 100, arrived: 50, byXdp: 30, refusedByLearnedMtu: 0 };
+  const seed = { seed: 1, changes: [], ...sent, faults: [], seconds: 1 };
   const faults = (change: object) =>
     summarize({ kernel: "", errors: [], seeds: [{ ...seed, ...change }] }).faults.map((fault) =>
       fault.split(" ").at(-1),
