@@ -215,11 +215,13 @@ const neighbourDeleted: Draw = ({ random: { pick } }) => {
   };
 };
 
-const deviceMtu: Draw = ({ random: { pick } }) => {
-  const [{ name }, mtu] = [pick([nics[0], nics[1]]), pick([1400, 1500, 1500])];
+const deviceMtu: Draw = ({ world, random: { pick } }) => {
+  const [wire, mtu] = [pick([0, 1] as const), pick([1400, 1500, 1500])];
+  const { name } = nics[wire];
   return {
     name: "MTU of a NIC",
     story: `MTU ${mtu} of ${name}`,
+    world: () => world.mtus.set(wire, mtu),
     gateway: ip(`link set ${name} mtu ${mtu}`),
     isConfig: true,
   };

@@ -74,10 +74,13 @@ export class Twin {
     this.far.ip(`link set wire${wire} ${isUp ? "up" : "down"}`);
 
   /** Puts a frame on its wire, and gives all that the gateway sends meanwhile, with everybody's answers to its questions. */
-  send({ wire, frame }: Departure): Departure[] {
-    if (this.world.deadWires.has(wire)) return this.take();
-    this.wires[wire]?.send(frame);
+  send(departure: Departure): Departure[] {
+    this.put(departure);
     return this.take();
+  }
+
+  private put(departure: Departure): void {
+    if (this.world.isTaken(departure)) this.wires[departure.wire]?.send(departure.frame);
   }
 
   take(): Departure[] {
@@ -86,8 +89,7 @@ export class Twin {
       const more = this.wires.flatMap((wire, index) => wire.take().map((frame) => ({ wire: index, frame })));
       const answers = more.flatMap((departure) => this.world.answerTo(departure) ?? []);
       left.push(...more);
-      for (const answer of answers)
-        if (!this.world.deadWires.has(answer.wire)) this.wires[answer.wire]?.send(answer.frame);
+      for (const answer of answers) this.put(answer);
       if (answers.length === 0) return left;
     }
   }

@@ -30,6 +30,7 @@ export interface Departure {
   readonly frame: Buffer;
 }
 
+const usualMtu = 1500;
 const everybody = "ff:ff:ff:ff:ff:ff";
 
 export class World {
@@ -39,6 +40,8 @@ export class World {
   private readonly innerMacs = new Map<string, string>();
   /** Wires on which nothing goes through. */
   readonly deadWires = new Set<number>();
+  /** Of the NICs, by wire, where it is not the usual one. */
+  readonly mtus = new Map<number, number>();
   /** The gateways drop something on its way out. */
   wayOutShut = false;
   private lastMac = 100;
@@ -50,6 +53,10 @@ export class World {
   }
 
   private newMac = (kind: number) => macOf(kind, ++this.lastMac);
+
+  /** A NIC takes nothing longer than its MTU and the headers of the link, one VLAN tag included. */
+  isTaken = ({ wire, frame }: Departure): boolean =>
+    !this.deadWires.has(wire) && frame.length <= (this.mtus.get(wire) ?? usualMtu) + 14 + 4;
 
   macOf(address: string): string {
     const mac = this.macs.get(address);
