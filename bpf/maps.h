@@ -242,7 +242,19 @@ struct {
 	__type(value, __u64);
 } neighbour_macs SEC(".maps");
 
-/* How many of them each tenant has. */
+/*
+ * Neighbours of any device that the kernel has not heard of for a while (NUD_STALE): when it sends to one, it begins to
+ * ask about it. XDP takes one out when it lets a packet of its own do that.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 19); /* a bound only */
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct xgw_neighbour_key);
+	__type(value, __u32); /* 1 */
+} stale_neighbours SEC(".maps");
+
+/* How many of `neighbours` each tenant has. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, XGW_MAX_TENANTS);

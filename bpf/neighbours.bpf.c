@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Knows which neighbours the kernel has on tenants' tunnels, and how many each tenant has, by the tracepoints of
- * net/core/neighbour.c. A neighbour is known by its name, so that to hear of one twice changes nothing: programs of two
+ * Knows which neighbours the kernel has on tenants' tunnels, how many each tenant has, and which of all neighbours are
+ * stale, by the tracepoints of net/core/neighbour.c. A neighbour is known by its name, so that to hear of one twice changes nothing: programs of two
  * versions may run at one time, and one that was there before is known from its next change on.
  */
 #include "lib/config.h"
@@ -67,7 +67,19 @@ static __always_inline void add(const struct xgw_neighbour_key *key)
 		count_neighbour(*tenant, 1);
 }
 
-#define NUD_VALID 0xde /* include/net/neighbour.h: the kernel sends to it */
+/* include/net/neighbour.h */
+#define NUD_STALE 0x04
+#define NUD_VALID 0xde /* the kernel sends to it */
+
+static __always_inline void remember_staleness(const struct neighbour *neighbour, const struct xgw_neighbour_key *key)
+{
+	__u32 is_stale = 1;
+
+	if (BPF_CORE_READ(neighbour, nud_state) == NUD_STALE)
+		bpf_map_update_elem(&stale_neighbours, key, &is_stale, BPF_ANY);
+	else
+		bpf_map_delete_elem(&stale_neighbours, key);
+}
 
 /* Where the kernel sends what is for it, and XDP as well: lib/way.h. */
 static __always_inline void remember_mac(const struct neighbour *neighbour, const struct xgw_neighbour_key *key)
@@ -110,17 +122,20 @@ int BPF_PROG(xgw_neighbour_seen, struct neighbour *neighbour)
 		return 0;
 	add(&key);
 	remember_mac(neighbour, &key);
+	remember_staleness(neighbour, &key);
 	return 0;
 }
 
-/* One that is not there any more is found out by a timer, and nobody is told. */
+/* That one has not been heard of for a while, or is not there any more, is found out by a timer, and nobody is told. */
 SEC("raw_tp/neigh_timer_handler")
 int BPF_PROG(xgw_neighbour_asked, struct neighbour *neighbour)
 {
 	struct xgw_neighbour_key key = {};
 
-	if (name_of_made(neighbour, &key))
-		remember_mac(neighbour, &key);
+	if (!name_of_made(neighbour, &key))
+		return 0;
+	remember_mac(neighbour, &key);
+	remember_staleness(neighbour, &key);
 	return 0;
 }
 
@@ -134,6 +149,7 @@ int BPF_PROG(xgw_neighbour_gone, struct neighbour *neighbour)
 	if (!name_of_made(neighbour, &key))
 		return 0;
 	bpf_map_delete_elem(&neighbour_macs, &key);
+	bpf_map_delete_elem(&stale_neighbours, &key);
 	tenant = bpf_map_lookup_elem(&neighbours, &key);
 	if (!tenant)
 		return 0;

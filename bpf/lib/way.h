@@ -8,7 +8,8 @@
  * The tables do not say everything. So a packet of each template is sampled every ten seconds: the kernel sends it, and
  * the learner sees whether its way is still the flow's. What it has not seen of several samples in a row is left, too:
  * the kernel has dropped them (a filter, IPsec, a device that is down), or sent them by a NIC that xgw does not look
- * at. The kernel's use of a stale neighbour also makes it ask whether that is still there, which the look-up does not.
+ * at. One is sampled at once when the next hop, or the host in a bridged tunnel, has become stale: the kernel's use of it
+ * makes the kernel ask whether it is still there, which the look-up does not.
  *
  * Where the look-up does not name the template's way from the beginning, it cannot: of several next hops the kernel
  * takes one by a hash that XDP does not know, or somebody has changed the packet behind the route. There a packet is
@@ -91,6 +92,14 @@ static __noinline __attribute__((unused)) int host_has_moved(const struct xgw_en
 	return mac && !is_to_mac(encap, mac);
 }
 
+/* Once for each time that the neighbour has become stale. To look takes no lock. */
+static __always_inline int take_stale(__u32 ifindex, __be32 address)
+{
+	struct xgw_neighbour_key key = {.ifindex = ifindex, .address = address};
+
+	return bpf_map_lookup_elem(&stale_neighbours, &key) && !bpf_map_delete_elem(&stale_neighbours, &key);
+}
+
 /* Of bpf_fib_lookup (linux/bpf.h): the kernel sends nothing there, whatever it finds out. */
 static __always_inline int is_refusal(int result)
 {
@@ -100,10 +109,11 @@ static __always_inline int is_refusal(int result)
 /*
  * The device that the kernel's route names, if from and to there the template's frames go; XGW_WAY_REFUSED: the kernel
  * sends nothing there; 0: it would send otherwise, or has to find out first where to. That of a route over a VLAN or a
- * bond is not the NIC's.
+ * bond is not the NIC's. `is_stale`: somebody on it is to be asked about.
  */
 static __noinline __attribute__((unused)) __u32 way_named(void *ctx, struct xgw_encap *encap,
-							  const struct xgw_flow_key *key, const struct xgw_flow *flow)
+							  const struct xgw_flow_key *key, const struct xgw_flow *flow,
+							  int *is_stale)
 {
 	const struct outer *outer = (const void *)encap->header + underlay_tag_bytes;
 	int is_plain = uplink_ifindex && encap->wrap == XGW_WRAP_PLAIN, refused;
@@ -131,16 +141,20 @@ static __noinline __attribute__((unused)) __u32 way_named(void *ctx, struct xgw_
 		heed_mtu(encap, tenant, &fib);
 	if (refused || !is_between((const struct ethhdr *)encap->header, &fib))
 		return 0;
-	return encap->wrap != XGW_WRAP_GRETAP || is_to_host(encap, tenant, flow->daddr) ? fib.ifindex : 0;
+	*is_stale = take_stale(fib.ifindex, fib.ipv4_dst); /* the next hop by now */
+	if (encap->wrap != XGW_WRAP_GRETAP)
+		return fib.ifindex;
+	*is_stale |= take_stale(tenant->tunnel_ifindex, flow->daddr);
+	return is_to_host(encap, tenant, flow->daddr) ? fib.ifindex : 0;
 }
 
 /* Is it time that a packet goes up: XGW_GO_ON, or why it does. */
-static __always_inline enum xgw_reason way_sample(struct xgw_encap *encap, __u8 now, int is_named)
+static __always_inline enum xgw_reason way_sample(struct xgw_encap *encap, __u8 now, int is_named, int is_stale)
 {
 	__u8 unseen = *(volatile __u8 *)&encap->unseen;
 	__u32 every = is_named && !unseen ? sample_seconds : SAMPLE_SECONDS_IN_DOUBT;
 
-	if ((__u8)(now - encap->sampled) < every)
+	if (!is_stale && (__u8)(now - encap->sampled) < every)
 		return XGW_GO_ON;
 	if (unseen >= SAMPLES_UNSEEN) {
 		encap_leave(encap);
@@ -155,7 +169,8 @@ static __always_inline enum xgw_reason way_sample(struct xgw_encap *encap, __u8 
 static __noinline __attribute__((unused)) enum xgw_reason
 way_ask(void *ctx, struct xgw_encap *encap, const struct xgw_flow_key *key, const struct xgw_flow *flow)
 {
-	__u32 named = way_named(ctx, encap, key, flow), before = encap->way;
+	int is_stale = 0;
+	__u32 named = way_named(ctx, encap, key, flow, &is_stale), before = encap->way;
 	__u8 now = bpf_ktime_get_coarse_ns() / 1000000000ull;
 
 	if (named == XGW_WAY_REFUSED || (before != XGW_WAY_UNASKED && before != XGW_WAY_UNTOLD && named != before)) {
@@ -168,7 +183,7 @@ way_ask(void *ctx, struct xgw_encap *encap, const struct xgw_flow_key *key, cons
 		encap->sampled = named ? now : now - SAMPLE_SECONDS_IN_DOUBT;
 		return XGW_GO_ON;
 	}
-	return way_sample(encap, now, named != 0);
+	return way_sample(encap, now, named != 0, is_stale);
 }
 
 #endif

@@ -9,13 +9,14 @@ import type { Pins } from "./pins.js";
 const knownMap = "neighbours";
 const countsMap = "neighbour_counts";
 const macsMap = "neighbour_macs";
+const staleMap = "stale_neighbours";
 
 /**
  * Forgets all, where nobody has counted for a while: what was removed meanwhile would count for ever. Those that are there
  * are known again from their next change on; permanent ones, which do not change, are told of.
  */
 export function forgetNeighbours(pins: Pins): void {
-  for (const name of [knownMap, macsMap]) {
+  for (const name of [knownMap, macsMap, staleMap]) {
     using map = BpfMap.openPinned(pins.map(name));
     for (const key of [...map.keys()]) map.delete(key);
   }

@@ -47,6 +47,7 @@ export const mapNames = [
   "session_events",
   "sessions_settled",
   "settings",
+  "stale_neighbours",
   "tenants",
   "tunnels",
   "unsent",

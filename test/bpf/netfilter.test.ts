@@ -89,6 +89,7 @@ const limits: TypedMap<number, Limits> = programs.typedMap("limits");
 const sessionEvents: TypedMap<number, bigint> = programs.typedMap("session_events");
 const neighbourCounts: TypedMap<number, bigint> = programs.typedMap("neighbour_counts");
 const neighbourMacs = watcher.map("neighbour_macs");
+const staleNeighbours = watcher.map("stale_neighbours");
 const tunnels: TypedMap<number, number> = programs.typedMap("tunnels");
 const reasonStats: TypedMap<number, ReasonCounters[]> = programs.typedMap("reason_stats");
 
@@ -346,6 +347,25 @@ describe("neighbours on a tenant's tunnel", () => {
     seen.push(mac());
     const hex = (text: string) => text.replaceAll(":", "");
     expect(seen).toEqual([hex(macs.host), hex(macs.gateway), undefined, hex(macs.host), undefined]);
+  });
+
+  it("are stale from when the kernel has not heard of them for a while until it asks", async () => {
+    const forget = (reachableMs: number, delay: number) =>
+      ["base_reachable_time_ms", "delay_first_probe_time"].forEach((name, at) => {
+        gateway.exec("sysctl", "-qw", `net.ipv4.neigh.v1.${name}=${[reachableMs, delay][at]}`);
+      });
+    forget(100, 0);
+    gateway.ip("neigh", "replace", far(904), "lladdr", macs.host, "dev", "v1", "nud", "reachable");
+    const key = Buffer.concat([u32(gateway.veth[1]), ipBytes(far(904))]);
+    expect(staleNeighbours.get(key)).toBe(undefined);
+    await vi.waitFor(() => expect(staleNeighbours.get(key)).toBeDefined(), { timeout: 20_000, interval: 50 });
+    gateway.ip("neigh", "replace", far(904), "lladdr", macs.host, "dev", "v1", "nud", "probe");
+    expect(staleNeighbours.get(key)).toBe(undefined);
+    gateway.ip("neigh", "replace", far(904), "lladdr", macs.host, "dev", "v1", "nud", "stale");
+    expect(staleNeighbours.get(key)).toBeDefined();
+    gateway.ip("neigh", "del", far(904), "dev", "v1");
+    expect(staleNeighbours.get(key)).toBe(undefined);
+    forget(30_000, 5);
   });
 
   it("that are asked and do not answer have none", async () => {

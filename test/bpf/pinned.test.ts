@@ -109,7 +109,7 @@ describe("loading", () => {
       programs: pins.programs(fingerprint),
       attachments: pins.links(),
     }).toEqual({
-      maps: [...maps, "tenants", "tunnels", "unsent"],
+      maps: [...maps, "stale_neighbours", "tenants", "tunnels", "unsent"],
       fingerprints: [fingerprint],
       programs: [...baseProgramNames].sort(),
       attachments: [],

@@ -347,6 +347,19 @@ describe("a packet of each template goes up for the kernel to use the neighbour,
     makeDue(connection.original, { sampled: (seconds() - 8) & 0xff });
     expect(receive(connection)).toBe(followed);
   });
+
+  it.each<[string, number, string]>([
+    ["the next hop", nic, nextHop],
+    ["the host in its tunnel", tunnel, "10.0.0.7"],
+  ])("at once when the kernel has not heard of %s for a while, and no other for that", (_what, ifindex, address) => {
+    const connection = established();
+    datapath.makeStale(ifindex, address);
+    const seen = [1, 2].map(() => {
+      makeDue(connection.original, { sampled: seconds() });
+      return receive(connection);
+    });
+    expect(seen).toEqual([sampled, followed]);
+  });
 });
 
 describe("of what fits the way", () => {

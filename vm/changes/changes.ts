@@ -33,6 +33,8 @@ export interface Change {
   readonly isConfig?: boolean;
   /** The kernels' own clocks find it out, each at its time: so much later than the other. */
   readonly kernelMs?: number;
+  /** So long the kernel without XDP itself may not have found it out. */
+  readonly leastMs?: number;
 }
 
 export interface Situation {
@@ -180,6 +182,7 @@ const macChanged: Draw = ({ world, random: { pick } }) => {
       if (isSaid) twin.send(world.announce(address));
     },
     kernelMs: neighbourMs,
+    ...(isSaid ? {} : { leastMs: neighbourMs }),
   };
 };
 
@@ -195,6 +198,7 @@ const innerMacChanged: Draw = ({ world, flows, random: { pick } }) => {
       if (isSaid) twin.send(world.announceInside(party));
     },
     kernelMs: neighbourMs,
+    ...(isSaid ? {} : { leastMs: neighbourMs }),
   };
 };
 

@@ -148,7 +148,7 @@ class Run {
           }
       await sleep(pauseMs);
       const now = performance.now();
-      const isOver = now - begun > lookedAtMs.least && now - rightSince > quietMs;
+      const isOver = now - begun > Math.max(lookedAtMs.least, after?.change.leastMs ?? 0) && now - rightSince > quietMs;
       if (isOver || now - begun > lookedAtMs.most + kernelMs) break;
     }
     let slowest: number | undefined = 0;

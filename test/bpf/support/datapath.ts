@@ -356,6 +356,11 @@ export class Datapath implements Disposable {
     else this.neighbourMacs.set(key, Buffer.from(`${mac.replaceAll(":", "")}0000`, "hex"));
   }
 
+  /** The kernel has not heard of it for a while. */
+  makeStale(ifindex: number, address: string): void {
+    this.#xdp.map("stale_neighbours").set(Buffer.concat([u32(ifindex), addressBytes(address)]), u32(1));
+  }
+
   freeEncaps(ids: readonly number[]): void {
     for (const id of ids) {
       this.encaps.map.set(u32(id), Buffer.alloc(this.encaps.map.valueSize));
