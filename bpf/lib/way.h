@@ -8,8 +8,8 @@
  * The tables do not say everything. So a packet of each template is sampled every ten seconds: the kernel sends it, and
  * the learner sees whether its way is still the flow's. What it has not seen of several samples in a row is left, too:
  * the kernel has dropped them (a filter, IPsec, a device that is down), or sent them by a NIC that xgw does not look
- * at. One is sampled at once when the next hop, or the host in a bridged tunnel, has become stale: the kernel's use of it
- * makes the kernel ask whether it is still there, which the look-up does not.
+ * at. One is sampled at once when the next hop, or the host in a bridged tunnel, has become stale: the kernel's use of
+ * it makes the kernel ask whether it is still there, which the look-up does not.
  *
  * Where the look-up does not name the template's way from the beginning, it cannot: of several next hops the kernel
  * takes one by a hash that XDP does not know, or somebody has changed the packet behind the route. There a packet is
