@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Knows which neighbours the kernel has on tenants' tunnels, how many each tenant has, and which of all neighbours are
- * stale, by the tracepoints of net/core/neighbour.c. A neighbour is known by its name, so that to hear of one twice changes nothing: programs of two
- * versions may run at one time, and one that was there before is known from its next change on.
+ * stale, by the tracepoints of net/core/neighbour.c. A neighbour is known by its name, so that to hear of one twice
+ * changes nothing: programs of two versions may run at one time, and one that was there before is known from its next
+ * change on.
  */
 #include "lib/config.h"
 #include "lib/skb.h"
