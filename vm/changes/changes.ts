@@ -33,6 +33,8 @@ export interface Change {
   readonly isConfig?: boolean;
   /** The kernels' own clocks find it out, each at its time: so much later than the other. */
   readonly kernelMs?: number;
+  /** It is found out by packets of the flows: by so many of each. */
+  readonly rounds?: number;
   /** So long the kernel without XDP itself may not have found it out. */
   readonly leastMs?: number;
 }
@@ -272,6 +274,7 @@ const pathMtu: Draw = ({ world, random: { pick } }) => {
 
 /** XDP finds out by what it gives to the kernel: one packet in ten seconds, and then one a second (bpf/lib/way.h). */
 const sampledMs = 14_000;
+const samples = 4;
 
 /** The kernel drops what is for an endpoint on its way out, of which no table tells. */
 const wayOutShut: Draw = ({ world, random: { pick } }) => {
@@ -288,6 +291,7 @@ const wayOutShut: Draw = ({ world, random: { pick } }) => {
     gateway:
       how === "filter" ? async (twin) => void (await twin.run("nft", `table ip theirs {\n${chain}\n}`)) : ip(policy),
     kernelMs: sampledMs,
+    rounds: samples + 1,
   };
 };
 

@@ -133,9 +133,11 @@ class Run {
   ): Promise<number | undefined> {
     const begun = after?.begun ?? performance.now();
     const probes = new Map<string, { side: Side; probes: Probe[] }>();
-    const kernelMs = after?.change.kernelMs ?? 0;
+    const { kernelMs = 0, leastMs = 0, rounds = 0 } = after?.change ?? {};
     let rightSince = performance.now();
+    let allowedMs = kernelMs;
     for (;;) {
+      const round = performance.now();
       for (const [flow, { sides }] of this.flows.entries())
         for (const [at, side] of sides.entries())
           for (const length of lengths) {
@@ -148,14 +150,15 @@ class Run {
           }
       await sleep(pauseMs);
       const now = performance.now();
-      const isOver = now - begun > Math.max(lookedAtMs.least, after?.change.leastMs ?? 0) && now - rightSince > quietMs;
-      if (isOver || now - begun > lookedAtMs.most + kernelMs) break;
+      const isOver = now - begun > Math.max(lookedAtMs.least, leastMs) && now - rightSince > quietMs;
+      allowedMs = Math.max(allowedMs, kernelMs + rounds * (now - round));
+      if (isOver || now - begun > lookedAtMs.most + allowedMs) break;
     }
     let slowest: number | undefined = 0;
     for (const { side, probes: some } of probes.values()) {
       const { rightAfterMs, lastWrong } = judge(some);
       slowest = rightAfterMs === undefined || slowest === undefined ? undefined : Math.max(slowest, rightAfterMs);
-      if (rightAfterMs !== undefined && rightAfterMs <= limitMs + kernelMs) continue;
+      if (rightAfterMs !== undefined && rightAfterMs <= limitMs + allowedMs) continue;
       const when = rightAfterMs === undefined ? "not right at all" : `right after ${Math.round(rightAfterMs)} ms`;
       const what = after ? `change ${after.number}, ${after.change.story}` : "at first";
       this.faults.push(
