@@ -17,6 +17,7 @@ import { observeRedirectTargets, txIsRedirect } from "./datapath/redirect-target
 import { reclaimTemplates } from "./datapath/templates.js";
 import { toXgwError, XgwError } from "./errors.js";
 import { execute, type Plan } from "./execute.js";
+import { findingText } from "./finding.js";
 import { deleteConnections, readConnections } from "./kernel/conntrack.js";
 import { namespaceInode } from "./kernel/namespace.js";
 import { checkHost, loadModules } from "./kernel/preflight.js";
@@ -27,6 +28,7 @@ import { readSysctl } from "./kernel/sysctl.js";
 import { readTimeouts } from "./kernel/timeouts.js";
 import { buildDesired } from "./model/build.js";
 import { type Desired, nobody } from "./model/desired.js";
+import { observeInTheWay } from "./observe/in-the-way.js";
 import { fixedSysctls } from "./observe/kernel-tables.js";
 import { observeSides, type Sides } from "./observe/sides.js";
 import {
@@ -37,8 +39,7 @@ import {
   observeSlowPath,
   observeSysctls,
 } from "./observe/slow-path.js";
-import { observeTagOffloads, tagOffloadsNow, tagWarnings } from "./observe/tag-offloads.js";
-import { observeWarnings } from "./observe/warnings.js";
+import { observeTagOffloads, tagFindings, tagOffloadsNow } from "./observe/tag-offloads.js";
 import { describeStep } from "./plan/describe.js";
 import { diff } from "./plan/diff.js";
 import { instanceOf } from "./plan/owner.js";
@@ -97,11 +98,12 @@ export async function plan(config: Config, countsSessions = true): Promise<Plan>
   const moving = movingMaps(pins, fingerprint, constants);
   const observed = await observe(slowPath, pins, names, wanted, moving, constants);
   const steps = diff(wanted, observed);
-  const warnings = [
-    ...observeWarnings(desired, slowPath.links),
-    ...tagWarnings(desired, slowPath.links, offloads),
-    ...redirects.warnings,
+  const findings = [
+    ...observeInTheWay(desired, slowPath.links),
+    ...tagFindings(desired, slowPath.links, offloads),
+    ...redirects.findings,
   ];
+  const warnings = findings.map(findingText);
   return { desired, constants, context, wanted, observed, steps, warnings };
 }
 

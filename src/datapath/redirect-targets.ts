@@ -4,6 +4,7 @@
  */
 
 import { queryXdp } from "libbpf-ts";
+import type { Finding } from "../finding.js";
 import type { Link } from "../kernel/rtnetlink.js";
 import type { Desired, DesiredNic } from "../model/desired.js";
 import type { DeviceNames } from "./layout.js";
@@ -15,8 +16,8 @@ export type NicFeatures = Pick<ReturnType<typeof queryXdp>, "featureFlags" | "mo
 
 export interface RedirectTargets {
   readonly targets: readonly string[];
-  /** Of those that flows would leave by if they could. Each with what to do about it. */
-  readonly warnings: readonly string[];
+  /** About those that flows would leave by if they could. */
+  readonly findings: readonly Finding[];
 }
 
 /** Of these kinds XDP_TX sends as a redirect does: a veth to its peer, a bond by any of its members. */
@@ -49,7 +50,7 @@ export function redirectTargets(
   });
   return {
     targets: nics.filter((nic) => !unable.includes(nic)).map(({ name }) => name),
-    warnings: unable.map((nic) => warning(nic, byName.get(nic.name))),
+    findings: unable.map((nic) => finding(nic, byName.get(nic.name))),
   };
 }
 
@@ -59,12 +60,21 @@ function canSend({ xdp }: DesiredNic, link: Link | undefined, { featureFlags, mo
   return link?.kind !== "veth" && xdp !== "generic" && mode === undefined;
 }
 
-function warning({ name, xdp }: DesiredNic, link: Link | undefined): string {
+function finding({ name, xdp }: DesiredNic, link: Link | undefined): Finding {
+  const reload = "xgw validate && xgw apply";
   const remedy =
     link?.kind === "veth"
-      ? "turn GRO on at its peer (ethtool -K PEER gro on), or run an XDP program there"
+      ? "ethtool -K PEER gro on # at its peer; or run an XDP program there"
       : xdp === "generic"
-        ? "choose `xdp: native` for it, or `xdp: generic` for all"
-        : "choose `xdp: generic` for all NICs, or a NIC that can";
-  return `NIC ${name} does not send what XDP redirects to it, so flows that leave by it are left to the kernel; ${remedy}`;
+        ? `${reload} # with \`xdp: native\` for it in the config, or \`xdp: generic\` for all`
+        : `${reload} # with \`xdp: generic\` for all NICs in the config, or a NIC that can`;
+  return {
+    id: "redirects_not_sent",
+    severity: "warning",
+    subject: name,
+    what: `NIC ${name} does not send what XDP redirects to it`,
+    why: "flows that leave by it are left to the kernel",
+    evidence: `ip -d link show dev ${name}; ethtool -i ${name}`,
+    remedy,
+  };
 }

@@ -1,20 +1,20 @@
 /** What the machine's own settings open to others once it is a gateway. xgw leaves them to the operator, and says so. */
 
+import type { Finding } from "../finding.js";
 import { type InterfaceAddress, type Link, linkNames, readAddresses } from "../kernel/rtnetlink.js";
 import { readSysctl } from "../kernel/sysctl.js";
 import type { Desired } from "../model/desired.js";
 import { forwarding, reversePathOfAll } from "../plan/sysctls.js";
 import { isOurs } from "./slow-path.js";
 
-/** Each with what to do about it. */
-export function hostWarnings(desired: Desired, links: readonly Link[]): string[] {
+export function hostFindings(desired: Desired, links: readonly Link[]): Finding[] {
   const becomesRouter = readSysctl(forwarding) === "0";
   const reachable = becomesRouter ? reachableDevices(desired, links, readAddresses(linkNames(links))) : [];
   return [
-    ...(reachable.length > 0 ? [routerWarning(reachable)] : []),
-    ...servingProtocols().map(servingWarning),
-    ...(readSysctl(bridgedIsJudged) === "1" ? bridgedSides(desired, links).map(bridgeWarning) : []),
-    ...overridingWarnings(readSysctl),
+    ...(reachable.length > 0 ? [routerFinding(reachable)] : []),
+    ...servingProtocols().map(servingFinding),
+    ...(readSysctl(bridgedIsJudged) === "1" ? bridgedSides(desired, links).map(bridgeFinding) : []),
+    ...overridingFindings(readSysctl),
   ];
 }
 
@@ -27,33 +27,53 @@ export function bridgedSides({ underlay, uplink, nics }: Desired, links: readonl
   return links.filter(({ name, kind }) => kind === "bridge" && sides.has(name)).map(({ name }) => name);
 }
 
-const bridgeWarning = (bridge: string) =>
-  `${bridgedIsJudged} is 1, and ${bridge} is a bridge: what it bridges between its ports is dropped as \`crossed\`, other ` +
-  `people's traffic, too; set it to 0: sysctl ${bridgedIsJudged}=0`;
+const bridgeFinding = (bridge: string): Finding => ({
+  id: "bridge_is_judged",
+  severity: "warning",
+  subject: bridge,
+  what: `${bridgedIsJudged} is 1, and ${bridge} is a bridge`,
+  why: "what it bridges between its ports is dropped as `crossed`, other people's traffic, too",
+  evidence: `sysctl ${bridgedIsJudged}; bridge link show master ${bridge}`,
+  remedy: `sysctl ${bridgedIsJudged}=0`,
+});
 
 /** Settings for all devices that hold whatever a device's own says, and which of their values do harm. */
-const overriding: readonly { readonly name: string; readonly harmful: readonly string[]; readonly what: string }[] = [
+const overriding: readonly (Pick<Finding, "id" | "severity" | "why"> & {
+  readonly name: string;
+  readonly harmful: readonly string[];
+})[] = [
   {
+    id: "reverse_path_filter",
+    severity: "warning",
     name: reversePathOfAll,
     harmful: ["1", "2"],
-    what:
+    why:
       "what comes out of a tunnel from where the tenant has no route is dropped before it is judged, such as what a router on " +
       "the way says of a path's MTU; devices that xgw does not set may drop more",
   },
   {
+    id: "arp_ignored",
+    severity: "critical",
     name: "net.ipv4.conf.all.arp_ignore",
     harmful: ["8"],
-    what: "the gateway answers nobody who asks for its addresses by ARP, tenants included",
+    why: "the gateway answers nobody who asks for its addresses by ARP, tenants included",
   },
 ];
 
 /** @param read the value of a setting */
-export const overridingWarnings = (read: (name: string) => string | undefined): string[] =>
-  overriding.flatMap(({ name, harmful, what }) => {
+export const overridingFindings = (read: (name: string) => string | undefined): Finding[] =>
+  overriding.flatMap(({ name, harmful, ...finding }) => {
     const value = read(name);
-    return value !== undefined && harmful.includes(value)
-      ? [`${name} is ${value}: ${what}; set it to 0: sysctl ${name}=0`]
-      : [];
+    if (value === undefined || !harmful.includes(value)) return [];
+    return [
+      {
+        ...finding,
+        subject: name,
+        what: `${name} is ${value}`,
+        evidence: `sysctl ${name}`,
+        remedy: `sysctl ${name}=0`,
+      },
+    ];
   });
 
 /** Devices with addresses that are no side of the gateway's, and in no VRF. */
@@ -71,15 +91,32 @@ export function reachableDevices(
     .filter((name) => name !== "lo" && addressed.has(name));
 }
 
-const routerWarning = (devices: readonly string[]) =>
-  `net.ipv4.ip_forward is 0 and becomes 1: the networks of ${devices.join(", ")} can then be reached through this ` +
-  `machine from the underlay and the uplink, and these from there; where that must not be, drop it in a table of your own: ` +
-  `nft add rule inet filter forward iifname ${devices[0]} drop, and the same with oifname`;
+const routerFinding = (devices: readonly string[]): Finding => ({
+  id: "becomes_router",
+  severity: "note",
+  subject: "",
+  what: `${forwarding} is 0 and becomes 1`,
+  why:
+    `the networks of ${devices.join(", ")} can then be reached through this machine from the underlay and the uplink, and ` +
+    "these from there",
+  evidence: `sysctl ${forwarding}; ip -br address`,
+  remedy:
+    `nft add rule inet filter forward iifname ${devices[0]} drop # where that must not be, in a table of your own, and the ` +
+    "same with oifname",
+});
 
 const servingProtocols = () => (["tcp", "udp"] as const).filter((protocol) => readSysctl(settingOf(protocol)) === "1");
 
 const settingOf = (protocol: "tcp" | "udp") => `net.ipv4.${protocol}_l3mdev_accept`;
 
-const servingWarning = (protocol: "tcp" | "udp") =>
-  `${settingOf(protocol)} is 1: what listens on all addresses of the machine by ${protocol.toUpperCase()} serves every ` +
-  `tenant on the gateway's addresses inside it; set it to 0, and start what shall serve a tenant in its VRF: ip vrf exec`;
+const servingFinding = (protocol: "tcp" | "udp"): Finding => ({
+  id: "serves_tenants",
+  severity: "warning",
+  subject: settingOf(protocol),
+  what: `${settingOf(protocol)} is 1`,
+  why:
+    `what listens on all addresses of the machine by ${protocol.toUpperCase()} serves every tenant on the gateway's ` +
+    "addresses inside it",
+  evidence: `sysctl ${settingOf(protocol)}; ss -ln --${protocol}`,
+  remedy: `sysctl ${settingOf(protocol)}=0 # and start what shall serve a tenant in its VRF: ip vrf exec`,
+});

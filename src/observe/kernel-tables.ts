@@ -1,5 +1,6 @@
 /** How full the kernel's tables are that all tenants share, and whether they can become as large as they have to. */
 
+import type { Finding } from "../finding.js";
 import { readConntrackCounts } from "../kernel/conntrack.js";
 import { isSettable, readSysctl } from "../kernel/sysctl.js";
 import type { Desired } from "../model/desired.js";
@@ -22,14 +23,21 @@ export function readConntrack(): Conntrack {
   return { entries: setting("net.netfilter.nf_conntrack_count"), max: setting(conntrackMax), ...readConntrackCounts() };
 }
 
-/** The limits of the kernel's tables that are too small for the config and cannot be raised from here, in words. */
-export function tableWarnings(desired: Desired): string[] {
+/** The limits of the kernel's tables that are too small for the config and cannot be raised from here. */
+export function tableFindings(desired: Desired): Finding[] {
   return tableSysctls(desired).flatMap(([name, wanted]) => {
     const value = readSysctl(name);
     if (value === undefined || isSettable(name) || suffices(name, value, wanted)) return [];
     return [
-      `${name} is ${value}, and the config promises tenants more: it cannot be set from this network namespace; ` +
-        `in the machine's first one: sysctl ${name}=${wanted}`,
+      {
+        id: "table_too_small",
+        severity: "warning",
+        subject: name,
+        what: `${name} is ${value}, and the config promises tenants more`,
+        why: "it cannot be set from this network namespace",
+        evidence: `sysctl ${name}`,
+        remedy: `nsenter --net=/proc/1/ns/net sysctl ${name}=${wanted}`,
+      },
     ];
   });
 }

@@ -1,5 +1,6 @@
 /** Which NICs may hide VLAN tags from XDP: those that have VLANs, as far as the machine knows. */
 
+import type { Finding } from "../finding.js";
 import type { Link } from "../kernel/rtnetlink.js";
 import { type ObservedTagOffload, readTagOffloads } from "../kernel/tag-offload.js";
 import type { Desired } from "../model/desired.js";
@@ -45,12 +46,12 @@ export function wantedTags({ nics }: Desired, links: readonly Link[]): Omit<TagO
   });
 }
 
-/** What cannot be turned off, and where XDP never sees a tag. Each with what to do about it. */
-export function tagWarnings(
+/** What cannot be turned off, and where XDP never sees a tag. */
+export function tagFindings(
   { nics }: Desired,
   links: readonly Link[],
   offloads: readonly ObservedTagOffload[],
-): string[] {
+): Finding[] {
   const stuck = offloads.filter(({ isOn, isChangeable }) => isOn && !isChangeable);
   const genericBonds = nics.filter(
     ({ name, xdp }) =>
@@ -60,12 +61,25 @@ export function tagWarnings(
   );
   return [
     ...stuck.map(({ device, feature }) =>
-      hidden(device, `has ${feature} on, which its driver does not let be changed`),
+      hidden(device, `has ${feature} on, which its driver does not let be changed`, `ethtool -k ${device}`),
     ),
-    ...genericBonds.map(({ name }) => hidden(name, "is a bond with generic XDP; choose `xdp: native`")),
+    ...genericBonds.map(({ name }) =>
+      hidden(name, "is a bond with generic XDP", `ip -d link show dev ${name}`, "or choose `xdp: native`"),
+    ),
   ];
 }
 
-const hidden = (device: string, why: string) =>
-  `XDP does not see VLAN tags on NIC ${device}, which ${why}: frames of its VLANs are left to the kernel, or look like those ` +
-  "of another; give each side a NIC without VLANs, or one that leaves tags in frames";
+const hidden = (
+  device: string,
+  because: string,
+  evidence: string,
+  or = "or one that leaves tags in frames",
+): Finding => ({
+  id: "tags_hidden",
+  severity: "warning",
+  subject: device,
+  what: `XDP does not see VLAN tags on NIC ${device}, which ${because}`,
+  why: "frames of its VLANs are left to the kernel, or look like those of another",
+  evidence,
+  remedy: `xgw validate && xgw apply # with a NIC without VLANs for each side in the config, ${or}`,
+});

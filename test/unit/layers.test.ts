@@ -15,10 +15,12 @@ const reserved = [
       "src/daemon-socket.ts",
       "src/daemon/instance-claim.ts",
       "src/datapath/",
+      "src/kernel/base-chains.ts",
       "src/kernel/clock.ts",
       "src/kernel/conntrack.ts",
       "src/kernel/generic-netlink.ts",
       "src/kernel/monitor.ts",
+      "src/kernel/neighbour-table.ts",
       "src/kernel/netfilter-hooks.ts",
       "src/kernel/netfilter.ts",
       "src/kernel/nftables.ts",
@@ -43,16 +45,17 @@ const pure = ["node:crypto", "node:util"];
 
 /** The parts of src, each layer above those that it may import from. */
 const layers = [
-  ["bytes", "errors", "log", "log-level", "crash", "slices", "exposition"],
+  ["bytes", "errors", "log", "log-level", "crash", "slices", "exposition", "finding"],
   ["config", "model"],
   ["plan"],
   ["kernel"],
   ["runtime-directory", "lock", "daemon-socket"],
   ["datapath"],
   ["observe"],
+  ["health"],
   ["execute"],
   ["gateway", "change", "repair"],
-  ["status", "metrics"],
+  ["doctor", "status", "metrics"],
   ["daemon"],
   ["cli", "index"],
 ];

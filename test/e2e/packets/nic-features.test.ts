@@ -45,6 +45,6 @@ it("flows are left to the kernel when the NIC no longer sends what XDP sends, an
   expect({ code, stdout: stdout.trim(), warned: status.stdout + status.stderr }).toEqual({
     code: 1,
     stdout: expect.stringMatching(/^- map nics.*eth0$/m),
-    warned: expect.stringMatching(/NIC eth0 does not send what XDP redirects to it, so flows .* left to the kernel/),
+    warned: expect.stringMatching(/NIC eth0 does not send what XDP redirects to it: flows .* left to the kernel/),
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { findingText } from "../../../src/finding.js";
 import type { Link } from "../../../src/kernel/rtnetlink.js";
-import { bridgedSides, overridingWarnings, reachableDevices } from "../../../src/observe/host.js";
+import { bridgedSides, overridingFindings, reachableDevices } from "../../../src/observe/host.js";
 import { ownerOf } from "../../../src/plan/owner.js";
 import { desiredOf, exampleText } from "../plan/fixture.js";
 
@@ -55,7 +56,7 @@ it("names the sides that are bridges, and no other bridge", async () => {
 
 describe("settings for all devices", () => {
   const said = (name: string, value: string) =>
-    overridingWarnings((asked) => (asked === `net.ipv4.conf.all.${name}` ? value : "0"));
+    overridingFindings((asked) => (asked === `net.ipv4.conf.all.${name}` ? value : "0"));
 
   it("are nothing to be said where they leave it to each device", () => {
     expect(said("rp_filter", "0")).toEqual([]);
@@ -68,7 +69,7 @@ describe("settings for all devices", () => {
   ])("%s of %s is said, with what it does and what to do", (name, value, words) => {
     const warnings = said(name, value);
     expect(warnings).toHaveLength(1);
-    expect(warnings[0]).toMatch(words);
+    expect(warnings.map(findingText)[0]).toMatch(words);
   });
 
   it("that do no harm, such as arp_ignore of 1, are not said", () => {

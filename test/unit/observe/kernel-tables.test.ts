@@ -1,6 +1,7 @@
 // Tables of the kernel that are too small for the config, and cannot be made larger from here.
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { fixedSysctls, tableWarnings } from "../../../src/observe/kernel-tables.js";
+import { findingText } from "../../../src/finding.js";
+import { fixedSysctls, tableFindings } from "../../../src/observe/kernel-tables.js";
 import { tableSysctls } from "../../../src/plan/sysctls.js";
 import { desiredOf, exampleText } from "../plan/fixture.js";
 
@@ -24,10 +25,10 @@ describe("a warning", () => {
   it("is given for each that is too small and fixed, with what to do in the first namespace", () => {
     tooSmall();
     kernel.settable = false;
-    expect(tableWarnings(desired)).toEqual(
+    expect(tableFindings(desired).map(findingText)).toEqual(
       wanted.map(([name, value]) =>
         expect.stringMatching(
-          new RegExp(`^${name} is ${Number(value) - 1}, .*in the machine's first one: sysctl ${name}=${value}$`),
+          new RegExp(`^${name} is ${Number(value) - 1}, .*nsenter --net=/proc/1/ns/net sysctl ${name}=${value}$`),
         ),
       ),
     );
@@ -36,20 +37,20 @@ describe("a warning", () => {
 
   it("is not given for what the plan makes larger", () => {
     tooSmall();
-    expect(tableWarnings(desired)).toEqual([]);
+    expect(tableFindings(desired)).toEqual([]);
   });
 
   it("is not given for what is large enough, or more", () => {
     kernel.settable = false;
-    expect(tableWarnings(desired)).toEqual([]);
+    expect(tableFindings(desired)).toEqual([]);
     for (const [name, value] of wanted) kernel.values.set(name, String(2 * Number(value)));
-    expect(tableWarnings(desired)).toEqual([]);
+    expect(tableFindings(desired)).toEqual([]);
   });
 
   it("is not given for what there is nothing to be read of", () => {
     kernel.settable = false;
     kernel.values = new Map();
-    expect(tableWarnings(desired)).toEqual([]);
+    expect(tableFindings(desired)).toEqual([]);
   });
 });
 

@@ -1,8 +1,9 @@
 // On which NICs VLAN tags must be seen, and what is said where they cannot be.
 import { describe, expect, it } from "vitest";
+import { findingText } from "../../../src/finding.js";
 import type { Link } from "../../../src/kernel/rtnetlink.js";
 import type { Desired, DesiredNic } from "../../../src/model/desired.js";
-import { tagWarnings, wantedTags } from "../../../src/observe/tag-offloads.js";
+import { tagFindings, wantedTags } from "../../../src/observe/tag-offloads.js";
 import { desiredOf, exampleText } from "../plan/fixture.js";
 
 const example = await desiredOf(await exampleText());
@@ -49,19 +50,19 @@ describe("tags are to be seen on", () => {
 describe("it is said that XDP sees no tags", () => {
   it("on a NIC that cannot leave them in", () => {
     const eth0 = { device: "eth0", feature: "rx-vlan-hw-parse", isOn: true, isChangeable: false } as const;
-    expect(tagWarnings(desired("eth0"), [], [eth0])).toEqual([
+    expect(tagFindings(desired("eth0"), [], [eth0]).map(findingText)).toEqual([
       expect.stringMatching(/^XDP does not see VLAN tags on NIC eth0, which has rx-vlan-hw-parse on/),
     ]);
   });
 
   it("by generic XDP behind a bond", () => {
-    expect(tagWarnings(desired("bond0", "generic"), [...bond, vlan("bond0.5", "bond0")], [])).toEqual([
+    expect(tagFindings(desired("bond0", "generic"), [...bond, vlan("bond0.5", "bond0")], []).map(findingText)).toEqual([
       expect.stringMatching(/^XDP does not see VLAN tags on NIC bond0, which is a bond with generic XDP/),
     ]);
   });
 
   it("not where it can be turned off, nor of a bond without VLANs", () => {
     const eth0 = { device: "eth0", feature: "rx-vlan-hw-parse", isOn: true, isChangeable: true } as const;
-    expect(tagWarnings(desired("bond0", "generic"), bond, [eth0])).toEqual([]);
+    expect(tagFindings(desired("bond0", "generic"), bond, [eth0])).toEqual([]);
   });
 });
