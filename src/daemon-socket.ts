@@ -12,7 +12,8 @@ import { connect, createServer, type Socket } from "node:net";
 import { basename, join, resolve } from "node:path";
 import { FileLock, peerCredentials } from "libbpf-ts";
 import { BusyError } from "./errors.js";
-import { holderOf, holderText } from "./lock.js";
+import type { Finding } from "./finding.js";
+import { daemonLock, holderOf, holderText, isHeld } from "./lock.js";
 import {
   checkRuntimeDirectory,
   isTrusted,
@@ -54,6 +55,8 @@ export interface DaemonReport {
   readonly notificationsLost: number;
   /** How many things that are not xgw's stand in the way of what the config promises. */
   readonly inTheWay: number;
+  /** What keeps the gateway from working, or may, as of the last look. */
+  readonly findings: readonly Finding[];
   /** How many link-layer addresses were forgotten because there were too many, by tenant as above. */
   readonly neighboursForgotten: Readonly<Record<string, number>>;
 }
@@ -140,6 +143,34 @@ export async function askDaemonOf(instance: string, directory = runtimeDirectory
   const names = readdirSync(directory).filter((name) => name.startsWith(basename(path)) && name.endsWith(".sock"));
   const reports = await Promise.all(names.map((name) => ask(join(directory, name))));
   return reports.find((report) => report?.instance === instance);
+}
+
+/** A daemon that is there, with its answer; one that gives none in time; or none. */
+export type DaemonState =
+  | { readonly state: "answers"; readonly report: DaemonReport }
+  | { readonly state: "busy"; readonly holder: string }
+  | { readonly state: "none" };
+
+/**
+ * The one that has the config's file, or the instance by another one.
+ *
+ * @throws as `askDaemon` does
+ */
+export async function findDaemon(
+  configFile: string,
+  instance?: string,
+  directory = runtimeDirectory,
+): Promise<DaemonState> {
+  if (!canAsk(directory)) return { state: "none" };
+  const ofInstance = instance === undefined ? undefined : await askDaemonOf(instance, directory);
+  const report = ofInstance ?? (await askDaemon(configFile, directory));
+  if (report) return { state: "answers", report };
+  const locks = [
+    `${pathOf(configFile, directory)}.lock`,
+    ...(instance === undefined ? [] : [runtimeFile(daemonLock(instance), directory)]),
+  ];
+  const held = locks.find(isHeld);
+  return held === undefined ? { state: "none" } : { state: "busy", holder: holderOf(held) };
 }
 
 function ask(path: string): Promise<DaemonReport | undefined> {

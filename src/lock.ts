@@ -4,7 +4,7 @@
  * Whoever cannot have it is told who has. The lock of all instances is taken first, so that the holder of an instance's is at work.
  */
 
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FileLock } from "libbpf-ts";
 import { BusyError } from "./errors.js";
@@ -60,6 +60,21 @@ async function takeInTime(path: string, holder: string, deadline: number, instan
     await sleep(retryMs);
   }
 }
+
+/** Whether anybody holds the lock of a file, without a try to take it: the kernel lists all locks in /proc/locks. */
+export function isHeld(path: string): boolean {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  if (!stat) return false;
+  const [major, minor] = [(stat.dev >> 8n) & 0xfffn, (stat.dev & 0xffn) | ((stat.dev >> 12n) & 0xfff00n)];
+  const hex = (number: bigint) => number.toString(16).padStart(2, "0");
+  const place = `${hex(major)}:${hex(minor)}:${stat.ino}`;
+  return readFileSync("/proc/locks", "utf8")
+    .split("\n")
+    .some((line) => / FLOCK .* WRITE /.test(line) && line.split(/\s+/).includes(place));
+}
+
+/** Of the daemon that has an instance, by whatever config file. */
+export const daemonLock = (instance: string): string => `${instance}.daemon.lock`;
 
 /** What a lock's file says of its holder: this process. */
 export const holderText = (purpose: string): string => `process ${process.pid} (xgw ${purpose})`;

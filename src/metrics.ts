@@ -11,6 +11,7 @@ import { readSessions } from "./datapath/sessions.js";
 import { scanShares, type TenantShares } from "./datapath/shares.js";
 import { readUnsent } from "./datapath/unsent.js";
 import { Exposition } from "./exposition.js";
+import type { Finding } from "./finding.js";
 import type { Desired } from "./model/desired.js";
 import { readConntrack } from "./observe/kernel-tables.js";
 import { scanNftCounters } from "./observe/nft-counters.js";
@@ -71,6 +72,11 @@ function addDaemon(exposition: Exposition, { config, startedAt, ...daemon }: Dae
     "Things that are not xgw's and stand in the way of what the config promises: see xgw status.",
     daemon.inTheWay,
   );
+  const findings = exposition.gauge(
+    "xgw_health_findings",
+    "What keeps the gateway from working, or may: see xgw doctor.",
+  );
+  for (const [{ severity, id }, count] of countById(daemon.findings)) findings({ severity, id }, count);
   const ofTenants = (name: string, help: string, counts: Readonly<Record<string, number>>) => {
     const metric = exposition.counter(name, help);
     for (const [tenant, count] of Object.entries(counts)) metric({ tenant }, count);
@@ -85,6 +91,16 @@ function addDaemon(exposition: Exposition, { config, startedAt, ...daemon }: Dae
     "Link-layer addresses of hosts that were forgotten because there were too many.",
     daemon.neighboursForgotten,
   );
+}
+
+/** How many of each kind and severity there are, with one of them. */
+function countById(findings: readonly Finding[]): Iterable<readonly [Finding, number]> {
+  const counts = new Map<string, readonly [Finding, number]>();
+  for (const finding of findings) {
+    const name = `${finding.severity} ${finding.id}`;
+    counts.set(name, [finding, (counts.get(name)?.[1] ?? 0) + 1]);
+  }
+  return counts.values();
 }
 
 function* addTenants(exposition: Exposition, { instance, nics, tenants, shares }: Desired): Reading<void> {

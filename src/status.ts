@@ -9,7 +9,7 @@ import {
   readForwarded,
   type Tiers,
 } from "./datapath/accounting.js";
-import { observeAttachments } from "./datapath/attachments.js";
+import { observeAttachments, observeXdp } from "./datapath/attachments.js";
 import { type Denial, readDenials, readReasons } from "./datapath/counters.js";
 import { kernelNames } from "./datapath/entries.js";
 import { readNeighbourCounts } from "./datapath/neighbours.js";
@@ -18,7 +18,9 @@ import { reasons } from "./datapath/reasons.js";
 import { readSessions } from "./datapath/sessions.js";
 import { readShares, type TenantShares } from "./datapath/shares.js";
 import { readUnsent } from "./datapath/unsent.js";
-import { plan } from "./gateway.js";
+import { type Diagnosis, diagnose } from "./doctor.js";
+import { XgwError } from "./errors.js";
+import type { FindingCounts } from "./finding.js";
 import { type DesiredTenant, nobody } from "./model/desired.js";
 import { describeRule } from "./model/rule-name.js";
 import type { Limits } from "./model/shares.js";
@@ -66,7 +68,7 @@ export interface TenantStatus {
 
 export interface NicStatus {
   readonly name: string;
-  /** Mode. */
+  /** The mode in which xgw's program runs there; `none`, or `not xgw's` where another one does. */
   readonly xdp: string;
   /** Packets that XDP has sent by it, and that it has not. */
   readonly unsent: number;
@@ -79,7 +81,9 @@ export interface Status {
   readonly pending: readonly string[];
   /** What is not xgw's to change, or cannot be from here, and stands in the way of what the config promises. */
   readonly warnings: readonly string[];
-  /** Those that XDP is attached to, whatever the config says. */
+  /** What was found by the same look as `xgw doctor`'s, by severity. */
+  readonly health: FindingCounts;
+  /** Those of the config, and others that XDP is attached to: by the kernel's word. */
   readonly nics: readonly NicStatus[];
   /** Packets that are no tenant's, by reason. */
   readonly nobody: Readonly<Record<string, Count>>;
@@ -90,20 +94,33 @@ export interface Status {
   readonly tenants: readonly TenantStatus[];
 }
 
-export async function readStatus(config: Config): Promise<Status> {
-  const { desired, steps, warnings = [] } = await plan(config);
+/** @throws KernelError, ForeignError: why the config and the kernel cannot be compared */
+export const readStatus = async (config: Config): Promise<Status> => statusOf(config, await diagnose(config));
+
+/** @throws as `readStatus` does */
+export function statusOf(config: Config, { compared, health }: Diagnosis): Status {
+  if (compared instanceof XgwError) throw compared;
+  const { desired, steps, warnings = [] } = compared;
   const counted = readCounted(desired, config.tenants);
-  return { inStep: steps.length === 0, pending: steps.map(describeStep), warnings, ...counted };
+  return {
+    inStep: steps.length === 0,
+    pending: steps.map(describeStep),
+    warnings,
+    health: health.counts,
+    ...counted,
+  };
 }
 
 /** What has been counted, without a look at what else there is in the kernel. */
-export type Counted = Omit<Status, "inStep" | "pending" | "warnings">;
+export type Counted = Omit<Status, "inStep" | "pending" | "warnings" | "health">;
 
 /** Of whom things are counted: a config in force, or what the kernel says by itself. */
 export interface Subject {
   readonly instance: string;
   readonly tenants: readonly Pick<DesiredTenant, "name" | "key" | "id" | "vrf" | "tunnel" | "limits">[];
   readonly shares: Limits;
+  /** Of the config. */
+  readonly nics?: readonly { readonly name: string }[];
 }
 
 /** @param configured the tenants as the config has them, for the names of their rules */
@@ -121,7 +138,7 @@ export function readCounted(subject: Subject, configured: readonly ConfigTenant[
   const neighbours = readNeighbourCounts(pins);
   return {
     instance,
-    nics: attachedNics(pins),
+    nics: observeNics(pins, subject.nics ?? []),
     nobody: counts.get(nobody) ?? {},
     refused: nft.refused.get(nobody) ?? {},
     conntrack: readConntrack(),
@@ -152,12 +169,16 @@ export function readCounted(subject: Subject, configured: readonly ConfigTenant[
   };
 }
 
-function attachedNics(pins: Pins): Status["nics"] {
+function observeNics(pins: Pins, configured: NonNullable<Subject["nics"]>): Status["nics"] {
   const links = pins.links().filter((name) => name.startsWith("xdp_"));
+  const attached = [...observeAttachments(pins, kernelNames, links).values()].map(({ device }) => device);
+  const names = [...new Set([...configured.map(({ name }) => name), ...attached.filter((name) => name !== "")])];
   const unsent = readUnsent(pins);
-  return [...observeAttachments(pins, kernelNames, links).values()].flatMap(({ device, mode }) =>
-    mode === undefined ? [] : [{ name: device, xdp: mode, unsent: unsent.get(kernelNames.indexOf(device)) ?? 0 }],
-  );
+  return observeXdp(pins, names, kernelNames).map(({ device, progId, mode, isOurs }) => ({
+    name: device,
+    xdp: progId === undefined ? "none" : isOurs ? (mode ?? "none") : "not xgw's",
+    unsent: unsent.get(kernelNames.indexOf(device)) ?? 0,
+  }));
 }
 
 function ruleStatus(tenant: ConfigTenant | undefined, { mark, tiers }: ForwardedByRule): RuleStatus {

@@ -24,9 +24,11 @@ export function jsonSchema(kind: SchemaKind): JsonSchema {
   return { $schema, title, ...rest };
 }
 
+export const jsonSchemaText = (kind: SchemaKind): string => schemaText(jsonSchema(kind));
+
 /** As text, the way the repository's formatter leaves it: short lists of words on one line. */
-export function jsonSchemaText(kind: SchemaKind): string {
-  const text = JSON.stringify(jsonSchema(kind), null, 2);
+export function schemaText(schema: JsonSchema): string {
+  const text = JSON.stringify(schema, null, 2);
   return `${text.replaceAll(/\[\n\s+("[^[\]{}]*?")\n\s+\]/g, (whole, words: string) => {
     const line = `[${words.replaceAll(/,\n\s+/g, ", ")}]`;
     return line.length < 80 ? line : whole;

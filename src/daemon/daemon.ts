@@ -3,11 +3,13 @@
  * else changes is put right, with the config that is in force. Traffic needs no daemon, so any end of it is harmless.
  */
 
+import { XgwError } from "../errors.js";
 import type { InForce } from "../gateway.js";
 import { tenantsMax } from "../repair.js";
 import { type ConfigSource, triedAgain } from "./config-source.js";
 import { type DriftWatch, watchDrift } from "./drift-watch.js";
 import type { DaemonLog, Emit } from "./events.js";
+import { HealthWatch } from "./health-watch.js";
 import { InTheWay } from "./in-the-way.js";
 import { InstanceClaim } from "./instance-claim.js";
 import { Pending, type Work } from "./pending.js";
@@ -41,8 +43,11 @@ export async function runDaemon(source: ConfigSource, options: DaemonOptions): P
   const reconciler = new Reconciler(source, log, emit, onInForce, claim, inTheWay);
   try {
     const inForce = await reconciler.start();
-    const drift = watchDrift(inForce.desired, pending, emit);
-    const worker = new Worker(pending, drift, reconciler, inTheWay, { log, tell, emit, onInForce }, inForce);
+    const health = new HealthWatch(inForce, { log, onSeen: (findings) => emit("health", { findings }) });
+    const drift = watchDrift(inForce.desired, pending, emit, () => health.lookSoon());
+    const options = { log, tell, emit, onInForce };
+    const worker = new Worker(pending, drift, reconciler, inTheWay, health, options, inForce);
+    health.follow(inForce);
     log.info({ pid: process.pid }, "running");
     await tell("READY=1");
     try {
@@ -50,6 +55,7 @@ export async function runDaemon(source: ConfigSource, options: DaemonOptions): P
     } finally {
       await tell("STOPPING=1");
       drift.stop();
+      health.stop();
     }
   } finally {
     watcher.close();
@@ -72,6 +78,7 @@ class Worker {
     private readonly drift: DriftWatch,
     private readonly reconciler: Reconciler,
     private readonly inTheWay: InTheWay,
+    private readonly health: HealthWatch,
     private readonly options: Required<Omit<DaemonOptions, "stop">>,
     private inForce: InForce,
   ) {
@@ -109,6 +116,7 @@ class Worker {
     } else if (typeof next !== "string") {
       this.isDoubtful = false; // everything has been compared, or nothing was doubtful
       this.inForce = next;
+      this.health.follow(next);
     }
     drift.follow(this.inForce.desired);
     await this.options.tell("READY=1", `STATUS=${typeof next === "string" ? statusOf[next] : "in step"}`);
@@ -119,8 +127,15 @@ class Worker {
     if (this.isHindered && !work.scope && (await this.isNewerInForce())) return;
     const compared = await this.repairs.run(work, this.inForce);
     if (compared === "some tenants") this.drift.full.doubt();
-    if (compared === "failed") this.isDoubtful = true;
-    if (typeof compared !== "object") return;
+    if (compared instanceof XgwError) {
+      this.isDoubtful = true;
+      this.health.failed(compared);
+      return;
+    }
+    if (typeof compared !== "object") {
+      this.health.lookSoon();
+      return;
+    }
     this.isDoubtful = false;
     const { tookMs, converged } = compared;
     this.drift.full.compared(tookMs);
@@ -129,6 +144,7 @@ class Worker {
     // What a config is made into depends on what there is: MTUs, conntrack's timeouts, and which ids are taken.
     const { desired, constants, context } = converged;
     this.inForce = { config: this.inForce.config, desired, constants, context };
+    this.health.follow(this.inForce);
     if (converged.steps.length === 0) return;
     this.drift.follow(this.inForce.desired);
     this.options.onInForce(this.inForce);

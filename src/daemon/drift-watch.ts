@@ -26,16 +26,18 @@ export interface DriftWatch extends Surroundings {
   stop(): void;
 }
 
-export function watchDrift(desired: Desired, pending: Pending, emit: Emit): DriftWatch {
+/** @param onOthersFilters called when somebody else's packet filter has changed */
+export function watchDrift(desired: Desired, pending: Pending, emit: Emit, onOthersFilters: () => void): DriftWatch {
   const pins = new Pins(desired.instance);
   const neighbours = new NeighbourMemory();
   const interestIn = (one: Desired) =>
     new Interest(one, routeProtocol, neighbours, (routeTable) => monitor.hasVrfOf(routeTable));
   let interest = interestIn(desired);
-  const notice = ({ check, scope, redecide, forgotNeighbourOf }: Notice) => {
+  const notice = ({ check, scope, redecide, forgotNeighbourOf, isOthersFilter }: Notice) => {
     if (check !== undefined) pending.check(check, scope);
     if (redecide) pending.redecide(redecide.by, redecide.tenants, redecide.why);
     if (forgotNeighbourOf !== undefined) emit("neighbourForgotten", { tenant: forgotNeighbourOf });
+    if (isOthersFilter) onOthersFilters();
   };
   const full = new FullCheck((why) => pending.check(why));
   const pinWatch = watchPins(

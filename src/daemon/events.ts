@@ -1,6 +1,7 @@
 /** What the daemon tells of what it does: to its log, and to who embeds it. */
 
 import type { XgwError } from "../errors.js";
+import type { Finding } from "../finding.js";
 import type { Step } from "../plan/steps.js";
 import type { PutOff } from "./pending.js";
 
@@ -30,6 +31,8 @@ export interface DaemonEvents {
   notificationsLost: Record<never, never>;
   /** So many things that are not xgw's stand in the way of what the config promises: see the log. */
   inTheWay: { readonly count: number };
+  /** What keeps the gateway from working, or may, was looked at: all of it, the worst first. */
+  health: { readonly findings: readonly Finding[] };
   /** A tenant's hosts have so many link-layer addresses that the one used longest ago is forgotten; 0: nobody's. */
   neighbourForgotten: { readonly tenant: number };
 }

@@ -5,7 +5,7 @@
 
 import { FileLock } from "libbpf-ts";
 import { BusyError } from "../errors.js";
-import { holderOf, holderText } from "../lock.js";
+import { daemonLock, holderOf, holderText } from "../lock.js";
 import { prepareRuntimeDirectory, runtimeDirectory, runtimeFile } from "../runtime-directory.js";
 
 export class InstanceClaim {
@@ -17,7 +17,7 @@ export class InstanceClaim {
   claim(instance: string): void {
     if (this.locks.has(instance)) return;
     prepareRuntimeDirectory(this.directory);
-    const path = runtimeFile(`${instance}.daemon.lock`, this.directory);
+    const path = runtimeFile(daemonLock(instance), this.directory);
     const lock = FileLock.take(path, holderText("run"));
     if (!lock)
       throw new BusyError(`a daemon for instance ${instance} is running already, as ${holderOf(path)}`, {

@@ -23,6 +23,8 @@ export interface Notice {
   readonly redecide?: { readonly by: Cause; readonly tenants: readonly number[]; readonly why: string };
   /** Id of the tenant of whose hosts one had to be forgotten; 0: nobody's. */
   readonly forgotNeighbourOf?: number;
+  /** A chain or table of somebody else's has come, gone or changed. */
+  readonly isOthersFilter?: true;
 }
 
 type DeviceDetails = Pick<KernelEvent & { of: "device" }, "isRenamed" | "routeTable" | "masters">;
@@ -94,7 +96,10 @@ export class Interest {
       case "routing rule":
         return { check: "ip rule" };
       case "nft":
-        return event.table === this.table ? this.ofNft(event) : {};
+        if (event.table === this.table) return this.ofNft(event);
+        return event.what === "chain" || event.what === "rule" || event.what === "table"
+          ? { isOthersFilter: true }
+          : {};
     }
   }
 

@@ -2,6 +2,7 @@
 
 import type { DaemonReport } from "../daemon-socket.js";
 import { ConfigError, formatProblem, toXgwError } from "../errors.js";
+import type { Finding } from "../finding.js";
 import type { Step } from "../plan/steps.js";
 
 /** Of what is wrong with a config: how many are told, and of each so many characters, which are kept until it is mended. */
@@ -20,6 +21,7 @@ export class DaemonRecord {
   private checksPutOff = 0;
   private lost = 0;
   private inTheWayCount = 0;
+  private findings: readonly Finding[] = [];
   private readonly forgotten = new Map<string, number>();
   drifts = 0;
 
@@ -76,6 +78,10 @@ export class DaemonRecord {
     this.inTheWayCount = count;
   }
 
+  health(findings: readonly Finding[]): void {
+    this.findings = findings;
+  }
+
   /** @param tenant name of whose hosts one was forgotten; empty when that is none */
   neighbourForgotten(tenant: string): void {
     count(this.forgotten, tenant);
@@ -98,6 +104,7 @@ export class DaemonRecord {
       putOff: { redecisions: Object.fromEntries(this.redecisionsPutOff), checks: this.checksPutOff },
       notificationsLost: this.lost,
       inTheWay: this.inTheWayCount,
+      findings: this.findings,
       neighboursForgotten: Object.fromEntries(this.forgotten),
     };
   }

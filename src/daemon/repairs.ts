@@ -1,6 +1,6 @@
 /** Puts right what somebody else has changed, and counts. */
 
-import { toXgwError } from "../errors.js";
+import { toXgwError, type XgwError } from "../errors.js";
 import { type Converged, type InForce, repair } from "../gateway.js";
 import { describeStep } from "../plan/describe.js";
 import type { Step } from "../plan/steps.js";
@@ -36,8 +36,8 @@ export class Repairs {
     private readonly emit: Emit,
   ) {}
 
-  /** @returns what came of the comparison with everything; or that a look at some tenants alone has put something right */
-  async run(check: Check, inForce: InForce): Promise<Compared | "some tenants" | "failed" | undefined> {
+  /** @returns what came of the comparison with everything; or that a look at some tenants alone has put something right; or why not */
+  async run(check: Check, inForce: InForce): Promise<Compared | "some tenants" | XgwError | undefined> {
     const { config } = inForce;
     const { scope } = check;
     let compared: Compared | undefined;
@@ -63,7 +63,7 @@ export class Repairs {
       this.log.error({ noticed: check.why, ...error.toJSON() }, "repair failed; it is tried again");
       this.emit("repairFailed", { noticed: check.why, error });
       setTimeout(() => this.pending.check("repair failed"), retryMs).unref();
-      return "failed";
+      return error;
     }
   }
 

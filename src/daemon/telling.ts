@@ -32,6 +32,7 @@ export async function startTelling(configFile: string, log: Logger): Promise<Tel
       what === "check" ? record.checkPutOff() : record.redecisionPutOff(names.get(tenant ?? nobody) ?? ""),
     notificationsLost: () => record.notificationsLost(),
     inTheWay: ({ count }) => record.inTheWay(count),
+    health: ({ findings }) => record.health(findings),
     neighbourForgotten: ({ tenant }) => record.neighbourForgotten(names.get(tenant) ?? ""),
   };
   const answering = await answerAs(configFile, () => ({

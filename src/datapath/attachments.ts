@@ -5,8 +5,9 @@ import { BpfError, BpfLink, BpfProgram, type LinkInfo, queryXdp } from "libbpf-t
 import { crashPoint } from "../crash.js";
 import { ForeignError, KernelError } from "../errors.js";
 import { readHookPrograms } from "../kernel/netfilter-hooks.js";
+import { readLinksOf } from "../kernel/rtnetlink.js";
 import type { Desired } from "../model/desired.js";
-import { isTunnelPin } from "../plan/render.js";
+import { isTunnelPin, pinName } from "../plan/render.js";
 import { type Attachment, countedNeighbours, isOnDevice, type NetfilterHook, type ProgramName } from "../plan/state.js";
 import type { DeviceNames } from "./layout.js";
 import { forgetNeighbours } from "./neighbours.js";
@@ -233,11 +234,25 @@ function attachError(attachment: Attachment, error: unknown): unknown {
   if (error.code === "EBUSY" || error.code === "EEXIST")
     return new ForeignError(`another program is attached to ${where}`, { cause: error, remedy: "detach it first" });
   if (attachment.hook !== "xdp") return error;
-  return new KernelError(`${where} does not take the XDP program: ${error.message}`, {
+  const mtu = readLinksOf([attachment.device])[0]?.mtu ?? 0;
+  const isTooLong = attachment.mode === "native" && (mtu > nativeMtu || error.code === "ERANGE");
+  const why = isTooLong
+    ? `: many drivers take it up to an MTU of ${nativeMtu} only, a veth looks at its peer's, and this one has ${mtu}`
+    : "";
+  return new KernelError(`${where} does not take the XDP program: ${error.message}${why}`, {
     cause: error,
-    remedy: "choose another mode with `xdp: generic` or `xdp: native` under `nics`",
+    remedy: isTooLong
+      ? `lower the MTU: ip link set dev ${attachment.device} mtu ${nativeMtu} (of a veth its peer's); or choose \`xdp: generic\``
+      : "choose another mode with `xdp: generic` or `xdp: native` under `nics`",
+    details: { device: attachment.device, mtu },
   });
 }
+
+/**
+ * What drivers that have a page for each frame take XDP up to, bytes: a page less the headroom, what an skb has behind its data,
+ * and an Ethernet header with a tag and a sum. Others take more.
+ */
+export const nativeMtu = 3498;
 
 /** The pin goes last: were it gone first, a crash in between would leave a program that nobody knows of. */
 export function detach(pins: Pins, name: string): void {
@@ -255,6 +270,36 @@ function release(link: BpfLink): void {
   } catch (error) {
     if (!(error instanceof BpfError)) throw error; // its device has gone, and it with it
   }
+}
+
+/** What runs as XDP on a NIC, by the word of netlink, and what our link says of itself. */
+export interface XdpState {
+  readonly device: string;
+  readonly mode?: "native" | "generic" | "offload" | "multi" | undefined;
+  /** Missing where none runs. */
+  readonly progId?: number | undefined;
+  readonly isOurs: boolean;
+  /** Whether there is a link of ours for it, which somebody may have detached. */
+  readonly hasLink: boolean;
+}
+
+/** @param devices NICs; those that are not there are left out */
+export function observeXdp(pins: Pins, devices: readonly string[], names: DeviceNames): XdpState[] {
+  const programs = pinnedPrograms(pins);
+  return devices.flatMap((device) => {
+    const ifindex = names.indexOf(device);
+    if (ifindex === 0) return [];
+    const { mode, progId } = queryXdp(ifindex);
+    const linked = linkedProgram(pins, pinName("xdp", device));
+    const isOurs = progId !== undefined && (progId === linked || programs.has(progId));
+    return [{ device, mode, progId, isOurs, hasLink: linked !== undefined }];
+  });
+}
+
+function linkedProgram(pins: Pins, name: string): number | undefined {
+  if (!existsSync(pins.link(name))) return undefined;
+  using link = BpfLink.openPinned(pins.link(name));
+  return link.info.progId;
 }
 
 /** NETDEV_XDP_ACT_* (linux/netdev.h): what a driver says that it can. */

@@ -21,7 +21,8 @@ export function checkHost(): void {
   checkKernel(release());
 }
 
-function checkCapabilities(): void {
+/** @throws PermissionError */
+export function checkCapabilities(): void {
   const status = readFileSync("/proc/self/status", "utf8");
   const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? "0"}`);
   const has = (bit: number) => (effective >> BigInt(bit)) & 1n;
@@ -47,17 +48,22 @@ export function checkKernel(version: string): void {
  */
 export async function loadModules(): Promise<void> {
   await run("modprobe", ["-q", "-a", ...modules], { okCodes: [1] });
+  const missing = missingFeatures();
+  if (missing.length === 0) return;
+  throw new KernelError(`Linux ${release()} lacks ${missing.join(", ")}`, {
+    remedy: "boot a kernel that has them, such as Debian's linux-image-amd64 (not the cloud flavour)",
+  });
+}
+
+/** What the kernel has not, built in or as a module that is loaded. */
+export function missingFeatures(): string[] {
   const probes: [string, boolean][] = [
     ["VRF devices (CONFIG_NET_VRF)", knows("net.vrf.strict_mode")],
     ["conntrack (CONFIG_NF_CONNTRACK)", knows("net.netfilter.nf_conntrack_max")],
     ["nft flowtables (CONFIG_NF_FLOW_TABLE)", knows("net.netfilter.nf_flowtable_tcp_timeout")],
     ["GRE (CONFIG_NET_IPGRE)", hasModule("ip_gre")],
   ];
-  const missing = probes.flatMap(([feature, isPresent]) => (isPresent ? [] : [feature]));
-  if (missing.length === 0) return;
-  throw new KernelError(`Linux ${release()} lacks ${missing.join(", ")}`, {
-    remedy: "boot a kernel that has them, such as Debian's linux-image-amd64 (not the cloud flavour)",
-  });
+  return probes.flatMap(([feature, isPresent]) => (isPresent ? [] : [feature]));
 }
 
 const knows = (sysctl: string) => readSysctl(sysctl) !== undefined;

@@ -53,6 +53,7 @@ const withoutStatistics = u32(ofLink.mask, 8);
 /** GRE_KEY (linux/if_tunnel.h), as it is in the flags. */
 const hasKey = 0x2000;
 const IFF_UP = 1;
+const IFF_LOWER_UP = 0x1_0000;
 const LWTUNNEL_ENCAP_IP = 2;
 const NUD_PERMANENT = 0x80;
 const BOND_STATE_BACKUP = 1;
@@ -78,6 +79,8 @@ export interface Link {
   /** Of the kinds `gre` and `gretap`. */
   readonly tunnel?: Tunnel | undefined;
   readonly vlan?: Vlan | undefined;
+  /** Of one that is up: there is no signal on its wire, or nobody at the other end. */
+  readonly lacksCarrier?: true;
   /** Of a bond's member: the bond takes nothing by it at the moment. */
   readonly isBackup?: true;
 }
@@ -246,10 +249,12 @@ export function toLink(header: Buffer, attributes: Attributes): IndexedLink | un
   const info = attributes.nested(ofLink.info);
   const kind = info?.text(ofInfo.kind);
   const data = info?.nested(ofInfo.data);
+  const flags = hostU32(header, 8);
+  const isUp = (flags & IFF_UP) !== 0;
   return {
     ifindex: hostU32(header, 4),
     name,
-    isUp: (hostU32(header, 8) & IFF_UP) !== 0,
+    isUp,
     mtu: attributes.u32(ofLink.mtu) ?? 0,
     masterIndex: attributes.u32(ofLink.master),
     belowIndex: attributes.bytes(ofLink.elsewhere) === undefined ? attributes.u32(ofLink.below) : undefined,
@@ -258,6 +263,7 @@ export function toLink(header: Buffer, attributes: Attributes): IndexedLink | un
     group: attributes.u32(ofLink.group) ?? 0,
     kind,
     ...(data && kindsOfLinks[kind ?? ""]?.(data)),
+    ...(isUp && (flags & IFF_LOWER_UP) === 0 ? { lacksCarrier: true } : {}),
     ...(info && isBackup(info) ? { isBackup: true } : {}),
   };
 }

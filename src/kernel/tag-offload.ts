@@ -1,6 +1,6 @@
 /**
  * Whether a NIC takes VLAN tags off frames that come in, and hands them to the kernel beside the packet, where XDP does not
- * see them: two of its features (`ethtool -k`), asked for and set by netlink (linux/ethtool_netlink.h).
+ * see them: two of its features (`ethtool -k`), asked for and set by netlink (linux/ethtool_netlink.h), as others are asked for.
  */
 
 import { Attributes, attribute, BpfError, NetlinkSocket } from "libbpf-ts";
@@ -22,22 +22,37 @@ export interface ObservedTagOffload extends TagOffload {
   readonly isChangeable: boolean;
 }
 
-/** Of devices, those that have one or the other, on or off. */
-export function readTagOffloads(devices: readonly string[]): ObservedTagOffload[] {
-  if (devices.length === 0) return [];
+/** A NIC's features, as `ethtool -k` has them but by the kernel's names. */
+export interface Features {
+  /** Those that the driver lets be changed. */
+  readonly changeable: ReadonlySet<string>;
+  /** Those that are on. */
+  readonly active: ReadonlySet<string>;
+}
+
+/** Of devices by name. */
+export function readFeatures(devices: readonly string[]): Map<string, Features> {
+  if (devices.length === 0) return new Map();
   using socket = new NetlinkSocket(genericNetlink);
   const family = readFamily(socket, "ethtool");
-  if (!family) return [];
-  return devices.flatMap((device) => {
-    const { attributes } = socket.get(message(family.id, featuresGet, header(device)), headerSize);
-    const [changeable, active] = [ofFeatures.changeable, ofFeatures.active].map((type) =>
-      names(attributes.nested(type)),
-    ) as [Set<string>, Set<string>];
-    return tagFeatures.flatMap((feature): ObservedTagOffload[] => {
+  if (!family) return new Map();
+  return new Map(
+    devices.map((device) => {
+      const { attributes } = socket.get(message(family.id, featuresGet, header(device)), headerSize);
+      const named = (type: number) => names(attributes.nested(type));
+      return [device, { changeable: named(ofFeatures.changeable), active: named(ofFeatures.active) }];
+    }),
+  );
+}
+
+/** Of devices, those that have one or the other, on or off. */
+export function readTagOffloads(devices: readonly string[]): ObservedTagOffload[] {
+  return [...readFeatures(devices)].flatMap(([device, { changeable, active }]) =>
+    tagFeatures.flatMap((feature): ObservedTagOffload[] => {
       const [isChangeable, isOn] = [changeable.has(feature), active.has(feature)];
       return isChangeable || isOn ? [{ device, feature, isOn, isChangeable }] : [];
-    });
-  });
+    }),
+  );
 }
 
 /** @throws KernelError when the driver does not do it */

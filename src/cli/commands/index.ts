@@ -2,10 +2,11 @@
 
 import type { Command } from "../command.js";
 import { apply } from "./apply.js";
+import { doctor } from "./doctor.js";
 import { plan } from "./plan.js";
 import { run } from "./run.js";
 import { status } from "./status.js";
 import { teardown } from "./teardown.js";
 import { validate } from "./validate.js";
 
-export const commands: readonly Command[] = [validate, plan, apply, run, status, teardown];
+export const commands: readonly Command[] = [validate, plan, apply, run, status, doctor, teardown];

@@ -1,5 +1,6 @@
-import type { DaemonReport } from "../../daemon-socket.js";
-import { ConfigError, type ExitCode, exitCodes, toXgwError } from "../../errors.js";
+import type { DaemonReport, DaemonState } from "../../daemon-socket.js";
+import { ConfigError, type ExitCode, exitCodes, toXgwError, UsageError, XgwError } from "../../errors.js";
+import { countsText } from "../../finding.js";
 import type { Counted, Status, TenantStatus } from "../../status.js";
 import { type Context, defineCommand } from "../command.js";
 import { checkInstance } from "../instance.js";
@@ -9,30 +10,40 @@ export const status = defineCommand({
   name: "status",
   summary: "Show whether the gateway is in step, and what each tenant's packets met",
   description:
-    "Where the config is refused, the figures of what is in force are shown all the same: of the instance that the daemon has, of --instance, or of the only one that there is.",
+    "Where the config is refused, the figures of what is in force are shown all the same: of the instance that the daemon has, of --instance, or of the only one that there is. Exits with 0 whether the gateway is in step or not, and with the error's code when that cannot be told. With --check, as monitoring plugins do: 0 when there is nothing but notes, 1 with warnings, 2 when something is critical or the config is refused, 3 when it cannot tell.",
   options: {
     instance: { type: "string", describe: "The instance, when its config is gone or broken" },
+    check: { type: "boolean", describe: "One line, and an exit code by the worst finding, for monitoring" },
     rules: { type: "boolean", describe: "Also what each rule of the policy has let through" },
   },
   examples: [
     ["xgw status", "one line a tenant"],
+    ["xgw status --check", "OK, WARNING or CRITICAL, and what is wrong"],
     ["xgw status --rules", "and one line a rule, with packets by tier"],
     ["xgw status -j | jq '.tenants[] | {name, denied}'", "what was refused, by rule"],
   ],
-  async handler({ instance, rules = false }, context) {
+  async handler({ instance, rules = false, check = false }, context) {
     const { loadConfig } = await import("../../config/load.js");
-    const { readStatus } = await import("../../status.js");
-    const { askDaemon, askDaemonOf } = await import("../../daemon-socket.js");
+    const { statusOf } = await import("../../status.js");
+    const { diagnose } = await import("../../doctor.js");
+    const { findDaemon } = await import("../../daemon-socket.js");
+    if (check) return await showCheck(instance, context);
     if (instance !== undefined) {
       await checkInstance(instance);
       show(await readInForce(instance), rules, context);
       return exitCodes.done;
     }
-    let daemon = await askDaemon(context.configFile);
+    let daemon: DaemonState = { state: "none" };
     try {
-      const { config } = await loadConfig(context.configFile);
-      daemon ??= await askDaemonOf(config.instance);
-      const status = { ...(await readStatus(config)), ...(daemon ? { daemon } : {}) };
+      const { config } = await loadConfig(context.configFile).catch(async (thrown) => {
+        daemon = await findDaemon(context.configFile);
+        throw thrown;
+      });
+      daemon = await findDaemon(context.configFile, config.instance);
+      const diagnosis = await diagnose(config, { daemon });
+      if (diagnosis.compared instanceof XgwError)
+        return await showWithout(diagnosis.compared, daemon, rules, context, config.instance);
+      const status = { ...statusOf(config, diagnosis), ...daemonFields(daemon) };
       if (!context.json) showDaemon(daemon, context);
       show(status, rules, context);
       return exitCodes.done;
@@ -43,6 +54,21 @@ export const status = defineCommand({
   },
 });
 
+async function showCheck(instance: string | undefined, context: Context): Promise<ExitCode> {
+  const { readHealth } = await import("../health.js");
+  const { asCannotTell, checkExitCode, checkLine } = await import("../health-lines.js");
+  if (instance !== undefined)
+    throw new UsageError("--check needs the config, and takes no --instance", { remedy: "name the config's file: -c" });
+  const health = await readHealth(context.configFile).catch(asCannotTell);
+  if (context.json) context.printJson(health);
+  else context.print(checkLine(health));
+  return checkExitCode(health.counts);
+}
+
+/** Of the JSON. */
+const daemonFields = (daemon: DaemonState) =>
+  daemon.state === "answers" ? { daemon: daemon.report } : daemon.state === "busy" ? { daemonBusy: daemon.holder } : {};
+
 type Shown = Counted & Partial<Status>;
 
 function show(status: Shown, rules: boolean, context: Context): void {
@@ -50,8 +76,19 @@ function show(status: Shown, rules: boolean, context: Context): void {
   else for (const line of [...statusLines(status), ...(rules ? ruleLines(status) : [])]) context.print(line);
 }
 
-function showDaemon(daemon: DaemonReport | undefined, context: Context): void {
-  for (const line of daemon ? daemonLines(daemon) : ["no daemon"]) context.print(line);
+function showDaemon(daemon: DaemonState, context: Context): void {
+  for (const line of daemonStateLines(daemon)) context.print(line);
+}
+
+export function daemonStateLines(daemon: DaemonState): string[] {
+  switch (daemon.state) {
+    case "answers":
+      return daemonLines(daemon.report);
+    case "busy":
+      return [`the daemon, ${daemon.holder}, is there, but does not answer within 2 s`];
+    case "none":
+      return ["no daemon"];
+  }
 }
 
 async function readInForce(instance: string): Promise<Counted> {
@@ -62,31 +99,39 @@ async function readInForce(instance: string): Promise<Counted> {
   return readCounted(readRecorded(instance));
 }
 
-/** The figures of what is in force, as far as they can be had, and what is wrong with the config. */
+/**
+ * The figures of what is in force, as far as they can be had, and what is wrong: with the config, or with the machine.
+ *
+ * @param instance of the config, if it can be read
+ */
 async function showWithout(
-  error: ConfigError,
-  known: DaemonReport | undefined,
+  error: XgwError,
+  known: DaemonState,
   rules: boolean,
   context: Context,
+  instance?: string,
 ): Promise<ExitCode> {
   const { recordedInstances } = await import("../../observe/recorded.js");
-  const { askDaemonOf } = await import("../../daemon-socket.js");
+  const { findDaemon } = await import("../../daemon-socket.js");
   let counted: Counted | undefined;
   let daemon = known;
   try {
-    const [only, ...others] = daemon?.instance === undefined ? recordedInstances() : [daemon.instance];
+    const named = instance ?? (daemon.state === "answers" ? daemon.report.instance : undefined);
+    const [only, ...others] = named === undefined ? recordedInstances() : [named];
     if (only !== undefined && others.length === 0) {
-      daemon ??= await askDaemonOf(only);
+      if (daemon.state === "none") daemon = await findDaemon(context.configFile, only);
       counted = await readInForce(only);
     }
   } catch (thrown) {
     context.note(`no figures: ${toXgwError(thrown).message}`);
   }
-  if (context.json) context.printJson({ ok: false, error, ...counted, ...(daemon ? { daemon } : {}) });
+  if (context.json) context.printJson({ ok: false, error, ...counted, ...daemonFields(daemon) });
   else {
     showDaemon(daemon, context);
     if (counted) show(counted, rules, context);
-    for (const line of problemLines(error)) context.note(line);
+    const remedy = error.remedy === undefined ? "" : `; ${error.remedy}`;
+    const lines = error instanceof ConfigError ? problemLines(error) : [`xgw: ${error.message}${remedy}`];
+    for (const line of lines) context.note(line);
   }
   return error.exitCode;
 }
@@ -116,7 +161,8 @@ function putOffLines({ putOff }: Partial<DaemonReport>): string[] {
 }
 
 export function statusLines(status: Shown): string[] {
-  const nics = status.nics.map(({ name, xdp }) => `${name} (${xdp})`).join(", ") || "no NIC";
+  const running = status.nics.filter(({ xdp }) => xdp !== "none");
+  const nics = running.map(({ name, xdp }) => `${name} (${xdp})`).join(", ") || "no NIC";
   const columns = [
     "TENANT",
     "KEY",
@@ -135,6 +181,9 @@ export function statusLines(status: Shown): string[] {
   const forged = status.refused.forged?.packets ?? 0;
   return [
     `${status.instance}: ${headOf(status)}; XDP on ${nics}`,
+    ...(status.health && status.health.critical + status.health.warning > 0
+      ? [`health: ${countsText(status.health)}: see xgw doctor`]
+      : []),
     ...(status.warnings ?? []).map((warning) => `warning: ${warning}`),
     ...table,
     ...status.nics.flatMap(({ name, unsent }) =>

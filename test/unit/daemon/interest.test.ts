@@ -161,7 +161,7 @@ const told: readonly (readonly [what: string, event: KernelEvent, notice: Notice
   ["a flowtable that has gone", nft("flowtable", "xgw_gw1"), { check: "nft flowtable" }],
   ["somebody's device in a flowtable", inFlowtable("xgre1000", "eth7"), { check: "nft flowtable" }],
   ["the table itself", nft("table", "xgw_gw1"), { check: "nft table" }],
-  ["a table with a longer name", nft("table", "xgw_gw11"), {}],
+  ["a table with a longer name", nft("table", "xgw_gw11"), { isOthersFilter: true }],
 ];
 
 describe("the kernel tells of", () => {
