@@ -162,8 +162,11 @@ export async function findDaemon(
   directory = runtimeDirectory,
 ): Promise<DaemonState> {
   if (!canAsk(directory)) return { state: "none" };
-  const ofInstance = instance === undefined ? undefined : await askDaemonOf(instance, directory);
-  const report = ofInstance ?? (await askDaemon(configFile, directory));
+  const [ofFile, ofInstance] = await Promise.all([
+    askDaemon(configFile, directory),
+    instance === undefined ? undefined : askDaemonOf(instance, directory),
+  ]);
+  const report = ofFile ?? ofInstance;
   if (report) return { state: "answers", report };
   const locks = [
     `${pathOf(configFile, directory)}.lock`,

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { DaemonRecord } from "../../src/daemon/record.js";
 import { u32 } from "../../src/datapath/layout.js";
 import { reasons } from "../../src/datapath/reasons.js";
+import type { Finding } from "../../src/finding.js";
 import type { Desired } from "../../src/model/desired.js";
 import { noLimits } from "../../src/model/shares.js";
 import { outboundMark } from "../../src/plan/rules.js";
@@ -26,6 +27,7 @@ const constants = {
 };
 const tenants = Array.from({ length: 8000 }, (_, n) => ({ id: n + 1, name: `t${n + 1}`, limits: noLimits }));
 const desired = { instance, tenants, shares: noLimits, nics: [{ name: "lo" }] } as unknown as Desired;
+const nothing = { severity: "critical", subject: "", what: "", why: "", evidence: "", remedy: "" };
 const flowsOfTenant = 64;
 const loopback = 1;
 const counted = reasons.findIndex(({ name }) => name === "no_flow");
@@ -77,6 +79,8 @@ it("has every tenant's figures, XDP's denials among them, and lets the event loo
   setImmediate(turn);
   const record = new DaemonRecord();
   record.inTheWay(2);
+  const [down, foreign] = (["device_down", "foreign_drop"] as const).map((id) => ({ ...nothing, id }));
+  record.health([down, { ...down, subject: "eth1" }, { ...foreign, severity: "warning" }] as Finding[]);
   const pieces = await metrics.readMetrics(desired, record.report());
   reading = false;
   expect(turns).toBeGreaterThan(20);
@@ -102,6 +106,10 @@ it("has every tenant's figures, XDP's denials among them, and lets the event loo
   for (const metric of ["xgw_sessions", "xgw_neighbours"]) expect(of(metric)).toHaveLength(tenants.length);
   expect(Number(single("xgw_conntrack_entries_max"))).toBeGreaterThan(0);
   expect(single("xgw_in_the_way")).toBe("2");
+  expect(of("xgw_health_findings")).toEqual([
+    'xgw_health_findings{severity="critical",id="device_down"} 2',
+    'xgw_health_findings{severity="warning",id="foreign_drop"} 1',
+  ]);
   expect(of("xgw_xdp_unsent_packets_total")).toEqual([`xgw_xdp_unsent_packets_total{nic="lo"} ${3 * possibleCpus()}`]);
   expect(of("xgw_generation")).toHaveLength(tenants.length);
 });

@@ -161,8 +161,7 @@ function putOffLines({ putOff }: Partial<DaemonReport>): string[] {
 }
 
 export function statusLines(status: Shown): string[] {
-  const running = status.nics.filter(({ xdp }) => xdp !== "none");
-  const nics = running.map(({ name, xdp }) => `${name} (${xdp})`).join(", ") || "no NIC";
+  const nics = nicsText(status.nics);
   const columns = [
     "TENANT",
     "KEY",
@@ -193,6 +192,14 @@ export function statusLines(status: Shown): string[] {
     ...(crossed > 0 ? [`${crossed} packets of nobody refused between the sides (see host.forward)`] : []),
     ...(forged > 0 ? [`${forged} ICMP errors refused about packets that the gateway cannot have sent`] : []),
   ];
+}
+
+/** Those without XDP are named beside those with it. */
+function nicsText(nics: Shown["nics"]): string {
+  const without = nics.filter(({ xdp }) => xdp === "none").map(({ name }) => name);
+  const running = nics.flatMap(({ name, xdp }) => (xdp === "none" ? [] : [`${name} (${xdp})`]));
+  if (running.length === 0) return "no NIC";
+  return running.join(", ") + (without.length > 0 ? `, none on ${without.join(", ")}` : "");
 }
 
 function headOf({ inStep, pending = [], warnings = [] }: Shown): string {

@@ -1,6 +1,6 @@
 // What `xgw status` says, in words.
 import { expect, it } from "vitest";
-import { daemonLines, statusLines } from "../../../src/cli/commands/status.js";
+import { daemonLines, daemonStateLines, statusLines } from "../../../src/cli/commands/status.js";
 import { DaemonRecord } from "../../../src/daemon/record.js";
 import type { DaemonReport } from "../../../src/daemon-socket.js";
 
@@ -44,8 +44,27 @@ it.each([
   if ("warnings" in more && more.warnings.length > 0) expect(next).toBe("warning: a rule");
 });
 
-it("a NIC without XDP is not named, whatever the config says", () => {
-  expect(statusLines({ ...counted, nics: [] })[0]).toMatch(/; XDP on no NIC$/);
+it("a NIC without XDP is not said to have it, whatever the config says", () => {
+  const nic = (name: string, xdp: string) => ({ name, xdp, unsent: 0 });
+  const head = (...nics: ReturnType<typeof nic>[]) => statusLines({ ...counted, nics })[0];
+  expect(head()).toMatch(/; XDP on no NIC$/);
+  expect(head(nic("eth1", "none"))).toMatch(/; XDP on no NIC$/);
+  expect(head(nic("eth1", "native"), nic("eth2", "none"))).toMatch(/; XDP on eth1 \(native\), none on eth2$/);
+  expect(head(nic("eth1", "not xgw's"))).toMatch(/; XDP on eth1 \(not xgw's\)$/);
+});
+
+it("what was found is counted next, if any of it is more than a note", () => {
+  const next = (critical: number, note: number) =>
+    statusLines({ ...counted, health: { critical, warning: 0, note } })[1];
+  expect(next(1, 2)).toBe("health: 1 critical, 2 notes: see xgw doctor");
+  expect(next(0, 2)).not.toContain("health");
+});
+
+it("a daemon that does not answer is not none", () => {
+  expect(daemonStateLines({ state: "busy", holder: "process 12 (xgw run)" })).toEqual([
+    "the daemon, process 12 (xgw run), is there, but does not answer within 2 s",
+  ]);
+  expect(daemonStateLines({ state: "none" })).toEqual(["no daemon"]);
 });
 
 it("packets that a NIC did not take are said, by NIC", () => {

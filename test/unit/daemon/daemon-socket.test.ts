@@ -17,8 +17,9 @@ import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
+import { InstanceClaim } from "../../../src/daemon/instance-claim.js";
 import { DaemonRecord } from "../../../src/daemon/record.js";
-import { type Answering, answerAs, askDaemon, askDaemonOf } from "../../../src/daemon-socket.js";
+import { type Answering, answerAs, askDaemon, askDaemonOf, findDaemon } from "../../../src/daemon-socket.js";
 import { BusyError, ForeignError } from "../../../src/errors.js";
 
 const nobody = 65534;
@@ -56,6 +57,36 @@ async function other(code: string, options = {}): Promise<{ child: ChildProcess;
   const [data] = (await once(child.stdout as NonNullable<typeof child.stdout>, "data")) as [Buffer];
   return { child, line: data.toString().trim() };
 }
+
+describe("a daemon that is looked for", () => {
+  it("is none where there was never one, and none again once it has ended", async () => {
+    expect(await findDaemon(file, "gw1", directory)).toEqual({ state: "none" });
+    (await answer()).close();
+    expect(await findDaemon(file, "gw1", directory)).toEqual({ state: "none" });
+  });
+
+  it("answers with its report", async () => {
+    await answer();
+    expect(await findDaemon(file, "gw1", directory)).toMatchObject({ state: "answers", report: { pid: process.pid } });
+  });
+
+  it("is busy, and named, where it has the lock and gives no answer", async () => {
+    await answer();
+    rmSync(socketFile());
+    expect(await findDaemon(file, "gw1", directory)).toEqual({
+      state: "busy",
+      holder: `process ${process.pid} (xgw run)`,
+    });
+  });
+
+  it("is busy, too, where it has the instance by another file", async () => {
+    const claim = new InstanceClaim(directory);
+    claim.claim("gw1");
+    expect(await findDaemon(file, "gw1", directory)).toMatchObject({ state: "busy" });
+    expect(await findDaemon(file, "gw2", directory)).toEqual({ state: "none" });
+    claim.release();
+  });
+});
 
 describe("the daemon's socket", () => {
   it("answers whoever asks by the config's file", async () => {
