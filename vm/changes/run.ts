@@ -150,7 +150,7 @@ class Run {
           }
       await sleep(pauseMs);
       const now = performance.now();
-      const isQuiet = rightSince < round && now - rightSince > quietMs; // a round may take longer than that
+      const isQuiet = rightSince <= round && now - rightSince > quietMs; // a round may take longer than that
       const isOver = isQuiet && now - begun > Math.max(lookedAtMs.least, leastMs);
       allowedMs = Math.max(allowedMs, kernelMs + rounds * (now - round));
       if (isOver || now - begun > lookedAtMs.most + allowedMs) break;
