@@ -48,10 +48,12 @@ export {
 export { BpfProgram, type TestRunOptions, type TestRunResult } from "./program.js";
 export { type HookQuery, queryNetkit, queryTcx, queryXdp, setXdp, type XdpQuery } from "./query.js";
 export { RingBuffer, type RingBufferOptions } from "./ring-buffer.js";
+export { type ElementToJson, elementToJson, isTyped, valuesOf } from "./show/element.js";
 export { memoryOf } from "./show/fdinfo.js";
 export { type NetShow, showNet } from "./show/net.js";
 export { findPins, type PinKind, type Pins } from "./show/pins.js";
 export { type ShowOptions, showLinks, showMaps, showPrograms } from "./show/show.js";
+export { bytesToJson, type ToJson, typeToJson } from "./show/type-json.js";
 export {
   attachTc,
   detachTc,

@@ -1,6 +1,17 @@
 /** JSON of what is loaded: a superset, key and value, of what bpftool prints for the same things. */
-import { execFileSync } from "node:child_process";
-import { attachTc, BpfObject, btfById, ensureClsact, showLinks, showMaps, showNet, showPrograms } from "libbpf-ts";
+import { execFileSync, spawnSync } from "node:child_process";
+import {
+  attachTc,
+  type BpfMap,
+  BpfObject,
+  btfById,
+  elementToJson,
+  ensureClsact,
+  showLinks,
+  showMaps,
+  showNet,
+  showPrograms,
+} from "libbpf-ts";
 import { expect, onTestFinished, test } from "vitest";
 import { objectFile } from "./support/compile.js";
 import { bpftool, netNamespace, pinDirectory } from "./support/kernel.js";
@@ -184,4 +195,57 @@ test("what hangs on the interfaces of a namespace: xdp, tc and tcx", () => {
   );
   const told = Object.keys(theirs).filter((key) => key !== "netfilter"); // of links on hooks of no interface
   expect(Object.keys(shown)).toEqual(expect.arrayContaining(told));
+});
+
+/** All elements, as text. */
+function elementsOf(map: BpfMap): string {
+  const element = elementToJson(map);
+  const elements = [...map.batches()].flatMap(({ keys, values, count }) =>
+    Array.from({ length: count }, (_, i) => `${element(keys, i * map.keySize, values, i * map.valueStride)}}`),
+  );
+  return `[${elements.join(",")}]`;
+}
+
+test("the elements of a map of every type of field, letter by letter", () => {
+  const object = loaded("types");
+  object.program("write").testRun({ data: Buffer.alloc(64) });
+  for (const { name } of object.maps) {
+    const map = object.map(name);
+    if (map.keySize === 0) continue; // a queue: to read it is to take from it
+    const { status, stdout } = spawnSync("bpftool", ["-j", "map", "dump", "id", String(map.info.id)], {
+      encoding: "utf8",
+    });
+    expect(status, name).toBe(0);
+    expect(elementsOf(map), name).toBe(stdout.trim());
+  }
+});
+
+test("the elements of maps per CPU, and of maps without types", () => {
+  const object = loaded("kinds");
+  for (const name of ["k_hash", "k_lru", "k_array", "k_pcpu_hash", "k_pcpu_array", "k_lru_pcpu"]) {
+    const map = object.map(name);
+    const [key, value] = [Buffer.alloc(map.keySize, 1), Buffer.alloc(map.valueSize, 0xfe)];
+    if (!/array/.test(map.type)) {
+      if (map.perCpu) map.setPerCpu(key, new Array(map.unpackPerCpu(Buffer.alloc(map.valueStride)).length).fill(value));
+      else map.set(key, value);
+    }
+    const theirs = bpftool(["map", "dump", "id", String(map.info.id)]);
+    expect(JSON.parse(elementsOf(map)), name).toEqual(theirs);
+  }
+});
+
+test("programs in netfilter, in the order in which they run", () => {
+  const object = loaded("netfilter");
+  const ns = netNamespace();
+  const program = object.program(object.programs[0]?.name ?? "");
+  const links = ns.inside(() =>
+    [7, -3].map((priority) => program.attachNetfilter({ family: "ipv4", hook: "forward", priority })),
+  );
+  onTestFinished(() => {
+    for (const link of links) link.close();
+  });
+  const ours = ns.inside(() => showNet()).netfilter.filter(({ id }) => id === program.id);
+  expect(ours).toEqual(
+    [-3, 7].map((prio, n) => ({ pf: 2, hook: 2, prio, flags: 0, id: program.id, link_id: links[1 - n]?.id })),
+  );
 });

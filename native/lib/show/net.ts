@@ -2,7 +2,8 @@
 import { closeSync, openSync } from "node:fs";
 import { addon } from "../addon.js";
 import { ATTACH_TYPES, type AttachType, numberIn } from "../enums.js";
-import { readProgramInfo } from "../info.js";
+import { fds } from "../ids.js";
+import { readLinkInfo, readProgramInfo } from "../info.js";
 import { dump } from "../netlink.js";
 import { hostU32 } from "../netlink-message.js";
 import { listTcFilters } from "../tc.js";
@@ -15,6 +16,8 @@ export interface NetShow {
   /** devname, ifindex, kind ("clsact/ingress", "tcx/egress", ...), name, and id or prog_id and link_id. */
   tc: Json[];
   flow_dissector: Json[];
+  /** Of all namespaces: pf, hook, prio, flags, id of the program, link_id. */
+  netfilter: Json[];
 }
 
 const RTM_GETLINK = 18;
@@ -30,7 +33,7 @@ const MODES = [
 const MULTI = 4;
 
 export function showNet(): NetShow {
-  const shown: NetShow = { xdp: [], tc: [], flow_dissector: flowDissector() };
+  const shown: NetShow = { xdp: [], tc: [], flow_dissector: flowDissector(), netfilter: netfilterLinks() };
   const names = new Map<number, string>();
   for (const { header, attributes } of dump(RTM_GETLINK, Buffer.alloc(16))) {
     const ifindex = hostU32(header, 4);
@@ -107,4 +110,20 @@ function flowDissector(): Json[] {
   } finally {
     closeSync(namespace);
   }
+}
+
+/** In the order in which the kernel runs them. */
+function netfilterLinks(): Json[] {
+  const found: { pf: number; hook: number; prio: number; flags: number; id: number; link_id: number }[] = [];
+  for (const { id, fd } of fds("link")) {
+    try {
+      const { progId, netfilter } = readLinkInfo(fd, `link ${id}`);
+      if (!netfilter) continue;
+      const { family, hook, priority, flags } = netfilter;
+      found.push({ pf: family, hook, prio: priority, flags, id: progId, link_id: id });
+    } finally {
+      addon.closeFd(fd);
+    }
+  }
+  return found.sort((a, b) => a.pf - b.pf || a.hook - b.hook || a.prio - b.prio);
 }
