@@ -7,9 +7,10 @@ import { chooseLevel } from "../log-level.js";
 import type { Command, Context } from "./command.js";
 import { type GlobalArguments, parseArguments } from "./parse.js";
 import { problemLines } from "./problems.js";
+import { type StreamTarget, streamTo } from "./stream.js";
 
 export interface Surroundings {
-  readonly stdout: LogTarget & { readonly columns?: number | undefined };
+  readonly stdout: StreamTarget & { readonly columns?: number | undefined };
   readonly stderr: LogTarget;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly outputClosed: AbortSignal;
@@ -46,7 +47,10 @@ function makeContext(command: Command, globals: GlobalArguments, surroundings: S
   return {
     configFile: globals.config,
     json: globals.json,
+    pretty: globals.pretty,
+    columns: stdout.columns,
     outputClosed,
+    stream: (pieces) => streamTo(stdout, pieces, outputClosed),
     print: (text) => void stdout.write(`${text}\n`),
     printJson: (value) => void stdout.write(`${JSON.stringify(value, null, globals.pretty ? 2 : undefined)}\n`),
     note: (text) => void stderr.write(`${text}\n`),

@@ -11,12 +11,18 @@ export interface Context {
   readonly configFile: string;
   /** `-j` or `-p`: the result goes to stdout as one JSON value and nothing else does. */
   readonly json: boolean;
+  /** `-p`: JSON with one member a line. */
+  readonly pretty: boolean;
+  /** Of the terminal that the result goes to; undefined when it goes elsewhere. */
+  readonly columns: number | undefined;
   /** Aborted when whoever read stdout has gone: a command that prints for ever ends then, others finish their work. */
   readonly outputClosed: AbortSignal;
   /** The result, for people. Adds the line end. */
   print(text: string): void;
   /** The result, for programs: compact, or indented with `-p`. */
   printJson(value: unknown): void;
+  /** A result that is too much for one piece, as fast as it is read. Ends early, and well, when nobody reads any more. */
+  stream(pieces: Iterable<string>): Promise<void>;
   /** Notes for people on stderr: warnings, progress. Adds the line end. */
   note(text: string): void;
   /** The logger, at the level asked for; loaded when first wanted. */

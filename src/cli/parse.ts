@@ -56,10 +56,11 @@ export async function parseArguments(
     chosen = command;
   });
   let text = "";
-  const args = (await parser.parseAsync([...argv], {}, (_error, _args, output) => {
+  const parsed = (await parser.parseAsync([...argv], {}, (_error, _args, output) => {
     text = output;
   })) as Record<string, unknown>;
   if (text !== "") return { kind: "text", text };
+  const args = lastOfEach(parsed, chosen);
   if (!chosen) throw new UsageError("no command given", { remedy: "xgw --help lists them" });
   const globals: GlobalArguments = {
     config: String(args.config),
@@ -73,6 +74,15 @@ export async function parseArguments(
   return { kind: "run", command: chosen, args, globals };
 }
 
+/** Of an option that is given more than once the last counts. What takes many words is declared so. */
+function lastOfEach(args: Record<string, unknown>, command: Command | undefined): Record<string, unknown> {
+  const many = Object.entries({ ...command?.options, ...command?.positionals }).filter(([, { array }]) => array);
+  const isMany = (name: string) => name === "_" || many.some(([one]) => one === name);
+  return Object.fromEntries(
+    Object.entries(args).map(([name, value]) => [name, Array.isArray(value) && !isMany(name) ? value.at(-1) : value]),
+  );
+}
+
 function buildParser(
   commands: readonly Command[],
   { version, columns }: { readonly version: string; readonly columns?: number | undefined },
@@ -83,7 +93,7 @@ function buildParser(
     .locale("en")
     .detectLocale(false)
     .usage("$0 COMMAND [OPTIONS]\n\nMulti-tenant gateways: the kernel decides once, XDP repeats it.")
-    .parserConfiguration({ "boolean-negation": false, "duplicate-arguments-array": false })
+    .parserConfiguration({ "boolean-negation": false, "duplicate-arguments-array": true })
     .options(globalOptions)
     .group(Object.keys(globalOptions), "Options of every command:")
     .version(version)

@@ -24,13 +24,16 @@ export function jsonSchema(kind: SchemaKind): JsonSchema {
   return { $schema, title, ...rest };
 }
 
-export const jsonSchemaText = (kind: SchemaKind): string => schemaText(jsonSchema(kind));
+export const jsonSchemaText = (kind: SchemaKind): string => formatSchema(jsonSchema(kind));
 
-/** As text, the way the repository's formatter leaves it: short lists of words on one line. */
-export function schemaText(schema: JsonSchema): string {
+/** As text, the way the repository's formatter leaves it: lists of words on one line, of up to 120 characters. */
+export function formatSchema(schema: JsonSchema): string {
   const text = JSON.stringify(schema, null, 2);
-  return `${text.replaceAll(/\[\n\s+("[^[\]{}]*?")\n\s+\]/g, (whole, words: string) => {
-    const line = `[${words.replaceAll(/,\n\s+/g, ", ")}]`;
-    return line.length < 80 ? line : whole;
-  })}\n`;
+  return `${text.replaceAll(
+    /^(.*)\[\n\s+("[^[\]{}]*?")\n\s+\](,?)$/gm,
+    (whole, before: string, words: string, comma: string) => {
+      const line = `${before}[${words.replaceAll(/,\n\s+/g, ", ")}]${comma}`;
+      return line.length <= 120 ? line : whole;
+    },
+  )}\n`;
 }

@@ -1,7 +1,7 @@
 /** The flow table as bytes: the TypeScript side of bpf/lib/flow_table.h. */
 
 import type { Batch, BpfMap } from "libbpf-ts";
-import { littleEndian, readU16 } from "./layout.js";
+import { littleEndian, readU16, readU32 } from "./layout.js";
 
 /** XGW_FLOW_WAYS: flows in a bucket. */
 export const flowWays = 32;
@@ -31,15 +31,17 @@ export interface LineFields {
   readonly sequence: number;
 }
 
+type StableLine = readonly [bytes: Buffer, offset: number, bucket: number];
+
 /** Of a table that XDP writes to meanwhile. */
 const stableBuckets = 256;
 
 /**
- * The lines in use, each as [bytes, offset into them], and none of two halves. A line is read by its bytes in no order, so
+ * The lines in use, each as [bytes, offset into them, bucket], and none of two halves. A line is read by its bytes in no order, so
  * that one look at its sequence says nothing: three readings are made one after the other, and when the first and the last
  * have the same even sequence, nobody wrote during the one between. A line that is just being written is tried again.
  */
-export function* readStableBuckets(map: BpfMap, fields: LineFields): Generator<readonly [Buffer, number]> {
+export function* readStableBuckets(map: BpfMap, fields: LineFields): Generator<StableLine> {
   const readings = [0, 1, 2].map(() => map.batches({ size: stableBuckets }));
   for (;;) {
     const [first, second, third] = readings.map((reading) => reading.next().value) as (Batch | undefined)[];
@@ -47,7 +49,8 @@ export function* readStableBuckets(map: BpfMap, fields: LineFields): Generator<r
     const length = Math.min(first.values.length, second.values.length, third.values.length);
     for (let at = 0; at < length; at += fields.bytes) {
       const isWhole = sequenceOf(first.values, at) === sequenceOf(third.values, at) && isEven(first.values, at);
-      if (isWhole && second.values[at + fields.protocol] !== 0) yield [second.values, at];
+      if (isWhole && second.values[at + fields.protocol] !== 0)
+        yield [second.values, at, readU32(first.keys, Math.floor(at / map.valueStride))];
       if (!isWhole) yield* readLine(map, fields, first.keys, at);
     }
   }
@@ -62,14 +65,14 @@ export function* readStableBuckets(map: BpfMap, fields: LineFields): Generator<r
 /** How often a line is looked at that is written every time. */
 const patience = 100;
 
-function* readLine(map: BpfMap, fields: LineFields, keys: Buffer, at: number): Generator<readonly [Buffer, number]> {
+function* readLine(map: BpfMap, fields: LineFields, keys: Buffer, at: number): Generator<StableLine> {
   const key = keys.subarray(map.keySize * Math.floor(at / map.valueStride)).subarray(0, map.keySize);
   const line = at % map.valueStride;
   for (let n = 0; n < patience; n++) {
     const [first, second, third] = [0, 1, 2].map(() => map.get(key)) as [Buffer, Buffer, Buffer];
     const sequence = readU16(first, line + fields.sequence);
     if (sequence % 2 !== 0 || sequence !== readU16(third, line + fields.sequence)) continue;
-    if (second[line + fields.protocol] !== 0) yield [second, line];
+    if (second[line + fields.protocol] !== 0) yield [second, line, readU32(key, 0)];
     return;
   }
 }

@@ -2,7 +2,7 @@
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { schemaText } from "../config/json-schema.js";
+import { formatSchema } from "../config/json-schema.js";
 import { healthJsonSchema, healthSchemaFile } from "./schema.js";
 
-writeFileSync(join(process.argv[2] ?? "docs", healthSchemaFile), schemaText(healthJsonSchema()));
+writeFileSync(join(process.argv[2] ?? "docs", healthSchemaFile), formatSchema(healthJsonSchema()));

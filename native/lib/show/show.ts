@@ -33,8 +33,7 @@ function each(kind: PinKind, options: ShowOptions, describe: (fd: number, pins: 
   for (const { id, fd } of fds(kind)) {
     try {
       if (options.id !== undefined && options.id !== id) continue;
-      const paths = pins?.get(`${kind}:${id}`);
-      shown.push(describe(fd, paths === undefined ? {} : { pinned: paths }));
+      shown.push(describe(fd, pins === undefined ? {} : { pinned: pins.get(`${kind}:${id}`) ?? [] }));
     } finally {
       addon.closeFd(fd);
     }
