@@ -82,6 +82,7 @@ export interface Addon {
   mapTake(fd: number, key: Bytes, value: Uint8Array, flags: number): number;
   mapNextKey(fd: number, key: Bytes, next: Uint8Array): number;
   mapFreeze(fd: number): number;
+  mapMemory(fd: number, bytes: number): ArrayBuffer | number;
   mapLookupBatch(
     fd: number,
     inBatch: Bytes,

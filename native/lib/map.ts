@@ -344,6 +344,18 @@ export class BpfMap extends FdHandle {
     return deleteBatch(this, packed(keys));
   }
 
+  /**
+   * The memory of an array that was made with the flag mmapable, as programs write it: element by element, each rounded up to
+   * 8 bytes. No copy is made. It is there to be read: a write ends the process. What a program is just writing is seen in
+   * halves. It stays mapped as long as anything refers to it, also when the map is closed.
+   * @throws BpfError EINVAL, ENOTSUPP when the map cannot be mapped
+   */
+  memory(): ArrayBuffer {
+    const memory = addon.mapMemory(this.fd, this.maxEntries * perCpuStride(this.#valueSize));
+    if (typeof memory !== "number") return memory;
+    throw new BpfError({ operation: "map memory of", objectName: this.label, errno: memory });
+  }
+
   /** Forbids changes from user space, for ever. Programs may go on writing, unless the map's flags forbid that too. */
   freeze(): void {
     check(addon.mapFreeze(this.fd), "freeze", this.label);
@@ -388,7 +400,7 @@ export class BpfMap extends FdHandle {
   }
 }
 
-/** Bytes that one CPU's value takes: the kernel rounds up to 8. */
+/** Bytes that one CPU's value, or one of an array, takes: the kernel rounds up to 8. */
 function perCpuStride(valueSize: number): number {
   return Math.ceil(valueSize / 8) * 8;
 }

@@ -4,6 +4,8 @@
 
 #include <bpf/bpf.h>
 
+#include <sys/mman.h>
+
 namespace libbpf_ts
 {
 
@@ -156,6 +158,22 @@ Napi::Value deleteBatch(const Napi::CallbackInfo &info)
 	return batchResult(info.Env(), rc, count);
 }
 
+/// The map's memory, to be read, as an ArrayBuffer that unmaps it when it goes; or -errno.
+Napi::Value memory(const Napi::CallbackInfo &info)
+{
+	size_t length = static_cast<size_t>(info[1].As<Napi::Number>().Int64Value());
+	void *data = mmap(nullptr, length, PROT_READ, MAP_SHARED, intArg(info, 0), 0);
+	if (data == MAP_FAILED)
+		return result(info.Env(), -errno);
+	return Napi::ArrayBuffer::New(
+	    info.Env(), data, length,
+	    [](Napi::Env, void *mapped, size_t *size) {
+		    munmap(mapped, *size);
+		    delete size;
+	    },
+	    new size_t(length));
+}
+
 void plain(Napi::Env env, Napi::Object exports, const char *name, napi_callback callback)
 {
 	napi_value function;
@@ -174,6 +192,7 @@ void initMap(Napi::Env env, Napi::Object exports)
 	plain(env, exports, "mapNextKey", nextKey);
 	method<create>(env, exports, "mapCreate");
 	method<freeze>(env, exports, "mapFreeze");
+	method<memory>(env, exports, "mapMemory");
 	method<lookupBatch>(env, exports, "mapLookupBatch");
 	method<updateBatch>(env, exports, "mapUpdateBatch");
 	method<deleteBatch>(env, exports, "mapDeleteBatch");

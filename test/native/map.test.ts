@@ -1,5 +1,5 @@
 /** What all maps have in common: flags, iteration under change, batches, failures. */
-import { BpfMap, BpfProgram, possibleCpus } from "libbpf-ts";
+import { BpfMap, BpfProgram, MapFlag, possibleCpus } from "libbpf-ts";
 import { expect, onTestFinished, test } from "vitest";
 import { failure, pinDirectory } from "./support/kernel.js";
 
@@ -290,4 +290,23 @@ test("a bloom filter knows what was pushed", () => {
   const map = make({ type: "bloom_filter", keySize: 0 });
   map.push(u32(1));
   expect([map.contains(u32(1)), map.contains(u32(2))]).toEqual([true, false]);
+});
+
+test("an array's memory shows what is set, without a call", () => {
+  const map = make({ type: "array", flags: MapFlag.mmapable, maxEntries: 3 });
+  const words = new Uint32Array(map.memory());
+  map.set(u32(2), u32(7));
+  expect([words.length, words[4]]).toEqual([6, 7]);
+});
+
+test("an array's memory outlives the map's handle", () => {
+  const map = make({ type: "array", flags: MapFlag.mmapable, maxEntries: 1 });
+  map.set(u32(0), u32(7));
+  const words = new Uint32Array(map.memory());
+  map.close();
+  expect(words[0]).toBe(7);
+});
+
+test("a map that cannot be mapped says so", () => {
+  expect(failure(() => make().memory()).message).toBe("map memory of map m: Operation is not supported (ENOTSUPP)");
 });
