@@ -55,6 +55,8 @@ export interface CommandSpec<O extends OptionTable, P extends PositionalTable> {
 
 /** A command whose option types are forgotten, so that different ones fit into one list. */
 export type Command = Omit<CommandSpec<OptionTable, PositionalTable>, "handler"> & {
+  /** Its verbs, of which one has to be given: the command itself has no handler then. */
+  readonly verbs?: readonly Command[];
   handler(args: Readonly<Record<string, unknown>>, context: Context): Promise<ExitCode | undefined> | Promise<void>;
 };
 
@@ -63,4 +65,16 @@ export function defineCommand<const O extends OptionTable, const P extends Posit
   spec: CommandSpec<O, P>,
 ): Command {
   return spec as unknown as Command;
+}
+
+/** A command that is only the first word of others. */
+export function defineGroup(group: {
+  readonly name: string;
+  readonly summary: string;
+  readonly description?: string;
+  readonly verbs: readonly Command[];
+}): Command {
+  const examples = group.verbs.flatMap((verb) => verb.examples.slice(0, 1));
+  const handler = (): Promise<void> => Promise.reject(new Error(`${group.name} was given no verb`));
+  return { ...group, options: {}, examples, handler };
 }

@@ -116,28 +116,36 @@ function buildParser(
       if (thrown && thrown.name !== "YError") throw thrown;
       throw usageError(message || thrown.message, commands);
     });
-  for (const command of commands) {
-    const usage = command.positionalUsage === undefined ? command.name : `${command.name} ${command.positionalUsage}`;
-    parser.command(
-      usage,
-      command.summary,
-      (sub) => describeCommand(sub, command, usage),
-      () => choose(command),
-    );
-  }
+  for (const command of commands) addCommand(parser, command, "", choose);
   return parser;
 }
 
-function describeCommand(parser: Argv, command: Command, usage: string): Argv {
-  parser.usage(`$0 ${usage} [OPTIONS]\n\n${command.description ?? command.summary}`);
+/** @param before the words in front of its name */
+function addCommand(parser: Argv, command: Command, before: string, choose: (command: Command) => void): void {
+  const usage = command.positionalUsage === undefined ? command.name : `${command.name} ${command.positionalUsage}`;
+  parser.command(
+    usage,
+    command.summary,
+    (sub) => describeCommand(sub, command, `${before}${usage}`, choose),
+    () => choose(command),
+  );
+}
+
+function describeCommand(parser: Argv, command: Command, usage: string, choose: (command: Command) => void): Argv {
+  const { verbs = [] } = command;
+  const words = verbs.length > 0 ? `${usage} COMMAND` : usage;
+  parser.usage(`$0 ${words} [OPTIONS]\n\n${command.description ?? command.summary}`);
   for (const [name, positional] of Object.entries(command.positionals ?? {})) parser.positional(name, positional);
   parser.options({ ...command.options });
   for (const [line, meaning] of command.examples) parser.example(line, meaning);
+  for (const verb of verbs) addCommand(parser, verb, `${command.name} `, choose);
+  if (verbs.length > 0) return parser.demandCommand(1, "no command given");
   return parser.demandCommand(0, 0, "", "there are too many arguments");
 }
 
 /** yargs' complaint, with what was most likely meant. */
 function usageError(message: string, commands: readonly Command[]): UsageError {
+  const all = commands.flatMap((command) => [command, ...(command.verbs ?? [])]);
   const names = commands.map((command) => command.name);
   const unknown = /^Unknown (command|argument)s?: (.+)$/.exec(message);
   const word = unknown?.[2]?.split(", ")[0];
@@ -145,7 +153,10 @@ function usageError(message: string, commands: readonly Command[]): UsageError {
     return new UsageError(plainWords(message), { remedy: "xgw --help says more" });
   }
   if (unknown[1] === "command") {
-    const guess = nearest(word, names);
+    const guess = nearest(
+      word,
+      all.map((command) => command.name),
+    );
     const remedy = guess === undefined ? `the commands are ${names.join(", ")}` : `did you mean "${guess}"?`;
     return new UsageError(`there is no command "${word}"`, { remedy });
   }
@@ -153,7 +164,7 @@ function usageError(message: string, commands: readonly Command[]): UsageError {
     ...Object.keys(globalOptions),
     "help",
     "version",
-    ...commands.flatMap(({ options: own }) => Object.keys(own)),
+    ...all.flatMap(({ options: own }) => Object.keys(own)),
   ];
   const guess = nearest(word, options);
   const remedy = guess === undefined ? "add --help to see what it takes" : `did you mean --${guess}?`;

@@ -23,6 +23,12 @@ export interface LoadedConfig {
   readonly placeOf: ReadonlyMap<string, { readonly first: number; readonly count: number }>;
 }
 
+/** A config, and where each of its values stands. */
+export interface PlacedConfig extends LoadedConfig {
+  /** Of the nearest thing above, for a path that is not there. */
+  locate(path: Path): { readonly file: string; readonly line: number; readonly column: number };
+}
+
 /** A tenant as it stands in a file. */
 export interface TenantAt {
   readonly source: Source;
@@ -37,7 +43,7 @@ export interface TenantAt {
  *
  * @throws ConfigError with every problem that can be seen at once
  */
-export async function loadConfig(file: string, cache = new FileCache()): Promise<LoadedConfig> {
+export async function loadConfig(file: string, cache = new FileCache()): Promise<PlacedConfig> {
   const errors: Problem[] = [];
   const warnings: Problem[] = [];
   const breathe = breather();
@@ -78,7 +84,7 @@ interface Read {
   readonly cache: FileCache;
 }
 
-function check({ main, beside, files, tenantsDir, errors, warnings, cache }: Read): LoadedConfig {
+function check({ main, beside, files, tenantsDir, errors, warnings, cache }: Read): PlacedConfig {
   const head = main && parseHead(main, errors);
   if (main && head === "otherVersion") throw new ConfigError(errors, warnings);
   const found: TenantAt[] = main ? listOf(main, ["tenants"]) : [];
@@ -102,8 +108,12 @@ function check({ main, beside, files, tenantsDir, errors, warnings, cache }: Rea
   );
   const places = tenants.map(({ at }) => at);
   const placed = (finding: Finding) => toProblem(main, places, finding);
-  const showPlace = (path: Path) => {
+  const locate = (path: Path) => {
     const { file: where, line, column } = placed({ path, message: "", remedy: "" });
+    return { file: where, line, column };
+  };
+  const showPlace = (path: Path) => {
+    const { file: where, line, column } = locate(path);
     return `${where}:${line}:${column}`;
   };
   const checked = checkConfig(config, { placeOf: showPlace, headIsValid: parsedHead !== undefined });
@@ -115,7 +125,7 @@ function check({ main, beside, files, tenantsDir, errors, warnings, cache }: Rea
     );
   }
   if (errors.length > 0) throw new ConfigError(inFileOrder(errors, files), inFileOrder(warnings, files));
-  return { config, warnings: inFileOrder(warnings, files), files, tenantsDir, placeOf };
+  return { config, warnings: inFileOrder(warnings, files), files, tenantsDir, placeOf, locate };
 }
 
 /** Reading thousands of files takes seconds, in which a daemon has to feed its watchdog and answer. Milliseconds. */

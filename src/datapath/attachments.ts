@@ -6,9 +6,10 @@ import { crashPoint } from "../crash.js";
 import { ForeignError, KernelError } from "../errors.js";
 import { readHookPrograms } from "../kernel/netfilter-hooks.js";
 import { readLinksOf } from "../kernel/rtnetlink.js";
-import type { Desired } from "../model/desired.js";
+import type { Desired, XdpMode } from "../model/desired.js";
 import { isTunnelPin, pinName } from "../plan/render.js";
 import { type Attachment, countedNeighbours, isOnDevice, type NetfilterHook, type ProgramName } from "../plan/state.js";
+import { kernelNames } from "./entries.js";
 import type { DeviceNames } from "./layout.js";
 import { forgetNeighbours } from "./neighbours.js";
 import type { Pins } from "./pins.js";
@@ -51,6 +52,14 @@ export function observeAttachments(
     }
   }
   return attachments;
+}
+
+/** NICs that XDP runs on now, by the pinned links, whatever the config says. */
+export function attachedNics(pins: Pins): { readonly name: string; readonly mode: XdpMode }[] {
+  const links = pins.links().filter((name) => name.startsWith("xdp_"));
+  return [...observeAttachments(pins, kernelNames, links).values()].flatMap(({ device, mode }) =>
+    mode === undefined ? [] : [{ name: device, mode }],
+  );
 }
 
 const isDeviceLink = ({ type }: LinkInfo) => type === "xdp" || type === "tcx";

@@ -9,7 +9,13 @@ export const flowWays = 32;
 export const flowBytes = 64;
 export const bucketBytes = flowWays * flowBytes;
 /** Offsets in struct xgw_flow. */
-export const flowOffsets = { protocol: 16, reach: 19, sequence: 20, tenant: 22, generation: 24, encap: 46 } as const;
+export const flowOffsets = {
+  ...{ keySaddr: 0, keyDaddr: 4, keyPorts: 8, realm: 12, protocol: 16, wrap: 17, flags: 18, reach: 19 },
+  ...{ sequence: 20, tenant: 22, generation: 24, peer: 28, saddr: 32, daddr: 36, ports: 40, encap: 46, checked: 48 },
+  ...{ rule: 52, bytesHigh: 54, packets: 56, bytesLow: 60 },
+} as const;
+/** XGW_FLOW_REPLY */
+export const replyFlag = 1;
 /** Buckets that are read by one system call: half a megabyte. */
 export const bucketsAtOnce = 256;
 

@@ -44,6 +44,9 @@ export const objectsFor = (constants: Constants) => objects.filter(({ isFor }) =
 /** Puts flows into a table. */
 export const moverFile = "migrate.bpf.o";
 
+/** Takes flows out of it. */
+export const forgetterFile = "forget.bpf.o";
+
 /** Beside the bundle of the programs that are installed, or where the build has put them in a checkout. */
 function objectPath(file: string): string {
   const places = ["../bpf/", "../../bpf/"].map((folder) => fileURLToPath(new URL(`${folder}${file}`, import.meta.url)));
@@ -81,9 +84,12 @@ function digestOf(path: string): Buffer {
   return digest;
 }
 
+/** As it is in the file. The caller closes it. */
+export const openFile = (file: string): BpfObject => BpfObject.open(objectPath(file));
+
 /** The caller closes it. */
 export function openObject(file: string, instance: string, constants: Constants): BpfObject {
-  const object = BpfObject.open(objectPath(file));
+  const object = openFile(file);
   const buckets = flowBuckets(constants.flows);
   const variables: Record<string, Buffer> = {
     ...variablesOf(constants),
@@ -150,7 +156,7 @@ export const pinnedMapNames = (object: BpfObject) => object.maps.filter((map) =>
  * For the hash of the flow table, so that nobody outside can know which flows share a bucket. The same as long as the
  * pinned table lives, which is until the machine boots again.
  */
-function flowSeed(instance: string): Buffer {
+export function flowSeed(instance: string): Buffer {
   const boot = readFileSync("/proc/sys/kernel/random/boot_id");
   return createHash("sha256").update(boot).update(instance).digest().subarray(0, 8);
 }

@@ -10,16 +10,16 @@ import type { Connection, ConnectionTuple } from "../plan/admission.js";
 import { nest, netfilter, ofIpv4 } from "./netfilter.js";
 
 /** NFNL_SUBSYS_CTNETLINK in the upper byte, IPCTNL_MSG_CT_GET, _DELETE and _GET_STATS_CPU in the lower. */
-const messages = { get: 0x101, delete: 0x102, countsOfCpu: 0x104 } as const;
+export const messages = { get: 0x101, delete: 0x102, countsOfCpu: 0x104 } as const;
 
 /** Enum ctattr_stats_cpu. */
 const countAttributes = { insertFailures: 9, drops: 10, earlyDrops: 11 } as const;
 
 /** Enum ctattr_type, and within a tuple ctattr_tuple, ctattr_ip and ctattr_l4proto. */
-const attributes = { original: 1, reply: 2, mark: 8, zone: 18 } as const;
-const tupleAttributes = { ip: 1, protocol: 2 } as const;
-const ipAttributes = { source: 1, destination: 2 } as const;
-const protocolAttributes = { number: 1, sourcePort: 2, destinationPort: 3 } as const;
+export const attributes = { original: 1, reply: 2, mark: 8, zone: 18 } as const;
+export const tupleAttributes = { ip: 1, protocol: 2 } as const;
+export const ipAttributes = { source: 1, destination: 2 } as const;
+export const protocolAttributes = { number: 1, sourcePort: 2, destinationPort: 3 } as const;
 
 /** Reading one zone's connections walks over those of all: for more zones than this, one walk. */
 const walksMax = 4;
@@ -35,13 +35,20 @@ export interface TrackedConnection extends Connection {
  *
  * @param zones theirs; all when not given
  */
-export function* readConnections(zones?: ReadonlySet<number>): Generator<TrackedConnection> {
+export const readConnections = (zones?: ReadonlySet<number>): Generator<TrackedConnection> =>
+  readAs(toConnection, zones);
+
+/** The same, each as something else is made of its message. */
+export function* readAs<T extends { readonly zone: number }>(
+  toItem: (attributes: Attributes) => T,
+  zones?: ReadonlySet<number>,
+): Generator<T> {
   using socket = new NetlinkSocket(netfilter);
   const walks = zones && zones.size <= walksMax ? [...zones] : [undefined];
   for (const zone of walks) {
     const body = zone === undefined ? ofIpv4 : Buffer.concat([ofIpv4, zoneAttribute(zone)]);
     for (const message of socket.dump({ type: messages.get, body }, ofIpv4.length)) {
-      const connection = toConnection(message.attributes);
+      const connection = toItem(message.attributes);
       if (zones?.has(connection.zone) ?? true) yield connection;
     }
   }
@@ -75,7 +82,7 @@ function* deletions(connections: Iterable<TrackedConnection>): Generator<Buffer>
   for (const { name } of connections) yield Buffer.concat([ofIpv4, name]);
 }
 
-function toConnection(all: Attributes): TrackedConnection {
+export function toConnection(all: Attributes): TrackedConnection {
   const zone = all.bytes(attributes.zone)?.readUInt16BE() ?? 0;
   const original = all.nested(attributes.original);
   const tuple = all.bytes(attributes.original);
@@ -104,7 +111,7 @@ function toTuple(tuple: Attributes | undefined): ConnectionTuple {
   };
 }
 
-function zoneAttribute(zone: number): Buffer {
+export function zoneAttribute(zone: number): Buffer {
   const value = Buffer.alloc(2);
   value.writeUInt16BE(zone);
   return attribute(attributes.zone, value);

@@ -17,6 +17,7 @@ const reserved = [
       "src/datapath/",
       "src/kernel/base-chains.ts",
       "src/kernel/clock.ts",
+      "src/kernel/connection-states.ts",
       "src/kernel/conntrack.ts",
       "src/kernel/generic-netlink.ts",
       "src/kernel/monitor.ts",
@@ -55,7 +56,7 @@ const layers = [
   ["health"],
   ["execute"],
   ["gateway", "change", "repair"],
-  ["doctor", "status", "metrics"],
+  ["doctor", "status", "metrics", "flow"],
   ["daemon"],
   ["cli", "index"],
 ];

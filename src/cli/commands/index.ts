@@ -6,6 +6,7 @@ import { doctor } from "./doctor.js";
 import { link } from "./link.js";
 import { map } from "./map.js";
 import { net } from "./net.js";
+import { flow } from "./flow.js";
 import { plan } from "./plan.js";
 import { prog } from "./prog.js";
 import { run } from "./run.js";
@@ -20,6 +21,7 @@ export const commands: readonly Command[] = [
   run,
   status,
   doctor,
+  flow,
   prog,
   map,
   link,
