@@ -54,7 +54,7 @@ export function listedLines({ tenant, protocol, nat, tier, idleSeconds, ageSecon
     `${tenant}: ${protocol} by ${tierWords[tier]}`,
     natWords(nat),
     ...(idleSeconds === undefined ? [] : [`idle ${duration(idleSeconds)}`]),
-    ...(ageSeconds === undefined ? [] : [`age ${duration(ageSeconds)}`]),
+    ...(ageSeconds === undefined ? [] : [`known for ${duration(ageSeconds)}`]),
     ruleWords(rule),
   ].join(", ");
   const line = (tuple: Tuple, counted: { packets: number; bytes: number } | undefined) => {
@@ -71,7 +71,7 @@ export function shownLines(shown: Shown): string[] {
   const head = [
     `${tenant} (key ${key}, zone ${zone}): ${protocol} by ${tierWords[tier]}`,
     natWords(nat),
-    ...(ageSeconds === undefined ? [] : [`age ${duration(ageSeconds)}`]),
+    ...(ageSeconds === undefined ? [] : [`known for ${duration(ageSeconds)}`]),
   ].join(", ");
   return [
     ...wrapped(head, 4),

@@ -19,8 +19,12 @@ export type SchemaKind = keyof typeof schemaFiles;
 
 export function jsonSchema(kind: SchemaKind): JsonSchema {
   const schema = kind === "config" ? configSchema : z.union([tenantSchema, z.array(tenantSchema)]);
-  const title = kind === "config" ? "xgw configuration" : "xgw tenants, one or a list of them";
-  const { $schema, ...rest } = z.toJSONSchema(schema, { io: "input", target: "draft-7" }) as JsonSchema;
+  return titled(kind === "config" ? "xgw configuration" : "xgw tenants, one or a list of them", schema, "input");
+}
+
+/** @param io whether it describes what is read or what is written */
+export function titled(title: string, schema: z.ZodType, io: "input" | "output"): JsonSchema {
+  const { $schema, ...rest } = z.toJSONSchema(schema, { io, target: "draft-7" }) as JsonSchema;
   return { $schema, title, ...rest };
 }
 
@@ -37,3 +41,6 @@ export function formatSchema(schema: JsonSchema): string {
     },
   )}\n`;
 }
+
+/** Of the formatter. */
+const lineWidth = 120;

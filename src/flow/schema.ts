@@ -37,7 +37,11 @@ export const listedSchema = z
       .optional()
       .describe("by XDP since the flow was learned; by conntrack where the kernel counts (nf_conntrack_acct)"),
     idleSeconds: z.number().nonnegative().optional().describe("missing where nothing tells; to within 1 s"),
-    ageSeconds: z.number().nonnegative().optional().describe("since XDP first learned it"),
+    ageSeconds: z
+      .number()
+      .nonnegative()
+      .optional()
+      .describe("since XDP first learned a connection of these tuples, as far as it remembers"),
     rule: rule.optional().describe("missing where no rule had to admit it"),
   })
   .describe("a line of `xgw flow list -j`: one connection");
@@ -90,7 +94,7 @@ export const shownSchema = z
     protocol,
     nat: z.enum(["none", "snat", "dnat", "both"]),
     tier,
-    ageSeconds: z.number().nonnegative().optional(),
+    ageSeconds: z.number().nonnegative().optional().describe("as of flow list"),
     rule: rule
       .extend({ name: z.string().optional(), place: place.optional() })
       .optional()
