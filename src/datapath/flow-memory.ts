@@ -10,8 +10,8 @@ import type { BpfMap } from "libbpf-ts";
 import { flowBytes, flowOffsets, flowWays } from "./flow-table.js";
 import { littleEndian } from "./layout.js";
 
-const words = flowBytes / 4;
-const halves = flowBytes / 2;
+/** Words and half words of a line. */
+export const [words, halves] = [flowBytes / 4, flowBytes / 2];
 
 /** Offsets in struct xgw_flow of the words that are compared, in words. */
 const at = { saddr: 0, daddr: 1, ports: 2, realm: 3 } as const;
@@ -34,9 +34,10 @@ export interface KeyWords {
 const patience = 100;
 
 export class FlowMemory {
-  readonly #bytes: Uint8Array;
-  readonly #halves: Uint16Array;
-  readonly #words: Uint32Array;
+  /** All of the table, to be read only: for loops over every line, which ask for nothing else. */
+  readonly bytes: Uint8Array;
+  readonly halves: Uint16Array;
+  readonly words: Uint32Array;
   readonly #buckets: number;
   readonly #seed: readonly [number, number];
   /** Places for flows. */
@@ -45,42 +46,42 @@ export class FlowMemory {
   /** @param seed of the hash, 8 bytes */
   constructor(map: BpfMap, seed: Buffer) {
     const memory = map.memory();
-    this.#bytes = new Uint8Array(memory);
-    this.#halves = new Uint16Array(memory);
-    this.#words = new Uint32Array(memory);
+    this.bytes = new Uint8Array(memory);
+    this.halves = new Uint16Array(memory);
+    this.words = new Uint32Array(memory);
     this.#buckets = map.maxEntries;
     this.#seed = halvesOf(seed);
     this.lines = map.maxEntries * flowWays;
   }
 
   isUsed(line: number): boolean {
-    return this.#bytes[line * flowBytes + flowOffsets.protocol] !== 0;
+    return this.bytes[line * flowBytes + flowOffsets.protocol] !== 0;
   }
 
   sequence(line: number): number {
-    return this.#halves[line * halves + sequenceAt] as number;
+    return this.halves[line * halves + sequenceAt] as number;
   }
 
   word(line: number, offset: number): number {
-    return this.#words[line * words + offset / 4] as number;
+    return this.words[line * words + offset / 4] as number;
   }
 
   half(line: number, offset: number): number {
-    return this.#halves[line * halves + offset / 2] as number;
+    return this.halves[line * halves + offset / 2] as number;
   }
 
   byte(line: number, offset: number): number {
-    return this.#bytes[line * flowBytes + offset] as number;
+    return this.bytes[line * flowBytes + offset] as number;
   }
 
   /** Copies a line. False: it is in no use, or somebody writes to it all the time. */
   copy(line: number, into: Buffer): boolean {
     for (let n = 0; n < patience; n++) {
       // Atomics, for neither compiler nor processor may read the line before or after.
-      const before = Atomics.load(this.#halves, line * halves + sequenceAt);
-      into.set(this.#bytes.subarray(line * flowBytes, (line + 1) * flowBytes));
+      const before = Atomics.load(this.halves, line * halves + sequenceAt);
+      into.set(this.bytes.subarray(line * flowBytes, (line + 1) * flowBytes));
       Atomics.add(fence, 0, 0);
-      if (before % 2 === 0 && Atomics.load(this.#halves, line * halves + sequenceAt) === before)
+      if (before % 2 === 0 && Atomics.load(this.halves, line * halves + sequenceAt) === before)
         return into[flowOffsets.protocol] !== 0;
     }
     return false;
@@ -109,11 +110,11 @@ export class FlowMemory {
   #matches(line: number, { saddr, daddr, ports, realm, kind }: KeyWords): boolean {
     const first = line * words;
     return (
-      this.#words[first + at.saddr] === saddr &&
-      this.#words[first + at.daddr] === daddr &&
-      this.#words[first + at.ports] === ports &&
-      this.#words[first + at.realm] === realm &&
-      this.#halves[line * halves + kindAt] === kind
+      this.words[first + at.saddr] === saddr &&
+      this.words[first + at.daddr] === daddr &&
+      this.words[first + at.ports] === ports &&
+      this.words[first + at.realm] === realm &&
+      this.halves[line * halves + kindAt] === kind
     );
   }
 

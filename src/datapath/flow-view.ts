@@ -2,6 +2,7 @@
 
 import { BpfMap } from "libbpf-ts";
 import { XgwError } from "../errors.js";
+import { ruleRests } from "./accounting.js";
 import { attachedNics } from "./attachments.js";
 import { FlowMemory, type KeyWords, turned } from "./flow-memory.js";
 import { flowOffsets, replyFlag } from "./flow-table.js";
@@ -112,10 +113,15 @@ export class FlowView implements Disposable {
   /** The mark of the connection, which names the rule; 0: none had to admit it, or its tenant has too many rules. */
   markOf = (line: number): number => this.#marks[this.memory.half(line, flowOffsets.rule)] ?? 0;
 
-  /** The same of a copied line, read anew: a slot may have been taken since. */
+  /** The same of a copied line; a slot that nobody had is looked at anew, for it may have been taken since. */
   markNow(copy: Buffer): number {
-    const value = this.#rules.get(u32(readU16(copy, flowOffsets.rule)));
-    return value ? readU32(value, lowWord) : 0;
+    const slot = readU16(copy, flowOffsets.rule);
+    const known = this.#marks[slot] ?? 0;
+    if (known !== 0 || slot < ruleRests) return known;
+    const value = this.#rules.get(u32(slot));
+    const mark = value ? readU32(value, lowWord) : 0;
+    this.#marks[slot] = mark;
+    return mark;
   }
 
   /** Why a flow is not followed; undefined: it is. */
@@ -158,7 +164,9 @@ export class FlowView implements Disposable {
    * @returns CLOCK_MONOTONIC, ns
    */
   bornOf(tuple: Buffer, zone: number): number | undefined {
-    const value = this.#connections?.get(Buffer.concat([tuple, u32(zone)]));
+    tuple.copy(connectionKey);
+    zoneWord[0] = zone;
+    const value = this.#connections?.get(connectionKey);
     return value && readCount(value, bornAt);
   }
 
@@ -220,6 +228,9 @@ export function keyOf(tuple: Buffer, realm: number, protocol: number, wrap: numb
   return { saddr, daddr, ports, realm, kind: kindOf(protocol, wrap) };
 }
 
+/** struct xgw_connection_key, and the zone in it. */
+const connectionKey = Buffer.from(new ArrayBuffer(20));
+const zoneWord = new Uint32Array(connectionKey.buffer, 16, 1);
 /** Offset in struct xgw_connection. */
 const bornAt = 16;
 

@@ -11,9 +11,15 @@ export class TopHeap<T> {
 
   constructor(readonly limit: number) {}
 
+  /** What is not heavier than this is not kept. */
+  get least(): number {
+    if (this.limit === 0) return Number.POSITIVE_INFINITY;
+    return this.#items.length < this.limit ? Number.NEGATIVE_INFINITY : (this.#items[0]?.weight ?? 0);
+  }
+
   /** Whether something of this weight would be kept. */
   admits(weight: number): boolean {
-    return this.limit > 0 && (this.#items.length < this.limit || weight > (this.#items[0]?.weight ?? 0));
+    return weight > this.least;
   }
 
   add(weight: number, item: T): void {

@@ -52,10 +52,15 @@ export function natOf(original: ConnectionTuple, reply: ConnectionTuple): Nat {
   return isDestination ? "dnat" : "none";
 }
 
+export function ruleOf(mark: number): Rule | undefined {
+  const rule = ruleOfMark(mark);
+  return rule && { direction: rule.direction, rule: rule.rule };
+}
+
 /** For spreading into an object: a rule, where a mark names one. */
 export function ruleField(mark: number): { readonly rule?: Rule } {
-  const rule = ruleOfMark(mark);
-  return rule ? { rule: { direction: rule.direction, rule: rule.rule } } : {};
+  const rule = ruleOf(mark);
+  return rule ? { rule } : {};
 }
 
 /** A tuple as it lies in keys of maps: struct xgw_tuple, 16 bytes. */

@@ -11,7 +11,7 @@ import { type ConnectionState, readConnectionStates, statusBits } from "../kerne
 import { readTimeouts } from "../kernel/timeouts.js";
 import { connectionTest, type Filter, lineTest, protocolName } from "./filter.js";
 import { TopHeap } from "./heap.js";
-import { arrivesAs, countOf, isSame, leavesAs, natOf, ruleField, tupleBytes, turnedRound } from "./line.js";
+import { arrivesAs, countOf, isSame, leavesAs, natOf, ruleField, ruleOf, tupleBytes, turnedRound } from "./line.js";
 import type { Listed } from "./schema.js";
 
 export const sorts = ["bytes", "packets", "idle", "none"] as const;
@@ -107,30 +107,27 @@ function* fromTable(view: FlowView, names: Names, filter: Filter, sort: Sort): G
 }
 
 function rowOfLines(view: FlowView, names: Names, line: number, other: number): Listed | undefined {
-  const [one, two] = [Buffer.alloc(flowBytes), Buffer.alloc(flowBytes)];
-  if (!view.memory.copy(line, one) || !view.memory.copy(other, two)) return undefined;
+  const { memory } = view;
+  if (!memory.copy(line, one) || !memory.copy(other, two)) return undefined;
   const [original, reply] = [arrivesAs(one), arrivesAs(two)];
   if (!isSame(turnedRound(leavesAs(one)), reply)) return undefined; // one of them is another flow by now
-  const tenant = readU16(one, flowOffsets.tenant);
   const now = ticksNow();
-  const idle = [one, two].map((copy) => secondsSince(readU32(copy, flowOffsets.checked / 4), now));
-  return {
-    ...named(names, tenant),
-    protocol: protocolName(one[flowOffsets.protocol] ?? 0),
-    original,
-    reply,
-    nat: natOf(original, reply),
-    tier: "xdp",
-    counted: { by: "xdp", original: countOf(one), reply: countOf(two) },
-    idleSeconds: tenths(Math.min(...idle)),
-    ...ruleField(view.markNow(one)),
-  };
+  const idleOf = (copy: Buffer) => secondsSince(readU32(copy, flowOffsets.checked / 4), now);
+  const { name: tenant, key } = nameOf(names, readU16(one, flowOffsets.tenant));
+  const protocol = protocolName(one[flowOffsets.protocol] ?? 0);
+  const nat = natOf(original, reply);
+  const counted = { by: "xdp", original: countOf(one), reply: countOf(two) } as const;
+  const idleSeconds = tenths(Math.min(idleOf(one), idleOf(two)));
+  const row: Listed = { tenant, key, protocol, original, reply, nat, tier: "xdp", counted, idleSeconds };
+  const rule = ruleOf(view.markNow(one));
+  if (rule) row.rule = rule;
+  return row;
 }
 
-const named = (names: Names, id: number) => {
-  const { name = `#${id}`, key = 0 } = names.get(id) ?? {};
-  return { tenant: name, key };
-};
+/** Lines that a row is made of: the one and only, for a million rows. */
+const [one, two] = [Buffer.alloc(flowBytes), Buffer.alloc(flowBytes)];
+
+const nameOf = (names: Names, id: number) => names.get(id) ?? { name: `#${id}`, key: 0 };
 
 /** All that XDP does not carry in both directions. */
 function* fromConntrack(view: FlowView, names: Names, filter: Filter, sort: Sort): Generator<Candidate> {
@@ -189,7 +186,8 @@ function rowOfConnection(
   idle: number | undefined,
 ): Listed {
   return {
-    ...named(names, id),
+    tenant: nameOf(names, id).name,
+    key: nameOf(names, id).key,
     protocol: protocolName(protocol),
     original,
     reply,
@@ -204,7 +202,8 @@ function rowOfConnection(
 /** What is looked up for shown rows only. */
 function withAge(view: FlowView, zones: ReadonlyMap<number, number>, row: Listed): Listed {
   const age = readAge(view, protocolNumber(row.protocol), row.original, zones.get(row.key) ?? 0);
-  return age === undefined ? row : { ...row, ageSeconds: tenths(age) };
+  if (age !== undefined) row.ageSeconds = tenths(age);
+  return row;
 }
 
 const protocolNumber = (name: string): number => ({ tcp: 6, udp: 17 })[name] ?? 0;

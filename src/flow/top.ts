@@ -3,6 +3,7 @@
  * memory; of each line 10 bytes are kept of 64. What the kernel carries is not in it.
  */
 
+import { halves, words } from "../datapath/flow-memory.js";
 import { flowBytes, flowOffsets } from "../datapath/flow-table.js";
 import type { FlowView } from "../datapath/flow-view.js";
 import { readU16 } from "../datapath/layout.js";
@@ -32,6 +33,11 @@ interface Active {
 
 /** Bytes are kept in units of so many bits, lest 32 bits wrap around in one interval: 256 GiB do. */
 const unitBits = 6;
+const unit = 2 ** unitBits;
+
+/** In words and half words of a line. */
+const [packetsAt, lowAt] = [flowOffsets.packets / 4, flowOffsets.bytesLow / 4];
+const [sequenceAt, highAt] = [flowOffsets.sequence / 2, flowOffsets.bytesHigh / 2];
 
 export class FlowTop {
   readonly #packets: Uint32Array;
@@ -54,32 +60,38 @@ export class FlowTop {
     const { by, limit, isMeant } = this.options;
     const { memory } = this.view;
     const nowMs = performance.now();
+    const isByBytes = by === "bytes";
+    const isFirst = this.#lookedMs === undefined;
     const heap = new TopHeap<Active>(limit);
-    const all = { flows: 0, packets: 0, bytes: 0 };
-    for (let line = 0; line < memory.lines; line++) {
-      const sequence = memory.sequence(line);
-      const counted = memory.word(line, flowOffsets.packets);
-      const isSame = sequence === this.#sequences[line];
-      if (isSame && counted === this.#packets[line]) continue;
-      const units = unitsOf(memory.half(line, flowOffsets.bytesHigh), memory.word(line, flowOffsets.bytesLow));
+    let [allFlows, allPackets, allBytes, least] = [0, 0, 0, -1];
+    // Of everything that is read a million times, the arrays themselves.
+    const [counts, units, sequences] = [this.#packets, this.#units, this.#sequences];
+    const { bytes: octets, halves: halfWords, words: allWords, lines } = memory;
+    for (let line = 0; line < lines; line++) {
+      const sequence = halfWords[line * halves + sequenceAt] as number;
+      const counted = allWords[line * words + packetsAt] as number;
+      const isSame = sequence === sequences[line];
+      if (isSame && counted === counts[line]) continue;
+      const now = unitsOf(halfWords[line * halves + highAt] as number, allWords[line * words + lowAt] as number);
       // A line that was written anew has counted from 0 on.
-      const packets = isSame ? (counted - (this.#packets[line] ?? 0)) >>> 0 : counted;
-      const bytes = (isSame ? (units - (this.#units[line] ?? 0)) >>> 0 : units) * 2 ** unitBits;
-      this.#sequences[line] = sequence;
-      this.#packets[line] = counted;
-      this.#units[line] = units;
-      if (this.#lookedMs === undefined || packets === 0 || !memory.isUsed(line) || !isMeant(line)) continue;
-      all.flows++;
-      all.packets += packets;
-      all.bytes += bytes;
-      const weight = by === "bytes" ? bytes : packets;
-      if (!heap.admits(weight)) continue;
+      const packets = isSame ? (counted - (counts[line] as number)) >>> 0 : counted;
+      const bytes = (isSame ? (now - (units[line] as number)) >>> 0 : now) * unit;
+      if (!isSame) sequences[line] = sequence;
+      counts[line] = counted;
+      units[line] = now;
+      if (isFirst || packets === 0 || octets[line * flowBytes + flowOffsets.protocol] === 0 || !isMeant(line)) continue;
+      allFlows++;
+      allPackets += packets;
+      allBytes += bytes;
+      const weight = isByBytes ? bytes : packets;
+      if (weight <= least) continue;
       const copy = Buffer.alloc(flowBytes);
       if (memory.copy(line, copy)) heap.add(weight, { copy, packets, bytes });
+      least = heap.least;
     }
     const seconds = Math.max(0.001, (nowMs - (this.#lookedMs ?? nowMs)) / 1000);
     this.#lookedMs = nowMs;
-    return this.#report(heap.sorted(), all, seconds);
+    return this.#report(heap.sorted(), { flows: allFlows, packets: allPackets, bytes: allBytes }, seconds);
   }
 
   #report(shown: readonly Active[], all: { flows: number; packets: number; bytes: number }, seconds: number): Top {
