@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Takes flows out of the table, so that the kernel decides their next packets anew: by the same function, under the same
- * locks, as XDP does when a connection has ended. Run by test runs, as migrate.bpf.c: the packet is the orders, with one
- * key a run.
+ * Takes flows out of the table, so that the kernel decides their next packets anew: by the same function, under the
+ * same locks, as XDP does when a connection has ended. Run by test runs, as migrate.bpf.c: the packet is the orders,
+ * with one key a run.
  */
 #include "lib/close.h"
 

@@ -376,4 +376,40 @@ describe("flow top", () => {
     const { flows, rest } = topSchema.parse(value);
     expect([flows, rest.flows]).toEqual([[], 0]);
   });
+
+  it("ranks flows by what they have counted since the last look, those that were learned meanwhile included", async () => {
+    const { top, view } = await built();
+    const [busy, calm] = [1, 2, 3].map((n) => carried({ client: client(n) }, { packets: 500, bytes: 50_000n }));
+    using table = new view.FlowView(gateway.pins);
+    const tenants = [{ name: "user1", id: user1.id, key: user1.key }];
+    const looking = new top.FlowTop(table, { by: "packets", limit: 2, tenants, isMeant: () => true });
+    looking.look();
+    for (const [connection, packets, bytes] of [
+      [busy, 540, 54_000],
+      [calm, 510, 90_000],
+    ] as const)
+      if (connection) gateway.setCounts(connection.original, packets, bytes);
+    carried({ client: client(4) }, { packets: 20, bytes: 2000n });
+    const { flows, rest, seconds } = topSchema.parse(looking.look());
+    const ranked = flows.map(({ arrives, packetsPerSecond }) => [
+      arrives.source,
+      Math.round(packetsPerSecond * seconds),
+    ]);
+    expect([ranked, rest.flows]).toEqual([
+      [
+        ["1.1.1.1", 40],
+        [expect.stringMatching(/^1\.1\.1\.4$|^10\.0\.0\.7$/), 20],
+      ],
+      2,
+    ]);
+  });
+});
+
+const built = async () => ({
+  top: (await import(
+    new URL("../../dist/src/flow/top.js", import.meta.url).href
+  )) as typeof import("../../src/flow/top.js"),
+  view: (await import(
+    new URL("../../dist/src/datapath/flow-view.js", import.meta.url).href
+  )) as typeof import("../../src/datapath/flow-view.js"),
 });

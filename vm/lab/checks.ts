@@ -5,6 +5,7 @@ import { accounting } from "./checks/accounting.js";
 import { denials } from "./checks/denials.js";
 import { drifts } from "./checks/drift.js";
 import { flood } from "./checks/flood.js";
+import { flowsSeen } from "./checks/flows.js";
 import { inspected } from "./checks/inspection.js";
 import { configEdited, daemonKilled, flowtableCarries, stayInStep, tearDown } from "./checks/operation.js";
 import { revocations } from "./checks/revocation.js";
@@ -31,4 +32,4 @@ export const demoChecks: readonly Check[] = [
 ];
 
 /** What the tests try beyond it. */
-export const moreChecks: readonly Check[] = [inspected, pathMtu, offloads, flood, ...revocations, ...drifts];
+export const moreChecks: readonly Check[] = [inspected, pathMtu, offloads, flowsSeen, flood, ...revocations, ...drifts];

@@ -3,10 +3,10 @@
 import type { Command } from "../command.js";
 import { apply } from "./apply.js";
 import { doctor } from "./doctor.js";
+import { flow } from "./flow.js";
 import { link } from "./link.js";
 import { map } from "./map.js";
 import { net } from "./net.js";
-import { flow } from "./flow.js";
 import { plan } from "./plan.js";
 import { prog } from "./prog.js";
 import { run } from "./run.js";

@@ -187,6 +187,17 @@ export class FlowGateway {
     map.set(u32(tenant), value);
   }
 
+  /** What the line of a direction has counted. */
+  setCounts({ key }: Direction, packets: number, bytes: number): void {
+    using flows = this.map("flows");
+    for (const [bucket, lines] of [...flows.entries()])
+      for (let at = 0; at < lines.length; at += 64)
+        if (lines[at + 16] !== 0 && lines.subarray(at, at + 4).equals(addressBytesOf(key.saddr))) {
+          u32(packets, bytes).copy(lines, at + 56);
+          flows.set(bucket, lines);
+        }
+  }
+
   /** When a connection was first seen: so long ago. */
   remember({ original, reply, record }: TestConnection, secondsAgo: number): void {
     using map = this.map("conntrack");
@@ -228,4 +239,11 @@ export class FlowGateway {
     this.pins.removeAll();
     rmSync(this.#folder, { recursive: true, force: true });
   }
+}
+
+/** Of a number as `addressNumber` has it: in network byte order. */
+function addressBytesOf(address: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(address);
+  return bytes;
 }
