@@ -15,7 +15,7 @@ import { buildDesired } from "./model/build.js";
 import { tenantsOf } from "./observe/recorded.js";
 import { idsOfOthers } from "./observe/slow-path.js";
 
-/** As `xgw doctor -j` prints it: docs/xgw-doctor.schema.json. */
+/** As `xgw doctor -j` prints it: docs/output/doctor.schema.json. */
 export interface Health {
   readonly instance: string;
   readonly counts: FindingCounts;

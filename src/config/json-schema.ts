@@ -41,6 +41,3 @@ export function formatSchema(schema: JsonSchema): string {
     },
   )}\n`;
 }
-
-/** Of the formatter. */
-const lineWidth = 120;

@@ -1,4 +1,4 @@
-/** The schemas of what `xgw flow … -j` prints, as files of docs/: a test fails when they have drifted. */
+/** The schemas of what `xgw flow … -j` prints, as files of docs/output: a test fails when they have drifted. */
 
 import type { z } from "zod";
 import { formatSchema, titled } from "../config/json-schema.js";

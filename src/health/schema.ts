@@ -1,4 +1,4 @@
-/** The schema of what `xgw doctor -j` and `xgw status --check -j` print. It is checked in as docs/xgw-doctor.schema.json. */
+/** The schema of what `xgw doctor -j` and `xgw status --check -j` print. It is checked in as docs/output/doctor.schema.json. */
 
 import { z } from "zod";
 import { severities } from "../finding.js";
@@ -25,7 +25,7 @@ export const healthSchema = z.strictObject({
   findings: z.array(finding).describe("The worst first"),
 });
 
-export const healthSchemaFile = "xgw-doctor.schema.json";
+export const healthSchemaFile = "doctor.schema.json";
 
 export function healthJsonSchema(): Record<string, unknown> {
   const { $schema, ...rest } = z.toJSONSchema(healthSchema, { target: "draft-7" }) as Record<string, unknown>;

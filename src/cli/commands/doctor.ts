@@ -8,7 +8,7 @@ export const doctor = defineCommand({
   options: {},
   examples: [
     ["xgw doctor", "what, why, the command that shows it, the command that mends it"],
-    ["xgw doctor -j | jq -r '.findings[] | .remedy'", "for programs: see docs/xgw-doctor.schema.json"],
+    ["xgw doctor -j | jq -r '.findings[] | .remedy'", "for programs: see docs/output/doctor.schema.json"],
   ],
   async handler(_args, context) {
     const { readHealth } = await import("../health.js");

@@ -79,6 +79,7 @@ export const mapMeanings: Readonly<Record<(typeof mapNames)[number], MapMeaning>
   ),
   sessions_settled: meaning("whether live connections are counted right", "0", "1: yes"),
   settings: meaning("what is so for all tenants", "0", "time-outs and pools"),
+  stale_neighbours: meaning("neighbours that the kernel would ask about next time", "device and address", "1"),
   tenants: meaning("tenants", "GRE key", "id, devices, conntrack zone"),
   tunnels: meaning("devices by which tenants' packets come to the stack", "device", "tenant"),
   unsent: meaning("packets that XDP has sent and a NIC has not", "NIC", "packets"),

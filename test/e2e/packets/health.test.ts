@@ -24,7 +24,11 @@ let port = 20_000;
 beforeAll(async () => {
   // Of the machine's first network namespace, where alone it can be set: else it is found to be too small.
   await tryRun("modprobe", ["-q", "nf_conntrack"]);
-  await tryRun("sysctl", ["-qw", "net.netfilter.nf_conntrack_max=1048576"]);
+  await tryRun("sysctl", [
+    "-qw",
+    "net.netfilter.nf_conntrack_max=1048576",
+    "net.netfilter.nf_conntrack_buckets=262144",
+  ]);
   site = await SidedGateway.start({
     config: head + tenants,
     setUp: [

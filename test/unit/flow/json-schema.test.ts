@@ -3,8 +3,8 @@ import { expect, it } from "vitest";
 import { flowSchemaTexts } from "../../../src/flow/json-schema.js";
 
 it.each([...flowSchemaTexts()])(
-  "docs/%s is what the command prints (node dist/src/flow/print-schema.js)",
+  "docs/output/%s is what the command prints (node dist/src/flow/print-schema.js)",
   (file, text) => {
-    expect(readFileSync(new URL(`../../../docs/${file}`, import.meta.url), "utf8")).toBe(text);
+    expect(readFileSync(new URL(`../../../docs/output/${file}`, import.meta.url), "utf8")).toBe(text);
   },
 );
