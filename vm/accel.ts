@@ -1,10 +1,11 @@
 import { constants } from "node:fs";
 import { access, mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { hostArch } from "./arch.js";
 import { cacheDir } from "./root.js";
 
 const kvm = ["-accel", "kvm", "-cpu", "host"];
-const emulation = ["-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max"];
+const emulated = () => ["-accel", "tcg,thread=multi,tb-size=512", "-cpu", hostArch().emulatedCpu];
 
 /**
  * QEMU's arguments for the fastest way to run a guest here. /dev/kvm can be there and yet boot no guest, so `boots`
@@ -13,17 +14,17 @@ const emulation = ["-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max"];
 export async function accelArgs(boots: (args: readonly string[]) => Promise<boolean>): Promise<readonly string[]> {
   const forced = process.env.XGW_VM_ACCEL;
   if (forced === "kvm") return kvm;
-  if (forced === "tcg") return emulation;
+  if (forced === "tcg") return emulated();
   try {
     await access("/dev/kvm", constants.R_OK | constants.W_OK);
   } catch {
-    return emulation;
+    return emulated();
   }
-  return (await kvmBoots(boots)) ? kvm : emulation;
+  return (await kvmBoots(boots)) ? kvm : emulated();
 }
 
 /** @param args as accelArgs gave them */
-export const isEmulated = (args: readonly string[]): boolean => args === emulation;
+export const isEmulated = (args: readonly string[]): boolean => args !== kvm;
 
 async function kvmBoots(boots: (args: readonly string[]) => Promise<boolean>): Promise<boolean> {
   const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
