@@ -9,6 +9,7 @@ import { type DemoArgs, demoUsage, parseDemoArgs } from "./demo-args.js";
 import { reportEnding } from "./ending.js";
 import { type CheckResult, runCheck } from "./lab/check.js";
 import { demoChecks } from "./lab/checks.js";
+import { runInGateway, startTraffic, welcome } from "./lab/keep.js";
 import { seedLab, withLab } from "./lab/lab.js";
 import { checkLine, picture, summary } from "./lab/report.js";
 import { runInVm } from "./run.js";
@@ -48,6 +49,28 @@ async function runLab({ tunnel, only }: DemoArgs): Promise<DemoReport> {
   return { kernel: release(), emulated, passed, failed: results.length - passed, checks: results };
 }
 
+/** On this kernel: the lab with traffic, and who called in its gateway. */
+async function keepLab({ tunnel, command }: DemoArgs): Promise<number> {
+  const here = (line: string) => say(`demo: ${line}`);
+  return withLab(await seedLab(tunnel, bulkBytes), here, async (lab) => {
+    const stopTraffic = await startTraffic(lab);
+    if (command.length === 0) for (const line of welcome) say(line);
+    const code = await runInGateway(lab, command.length > 0 ? command : ["bash", "--norc"]);
+    stopTraffic();
+    here("taking the lab down");
+    return code;
+  });
+}
+
+/** The same program, in the VM, on this terminal if there is no command. */
+async function keepLabInVm({ kernel, tunnel, command }: DemoArgs): Promise<number> {
+  const interactive = command.length === 0;
+  const program = [process.execPath, fileURLToPath(import.meta.url), "--keep", "--tunnel", tunnel];
+  const log = (line: string) => say(`demo: ${line}`);
+  const result = await runInVm({ command: [...program, "--", ...command], kernel, interactive, log });
+  return reportEnding(result, undefined, log);
+}
+
 /** The same program, in the VM; the report comes back by a folder that both see. */
 async function runLabInVm({ kernel, tunnel, only }: DemoArgs): Promise<DemoReport> {
   const shareDir = await mkdtemp(join(tmpdir(), "xgw-demo-"));
@@ -76,6 +99,11 @@ async function main(argv: readonly string[]): Promise<number> {
   const missing = args.kernel === undefined ? await missingForGateway() : [];
   const here = args.kernel === undefined && missing.length === 0;
   if (!here) say(`demo: ${missing.length > 0 ? `this kernel lacks ${missing.join(", ")}: ` : ""}using a VM`);
+  if (args.keep) {
+    if (args.command.length === 0 && !process.stdin.isTTY)
+      throw new UsageError("a shell needs a terminal; else name a command");
+    return here ? keepLab(args) : keepLabInVm(args);
+  }
   const report = here ? await runLab(args) : await runLabInVm(args);
   if (args.report !== undefined) await writeFile(resolve(args.report), `${JSON.stringify(report, null, 2)}\n`);
   if (!args.quiet) for (const line of [...picture(report.checks), ...summary(report)]) say(line);

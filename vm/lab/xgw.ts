@@ -6,6 +6,7 @@ import { readFile, rename, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Counted, Status, TenantStatus } from "../../src/status.js";
 import { built } from "../root.js";
+import { CommandLine } from "./command-line.js";
 import type { Host } from "./host.js";
 import type { Namespace, Output } from "./netns.js";
 
@@ -16,20 +17,24 @@ export class Xgw {
   /** How the daemon ended, if it did. */
   private ended: string | undefined;
   private log = "";
+  private readonly commands: CommandLine;
 
   constructor(
     readonly namespace: Namespace,
     private readonly agent: Host,
     readonly configFile: string,
-  ) {}
-
-  private commandLine(command: string, ...args: string[]): string[] {
-    return [process.execPath, program, command, "-c", this.configFile, ...args];
+  ) {
+    this.commands = new CommandLine(namespace);
   }
 
-  /** Runs one command to its end. */
+  /** Runs one command to its end; a failure is a result, not an exception. */
   run(command: string, ...args: string[]): Promise<Output> {
-    return this.namespace.tryRun(...this.commandLine(command, ...args));
+    return this.commands.run(command, "-c", this.configFile, ...args);
+  }
+
+  /** Ends what runs commands; the daemon has an end of its own. */
+  stop(): Promise<void> {
+    return this.commands.stop();
   }
 
   status(): Promise<Status> {
@@ -54,7 +59,10 @@ export class Xgw {
 
   /** Starts the daemon and waits for its first reconciliation. */
   async startDaemon(): Promise<void> {
-    const daemon = this.namespace.spawn(this.commandLine("run"), { ...process.env, XGW_LOG: "info" });
+    const daemon = this.namespace.spawn([process.execPath, program, "run", "-c", this.configFile], {
+      ...process.env,
+      XGW_LOG: "info",
+    });
     this.daemon = daemon;
     this.ended = undefined;
     this.log = "";
