@@ -56,7 +56,7 @@ async function keepLab({ tunnel, command }: DemoArgs): Promise<number> {
     const stopTraffic = await startTraffic(lab);
     if (command.length === 0) for (const line of welcome) say(line);
     const code = await runInGateway(lab, command.length > 0 ? command : ["bash", "--norc"]);
-    stopTraffic();
+    await stopTraffic();
     here("taking the lab down");
     return code;
   });

@@ -9,7 +9,7 @@ import { built } from "../root.js";
 import type { Lab } from "./check.js";
 
 /** What the hosts do for ever: connections that XDP carries, and attempts that the policy denies. */
-export async function startTraffic({ client, user1, user2 }: Lab): Promise<() => void> {
+export async function startTraffic({ client, user1, user2 }: Lab): Promise<() => Promise<void>> {
   await user1.serveFlow(22);
   await client.startFlow({ host: "2.2.2.11", port: 22, localPort: 40_022 });
   await user2.serveUdp(5000);
@@ -22,10 +22,13 @@ export async function startTraffic({ client, user1, user2 }: Lab): Promise<() =>
   };
   knock();
   const knocking = setInterval(knock, 3000);
-  return () => {
+  return async () => {
     clearInterval(knocking);
     client.stopStream();
-    streaming.catch(() => {});
+    await streaming;
+    await client.endFlow(40_022);
+    await user1.close(22);
+    await user2.close(5000);
   };
 }
 
