@@ -1,5 +1,5 @@
 /** Loads the native addon and says what it offers. The only file that knows where the addon lies. */
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 
@@ -232,7 +232,9 @@ function load(): Addon {
     fileURLToPath(new URL("../build/Release/libbpf_ts.node", import.meta.url)),
     fileURLToPath(new URL(`../prebuilds/linux-${process.arch}/libbpf_ts.node`, import.meta.url)),
   ];
-  const path = candidates.find((candidate) => candidate !== undefined && existsSync(candidate));
+  // Not by access(2), which goes by the real user and not by capabilities. A folder that may not be entered is an error.
+  const exists = (path: string) => statSync(path, { throwIfNoEntry: false }) !== undefined;
+  const path = candidates.find((candidate) => candidate !== undefined && exists(candidate));
   if (path === undefined) {
     throw new Error(`libbpf-ts: the native addon is not built (looked for ${candidates.filter(Boolean).join(", ")})`);
   }
