@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Puts flows and header templates that another table has into this one, by the same functions as the learner, while
- * others use it. Run by test runs: the packet is the orders, with one flow or template a run, and stays from one repeat
- * to the next. Of type tc, for a repeated test run of XDP programs waits for all CPUs each time.
+ * others use it. Run by a test run: the packet is the orders, all of them for one run, since repeats of a run end when
+ * something for the process comes between two (EINTR, and what came of those before is lost).
  */
 #include "lib/encap.h"
 #include "lib/flow_insert.h"
 #include "lib/tenant.h"
 
-enum { MOVE_DONE, MOVE_FAILED };
-
 struct orders {
-	__u32 next;  /* which of the records that follow is for this run */
-	__u32 added; /* and what became of those before it */
+	__u32 count; /* of the records that follow */
+	__u32 done;  /* of them, and what became of these */
+	__u32 added;
 	__u32 known;
 	__u32 stale; /* their tenant has changed: they would not be followed */
 	__u32 refused;
@@ -36,17 +35,17 @@ static __noinline int add(struct xgw_flow *flow)
 	return flow_insert(&key, flow);
 }
 
-SEC("tc")
-int xgw_move_flows(struct __sk_buff *skb)
+static long move_flow(__u32 index, void *context)
 {
+	struct __sk_buff *skb = *(struct __sk_buff **)context;
 	struct orders orders;
 	struct xgw_flow flow;
 	int result;
 
 	if (bpf_skb_load_bytes(skb, 0, &orders, sizeof(orders)) ||
-	    bpf_skb_load_bytes(skb, sizeof(orders) + orders.next * sizeof(flow), &flow, sizeof(flow)))
-		return MOVE_FAILED;
-	orders.next++;
+	    bpf_skb_load_bytes(skb, sizeof(orders) + index * sizeof(flow), &flow, sizeof(flow)))
+		return 1;
+	orders.done++;
 	if (flow.generation != generation_of(flow.tenant)) {
 		orders.stale++;
 	} else {
@@ -60,32 +59,48 @@ int xgw_move_flows(struct __sk_buff *skb)
 		if (result == ADDED_FOR_ANOTHER)
 			orders.evicted++;
 	}
-	return bpf_skb_store_bytes(skb, 0, &orders, sizeof(orders), 0) ? MOVE_FAILED : MOVE_DONE;
+	return bpf_skb_store_bytes(skb, 0, &orders, sizeof(orders), 0) != 0;
 }
 
 /* Leaves the template's new id, or a negative number, in place of its first word. */
-SEC("tc")
-int xgw_move_encaps(struct __sk_buff *skb)
+static long move_encap(__u32 index, void *context)
 {
+	struct __sk_buff *skb = *(struct __sk_buff **)context;
+	__u32 at = sizeof(struct orders) + index * sizeof(struct xgw_encap);
 	struct orders orders;
 	struct xgw_encap encap;
-	__u32 at;
 	int id;
 
-	if (bpf_skb_load_bytes(skb, 0, &orders, sizeof(orders)))
-		return MOVE_FAILED;
-	at = sizeof(orders) + orders.next * sizeof(encap);
-	if (bpf_skb_load_bytes(skb, at, &encap, sizeof(encap)))
-		return MOVE_FAILED;
+	if (bpf_skb_load_bytes(skb, 0, &orders, sizeof(orders)) || bpf_skb_load_bytes(skb, at, &encap, sizeof(encap)))
+		return 1;
 	id = encap_intern(&encap);
 	if (id < 0)
 		orders.refused++;
 	else
 		orders.added++;
-	orders.next++;
-	if (bpf_skb_store_bytes(skb, at, &id, sizeof(id), 0) || bpf_skb_store_bytes(skb, 0, &orders, sizeof(orders), 0))
-		return MOVE_FAILED;
-	return MOVE_DONE;
+	orders.done++;
+	return bpf_skb_store_bytes(skb, at, &id, sizeof(id), 0) ||
+	       bpf_skb_store_bytes(skb, 0, &orders, sizeof(orders), 0);
+}
+
+SEC("tc")
+int xgw_move_flows(struct __sk_buff *skb)
+{
+	__u32 count;
+
+	if (!bpf_skb_load_bytes(skb, 0, &count, sizeof(count)))
+		bpf_loop(count, move_flow, &skb, 0);
+	return 0;
+}
+
+SEC("tc")
+int xgw_move_encaps(struct __sk_buff *skb)
+{
+	__u32 count;
+
+	if (!bpf_skb_load_bytes(skb, 0, &count, sizeof(count)))
+		bpf_loop(count, move_encap, &skb, 0);
+	return 0;
 }
 
 char _license[] SEC("license") = "GPL";

@@ -127,7 +127,9 @@ export class BpfProgram extends FdHandle {
 
   /**
    * Runs the program on made-up input in the kernel. Signals wait until it has ended.
-   * @throws BpfError EINVAL when data or context do not suit the program's type; ENOSPC when dataOutSize is too small.
+   * @throws BpfError EINVAL when data or context do not suit the program's type; ENOSPC when dataOutSize is too small; EINTR
+   *   when the kernel has work for the thread between two repetitions (io_uring's, which libuv may use): what those before
+   *   it did is done, and what they gave is lost. One run, and one batch of live frames, is never interrupted.
    */
   testRun(options: TestRunOptions = {}): TestRunResult {
     const { data, context, liveFrames = false, cpu } = options;

@@ -13,7 +13,7 @@ import { flowSeed, forgetterFile, openFile, pinnedMapNames } from "./objects.js"
 import type { Pins } from "./pins.js";
 
 /** struct forget_orders, struct forget_key and the key in it, of bpf/forget.bpf.c. */
-const ordersBytes = 8;
+const ordersBytes = 12;
 const orderBytes = 24;
 const keyBytes = 20;
 /** What fits into a test run's packet; see move.ts. */
@@ -28,10 +28,11 @@ export function forgetFlows(pins: Pins, lines: Iterable<Buffer>): number {
   let deleted = 0;
   const flush = () => {
     if (count === 0) return;
-    const { data } = program.testRun({ data: packet, repeat: count });
-    if (readU32(data, 0) !== count)
-      throw new XgwError(`only ${readU32(data, 0)} of ${count} flows could be looked for`);
-    deleted += readU32(data, 1);
+    u32(count).copy(packet);
+    const { data } = program.testRun({ data: packet });
+    if (readU32(data, 1) !== count)
+      throw new XgwError(`only ${readU32(data, 1)} of ${count} flows could be looked for`);
+    deleted += readU32(data, 2);
     packet.fill(0);
     count = 0;
   };

@@ -221,8 +221,8 @@ function copyMap(pins: Pins, name: string): void {
   crashPoint(`map ${name} copied`);
 }
 
-/** struct orders of bpf/migrate.bpf.c: next, added, known, stale, refused, evicted. */
-const ordersBytes = 24;
+/** struct orders of bpf/migrate.bpf.c: count, done, added, known, stale, refused, evicted. */
+const ordersBytes = 28;
 /** What fits into a test run's packet: a page without the room that the kernel keeps in front and behind. */
 const packetBytes = 3400;
 
@@ -237,12 +237,14 @@ interface Results {
   readonly records: Buffer;
 }
 
-/** Runs the program once for each record, of which there is room for `packetBytes`. */
+/** Has the program do so many records, of which there is room for `packetBytes`. */
 export function runOn(program: BpfProgram, records: Buffer, count: number): Results {
-  const { data } = program.testRun({ data: Buffer.concat([Buffer.alloc(ordersBytes), records]), repeat: count });
-  const [next, ...counts] = Array.from({ length: 6 }, (_, word) => readU32(data, word));
+  const orders = Buffer.alloc(ordersBytes);
+  u32(count).copy(orders);
+  const { data } = program.testRun({ data: Buffer.concat([orders, records]) });
+  const [, done, ...counts] = Array.from({ length: ordersBytes / 4 }, (_, word) => readU32(data, word));
   const [added = 0, known = 0, stale = 0, refused = 0, evicted = 0] = counts;
-  if (next !== count) throw new XgwError(`only ${next} of ${count} records could be moved`);
+  if (done !== count) throw new XgwError(`only ${done} of ${count} records could be moved`);
   return { added, known, stale, refused, evicted, records: data.subarray(ordersBytes) };
 }
 

@@ -140,7 +140,8 @@ it("when more happens than can be told, that is said, once", async () => {
 
 it("a monitor that may not hear everything is refused, and leaves nothing open that would keep the process", async () => {
   const runner = fileURLToPath(new URL("support/run-refused.mjs", import.meta.url));
-  const { stdout } = await promisify(execFile)(process.execPath, [runner], { timeout: 30_000 });
+  const powerless = ["--bounding-set=-all", "--inh-caps=-all", process.execPath, runner];
+  const { stdout } = await promisify(execFile)("setpriv", powerless, { timeout: 30_000 });
   expect(stdout).toBe("EPERM\n");
 });
 

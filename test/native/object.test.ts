@@ -60,7 +60,7 @@ test("a constant takes signed, wide and byte values, and reads back", () => {
 
 test("a variable of .bss reads back live", () => {
   const object = open().load();
-  object.program("count").testRun({ data: Buffer.alloc(64), repeat: 3 });
+  for (let run = 0; run < 3; run++) object.program("count").testRun({ data: Buffer.alloc(64) });
   expect(object.readVariable("seen")).toBe(3n);
 });
 
@@ -91,7 +91,7 @@ test("a resized map has the new size", () => {
 test("a map that was put in the place of the object's own serves the program", () => {
   using mine = BpfMap.create({ type: "percpu_array", name: "mine", keySize: 4, valueSize: 8, maxEntries: 9 });
   const object = open().reuseMap("counters", mine).load();
-  object.program("count").testRun({ data: Buffer.alloc(64), repeat: 7 });
+  for (let run = 0; run < 7; run++) object.program("count").testRun({ data: Buffer.alloc(64) });
   const counted = mine.getPerCpu(Buffer.alloc(4))?.reduce((sum, value) => sum + value.readBigUInt64LE(), 0n);
   expect(counted).toBe(7n);
 });

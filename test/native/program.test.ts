@@ -50,7 +50,7 @@ test("a test run of many repetitions goes on to its end whatever signals come", 
 
 test("a test run gives verdict, packet and time", () => {
   const data = Buffer.alloc(64, 7);
-  const result = loaded().program("count").testRun({ data, repeat: 100 });
+  const result = loaded().program("count").testRun({ data });
   expect(result).toMatchObject({ retval: 2, data });
   expect(result.durationNs, "ns a run").toBeGreaterThan(0);
 });
@@ -84,11 +84,12 @@ test("live frames really pass through the program", () => {
   const context = Buffer.alloc(24);
   context.writeUInt32LE(64, 4);
   context.writeUInt32LE(ns.ifindex, 12);
+  const frames = { data: Buffer.alloc(64), context, repeat: 64, liveFrames: true, batchSize: 64 };
   const counter = ns.inside(() => {
-    object.program("count").testRun({ data: Buffer.alloc(64), context, repeat: 1000, liveFrames: true, batchSize: 64 });
+    for (let batch = 0; batch < 16; batch++) object.program("count").testRun(frames);
     return object.readVariable("seen");
   });
-  expect(counter).toBe(1001n);
+  expect(counter).toBe(1025n);
 });
 
 test("a packet that is too short is EINVAL", () => {

@@ -1,9 +1,6 @@
 // Listens as somebody whom netfilter tells nothing, says why not, and ends when nothing is left open.
 const { monitorKernel } = await import(new URL("../../../dist/src/kernel/monitor.js", import.meta.url).href);
 
-process.setgroups([]);
-process.setgid(65_534);
-process.setuid(65_534);
 try {
   monitorKernel(
     () => {},
