@@ -59,6 +59,12 @@ put(
 );
 for (const file of ["config.md", "daemon.md", "reasons.md", "xgw.schema.json", "xgw-tenants.schema.json"])
   put(`usr/share/doc/xgw/${file}`, readFileSync(join(root, "docs", file)));
+for (const [file, target] of [
+  ["xgw.bash", "bash-completion/completions/xgw"],
+  ["_xgw", "zsh/vendor-completions/_xgw"],
+  ["xgw.fish", "fish/vendor_completions.d/xgw.fish"],
+])
+  put(`usr/share/${target}`, readFileSync(join(root, "package", "completion", file)));
 put("usr/share/man/man8/xgw.8.gz", compressed(part("xgw.8").replaceAll("@VERSION@", version)));
 
 const files = output("find", stage, "-type", "f", "-printf", "%P\\n").split("\n").sort();

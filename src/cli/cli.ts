@@ -5,7 +5,8 @@ import { ConfigError, exitCodes, toXgwError, XgwError } from "../errors.js";
 import type { LogTarget } from "../log.js";
 import { chooseLevel } from "../log-level.js";
 import type { Command, Context } from "./command.js";
-import { type GlobalArguments, parseArguments } from "./parse.js";
+import { completionWord } from "./completion/word.js";
+import type { GlobalArguments } from "./global-options.js";
 import { problemLines } from "./problems.js";
 import { type StreamTarget, streamTo } from "./stream.js";
 
@@ -22,9 +23,15 @@ export async function runCli(
   commands: readonly Command[],
   surroundings: Surroundings,
 ): Promise<number> {
+  if (argv[0] === completionWord) {
+    const { complete } = await import("./completion/complete.js");
+    for (const line of await complete(argv.slice(1), commands)) surroundings.stdout.write(`${line}\n`);
+    return exitCodes.done;
+  }
   // Before the arguments are understood, a plain look must do to know how an error is to be printed.
   let json = argv.some((word) => word === "--json" || word === "--pretty" || /^-[a-zA-Z]*[jp]/.test(word));
   try {
+    const { parseArguments } = await import("./parse.js");
     const parsed = await parseArguments(argv, commands, {
       version: packageVersion(),
       columns: surroundings.stdout.columns,

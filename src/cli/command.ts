@@ -29,6 +29,18 @@ export interface Context {
   log(): Promise<Logger>;
 }
 
+/** Names that are looked up when a shell completes them. */
+export type NameKind =
+  | "tenants"
+  | "instances"
+  | "devices"
+  | "rules"
+  | "maps"
+  | "programs"
+  | "attachments"
+  /** The shell knows them itself. */
+  | "files";
+
 type OptionTable = Readonly<Record<string, Options>>;
 type PositionalTable = Readonly<Record<string, PositionalOptions>>;
 
@@ -41,6 +53,8 @@ export interface CommandSpec<O extends OptionTable, P extends PositionalTable> {
   /** As in `<name> [other]`; each is described in `positionals`. */
   readonly positionalUsage?: string;
   readonly positionals?: P;
+  /** What may stand at each place of a positional that takes many words, for shells to complete. */
+  readonly places?: readonly (readonly string[] | NameKind)[];
   readonly options: O;
   /** Whole command lines, each with what it does. */
   readonly examples: readonly (readonly [line: string, meaning: string])[];
