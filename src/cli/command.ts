@@ -58,6 +58,8 @@ export interface CommandSpec<O extends OptionTable, P extends PositionalTable> {
   readonly options: O;
   /** Whole command lines, each with what it does. */
   readonly examples: readonly (readonly [line: string, meaning: string])[];
+  /** Exit codes that say something else than usual. */
+  readonly exitStatus?: readonly (readonly [code: ExitCode, meaning: string])[];
   /** What it logs when nobody says: `warn` unless given. */
   readonly logLevel?: LogLevel;
   /** Imports what is heavy when called. Returns the exit code, 0 when none. Throws XgwError for others to print. */

@@ -5,6 +5,7 @@ import { nearest } from "../config/nearest.js";
 import { UsageError } from "../errors.js";
 import type { LogLevel } from "../log-level.js";
 import type { Command } from "./command.js";
+import { exitMeanings } from "./exit-meanings.js";
 import { defaultConfigFile, type GlobalArguments, globalOptions } from "./global-options.js";
 
 export type Parsed =
@@ -80,9 +81,7 @@ function buildParser(
     .showHelpOnFail(false)
     .wrap(Math.min(100, Math.max(60, columns ?? 100)))
     .example("$0 validate", "check the config before anything uses it")
-    .epilogue(
-      "Exit codes: 0 done, 1 failed, 2 usage or config, 3 the kernel or NIC cannot, 4 permission, 5 a foreign object is in the way.",
-    )
+    .epilogue(`Exit codes: ${exitMeanings.map(([code, meaning]) => `${code} ${meaning}`).join(", ")}.`)
     .fail((message, thrown) => {
       // A fault in the arguments is thrown by yargs as its own error class at times.
       if (thrown && thrown.name !== "YError") throw thrown;
