@@ -1,9 +1,9 @@
 /** From arguments to an exit code: parses, runs the command, and prints what it threw. Knows no process. */
 
-import { existsSync, readFileSync } from "node:fs";
 import { ConfigError, exitCodes, toXgwError, XgwError } from "../errors.js";
 import type { LogTarget } from "../log.js";
 import { chooseLevel } from "../log-level.js";
+import { packageVersion } from "../version.js";
 import type { Command, Context } from "./command.js";
 import { completionWord } from "./completion/word.js";
 import type { GlobalArguments } from "./global-options.js";
@@ -81,13 +81,4 @@ function complain(thrown: unknown, json: boolean, { stdout, stderr }: Surroundin
   else stderr.write(`xgw: ${error.message}${error.remedy === undefined ? "" : `; ${error.remedy}`}\n`);
   if (isBug && thrown instanceof Error) stderr.write(`This is a bug in xgw:\n${thrown.stack}\n`);
   return error.exitCode;
-}
-
-/** From the package.json above this file, wherever the build put it. */
-function packageVersion(): string {
-  for (let directory = new URL(".", import.meta.url); ; directory = new URL("..", directory)) {
-    const file = new URL("package.json", directory);
-    if (existsSync(file)) return String((JSON.parse(readFileSync(file, "utf8")) as { version?: string }).version);
-    if (directory.pathname === "/") return "unknown";
-  }
 }
