@@ -1,6 +1,6 @@
 // Makes dist/xgw, which is all of xgw that has to be where it runs: the command line and the library with everything that
 // they import, in one file a part so that a command loads only what it needs (starting Node.js with 100 small modules takes
-// longer than the command itself), the native addon, the BPF programs, and a package.json for the version. The folder can
+// longer than the command itself), the native addon, the BPF programs, the completions of shells, and a package.json for the version. The folder can
 // be moved.
 import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -39,6 +39,8 @@ await build.close();
 chmodSync(join(target, "lib", "main.js"), 0o755);
 
 for (const file of programs) copy(join("dist", "bpf", file), join("bpf", file));
+for (const file of readdirSync(join(root, "package", "completion")))
+  copy(join("package", "completion", file), join("completion", file));
 copy("bpf/LICENSE", "bpf/LICENSE");
 copy("native/build/Release/libbpf_ts.node", `prebuilds/linux-${process.arch}/libbpf_ts.node`);
 writeFileSync(

@@ -1,9 +1,12 @@
-// Builds dist/xgw_<version>_<architecture>.deb: the bundle under /usr/lib/xgw, the unit, an example of a config, a man page.
+// Builds dist/xgw_<version>_<architecture>.deb: the bundle under /usr/lib/xgw, the unit, an example of a config,
+// man pages, completions of shells.
 import { execFileSync } from "node:child_process";
 import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
+import { commands } from "../dist/src/cli/commands/index.js";
+import { manPages } from "../dist/src/cli/man/page.js";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const parts = join(root, "package", "deb");
@@ -59,7 +62,14 @@ put(
 );
 for (const file of ["config.md", "daemon.md", "reasons.md", "xgw.schema.json", "xgw-tenants.schema.json"])
   put(`usr/share/doc/xgw/${file}`, readFileSync(join(root, "docs", file)));
-put("usr/share/man/man8/xgw.8.gz", compressed(part("xgw.8").replaceAll("@VERSION@", version)));
+for (const [file, target] of [
+  ["xgw.bash", "bash-completion/completions/xgw"],
+  ["_xgw", "zsh/vendor-completions/_xgw"],
+  ["xgw.fish", "fish/vendor_completions.d/xgw.fish"],
+])
+  put(`usr/share/${target}`, readFileSync(join(root, "package", "completion", file)));
+for (const [file, text] of manPages(commands, { version, date: changed().toISOString().slice(0, 10) }))
+  put(`usr/share/man/man8/${file}.gz`, compressed(text));
 
 const files = output("find", stage, "-type", "f", "-printf", "%P\\n").split("\n").sort();
 const kilobytes = Number(output("du", "-sk", "--apparent-size", stage).split("\t")[0]);
@@ -112,8 +122,12 @@ execFileSync("dpkg-deb", ["--root-owner-group", "-Zxz", "--build", stage, join(r
 rmSync(stage, { recursive: true });
 console.log(result);
 
-/** RFC 5322, as Debian's changelogs have it; of the source's last change, so that the same source makes the same package. */
+/** Of the source's last change, so that the same source makes the same package: RFC 5322, as Debian's changelogs have it. */
 function date() {
+  return changed().toUTCString().replace("GMT", "+0000");
+}
+
+function changed() {
   const seconds = Number(process.env.SOURCE_DATE_EPOCH ?? output("git", "-C", root, "log", "-1", "--format=%ct"));
-  return new Date(seconds * 1000).toUTCString().replace("GMT", "+0000");
+  return new Date(seconds * 1000);
 }

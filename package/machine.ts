@@ -57,6 +57,9 @@ async function named(): Promise<string[]> {
     "/usr/lib",
     "/usr/share/doc",
     "/usr/share/man",
+    "/usr/share/bash-completion",
+    "/usr/share/fish",
+    "/usr/share/zsh",
     "/var/lib/systemd",
     "/var/lib/dpkg/info",
   ];

@@ -13,6 +13,7 @@ import { basename, join, resolve } from "node:path";
 import { FileLock, peerCredentials } from "libbpf-ts";
 import { BusyError } from "./errors.js";
 import type { Finding } from "./finding.js";
+import type { Durations } from "./histogram.js";
 import { daemonLock, holderOf, holderText, isHeld } from "./lock.js";
 import {
   checkRuntimeDirectory,
@@ -57,6 +58,8 @@ export interface DaemonReport {
   readonly inTheWay: number;
   /** What keeps the gateway from working, or may, as of the last look. */
   readonly findings: readonly Finding[];
+  /** How long it took to put configs in force, and to put right what others had changed. */
+  readonly durations: Readonly<Record<"reconcile" | "repair", Durations>>;
   /** How many link-layer addresses were forgotten because there were too many, by tenant as above. */
   readonly neighboursForgotten: Readonly<Record<string, number>>;
 }

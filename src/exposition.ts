@@ -1,5 +1,7 @@
 /** Prometheus' text format, written line by line: families of thousands of series take no detour through objects. */
 
+import { type Durations, durationBounds } from "./histogram.js";
+
 export const contentType = "text/plain; version=0.0.4; charset=utf-8";
 
 type Labels = Readonly<Record<string, string>>;
@@ -21,6 +23,20 @@ export class Exposition {
     return this.family(name, help, "gauge");
   }
 
+  histogram(name: string, help: string): (labels: Labels, durations: Durations) => void {
+    this.begin(name, help, "histogram");
+    return (labels, { counts, count, sum }) => {
+      let below = 0;
+      for (const [at, bound] of durationBounds.entries()) {
+        below += counts[at] ?? 0;
+        this.line(`${name}_bucket`, { ...labels, le: String(bound) }, below);
+      }
+      this.line(`${name}_bucket`, { ...labels, le: "+Inf" }, count);
+      this.line(`${name}_sum`, labels, sum);
+      this.line(`${name}_count`, labels, count);
+    };
+  }
+
   /** All that was added. */
   pieces(): readonly Buffer[] {
     if (this.text !== "") this.flush();
@@ -28,12 +44,18 @@ export class Exposition {
   }
 
   private family(name: string, help: string, type: string): Add {
+    this.begin(name, help, type);
+    return (labels, value) => this.line(name, labels, value);
+  }
+
+  private begin(name: string, help: string, type: string): void {
     this.text += `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`;
-    return (labels, value) => {
-      const pairs = Object.entries(labels).map(([label, text]) => `${label}="${escaped(text)}"`);
-      this.text += `${name}${pairs.length === 0 ? "" : `{${pairs.join(",")}}`} ${value}\n`;
-      if (this.text.length >= pieceLength) this.flush();
-    };
+  }
+
+  private line(name: string, labels: Labels, value: number): void {
+    const pairs = Object.entries(labels).map(([label, text]) => `${label}="${escaped(text)}"`);
+    this.text += `${name}${pairs.length === 0 ? "" : `{${pairs.join(",")}}`} ${value}\n`;
+    if (this.text.length >= pieceLength) this.flush();
   }
 
   private flush(): void {

@@ -3,19 +3,21 @@
 import type { DaemonReport } from "./daemon-socket.js";
 import { type ForwardedByRule, scanForwarded, tiers } from "./datapath/accounting.js";
 import { type Denial, scanDenials, scanReasons } from "./datapath/counters.js";
-import { kernelNames } from "./datapath/entries.js";
 import { readGenerations } from "./datapath/generations.js";
 import { readNeighbourCounts } from "./datapath/neighbours.js";
 import { Pins } from "./datapath/pins.js";
+import { reasons } from "./datapath/reasons.js";
 import { readSessions } from "./datapath/sessions.js";
 import { scanShares, type TenantShares } from "./datapath/shares.js";
-import { readUnsent } from "./datapath/unsent.js";
 import { Exposition } from "./exposition.js";
 import type { Finding } from "./finding.js";
+import { addNics } from "./metrics/nics.js";
+import { addTables } from "./metrics/tables.js";
 import type { Desired } from "./model/desired.js";
 import { readConntrack } from "./observe/kernel-tables.js";
 import { scanNftCounters } from "./observe/nft-counters.js";
 import { inSlices, type Reading, tenantsAtOnce } from "./slices.js";
+import { packageVersion } from "./version.js";
 
 /** Of one scrape, in pieces. A tenant is a label, an address never. The event loop goes on meanwhile. */
 export async function readMetrics(desired: Desired, daemon: DaemonReport): Promise<readonly Buffer[]> {
@@ -27,11 +29,20 @@ export async function readMetrics(desired: Desired, daemon: DaemonReport): Promi
 
 export { contentType as metricsContentType } from "./exposition.js";
 
+const verdicts: ReadonlyMap<string, string> = new Map(reasons.map(({ name, verdict }) => [name, verdict]));
+const verdictOf = (reason: string): string => verdicts.get(reason) ?? "";
+
 const seconds = (time: string) => Date.parse(time) / 1000;
 
 function addDaemon(exposition: Exposition, { config, startedAt, ...daemon }: DaemonReport): void {
   const gauge = (name: string, help: string, value: number) => exposition.gauge(name, help)({}, value);
   const counter = (name: string, help: string, value: number) => exposition.counter(name, help)({}, value);
+  exposition.gauge("xgw_build_info", "1; its label is the version of the daemon.")({ version: packageVersion() }, 1);
+  const durations = exposition.histogram(
+    "xgw_work_duration_seconds",
+    "How long it took to put a config in force, and to put right what others had changed.",
+  );
+  for (const [work, of] of Object.entries(daemon.durations)) durations({ work }, of);
   gauge("xgw_start_time_seconds", "When the daemon started, Unix time.", seconds(startedAt));
   gauge(
     "xgw_config_good",
@@ -120,11 +131,13 @@ function* addTenants(exposition: Exposition, { instance, nics, tenants, shares }
   const reasons = yield* scanReasons(pins, [0, ...ids]);
   const packets = exposition.counter("xgw_xdp_packets_total", "Packets that XDP did not send, by why.");
   yield* each(reasons, (tenant, counts) => {
-    for (const [reason, count] of Object.entries(counts)) packets({ tenant, reason }, count.packets);
+    for (const [reason, count] of Object.entries(counts))
+      packets({ tenant, verdict: verdictOf(reason), reason }, count.packets);
   });
   const bytes = exposition.counter("xgw_xdp_bytes_total", "Bytes of the frames of these packets.");
   yield* each(reasons, (tenant, counts) => {
-    for (const [reason, count] of Object.entries(counts)) bytes({ tenant, reason }, count.bytes);
+    for (const [reason, count] of Object.entries(counts))
+      bytes({ tenant, verdict: verdictOf(reason), reason }, count.bytes);
   });
 
   const nft = yield* scanNftCounters(instance, tenants);
@@ -142,7 +155,9 @@ function* addTenants(exposition: Exposition, { instance, nics, tenants, shares }
     for (const [reason, { packets }] of Object.entries(counts)) refused({ tenant, reason }, packets);
   });
 
-  yield* addShares(exposition, each, yield* scanShares(pins, tenants, shares));
+  const counted = yield* scanShares(pins, tenants, shares);
+  yield* addShares(exposition, each, counted);
+  addTables(exposition, pins, counted);
   for (const [name, help, counts] of [
     ["xgw_sessions", "Live connections.", readSessions(pins)],
     ["xgw_neighbours", "Neighbours that the kernel has on the tenant's tunnel.", readNeighbourCounts(pins)],
@@ -151,8 +166,16 @@ function* addTenants(exposition: Exposition, { instance, nics, tenants, shares }
     const gauge = exposition.gauge(name, help);
     yield* each(new Map(ids.map((id) => [id, counts[id] ?? 0])), (tenant, count) => gauge({ tenant }, count));
   }
+  for (const [name, help, resource] of [
+    ["xgw_sessions_limit", "Live connections that nobody takes from the tenant; missing: no limit.", "sessions"],
+    ["xgw_neighbours_limit", "Neighbours that nobody takes from the tenant; missing: no limit.", "neighbours"],
+  ] as const) {
+    const gauge = exposition.gauge(name, help);
+    const limits = new Map(tenants.map(({ id, limits }) => [id, limits[resource] || shares[resource]]));
+    yield* each(limits, (tenant, limit) => limit > 0 && gauge({ tenant }, limit));
+  }
   addConntrack(exposition);
-  addUnsent(exposition, pins, nics);
+  addNics(exposition, pins, nics);
 
   const generation = exposition.gauge(
     "xgw_generation",
@@ -185,15 +208,6 @@ function* addForwarded(
         );
     });
   }
-}
-
-function addUnsent(exposition: Exposition, pins: Pins, nics: Desired["nics"]): void {
-  const counts = readUnsent(pins);
-  const unsent = exposition.counter(
-    "xgw_xdp_unsent_packets_total",
-    "Packets that XDP has sent by a NIC, and that it has not.",
-  );
-  for (const { name } of nics) unsent({ nic: name }, counts.get(kernelNames.indexOf(name)) ?? 0);
 }
 
 function addConntrack(exposition: Exposition): void {

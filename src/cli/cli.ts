@@ -1,11 +1,12 @@
 /** From arguments to an exit code: parses, runs the command, and prints what it threw. Knows no process. */
 
-import { existsSync, readFileSync } from "node:fs";
 import { ConfigError, exitCodes, toXgwError, XgwError } from "../errors.js";
 import type { LogTarget } from "../log.js";
 import { chooseLevel } from "../log-level.js";
+import { packageVersion } from "../version.js";
 import type { Command, Context } from "./command.js";
-import { type GlobalArguments, parseArguments } from "./parse.js";
+import { completionWord } from "./completion/word.js";
+import type { GlobalArguments } from "./global-options.js";
 import { problemLines } from "./problems.js";
 import { type StreamTarget, streamTo } from "./stream.js";
 
@@ -22,9 +23,15 @@ export async function runCli(
   commands: readonly Command[],
   surroundings: Surroundings,
 ): Promise<number> {
+  if (argv[0] === completionWord) {
+    const { complete } = await import("./completion/complete.js");
+    for (const line of await complete(argv.slice(1), commands)) surroundings.stdout.write(`${line}\n`);
+    return exitCodes.done;
+  }
   // Before the arguments are understood, a plain look must do to know how an error is to be printed.
   let json = argv.some((word) => word === "--json" || word === "--pretty" || /^-[a-zA-Z]*[jp]/.test(word));
   try {
+    const { parseArguments } = await import("./parse.js");
     const parsed = await parseArguments(argv, commands, {
       version: packageVersion(),
       columns: surroundings.stdout.columns,
@@ -74,13 +81,4 @@ function complain(thrown: unknown, json: boolean, { stdout, stderr }: Surroundin
   else stderr.write(`xgw: ${error.message}${error.remedy === undefined ? "" : `; ${error.remedy}`}\n`);
   if (isBug && thrown instanceof Error) stderr.write(`This is a bug in xgw:\n${thrown.stack}\n`);
   return error.exitCode;
-}
-
-/** From the package.json above this file, wherever the build put it. */
-function packageVersion(): string {
-  for (let directory = new URL(".", import.meta.url); ; directory = new URL("..", directory)) {
-    const file = new URL("package.json", directory);
-    if (existsSync(file)) return String((JSON.parse(readFileSync(file, "utf8")) as { version?: string }).version);
-    if (directory.pathname === "/") return "unknown";
-  }
 }

@@ -29,6 +29,18 @@ export interface Context {
   log(): Promise<Logger>;
 }
 
+/** Names that are looked up when a shell completes them. */
+export type NameKind =
+  | "tenants"
+  | "instances"
+  | "devices"
+  | "rules"
+  | "maps"
+  | "programs"
+  | "attachments"
+  /** The shell knows them itself. */
+  | "files";
+
 type OptionTable = Readonly<Record<string, Options>>;
 type PositionalTable = Readonly<Record<string, PositionalOptions>>;
 
@@ -41,9 +53,13 @@ export interface CommandSpec<O extends OptionTable, P extends PositionalTable> {
   /** As in `<name> [other]`; each is described in `positionals`. */
   readonly positionalUsage?: string;
   readonly positionals?: P;
+  /** What may stand at each place of a positional that takes many words, for shells to complete. */
+  readonly places?: readonly (readonly string[] | NameKind)[];
   readonly options: O;
   /** Whole command lines, each with what it does. */
   readonly examples: readonly (readonly [line: string, meaning: string])[];
+  /** Exit codes that say something else than usual. */
+  readonly exitStatus?: readonly (readonly [code: ExitCode, meaning: string])[];
   /** What it logs when nobody says: `warn` unless given. */
   readonly logLevel?: LogLevel;
   /** Imports what is heavy when called. Returns the exit code, 0 when none. Throws XgwError for others to print. */

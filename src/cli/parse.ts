@@ -3,37 +3,10 @@
 import yargs, { type Argv } from "yargs";
 import { nearest } from "../config/nearest.js";
 import { UsageError } from "../errors.js";
-import { type LogLevel, logLevels } from "../log-level.js";
+import type { LogLevel } from "../log-level.js";
 import type { Command } from "./command.js";
-
-export const defaultConfigFile = "/etc/xgw/xgw.yaml";
-
-const globalOptions = {
-  config: {
-    alias: "c",
-    type: "string",
-    requiresArg: true,
-    default: defaultConfigFile,
-    describe: "The config file; tenants may also lie in tenants.d/*.yaml beside it",
-  },
-  json: { alias: "j", type: "boolean", describe: "Print the result as JSON" },
-  pretty: { alias: "p", type: "boolean", describe: "Print the result as indented JSON" },
-  verbose: { alias: "v", type: "count", describe: "Log more: -v for debug, -vv for trace" },
-  "log-level": {
-    type: "string",
-    choices: logLevels,
-    requiresArg: true,
-    describe: "Log from this level on (also: the variable XGW_LOG)",
-  },
-} as const;
-
-export interface GlobalArguments {
-  readonly config: string;
-  readonly json: boolean;
-  readonly pretty: boolean;
-  readonly verbose: number;
-  readonly logLevel: LogLevel | undefined;
-}
+import { exitMeanings } from "./exit-meanings.js";
+import { defaultConfigFile, type GlobalArguments, globalOptions } from "./global-options.js";
 
 export type Parsed =
   | {
@@ -108,9 +81,7 @@ function buildParser(
     .showHelpOnFail(false)
     .wrap(Math.min(100, Math.max(60, columns ?? 100)))
     .example("$0 validate", "check the config before anything uses it")
-    .epilogue(
-      "Exit codes: 0 done, 1 failed, 2 usage or config, 3 the kernel or NIC cannot, 4 permission, 5 a foreign object is in the way.",
-    )
+    .epilogue(`Exit codes: ${exitMeanings.map(([code, meaning]) => `${code} ${meaning}`).join(", ")}.`)
     .fail((message, thrown) => {
       // A fault in the arguments is thrown by yargs as its own error class at times.
       if (thrown && thrown.name !== "YError") throw thrown;

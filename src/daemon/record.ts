@@ -3,6 +3,7 @@
 import type { DaemonReport } from "../daemon-socket.js";
 import { ConfigError, formatProblem, toXgwError } from "../errors.js";
 import type { Finding } from "../finding.js";
+import { type Durations, noDurations, withDuration } from "../histogram.js";
 import type { Step } from "../plan/steps.js";
 
 /** Of what is wrong with a config: how many are told, and of each so many characters, which are kept until it is mended. */
@@ -23,7 +24,16 @@ export class DaemonRecord {
   private inTheWayCount = 0;
   private findings: readonly Finding[] = [];
   private readonly forgotten = new Map<string, number>();
+  private readonly durations = new Map<keyof DaemonReport["durations"], Durations>([
+    ["reconcile", noDurations],
+    ["repair", noDurations],
+  ]);
   drifts = 0;
+
+  /** How long a piece of work took, milliseconds. */
+  took(work: keyof DaemonReport["durations"], tookMs: number): void {
+    this.durations.set(work, withDuration(this.durations.get(work) ?? noDurations, tookMs / 1000));
+  }
 
   /** The config is in force. */
   applied(): void {
@@ -105,6 +115,7 @@ export class DaemonRecord {
       notificationsLost: this.lost,
       inTheWay: this.inTheWayCount,
       findings: this.findings,
+      durations: Object.fromEntries(this.durations) as DaemonReport["durations"],
       neighboursForgotten: Object.fromEntries(this.forgotten),
     };
   }

@@ -23,9 +23,15 @@ export async function startTelling(configFile: string, log: Logger): Promise<Tel
   let names: ReadonlyMap<number, string> = new Map();
   const metrics = new MetricsServer(async () => (inForce ? readMetrics(inForce.desired, record.report()) : []), log);
   const on: { readonly [K in keyof DaemonEvents]: (event: DaemonEvents[K]) => void } = {
-    reconciled: () => record.applied(),
+    reconciled: ({ tookMs }) => {
+      record.applied();
+      record.took("reconcile", tookMs);
+    },
     refused: ({ error }) => record.refused(error),
-    repaired: ({ steps }) => record.repaired(steps),
+    repaired: ({ steps, tookMs }) => {
+      record.repaired(steps);
+      record.took("repair", tookMs);
+    },
     redecided: () => record.redecided(),
     repairFailed: () => record.repairFailed(),
     putOff: ({ what, tenant }) =>

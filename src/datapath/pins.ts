@@ -134,6 +134,9 @@ export class Pins {
   }
 }
 
+/** Instances that have pins, sorted; none where pins cannot be seen. */
+export const instances = (): string[] => list(join(bpffs, "xgw"));
+
 /** @throws KernelError when there is no bpffs where pins go */
 export function checkBpffs(): void {
   if (!existsSync(bpffs) || Number(statfsSync(bpffs).type) !== bpffsMagic)

@@ -1,9 +1,10 @@
 /** What each tenant has taken of what all share, and what it did not get: the TypeScript side of bpf/lib/usage.h. */
 
 import { BpfMap } from "libbpf-ts";
-import { nobody } from "../model/desired.js";
+import { nobody, ruleSlots } from "../model/desired.js";
 import { type Resource, resources } from "../model/shares.js";
 import { countBytes, readCounts } from "./counts.js";
+import { flowWays } from "./flow-table.js";
 import { readS64, readU32, u32 } from "./layout.js";
 import type { Pins } from "./pins.js";
 
@@ -40,6 +41,15 @@ function readOf(pins: Pins, name: string, tenants: readonly number[]): Map<numbe
   }
   using map = BpfMap.openPinned(pins.map(name));
   return new Map(tenants.map((tenant) => [tenant, readS64(map.get(u32(tenant)) ?? countBytes(0))]));
+}
+
+/** Places that a table has; 0 where it is not there. */
+export function capacityOf(pins: Pins, table: Table): number {
+  if (table === "rule") return ruleSlots;
+  const name = table === "flow" ? "flows" : "encaps";
+  if (!pins.hasMap(name)) return 0;
+  using map = BpfMap.openPinned(pins.map(name));
+  return table === "flow" ? map.maxEntries * flowWays : map.maxEntries;
 }
 
 /** What the programs know a tenant's limit to be; 0: there is none. */

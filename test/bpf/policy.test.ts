@@ -1,12 +1,20 @@
 // A connection that no rule admits ends in XDP; whatever else the kernel would do with a packet is the kernel's to do.
-import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { DaemonRecord } from "../../src/daemon/record.js";
+import type { Desired } from "../../src/model/desired.js";
+import { noLimits } from "../../src/model/shares.js";
 import { deniedMark, outboundMark } from "../../src/plan/rules.js";
+import { datapathModules } from "./support/built.js";
 import { Datapath } from "./support/datapath.js";
 import { expectDropped, expectPassed } from "./support/expectations.js";
 import { makeNamespace, track, untrack } from "./support/kernel.js";
 import * as packet from "./support/packet.js";
 import { forwardAll, judged, stateWith, type TestPolicy } from "./support/policy.js";
 import { connectionOf, type EstablishOptions, macs, stranger, tunnelMac, World, wrapped } from "./support/world.js";
+
+const metrics: typeof import("../../src/metrics.js") = await import(
+  new URL("../../dist/src/metrics.js", import.meta.url).href
+);
 
 const datapath = new Datapath();
 afterAll(() => datapath[Symbol.dispose]());
@@ -199,5 +207,26 @@ describe("a policy", () => {
     const connection = opening("2.2.2.11", 25);
     track(elsewhere, connection);
     expectDropped(receive(connection.original.arrives(syn)), judged, "policy");
+  });
+});
+
+describe("a scrape", () => {
+  const instance = `denied${process.pid}`.slice(0, 15);
+  const pins = new datapathModules.pins.Pins(instance);
+  beforeAll(() => datapath.pinMaps(pins));
+  afterAll(() => pins.removeAll());
+
+  it("has what XDP has denied, by direction", async () => {
+    for (const attempt of [opening("2.2.2.11", 25), opening("2.2.2.11", 23), opening("1.1.1.7", 22)])
+      receive(attempt.original.arrives(syn));
+    const tenants = [{ id: judged.id, name: "user1", limits: noLimits }];
+    const desired = { instance, tenants, shares: noLimits, nics: [] } as unknown as Desired;
+    const text = Buffer.concat(
+      (await metrics.readMetrics(desired, new DaemonRecord().report())) as Buffer[],
+    ).toString();
+    expect(text.split("\n").filter((line) => /^xgw_denied_packets_total/.test(line))).toEqual([
+      'xgw_denied_packets_total{tenant="user1",direction="inbound"} 2',
+      'xgw_denied_packets_total{tenant="user1",direction="outbound"} 1',
+    ]);
   });
 });

@@ -23,8 +23,10 @@ const named = (text: string, column: number) =>
 
 describe("docs/daemon.md", () => {
   it("names every metric of the exposition, and no other", () => {
-    const names = [...read("src/metrics.ts").matchAll(/["`](xgw_\w+(\$\{unit\}_total)?)["`]/g)].flatMap(
-      ([, name = "", unit]) => (unit ? ["packets", "bytes"].map((each) => name.replace(unit, `${each}_total`)) : name),
+    const parts = readdirSync(join(root, "src/metrics")).map((name) => read(`src/metrics/${name}`));
+    const sources = [read("src/metrics.ts"), ...parts].join("\n");
+    const names = [...sources.matchAll(/["`](xgw_\w+(\$\{unit\}_total)?)["`]/g)].flatMap(([, name = "", unit]) =>
+      unit ? ["packets", "bytes"].map((each) => name.replace(unit, `${each}_total`)) : name,
     );
     expect(names.length).toBeGreaterThan(25);
     expect(named(section("Metrics"), 0).sort()).toEqual(names.sort());

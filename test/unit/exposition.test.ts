@@ -1,6 +1,7 @@
 // Prometheus' text format, as its parsers want it.
 import { expect, it } from "vitest";
 import { Exposition } from "../../src/exposition.js";
+import { noDurations, withDuration } from "../../src/histogram.js";
 import { atOnce, inSlices, type Reading } from "../../src/slices.js";
 
 const textOf = (exposition: Exposition) => Buffer.concat(exposition.pieces()).toString();
@@ -23,6 +24,20 @@ it("a family has its help, its type and a line for each series", () => {
       "",
     ].join("\n"),
   );
+});
+
+it("a histogram counts in each bucket what is no longer than its bound, and all in the last", () => {
+  const exposition = new Exposition();
+  const durations = [0.01, 0.025, 45, 1000].reduce(withDuration, noDurations);
+  exposition.histogram("xgw_work_seconds", "Work.")({ work: "repair" }, durations);
+  const [, type, ...lines] = textOf(exposition).trimEnd().split("\n");
+  expect(type).toBe("# TYPE xgw_work_seconds histogram");
+  expect(lines.map((line) => line.replace('xgw_work_seconds_bucket{work="repair",le=', ""))).toEqual([
+    ...['"0.005"} 0', '"0.025"} 2', '"0.1"} 2', '"0.5"} 2', '"1"} 2', '"2.5"} 2', '"5"} 2', '"10"} 2'],
+    ...['"30"} 2', '"60"} 3', '"300"} 3', '"+Inf"} 4'],
+    'xgw_work_seconds_sum{work="repair"} 1045.035',
+    'xgw_work_seconds_count{work="repair"} 4',
+  ]);
 });
 
 it("a label's text cannot end it", () => {

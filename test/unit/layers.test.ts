@@ -46,7 +46,7 @@ const pure = ["node:crypto", "node:util"];
 
 /** The parts of src, each layer above those that it may import from. */
 const layers = [
-  ["bytes", "errors", "log", "log-level", "crash", "slices", "exposition", "finding"],
+  ["bytes", "errors", "log", "log-level", "crash", "slices", "exposition", "finding", "histogram", "version"],
   ["config", "model"],
   ["plan"],
   ["kernel"],

@@ -11,6 +11,8 @@ const packages = [
   ...["cmake", "make", "g++", "pkg-config"],
   // runs: xgw itself, the lab and its checks
   ...["iproute2", "nftables", "conntrack", "ethtool", "kmod", "iputils-ping", "procps"],
+  // what the command is looked at with: shells that complete it, what renders its man pages
+  ...["zsh", "fish", "mandoc", "groff-base"],
   // the VM
   ...[qemu, "busybox-static", "xz-utils", "zstd"],
 ];

@@ -5,6 +5,12 @@ export const doctor = defineCommand({
   summary: "Find what keeps the gateway from working although every step is in place",
   description:
     "Looks at devices, XDP, addresses, others' packet filters and routing rules, the kernel's tables and settings, and the daemon. Watches counters for a second. Changes nothing. Exits with 0 when there is nothing but notes, 1 with warnings, 2 when something is critical or the config is refused, and 3 when it cannot tell.",
+  exitStatus: [
+    [0, "there is nothing but notes"],
+    [1, "there are warnings"],
+    [2, "something is critical, or the config is refused"],
+    [3, "it cannot be told"],
+  ],
   options: {},
   examples: [
     ["xgw doctor", "what, why, the command that shows it, the command that mends it"],

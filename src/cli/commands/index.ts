@@ -2,6 +2,7 @@
 
 import type { Command } from "../command.js";
 import { apply } from "./apply.js";
+import { completion } from "./completion.js";
 import { doctor } from "./doctor.js";
 import { flow } from "./flow.js";
 import { link } from "./link.js";
@@ -27,4 +28,5 @@ export const commands: readonly Command[] = [
   link,
   net,
   teardown,
+  completion,
 ];

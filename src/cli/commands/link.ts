@@ -7,6 +7,7 @@ export const link = defineCommand({
   description: "show, of xgw's links, or with --all of all. WHICH: id N, pinned PATH, or the name of xgw's attachment.",
   positionalUsage: "[words..]",
   positionals: { words: { type: "string", array: true, default: [], describe: "show, and WHICH" } },
+  places: [["show"], "attachments"],
   options: inspectOptions,
   examples: [
     ["xgw link show", "what is attached to NICs, tunnels and the kernel"],

@@ -14,6 +14,7 @@ export const map = defineCommand({
     "show, dump MAP, or lookup MAP KEY. MAP: id N, name NAME, pinned PATH, or a name alone. KEY: a word for each field as dump shows them, in their order or as field=value; or bytes as bpftool takes them, after the word key. lookup exits with 1 when there is none. dump tells the flow table by flows, not by buckets.",
   positionalUsage: "[words..]",
   positionals: { words: { type: "string", array: true, default: [], describe: "show, dump or lookup; MAP; KEY" } },
+  places: [["show", "dump", "lookup"], "maps"],
   options: {
     ...inspectOptions,
     used: { type: "boolean", describe: "dump: without elements of arrays that are all zero" },

@@ -10,6 +10,7 @@ export const net = defineCommand({
     "show, of xgw's programs, or with --all of all: XDP and tc of this network namespace, and programs in netfilter of any.",
   positionalUsage: "[words..]",
   positionals: { words: { type: "string", array: true, default: [], describe: "show" } },
+  places: [["show"]],
   options: scopeOptions,
   examples: [
     ["xgw net show", "on which devices packets meet xgw"],

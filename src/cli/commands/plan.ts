@@ -5,6 +5,10 @@ export const plan = defineCommand({
   name: "plan",
   summary: "Show what apply would change, and change nothing",
   description: "Exits with 0 when there is nothing to do, 1 when changes are pending, and 2 or more on an error.",
+  exitStatus: [
+    [0, "there is nothing to do"],
+    [1, "changes are pending"],
+  ],
   options: {},
   examples: [
     ["xgw plan", "list the steps, one a line"],

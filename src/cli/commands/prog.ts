@@ -9,6 +9,7 @@ export const prog = defineCommand({
   description: `show, of xgw's programs, or with --all of all. How often and how long each ran is told while the kernel counts it (sysctl -w ${statistics}=1, which costs some nanoseconds a run). WHICH: id N, name NAME, tag TAG, pinned PATH, or a name alone.`,
   positionalUsage: "[words..]",
   positionals: { words: { type: "string", array: true, default: [], describe: "show, and WHICH" } },
+  places: [["show"], "programs"],
   options: inspectOptions,
   examples: [
     ["xgw prog show", "every program, with what it is attached to"],

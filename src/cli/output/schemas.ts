@@ -129,6 +129,11 @@ const element = z.strictObject({
 /** One, when words say which and there is one. */
 const oneOrAll = (schema: z.ZodType) => z.union([z.array(schema), schema]);
 
+const completion = z.strictObject({
+  shell: z.enum(["bash", "zsh", "fish"]),
+  script: z.string().describe("To be sourced by the shell, or to lie in its folder of completions"),
+});
+
 /** By the verb. */
 export const outputSchemas = {
   "prog-show": { title: "xgw prog show -j", schema: oneOrAll(program) },
@@ -137,6 +142,7 @@ export const outputSchemas = {
   "map-lookup": { title: "xgw map lookup -j; null when there is no such key", schema: element.nullable() },
   "link-show": { title: "xgw link show -j", schema: oneOrAll(link) },
   "net-show": { title: "xgw net show -j", schema: net },
+  completion: { title: "xgw completion -j", schema: completion },
 } as const;
 
 export type OutputName = keyof typeof outputSchemas;

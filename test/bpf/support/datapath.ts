@@ -16,6 +16,7 @@ import {
 } from "libbpf-ts";
 import type { Constants } from "../../../src/datapath/constants.js";
 import { addressBytes, type DeviceNames, encodeEntry, readU32, readU64, u32 } from "../../../src/datapath/layout.js";
+import type { Pins } from "../../../src/datapath/pins.js";
 import { reasonSlots, reasons } from "../../../src/datapath/reasons.js";
 import type { Entry } from "../../../src/plan/state.js";
 import { datapathModules } from "./built.js";
@@ -161,6 +162,12 @@ export class Datapath implements Disposable {
     this.rules = this.#xdp.typedMap("rules");
     this.#ruleStats = this.#xdp.typedMap("rule_stats");
     this.#ring = new RingBuffer(this.#xdp.map("events"));
+  }
+
+  /** Where xgw looks for an instance's maps. */
+  pinMaps(pins: Pick<Pins, "prepare" | "oldMap">): void {
+    pins.prepare("none");
+    for (const { name, internal } of this.#xdp.maps) if (!internal) this.#xdp.map(name).pin(pins.oldMap(name));
   }
 
   /** An object over the same maps. */

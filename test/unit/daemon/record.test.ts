@@ -73,3 +73,11 @@ it("a config with thousands of mistakes is told in short", () => {
   expect(problems.at(-1)).toBe("and 4900 more: see xgw validate");
   expect(JSON.stringify(record.report()).length).toBeLessThan(200_000);
 });
+
+it("the daemon's record has how long configs and repairs took, in seconds", () => {
+  const record = new DaemonRecord();
+  record.took("repair", 250);
+  record.took("repair", 1250);
+  const { repair, reconcile } = record.report().durations;
+  expect([repair.count, repair.sum, reconcile.count]).toEqual([2, 1.5, 0]);
+});
