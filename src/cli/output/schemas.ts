@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { formatSchema } from "../../config/json-schema.js";
+import { topTableSchema } from "../../top/schema.js";
 
 const id = z.int().nonnegative();
 const count = z.number().nonnegative();
@@ -137,6 +138,7 @@ export const outputSchemas = {
   "map-lookup": { title: "xgw map lookup -j; null when there is no such key", schema: element.nullable() },
   "link-show": { title: "xgw link show -j", schema: oneOrAll(link) },
   "net-show": { title: "xgw net show -j", schema: net },
+  top: { title: "xgw top -j, a line", schema: topTableSchema },
 } as const;
 
 export type OutputName = keyof typeof outputSchemas;
