@@ -13,6 +13,8 @@ export interface FlowSource {
   readonly view: FlowView;
   readonly tenants: readonly Named[];
   readonly describeRule: DescribeRule;
+  /** The instance's, if there is one that can be read. */
+  readonly config: PlacedConfig | undefined;
 }
 
 /**
@@ -33,7 +35,7 @@ export async function openFlows(asked: string | undefined, context: Context): Pr
   const view = new FlowView(new Pins(instance));
   const config = loaded?.config.instance === instance ? loaded : undefined;
   const describeRule = await ruleDescriber(config);
-  return { instance, view, tenants: namedTenants(view, config?.config.tenants), describeRule };
+  return { instance, view, tenants: namedTenants(view, config?.config.tenants), describeRule, config };
 }
 
 /** A config that is refused does not keep anybody from looking: it is said. */

@@ -7,8 +7,8 @@ import { commands } from "./commands/index.js";
 const outputClosed = new AbortController();
 for (const stream of [process.stdout, process.stderr]) {
   stream.on("error", (error: NodeJS.ErrnoException) => {
-    // `xgw status | head` is no failure; work that was begun is finished all the same.
-    if (error.code !== "EPIPE") throw error;
+    // `xgw status | head` is no failure; work that was begun is finished all the same. EIO: the terminal has gone.
+    if (error.code !== "EPIPE" && error.code !== "EIO") throw error;
     if (stream === process.stdout) outputClosed.abort();
   });
 }

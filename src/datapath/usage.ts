@@ -2,7 +2,7 @@
 
 import { BpfMap } from "libbpf-ts";
 import { nobody, ruleSlots } from "../model/desired.js";
-import { type Resource, resources } from "../model/shares.js";
+import { type Limits, type Resource, resources } from "../model/shares.js";
 import { countBytes, readCounts } from "./counts.js";
 import { flowWays } from "./flow-table.js";
 import { readS64, readU32, u32 } from "./layout.js";
@@ -59,6 +59,27 @@ export function readLimit(pins: Pins, tenant: number, resource: Resource): numbe
   const at = (id: number) =>
     readU32(limits.get(u32(id)) ?? Buffer.alloc(limits.valueSize), resources.indexOf(resource));
   return at(tenant) || at(nobody);
+}
+
+/** What the programs know the limits of tenants to be, by id; 0: there is none. */
+export function readLimits(pins: Pins, tenants: readonly number[]): Map<number, Limits> {
+  if (!pins.hasMap("limits")) return new Map();
+  using map = BpfMap.openPinned(pins.map("limits"));
+  const all = tenants.length > lookUpsMax ? map.getBatch().values : undefined;
+  const read = (id: number): Buffer =>
+    all?.subarray(id * map.valueStride, (id + 1) * map.valueStride) ?? map.get(u32(id)) ?? Buffer.alloc(map.valueSize);
+  const ofAll = read(nobody);
+  return new Map(
+    tenants.map((tenant) => {
+      const own = read(tenant);
+      return [
+        tenant,
+        Object.fromEntries(
+          resources.map((name, at) => [name, readU32(own, at) || readU32(ofAll, at)]),
+        ) as unknown as Limits,
+      ];
+    }),
+  );
 }
 
 /** By tenant id. */

@@ -1,6 +1,7 @@
 /** Which connections are meant: by words of the command line, and against lines of the flow table or conntrack's entries. */
 
 import { be32 } from "../bytes.js";
+import { nearest } from "../config/nearest.js";
 import { flowOffsets } from "../datapath/flow-table.js";
 import type { FlowView } from "../datapath/flow-view.js";
 import { readU32 } from "../datapath/layout.js";
@@ -64,6 +65,12 @@ export function parseFilter(words: FilterWords, tenants: readonly Named[]): Filt
 export function parseTenant<T extends Named>(word: string, tenants: readonly T[]): T {
   const found = tenants.find(({ name }) => name === word) ?? tenants.find(({ key }) => String(key) === word);
   if (found) return found;
+  const guess = nearest(
+    word,
+    tenants.map(({ name }) => name),
+  );
+  if (guess !== undefined)
+    throw new UsageError(`there is no tenant ${JSON.stringify(word)}`, { remedy: `did you mean ${guess}?` });
   const names = tenants.slice(0, 10).map(({ name }) => name);
   const some = tenants.length > names.length ? `, and ${tenants.length - names.length} more` : "";
   throw new UsageError(`there is no tenant ${JSON.stringify(word)}`, {

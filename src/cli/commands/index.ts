@@ -13,6 +13,7 @@ import { prog } from "./prog.js";
 import { run } from "./run.js";
 import { status } from "./status.js";
 import { teardown } from "./teardown.js";
+import { top } from "./top.js";
 import { validate } from "./validate.js";
 
 export const commands: readonly Command[] = [
@@ -22,6 +23,7 @@ export const commands: readonly Command[] = [
   run,
   status,
   doctor,
+  top,
   flow,
   prog,
   map,

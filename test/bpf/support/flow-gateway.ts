@@ -95,10 +95,14 @@ export class FlowGateway {
     return inNetNamespace(this.namespace.path, work as () => never);
   }
 
-  /** The command in the namespace. */
+  /** The command in the namespace, as words. */
+  command(...words: string[]): string[] {
+    return ["nsenter", `--net=${this.namespace.path}`, process.execPath, main, "-c", this.config, ...words];
+  }
+
   xgw(...words: string[]): Ended {
-    const args = [`--net=${this.namespace.path}`, process.execPath, main, "-c", this.config, ...words];
-    const { status, stdout, stderr } = spawnSync("nsenter", args, { encoding: "utf8", maxBuffer: 2 ** 30 });
+    const [program = "", ...args] = this.command(...words);
+    const { status, stdout, stderr } = spawnSync(program, args, { encoding: "utf8", maxBuffer: 2 ** 30 });
     return { code: status, stdout, stderr };
   }
 
@@ -164,6 +168,16 @@ export class FlowGateway {
     }
     const { added } = here.move.runOn(mover.program("xgw_move_flows"), records, lines.length);
     if (added !== lines.length) throw new Error(`${added} of ${lines.length} lines were put into the table`);
+  }
+
+  /** What the rule that a slot counts has let through by XDP, packets and bytes. */
+  setForwarded(slot: number, packets: number, bytes: number): void {
+    using stats = this.map("rule_stats");
+    const [first, ...others] = stats.getPerCpu(u32(slot)) ?? [];
+    if (!first) throw new Error(`there is no slot ${slot}`);
+    first.writeBigUInt64LE(BigInt(packets), 0);
+    first.writeBigUInt64LE(BigInt(bytes), 8);
+    stats.setPerCpu(u32(slot), [first, ...others]);
   }
 
   usage(tenant: number): number {
