@@ -61,7 +61,7 @@ export async function startLab(
     };
     const [client, user1, user2] = [start("client"), start("user1"), start("user2")];
     const xgw = new Xgw(topology.hosts.gateway, start("gateway"), config);
-    undo.push(() => xgw.stop());
+    undo.push(() => xgw.endCommands());
     undo.push(() => xgw.run("teardown"));
     undo.push(() => xgw.stopDaemon("SIGKILL"));
     say("starting `xgw run` in the gateway");

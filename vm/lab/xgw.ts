@@ -17,24 +17,24 @@ export class Xgw {
   /** How the daemon ended, if it did. */
   private ended: string | undefined;
   private log = "";
-  private readonly commands: CommandLine;
+  private commands: CommandLine | undefined;
 
   constructor(
     readonly namespace: Namespace,
     private readonly agent: Host,
     readonly configFile: string,
-  ) {
-    this.commands = new CommandLine(namespace);
-  }
+  ) {}
 
   /** Runs one command to its end; a failure is a result, not an exception. */
   run(command: string, ...args: string[]): Promise<Output> {
+    this.commands ??= new CommandLine(this.namespace);
     return this.commands.run(command, "-c", this.configFile, ...args);
   }
 
-  /** Ends what runs commands; the daemon has an end of its own. */
-  stop(): Promise<void> {
-    return this.commands.stop();
+  /** Ends the process that runs commands, with all that it may hold. The daemon has an end of its own. */
+  async endCommands(): Promise<void> {
+    await this.commands?.stop();
+    this.commands = undefined;
   }
 
   status(): Promise<Status> {

@@ -39,7 +39,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await xgw.stopDaemon("SIGTERM");
   await xgw.run("teardown");
-  await xgw.stop();
+  await xgw.endCommands();
   await gateway.delete();
   await far.delete();
   rmSync(folder, { recursive: true });

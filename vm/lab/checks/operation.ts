@@ -134,6 +134,7 @@ export const tearDown: Check = {
   async run({ topology, xgw, before }) {
     await xgw.stopDaemon("SIGTERM");
     const { code, stderr } = await xgw.run("teardown");
+    await xgw.endCommands();
     const after = await snapshot(topology.hosts.gateway);
     const lines = (text: string) => new Set(text.split("\n"));
     const [had, has] = [lines(before), lines(after)];
