@@ -30,6 +30,7 @@ import { buildDesired } from "./model/build.js";
 import { type Desired, nobody } from "./model/desired.js";
 import { observeInTheWay } from "./observe/in-the-way.js";
 import { fixedSysctls } from "./observe/kernel-tables.js";
+import { checkUnderlayAddress } from "./observe/machine-addresses.js";
 import { observeSides, type Sides } from "./observe/sides.js";
 import {
   checkForeignDevices,
@@ -50,6 +51,18 @@ import type { Step } from "./plan/steps.js";
 import { reversePathOfAll, sysctlsOf } from "./plan/sysctls.js";
 
 export { execute, type Plan } from "./execute.js";
+
+/**
+ * What a change of the config would do. A repair does without the look at the underlay's address: the rules that keep tenants apart
+ * are put right also while it is away.
+ *
+ * @throws as `plan` does; KernelError when no device has `underlay.address`
+ */
+export async function planChange(config: Config): Promise<Plan> {
+  checkHost();
+  checkUnderlayAddress(config);
+  return plan(config);
+}
 
 /** The config in force, and what it was made into. */
 export interface InForce extends Pick<Plan, "desired" | "constants" | "context"> {
@@ -175,9 +188,11 @@ export const applyAttempts = 3;
  *
  * @param onChange called before each pass that changes anything
  * @returns the steps that were taken
+ * @throws as `planChange` does
  */
 export async function apply(config: Config, onChange = () => {}): Promise<Converged> {
   checkHost();
+  checkUnderlayAddress(config);
   await loadModules();
   return converge(config, false, onChange);
 }

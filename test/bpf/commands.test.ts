@@ -15,6 +15,7 @@ const main = fileURLToPath(new URL("../../dist/xgw/lib/main.js", import.meta.url
 const instance = `cmd${process.pid}`;
 const namespace = makeNamespace();
 namespace.ip("link", "add", "eth0", "type", "veth", "peer", "name", "peer0");
+namespace.ip("address", "add", "172.168.0.1/24", "dev", "eth0");
 
 const folder = mkdtempSync(join(tmpdir(), "xgw-commands-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -96,6 +97,26 @@ describe("a NIC that does not exist", () => {
     const before = snapshot();
     expect(xgw(["apply"], text).code).toBe(3);
     expect(snapshot()).toBe(before);
+  });
+});
+
+describe("an underlay.address that no device has", () => {
+  const text = example.replace("address: 172.168.0.1 }", "address: 172.168.0.99 }");
+  const words =
+    /no device has underlay\.address 172\.168\.0\.99; there are: 172\.168\.0\.1\/24 on eth0; .*ip address add 172\.168\.0\.99\/24 dev eth0/;
+
+  for (const command of ["plan", "apply", "run"])
+    it(`${command}: exit code 3, the addresses that there are, and nothing changed`, () => {
+      const before = snapshot();
+      const { code, stderr, stdout } = xgw([command], text);
+      expect({ code, said: stderr + stdout }).toEqual({ code: 3, said: expect.stringMatching(words) });
+      expect(snapshot()).toBe(before);
+    });
+
+  it("is taken from any device of the machine's own, the loopback too", () => {
+    namespace.ip("address", "add", "172.168.0.99/32", "dev", "lo");
+    expect(xgw(["plan"], text).code).toBe(1);
+    namespace.ip("address", "del", "172.168.0.99/32", "dev", "lo");
   });
 });
 

@@ -12,13 +12,13 @@ export const plan = defineCommand({
   ],
   async handler(_args, context) {
     const { loadConfig } = await import("../../config/load.js");
-    const { plan } = await import("../../gateway.js");
+    const { planChange } = await import("../../gateway.js");
     const { describeStep } = await import("../../plan/describe.js");
     const { asPlanFailure } = await import("../plan-failure.js");
     const { warningLines } = await import("../problems.js");
     const { config, warnings: configWarnings } = await loadConfig(context.configFile);
     for (const line of warningLines(configWarnings)) context.note(line);
-    const { steps, warnings = [] } = await plan(config).catch(asPlanFailure);
+    const { steps, warnings = [] } = await planChange(config).catch(asPlanFailure);
     if (context.json) context.printJson({ instance: config.instance, steps, warnings });
     else for (const step of steps) context.print(describeStep(step));
     if (!context.json) for (const warning of warnings) context.note(`warning: ${warning}`);
