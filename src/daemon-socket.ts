@@ -29,6 +29,8 @@ export interface DaemonReport {
   readonly instance?: string;
   readonly startedAt: string;
   readonly config: {
+    /** The absolute path of what it follows, as it was given. Missing of a daemon of an older version. */
+    readonly file?: string;
     /** `bad`: the file was refused, or could not be carried out; what was in force stays in force. */
     readonly state: "good" | "bad";
     readonly since: string;

@@ -202,6 +202,8 @@ export const repair = (config: Config): Promise<Converged> => converge(config, t
 
 /** A plan that has been carried out, and found right. */
 export interface Converged extends Plan {
+  /** What there was before the first step, as far as tenants are known by it. */
+  readonly before: Pick<State, "devices" | "entries">;
   /** When the last step was taken, before the comparison that found all right, as `performance.now()`. */
   readonly doneMs: number;
   /** Live flows that found no place in a flow table that was made anew, and that the kernel carries again. */
@@ -211,6 +213,7 @@ export interface Converged extends Plan {
 async function converge(config: Config, isRepair: boolean, onChange: () => void): Promise<Converged> {
   const pins = new Pins(config.instance);
   let taken: readonly Step[] = [];
+  let before: Converged["before"] | undefined;
   const warnings = new Set<string>(); // what a pass warns of may be done with the next
   let doneMs = performance.now();
   let flowsLeft = 0;
@@ -221,8 +224,9 @@ async function converge(config: Config, isRepair: boolean, onChange: () => void)
       settleOther(pins, fingerprintOf(constants));
     }
     const next = await plan(config);
+    before ??= next.observed;
     for (const warning of next.warnings ?? []) warnings.add(warning);
-    if (next.steps.length === 0) return { ...next, steps: taken, warnings: [...warnings], doneMs, flowsLeft };
+    if (next.steps.length === 0) return { ...next, steps: taken, before, warnings: [...warnings], doneMs, flowsLeft };
     if (attempt > applyAttempts) throw stillDiffers(next.steps);
     onChange();
     // What a repair has seen may be no more by then, for somebody else is at work: it looks again, once.

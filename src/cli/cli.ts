@@ -48,6 +48,7 @@ function makeContext(command: Command, globals: GlobalArguments, surroundings: S
     configFile: globals.config,
     json: globals.json,
     pretty: globals.pretty,
+    verbose: globals.verbose > 0,
     columns: stdout.columns,
     outputClosed,
     stream: (pieces) => streamTo(stdout, pieces, outputClosed),

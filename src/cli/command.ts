@@ -13,6 +13,8 @@ export interface Context {
   readonly json: boolean;
   /** `-p`: JSON with one member a line. */
   readonly pretty: boolean;
+  /** `-v`: more than usual. */
+  readonly verbose: boolean;
   /** Of the terminal that the result goes to; undefined when it goes elsewhere. */
   readonly columns: number | undefined;
   /** Aborted when whoever read stdout has gone: a command that prints for ever ends then, others finish their work. */

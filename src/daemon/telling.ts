@@ -1,5 +1,6 @@
 /** What others may know of the daemon: by its socket, and as metrics. */
 
+import { resolve } from "node:path";
 import { answerAs } from "../daemon-socket.js";
 import type { InForce } from "../gateway.js";
 import type { Logger } from "../log.js";
@@ -35,10 +36,14 @@ export async function startTelling(configFile: string, log: Logger): Promise<Tel
     health: ({ findings }) => record.health(findings),
     neighbourForgotten: ({ tenant }) => record.neighbourForgotten(names.get(tenant) ?? ""),
   };
-  const answering = await answerAs(configFile, () => ({
-    ...record.report(),
-    ...(inForce ? { instance: inForce.config.instance } : {}),
-  }));
+  const answering = await answerAs(configFile, () => {
+    const report = record.report();
+    return {
+      ...report,
+      config: { ...report.config, file: resolve(configFile) },
+      ...(inForce ? { instance: inForce.config.instance } : {}),
+    };
+  });
   return {
     emit: (name, event) => on[name](event),
     onInForce(next) {

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BpfObject, inNetNamespace, interfaceIndex } from "libbpf-ts";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
+import { outputSchemas } from "../../src/cli/output/schemas.js";
 import { exampleText, thirdTenant } from "../unit/plan/fixture.js";
 import { objectFile } from "./support/datapath.js";
 import { makeNamespace } from "./support/kernel.js";
@@ -37,6 +38,12 @@ function xgw(words: readonly string[], text: string, prefix: readonly string[] =
   const { status, stdout, stderr } = spawnSync("nsenter", command, { encoding: "utf8" });
   return { code: status, stdout, stderr };
 }
+
+/** Where a line of that length has room for its place, it stands behind. */
+const placeBehind = (line: number, length: number) => {
+  const place = `${join(folder, "xgw.yaml")}:${line}`;
+  return length + 2 + place.length <= 80 ? `  ${place}` : "";
+};
 
 /** All that a command could have changed here. */
 const snapshot = () =>
@@ -150,24 +157,48 @@ describe("without privilege: exit code 4, what is missing, and nothing changed",
 });
 
 describe("plan", () => {
-  it("exits with 1 when changes are pending, and lists them", () => {
+  it("exits with 1 when changes are pending, and says for whom and what for, with the place", () => {
     const { code, stdout } = xgw(["plan"], example);
-    expect([code, stdout.split("\n")]).toEqual([
+    const lines = stdout.split("\n");
+    expect([code, lines[0], lines]).toEqual([
       1,
+      expect.stringMatching(new RegExp(`^${instance}: \\d+ steps, 2 tenants new$`)),
       expect.arrayContaining([
-        expect.stringMatching(/^\+ programs /),
-        "~ ip rules of ipv4: tenants' tables before the gateway's own addresses",
+        expect.stringMatching(/^ {2}the gateway +\d+ {2}1 datapath, /),
+        expect.stringMatching(/^ {2}\+ programs /),
+        "  ~ ip rules of ipv4: tenants' tables before the gateway's own addresses",
+        "  + inbound rule 0: allow tcp 22".concat(placeBehind(26, 31)),
       ]),
     ]);
   });
 
-  it("gives the same as JSON", () => {
+  it("--tenant shows one tenant's steps, -v each of them", () => {
+    const { stdout } = xgw(["plan", "--tenant", "user2", "-v"], example);
+    expect(stdout).toContain("    + nft dnat_to: 2 . 2.2.2.12 : 10.0.0.7\n");
+    expect(stdout).not.toContain("user1");
+  });
+
+  it("--tenant with a name that nobody has: exit code 2", () => {
+    const { code, stderr } = xgw(["plan", "--tenant", "user9"], example);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("there is no tenant user9") });
+  });
+
+  it("gives the same as JSON, as docs/output/plan.schema.json says", () => {
     const { code, stdout } = xgw(["plan", "-j"], example);
-    expect([
-      code,
-      JSON.parse(stdout).instance,
-      JSON.parse(stdout).steps.map(({ kind }: { kind: string }) => kind),
-    ]).toEqual([1, instance, expect.arrayContaining(["datapath.load", "rule-order.set"])]);
+    const plan = outputSchemas.plan.schema.parse(JSON.parse(stdout));
+    expect([code, plan.instance, plan.steps.map(({ kind }) => kind)]).toEqual([
+      1,
+      instance,
+      expect.arrayContaining(["datapath.load", "rule-order.set"]),
+    ]);
+    expect(plan.tenants[0]?.changes).toContainEqual({
+      sign: "+",
+      part: "inbound rule",
+      item: "0",
+      text: "inbound rule 0: allow tcp 22",
+      steps: 1,
+      place: { file: join(folder, "xgw.yaml"), line: 26 },
+    });
   });
 
   it("changes nothing", () => {

@@ -19,14 +19,22 @@ export const apply = defineCommand({
     const { loadConfig } = await import("../../config/load.js");
     const { apply } = await import("../../gateway.js");
     const { withLock } = await import("../../lock.js");
-    const { describeStep } = await import("../../plan/describe.js");
+    const { outlineOf } = await import("../../plan/outline.js");
+    const { planJson } = await import("../plan-json.js");
+    const { planLines } = await import("../plan-lines.js");
     const { warningLines } = await import("../problems.js");
-    const { config, warnings } = await loadConfig(context.configFile);
+    const loaded = await loadConfig(context.configFile);
+    const { config, warnings } = loaded;
     for (const line of warningLines(warnings)) context.note(line);
     const lock = { instance: config.instance, purpose: "apply", waitMs: wait * 1000 };
-    const { steps, flowsLeft, warnings: inTheWay = [] } = await withLock(lock, () => apply(config));
-    if (context.json) return context.printJson({ instance: config.instance, steps, flowsLeft, warnings: inTheWay });
-    for (const step of steps) context.print(describeStep(step));
+    const applied = await withLock(lock, () => apply(config));
+    const { steps, wanted, before, flowsLeft, warnings: inTheWay = [] } = applied;
+    const outline = outlineOf({ steps, wanted, observed: before });
+    if (context.json) {
+      const { instance } = config;
+      return context.printJson({ instance, ...planJson(outline, steps, loaded), flowsLeft, warnings: inTheWay });
+    }
+    for (const line of planLines(outline, loaded, { verbose: context.verbose })) context.print(line);
     if (flowsLeft > 0) context.note(`${flowsLeft} flows have no room in the flow table: the kernel carries them`);
     for (const warning of inTheWay) context.note(`warning: ${warning}`);
     context.print(steps.length === 0 ? "nothing to do" : `${steps.length} steps done`);

@@ -2,6 +2,8 @@
 
 import { z } from "zod";
 import { formatSchema } from "../../config/json-schema.js";
+import { applySchema, planSchema } from "./plan-schema.js";
+import { statusSchema } from "./status-schema.js";
 
 const id = z.int().nonnegative();
 const count = z.number().nonnegative();
@@ -136,6 +138,9 @@ export const outputSchemas = {
   "map-dump": { title: "xgw map dump -j", schema: z.array(element) },
   "map-lookup": { title: "xgw map lookup -j; null when there is no such key", schema: element.nullable() },
   "link-show": { title: "xgw link show -j", schema: oneOrAll(link) },
+  plan: { title: "xgw plan -j", schema: planSchema },
+  status: { title: "xgw status -j", schema: statusSchema },
+  apply: { title: "xgw apply -j", schema: applySchema },
   "net-show": { title: "xgw net show -j", schema: net },
 } as const;
 
