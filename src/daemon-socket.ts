@@ -38,6 +38,8 @@ export interface DaemonReport {
     readonly inForceSince: string;
     /** What is wrong, each with file, line and remedy as far as known. */
     readonly problems: readonly string[];
+    /** What is in force is on trial: it was read from there, and is taken back then unless it is confirmed. */
+    readonly trial?: { readonly token: string; readonly from: string; readonly until: string };
   };
   /** How often something was found changed, and put right. */
   readonly drifts: number;

@@ -1,10 +1,10 @@
 /** From arguments to an exit code: parses, runs the command, and prints what it threw. Knows no process. */
 
-import { existsSync, readFileSync } from "node:fs";
 import { ConfigError, exitCodes, toXgwError, XgwError } from "../errors.js";
 import type { LogTarget } from "../log.js";
 import { chooseLevel } from "../log-level.js";
-import type { Command, Context } from "./command.js";
+import { packageVersion } from "../version.js";
+import type { Command, Context, ReadKey } from "./command.js";
 import { type GlobalArguments, parseArguments } from "./parse.js";
 import { problemLines } from "./problems.js";
 import { type StreamTarget, streamTo } from "./stream.js";
@@ -14,6 +14,7 @@ export interface Surroundings {
   readonly stderr: LogTarget;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly outputClosed: AbortSignal;
+  readonly readKey?: ReadKey;
 }
 
 /** Runs one command line; never throws. */
@@ -51,6 +52,7 @@ function makeContext(command: Command, globals: GlobalArguments, surroundings: S
     verbose: globals.verbose > 0,
     columns: stdout.columns,
     outputClosed,
+    readKey: surroundings.readKey,
     stream: (pieces) => streamTo(stdout, pieces, outputClosed),
     print: (text) => void stdout.write(`${text}\n`),
     printJson: (value) => void stdout.write(`${JSON.stringify(value, null, globals.pretty ? 2 : undefined)}\n`),
@@ -75,13 +77,4 @@ function complain(thrown: unknown, json: boolean, { stdout, stderr }: Surroundin
   else stderr.write(`xgw: ${error.message}${error.remedy === undefined ? "" : `; ${error.remedy}`}\n`);
   if (isBug && thrown instanceof Error) stderr.write(`This is a bug in xgw:\n${thrown.stack}\n`);
   return error.exitCode;
-}
-
-/** From the package.json above this file, wherever the build put it. */
-function packageVersion(): string {
-  for (let directory = new URL(".", import.meta.url); ; directory = new URL("..", directory)) {
-    const file = new URL("package.json", directory);
-    if (existsSync(file)) return String((JSON.parse(readFileSync(file, "utf8")) as { version?: string }).version);
-    if (directory.pathname === "/") return "unknown";
-  }
 }

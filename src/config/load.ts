@@ -41,15 +41,16 @@ export interface TenantAt {
  * Loads and checks the config at `file` with the tenants of `tenants.d/*.yaml` beside it. Tenants of files that have not
  * changed since the last time with the same cache are the same objects.
  *
+ * @param instead read in place of the main file
  * @throws ConfigError with every problem that can be seen at once
  */
-export async function loadConfig(file: string, cache = new FileCache()): Promise<PlacedConfig> {
+export async function loadConfig(file: string, cache = new FileCache(), instead?: Source): Promise<PlacedConfig> {
   const errors: Problem[] = [];
   const warnings: Problem[] = [];
   const breathe = breather();
   const tenantsDir = join(dirname(file), "tenants.d");
-  const main = await tryRead(file, cache, errors);
-  const files = [file];
+  const main = instead ?? (await tryRead(file, cache, errors));
+  const files = [instead?.file ?? file];
   const beside: Source[] = [];
   if (!main || !isOtherVersion(main))
     for (const path of await tenantFiles(tenantsDir, errors, warnings)) {

@@ -5,6 +5,7 @@ import type { Config } from "../config/schema.js";
 import { ConfigError, formatProblem, toXgwError, type XgwError } from "../errors.js";
 import { apply, type Converged, type InForce, type Plan } from "../gateway.js";
 import { describeStep } from "../plan/describe.js";
+import { secondsLeft } from "../trial.js";
 import { askedFor, type ConfigSource } from "./config-source.js";
 import type { DaemonLog, Emit } from "./events.js";
 import type { InTheWay } from "./in-the-way.js";
@@ -73,7 +74,7 @@ export class Reconciler {
 
   private async reconcile(reason: string, work: (config: Config) => Promise<Applied>): Promise<InForce> {
     const started = performance.now();
-    const { config, warnings } = await this.source.load(reason);
+    const { config, warnings, trial } = await this.source.load(reason);
     for (const warning of warnings) this.log.warn({ problem: formatProblem(warning) }, "config warning");
     this.claim.claim(config.instance);
     const applied = await locked(config, () => work(config));
@@ -85,7 +86,9 @@ export class Reconciler {
     const { instance, tenants } = config;
     this.log.info({ instance, reason, tenants: tenants.length, steps: steps.length, durationMs: tookMs }, "reconciled");
     const inForce: InForce = { config, desired, constants, context };
-    this.emit("reconciled", { reason, steps, tookMs });
+    if (trial)
+      this.log.warn({ from: trial.from, secondsLeft: Math.round(secondsLeft(trial)) }, "the config is on trial");
+    this.emit("reconciled", { reason, steps, tookMs, ...(trial ? { trial } : {}) });
     this.onInForce(inForce);
     return inForce;
   }

@@ -4,6 +4,7 @@ import type { DaemonReport } from "../daemon-socket.js";
 import { ConfigError, formatProblem, toXgwError } from "../errors.js";
 import type { Finding } from "../finding.js";
 import type { Step } from "../plan/steps.js";
+import { type FileTrial, secondsLeft } from "../trial.js";
 
 /** Of what is wrong with a config: how many are told, and of each so many characters, which are kept until it is mended. */
 const problemsTold = 100;
@@ -14,6 +15,7 @@ export class DaemonRecord {
   private inForceSince = new Date();
   private since = new Date();
   private problems: readonly string[] = [];
+  private trial: FileTrial | undefined;
   private readonly repairs = new Map<string, number>();
   private redecisions = 0;
   private repairFailures = 0;
@@ -25,8 +27,9 @@ export class DaemonRecord {
   private readonly forgotten = new Map<string, number>();
   drifts = 0;
 
-  /** The config is in force. */
-  applied(): void {
+  /** The config is in force: for good, or on trial. */
+  applied(trial?: FileTrial): void {
+    this.trial = trial;
     this.inForceSince = new Date();
     if (this.problems.length > 0) this.since = new Date();
     this.problems = [];
@@ -96,6 +99,7 @@ export class DaemonRecord {
         since: this.since.toISOString(),
         inForceSince: this.inForceSince.toISOString(),
         problems: this.problems,
+        ...(this.trial ? { trial: toReport(this.trial) } : {}),
       },
       drifts: this.drifts,
       repairs: Object.fromEntries(this.repairs),
@@ -109,6 +113,12 @@ export class DaemonRecord {
     };
   }
 }
+
+const toReport = (trial: FileTrial) => ({
+  token: trial.token,
+  from: trial.from,
+  until: new Date(Date.now() + secondsLeft(trial) * 1000).toISOString(),
+});
 
 function count(counts: Map<string, number>, name: string): void {
   counts.set(name, (counts.get(name) ?? 0) + 1);

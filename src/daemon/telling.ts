@@ -24,7 +24,7 @@ export async function startTelling(configFile: string, log: Logger): Promise<Tel
   let names: ReadonlyMap<number, string> = new Map();
   const metrics = new MetricsServer(async () => (inForce ? readMetrics(inForce.desired, record.report()) : []), log);
   const on: { readonly [K in keyof DaemonEvents]: (event: DaemonEvents[K]) => void } = {
-    reconciled: () => record.applied(),
+    reconciled: ({ trial }) => record.applied(trial),
     refused: ({ error }) => record.refused(error),
     repaired: ({ steps }) => record.repaired(steps),
     redecided: () => record.redecided(),

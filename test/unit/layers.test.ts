@@ -46,17 +46,17 @@ const pure = ["node:crypto", "node:util"];
 
 /** The parts of src, each layer above those that it may import from. */
 const layers = [
-  ["bytes", "errors", "log", "log-level", "crash", "slices", "exposition", "finding"],
+  ["bytes", "errors", "log", "log-level", "crash", "slices", "exposition", "finding", "version", "atomic-file"],
   ["config", "model"],
   ["plan"],
   ["kernel"],
-  ["runtime-directory", "lock", "daemon-socket"],
+  ["runtime-directory", "lock", "daemon-socket", "trial", "applied"],
   ["datapath"],
   ["observe"],
   ["health"],
   ["execute"],
   ["gateway", "change", "repair"],
-  ["doctor", "status", "metrics", "flow"],
+  ["doctor", "status", "metrics", "flow", "confirm"],
   ["daemon"],
   ["cli", "index"],
 ];

@@ -2,6 +2,7 @@
 
 import type { Command } from "../command.js";
 import { apply } from "./apply.js";
+import { confirm } from "./confirm.js";
 import { doctor } from "./doctor.js";
 import { flow } from "./flow.js";
 import { link } from "./link.js";
@@ -18,6 +19,7 @@ export const commands: readonly Command[] = [
   validate,
   plan,
   apply,
+  confirm,
   run,
   status,
   doctor,

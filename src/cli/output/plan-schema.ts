@@ -68,7 +68,17 @@ export const planSchema = z.strictObject({
     .describe("What this file has otherwise than the one that the daemon follows, where that is another, and right"),
 });
 
+export const confirmSchema = z.strictObject({
+  instance: z.string(),
+  file: z.string().describe("The config that the trial was of"),
+  outcome: z.enum(["kept", "taken back"]),
+});
+
 export const applySchema = z.strictObject({
   ...common,
+  trial: z
+    .strictObject({ file: z.string().describe("For `xgw confirm -c`"), seconds: z.number().positive() })
+    .optional()
+    .describe("With --confirm: it is taken back after so long unless `xgw confirm` keeps it"),
   flowsLeft: z.int().nonnegative().describe("Flows that have no room in the flow table: the kernel carries them"),
 });

@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { formatSchema } from "../../config/json-schema.js";
-import { applySchema, planSchema } from "./plan-schema.js";
+import { applySchema, confirmSchema, planSchema } from "./plan-schema.js";
 import { statusSchema } from "./status-schema.js";
 
 const id = z.int().nonnegative();
@@ -139,6 +139,7 @@ export const outputSchemas = {
   "map-lookup": { title: "xgw map lookup -j; null when there is no such key", schema: element.nullable() },
   "link-show": { title: "xgw link show -j", schema: oneOrAll(link) },
   plan: { title: "xgw plan -j", schema: planSchema },
+  confirm: { title: "xgw confirm -j", schema: confirmSchema },
   status: { title: "xgw status -j", schema: statusSchema },
   apply: { title: "xgw apply -j", schema: applySchema },
   "net-show": { title: "xgw net show -j", schema: net },

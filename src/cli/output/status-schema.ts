@@ -96,6 +96,10 @@ const daemon = z
       since: time,
       inForceSince: time,
       problems: z.array(z.string()),
+      trial: z
+        .strictObject({ token: z.string(), from: z.string(), until: time })
+        .optional()
+        .describe("What is in force is on trial, and is taken back then unless `xgw confirm` keeps it"),
     }),
     drifts: number.describe("Times that something was found changed, and put right"),
     repairs: z.record(z.string(), number).describe("Steps of these, by kind of thing"),
