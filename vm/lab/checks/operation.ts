@@ -4,6 +4,7 @@ import { readFile, rename, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Check } from "../check.js";
 import { snapshot } from "../snapshot.js";
+import { stateOfPort } from "./port.js";
 import { measuredTransfer } from "./traffic.js";
 
 export const stayInStep: Check = {
@@ -35,17 +36,7 @@ export const configEdited: Check = {
     const drifts = () => xgw.timesLogged("drift repaired");
     const driftsBefore = drifts();
     const opened = asItWas.replace("ports: [22] }", "ports: [22, 2222] }");
-    const connects = async () => {
-      await user1.serveTcp({ port: 2222, seed: 9, bytes: 8 });
-      const outcome = await client
-        .connectTcp({ host: "2.2.2.11", port: 2222, seed: 9, bytes: 8, timeoutMs: 2500 })
-        .then(
-          () => "open",
-          () => "closed",
-        );
-      await user1.close(2222);
-      return outcome;
-    };
+    const connects = () => stateOfPort({ client, user1 }, 2222);
     const first = await connects();
     await xgw.causing("reconciled", () => replaceFile(xgw.configFile, opened));
     const second = await connects();
