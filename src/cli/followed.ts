@@ -18,8 +18,12 @@ export interface Followed {
 }
 
 /** Undefined where no daemon answers. */
-export async function followedBy(loaded: PlacedConfig, file: string): Promise<Followed | undefined> {
-  const daemon = await findDaemon(file, loaded.config.instance);
+export async function followedBy(
+  loaded: PlacedConfig,
+  file: string,
+  directory?: string,
+): Promise<Followed | undefined> {
+  const daemon = await findDaemon(file, loaded.config.instance, directory);
   if (daemon.state !== "answers") return undefined;
   const { pid, config }: DaemonReport = daemon.report;
   const other = config.file;

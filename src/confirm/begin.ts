@@ -101,19 +101,11 @@ export interface TriedByDaemon {
  * @throws UsageError, ConfigError, KernelError and so on before anything is changed; XgwError when the daemon could not put it in
  *   force, and has gone back
  */
-export async function tryByDaemon(
-  report: DaemonReport,
-  from: string,
-  instance: string,
-  options: TrialOptions,
-): Promise<TriedByDaemon> {
+export async function tryByDaemon(report: DaemonReport, from: string, options: TrialOptions): Promise<TriedByDaemon> {
   const file = fileOf(report, from);
   const text = readFileSync(from, "utf8");
   const loaded = await loadInPlaceOf(file, from, text);
-  if (loaded.config.instance !== instance)
-    throw new UsageError(`${from} is of instance ${loaded.config.instance}, the daemon's of ${instance}`, {
-      remedy: "give it the same `instance`",
-    });
+  const { instance } = loaded.config;
   const older = trialOf(instance);
   if (!older && report.config.state !== "good")
     throw new XgwError(`the daemon has refused ${file}, which would be gone back to`, { remedy: "mend it first" });

@@ -2,7 +2,7 @@
 
 import { dirname, join } from "node:path";
 import { type Doubtful, FileCache } from "../config/file-cache.js";
-import { type LoadedConfig, loadConfig } from "../config/load.js";
+import { type LoadedConfig, loadConfig, type Sources } from "../config/load.js";
 import { reloadFiles } from "../config/reload.js";
 import type { Config } from "../config/schema.js";
 import { parseSource, type Source } from "../config/source.js";
@@ -27,6 +27,8 @@ export const askedFor = "SIGHUP";
 export interface SourcedConfig {
   readonly config: Config;
   readonly warnings: readonly Problem[];
+  /** Missing where it is made of no files. */
+  readonly sources?: Sources;
   /** The trial that the config is on; missing when it is the file's. */
   readonly trial?: FileTrial | undefined;
 }

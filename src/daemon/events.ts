@@ -12,6 +12,8 @@ export interface DaemonLog {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
+  /** Missing where it cannot be told. */
+  isLevelEnabled?(level: "debug"): boolean;
 }
 
 /** What has happened, for who embeds the daemon. Times in milliseconds. */

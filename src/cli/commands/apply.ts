@@ -79,7 +79,7 @@ async function tryIt(
   if (daemon.state === "busy")
     throw new BusyError(`the daemon, ${daemon.holder}, does not answer within 2 s`, { remedy: "try again" });
   if (daemon.state === "answers") {
-    const tried = await tryByDaemon(daemon.report, context.configFile, instance, options);
+    const tried = await tryByDaemon(daemon.report, context.configFile, options);
     await noteWarnings(tried.loaded, context);
     const { steps, warnings = [] } = tried.planned;
     const outline = outlineOf(tried.planned);

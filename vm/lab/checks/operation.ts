@@ -30,7 +30,7 @@ export const configEdited: Check = {
   id: "config-edited",
   title: "the config edited under the daemon: a port opened, then a mistake, then as it was, by SIGHUP",
   wanted:
-    "the port opens; the mistake changes nothing and is logged with its place, and `status` has its figures all the same; the port closes; no drift is seen",
+    "the port opens; the mistake changes nothing and is logged with its place, the edit by what it changed, and `status` has its figures all the same; the port closes; no drift is seen",
   async run({ client, user1, xgw }) {
     const asItWas = await readFile(xgw.configFile, "utf8");
     const drifts = () => xgw.timesLogged("drift repaired");
@@ -46,6 +46,7 @@ export const configEdited: Check = {
     const status = await xgw.run("status", "-j");
     const { error, tenants } = JSON.parse(status.stdout) as { error?: { code: string }; tenants?: { name: string }[] };
     const told = `${status.code} ${error?.code} ${tenants?.map(({ name }) => name)}`;
+    const named = xgw.daemonLog.includes("tenant user1: inbound rule 0 changed: allow tcp 22, 2222 (was allow tcp 22)");
     const placed = /xgw\.yaml:\d+:\d+: tenants\[0\]\.key/.test(xgw.daemonLog);
     await xgw.causing("reconciled", async () => {
       await writeFile(xgw.configFile, asItWas);
@@ -56,8 +57,13 @@ export const configEdited: Check = {
     const seen = [first, second, third, fourth].join(", ");
     const drifted = drifts() - driftsBefore;
     return {
-      ok: seen === "closed, open, open, closed" && placed && told === "2 XGW_CONFIG user1,user2" && drifted === 0,
-      seen: `${seen}; place ${placed ? "" : "not "}logged; status: ${told}; ${drifted} drifts`,
+      ok:
+        seen === "closed, open, open, closed" &&
+        placed &&
+        named &&
+        told === "2 XGW_CONFIG user1,user2" &&
+        drifted === 0,
+      seen: `${seen}; place ${placed ? "" : "not "}logged, edit ${named ? "" : "not "}named; status: ${told}; ${drifted} drifts`,
     };
   },
 };

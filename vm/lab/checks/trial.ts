@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { outputSchemas } from "../../../src/cli/output/schemas.js";
 import type { Check, Lab } from "../check.js";
 import { stateOfPort } from "./port.js";
 
@@ -71,6 +72,7 @@ export const takenBack: Check = {
       const before = await stateOfPort(lab, port);
       const { code, stdout, stderr } = await xgw.run("apply", "-c", copy, "--confirm", `${trialSeconds}`);
       const meanwhile = await stateOfPort(lab, port);
+      const { success } = outputSchemas.status.schema.safeParse(JSON.parse((await xgw.run("status", "-j")).stdout));
       const told = (await xgw.run("status")).stdout.includes(`on trial: ${copy}`);
       const file = (await readFile(xgw.configFile, "utf8")) === asItWas ? "file untouched" : "file CHANGED";
       const after = await until(lab, "closed");
@@ -82,10 +84,11 @@ export const takenBack: Check = {
           code === 0 &&
           seen === "closed, open, closed" &&
           told &&
+          success &&
           file === "file untouched" &&
           planned === 0 &&
           drifted === 0,
-        seen: `exit ${code}; ${seen}; ${told ? "" : "not "}told; ${file}; plan ${planned}; ${drifted} drifts${code === 0 ? "" : stdout + stderr}`,
+        seen: `exit ${code}; ${seen}; ${told ? "" : "not "}told${success ? "" : ", not by its schema"}; ${file}; plan ${planned}; ${drifted} drifts${code === 0 ? "" : stdout + stderr}`,
       };
     });
   },
