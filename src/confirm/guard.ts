@@ -41,7 +41,7 @@ export async function guard(file: string): Promise<void> {
 
 async function tryBack(trial: Trial): Promise<boolean> {
   try {
-    await takeBack(trial);
+    await takeBack(trial, (now) => secondsLeft(now) <= 0);
     return true;
   } catch (thrown) {
     const { message, remedy } = toXgwError(thrown);
@@ -51,14 +51,20 @@ async function tryBack(trial: Trial): Promise<boolean> {
   }
 }
 
-/** What was in force before the trial is again. @throws XgwError as `apply` does; the trial has not ended then */
-export async function takeBack(trial: Trial): Promise<void> {
+/**
+ * What was in force before the trial is again.
+ *
+ * @param isMeant asked once more when nobody else is at work: the trial may have been given its time only then
+ * @throws XgwError as `apply` does; the trial has not ended then
+ */
+export async function takeBack(trial: Trial, isMeant: (now: Trial) => boolean = () => true): Promise<void> {
   const { instance } = trial;
   const daemon = await findDaemon(trial.file, instance);
   // It goes by its file, and sees the end of the trial.
   if (daemon.state !== "none") return endTrial(trial);
   await withLock({ instance, purpose: "confirm", waitMs: lockWaitMs }, async () => {
-    if (readTrial(trial.file)?.token !== trial.token) return;
+    const now = readTrial(trial.file);
+    if (now?.token !== trial.token || !isMeant(now)) return;
     crashPoint("taking back");
     const before = trial.kind === "file" ? (await loadConfig(trial.file)).config : trial.before;
     if (before) {

@@ -12,7 +12,7 @@ export const apply = defineCommand({
   name: "apply",
   summary: "Make the kernel what the config says, once",
   description:
-    "Reads back what it did, and does nothing the second time. Traffic that the config allows goes on. With --confirm the change is taken back after that time unless `xgw confirm` keeps it, also when the session that began it has died by then. Where the daemon runs, -c names a copy of its file, which becomes the file when it is confirmed.",
+    "Reads back what it did, and does nothing the second time. Traffic that the config allows goes on. With --confirm the change is taken back after that time unless `xgw confirm` keeps it, also when the session that began it has died by then. Where the daemon runs, -c names a copy of its file, which becomes the file when it is confirmed. In a terminal it asks, and exits with 1 when the change is taken back.",
   options: {
     wait: {
       type: "number",
