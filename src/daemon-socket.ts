@@ -30,6 +30,8 @@ export interface DaemonReport {
   readonly instance?: string;
   readonly startedAt: string;
   readonly config: {
+    /** The absolute path of what it follows, as it was given. Missing of a daemon of an older version. */
+    readonly file?: string;
     /** `bad`: the file was refused, or could not be carried out; what was in force stays in force. */
     readonly state: "good" | "bad";
     readonly since: string;
@@ -37,6 +39,8 @@ export interface DaemonReport {
     readonly inForceSince: string;
     /** What is wrong, each with file, line and remedy as far as known. */
     readonly problems: readonly string[];
+    /** What is in force is on trial: it was read from there, and is taken back then unless it is confirmed. */
+    readonly trial?: { readonly token: string; readonly from: string; readonly until: string };
   };
   /** How often something was found changed, and put right. */
   readonly drifts: number;

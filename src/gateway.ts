@@ -30,6 +30,7 @@ import { buildDesired } from "./model/build.js";
 import { type Desired, nobody } from "./model/desired.js";
 import { observeInTheWay } from "./observe/in-the-way.js";
 import { fixedSysctls } from "./observe/kernel-tables.js";
+import { checkUnderlayAddress } from "./observe/machine-addresses.js";
 import { observeSides, type Sides } from "./observe/sides.js";
 import {
   checkForeignDevices,
@@ -50,6 +51,18 @@ import type { Step } from "./plan/steps.js";
 import { reversePathOfAll, sysctlsOf } from "./plan/sysctls.js";
 
 export { execute, type Plan } from "./execute.js";
+
+/**
+ * What a change of the config would do. A repair does without the look at the underlay's address: the rules that keep tenants apart
+ * are put right also while it is away.
+ *
+ * @throws as `plan` does; KernelError when no device has `underlay.address`
+ */
+export async function planChange(config: Config): Promise<Plan> {
+  checkHost();
+  checkUnderlayAddress(config);
+  return plan(config);
+}
 
 /** The config in force, and what it was made into. */
 export interface InForce extends Pick<Plan, "desired" | "constants" | "context"> {
@@ -175,9 +188,11 @@ export const applyAttempts = 3;
  *
  * @param onChange called before each pass that changes anything
  * @returns the steps that were taken
+ * @throws as `planChange` does
  */
 export async function apply(config: Config, onChange = () => {}): Promise<Converged> {
   checkHost();
+  checkUnderlayAddress(config);
   await loadModules();
   return converge(config, false, onChange);
 }
@@ -187,6 +202,8 @@ export const repair = (config: Config): Promise<Converged> => converge(config, t
 
 /** A plan that has been carried out, and found right. */
 export interface Converged extends Plan {
+  /** What there was before the first step, as far as tenants are known by it. */
+  readonly before: Pick<State, "devices" | "entries">;
   /** When the last step was taken, before the comparison that found all right, as `performance.now()`. */
   readonly doneMs: number;
   /** Live flows that found no place in a flow table that was made anew, and that the kernel carries again. */
@@ -196,6 +213,7 @@ export interface Converged extends Plan {
 async function converge(config: Config, isRepair: boolean, onChange: () => void): Promise<Converged> {
   const pins = new Pins(config.instance);
   let taken: readonly Step[] = [];
+  let before: Converged["before"] | undefined;
   const warnings = new Set<string>(); // what a pass warns of may be done with the next
   let doneMs = performance.now();
   let flowsLeft = 0;
@@ -206,8 +224,9 @@ async function converge(config: Config, isRepair: boolean, onChange: () => void)
       settleOther(pins, fingerprintOf(constants));
     }
     const next = await plan(config);
+    before ??= next.observed;
     for (const warning of next.warnings ?? []) warnings.add(warning);
-    if (next.steps.length === 0) return { ...next, steps: taken, warnings: [...warnings], doneMs, flowsLeft };
+    if (next.steps.length === 0) return { ...next, steps: taken, before, warnings: [...warnings], doneMs, flowsLeft };
     if (attempt > applyAttempts) throw stillDiffers(next.steps);
     onChange();
     // What a repair has seen may be no more by then, for somebody else is at work: it looks again, once.

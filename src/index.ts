@@ -96,7 +96,7 @@ export class Gateway extends EventEmitter<Events> {
 
   /** What `apply` would do. Changes nothing. @throws ConfigError, PermissionError, KernelError, ForeignError */
   async plan(): Promise<Change> {
-    return toChange(await core.plan((await this.load()).config));
+    return toChange(await core.planChange((await this.load()).config));
   }
 
   /** Makes the kernel what the config wants, and reads back that it is. @throws as `plan` does, and BusyError */

@@ -44,12 +44,14 @@ export async function repairTenants(
   const pins = new Pins(desired.instance);
   const wanted = wantedOf(inForce, tenants);
   let doneMs = performance.now();
+  let before: Converged["before"] | undefined;
   for (let attempt = 1; ; attempt++) {
     const observed = observeTenants(pins, tenants, scope.elements, wanted);
     if (!observed) return undefined;
+    before ??= observed;
     const steps = diff(wanted, observed);
     const plan = { desired, constants, context, wanted, observed, steps };
-    if (steps.length === 0) return { ...plan, steps: taken, doneMs, flowsLeft: 0 };
+    if (steps.length === 0) return { ...plan, steps: taken, before, doneMs, flowsLeft: 0 };
     if (attempt > applyAttempts) return undefined;
     await execute(plan, pins, isRepair);
     doneMs = performance.now();

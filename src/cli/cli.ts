@@ -4,7 +4,7 @@ import { ConfigError, exitCodes, toXgwError, XgwError } from "../errors.js";
 import type { LogTarget } from "../log.js";
 import { chooseLevel } from "../log-level.js";
 import { packageVersion } from "../version.js";
-import type { Command, Context } from "./command.js";
+import type { Command, Context, ReadKey } from "./command.js";
 import { completionWord } from "./completion/word.js";
 import type { GlobalArguments } from "./global-options.js";
 import { problemLines } from "./problems.js";
@@ -15,6 +15,7 @@ export interface Surroundings {
   readonly stderr: LogTarget;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly outputClosed: AbortSignal;
+  readonly readKey?: ReadKey;
 }
 
 /** Runs one command line; never throws. */
@@ -55,8 +56,10 @@ function makeContext(command: Command, globals: GlobalArguments, surroundings: S
     configFile: globals.config,
     json: globals.json,
     pretty: globals.pretty,
+    verbose: globals.verbose > 0,
     columns: stdout.columns,
     outputClosed,
+    readKey: surroundings.readKey,
     stream: (pieces) => streamTo(stdout, pieces, outputClosed),
     print: (text) => void stdout.write(`${text}\n`),
     printJson: (value) => void stdout.write(`${JSON.stringify(value, null, globals.pretty ? 2 : undefined)}\n`),

@@ -5,6 +5,8 @@ import type { ExitCode } from "../errors.js";
 import type { Logger } from "../log.js";
 import type { LogLevel } from "../log-level.js";
 
+export type ReadKey = (keys: readonly string[], signal: AbortSignal) => Promise<string | undefined>;
+
 /** What a handler gets besides its own options. */
 export interface Context {
   /** From `-c`. */
@@ -13,10 +15,16 @@ export interface Context {
   readonly json: boolean;
   /** `-p`: JSON with one member a line. */
   readonly pretty: boolean;
+  /** `-v`: more than usual. */
+  readonly verbose: boolean;
   /** Of the terminal that the result goes to; undefined when it goes elsewhere. */
   readonly columns: number | undefined;
   /** Aborted when whoever read stdout has gone: a command that prints for ever ends then, others finish their work. */
   readonly outputClosed: AbortSignal;
+  /**
+   * One of these keys, as soon as it is pressed; undefined when the signal comes first. Missing where nobody sits at a terminal.
+   */
+  readonly readKey: ReadKey | undefined;
   /** The result, for people. Adds the line end. */
   print(text: string): void;
   /** The result, for programs: compact, or indented with `-p`. */

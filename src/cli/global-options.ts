@@ -14,7 +14,7 @@ export const globalOptions = {
   },
   json: { alias: "j", type: "boolean", describe: "Print the result as JSON" },
   pretty: { alias: "p", type: "boolean", describe: "Print the result as indented JSON" },
-  verbose: { alias: "v", type: "count", describe: "Log more: -v for debug, -vv for trace" },
+  verbose: { alias: "v", type: "count", describe: "Show and log more: -v for debug, -vv for trace" },
   "log-level": {
     type: "string",
     choices: logLevels,

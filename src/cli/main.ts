@@ -3,6 +3,7 @@
 
 import { runCli } from "./cli.js";
 import { commands } from "./commands/index.js";
+import { readKeyOf } from "./key.js";
 
 const outputClosed = new AbortController();
 for (const stream of [process.stdout, process.stderr]) {
@@ -18,4 +19,5 @@ process.exitCode = await runCli(process.argv.slice(2), commands, {
   stderr: process.stderr,
   env: process.env,
   outputClosed: outputClosed.signal,
+  ...(process.stdin.isTTY && process.stdout.isTTY ? { readKey: readKeyOf(process.stdin) } : {}),
 });

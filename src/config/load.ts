@@ -21,12 +21,43 @@ export interface LoadedConfig {
   readonly tenantsDir: string;
   /** Which of the tenants are a file's of `tenantsDir`: the first, and how many. */
   readonly placeOf: ReadonlyMap<string, { readonly first: number; readonly count: number }>;
+  readonly sources: Sources;
 }
 
 /** A config, and where each of its values stands. */
 export interface PlacedConfig extends LoadedConfig {
   /** Of the nearest thing above, for a path that is not there. */
-  locate(path: Path): { readonly file: string; readonly line: number; readonly column: number };
+  locate(path: Path): Place;
+}
+
+export interface Place {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+/** What a config was made of. */
+export interface Sources {
+  readonly main: Source;
+  /** By the tenant's index in the config. */
+  readonly tenants: readonly TenantAt[];
+}
+
+/**
+ * Where a path of a config stands: see `PlacedConfig.locate`.
+ *
+ * @param charactersMax undefined is returned where the text is longer
+ */
+export function locateIn({ main, tenants }: Sources, path: Path, charactersMax: number): Place | undefined {
+  const [first, index] = path;
+  const at = first === "tenants" && typeof index === "number" ? tenants[index] : undefined;
+  if ((at?.source ?? main).characters > charactersMax) return undefined;
+  return placeIn(main, tenants, path);
+}
+
+function placeIn(main: Source, tenants: readonly TenantAt[], path: Path): Place {
+  const { file, line, column } = toProblem(main, tenants, { path, message: "", remedy: "" });
+  return { file, line, column };
 }
 
 /** A tenant as it stands in a file. */
@@ -41,15 +72,16 @@ export interface TenantAt {
  * Loads and checks the config at `file` with the tenants of `tenants.d/*.yaml` beside it. Tenants of files that have not
  * changed since the last time with the same cache are the same objects.
  *
+ * @param instead read in place of the main file
  * @throws ConfigError with every problem that can be seen at once
  */
-export async function loadConfig(file: string, cache = new FileCache()): Promise<PlacedConfig> {
+export async function loadConfig(file: string, cache = new FileCache(), instead?: Source): Promise<PlacedConfig> {
   const errors: Problem[] = [];
   const warnings: Problem[] = [];
   const breathe = breather();
   const tenantsDir = join(dirname(file), "tenants.d");
-  const main = await tryRead(file, cache, errors);
-  const files = [file];
+  const main = instead ?? (await tryRead(file, cache, errors));
+  const files = [instead?.file ?? file];
   const beside: Source[] = [];
   if (!main || !isOtherVersion(main))
     for (const path of await tenantFiles(tenantsDir, errors, warnings)) {
@@ -69,7 +101,7 @@ export async function loadConfig(file: string, cache = new FileCache()): Promise
  * @throws ConfigError with every problem that can be seen at once
  */
 export function checkConfigValue(value: unknown, cache = new FileCache()): LoadedConfig {
-  const main: Source = { file: "config", value, locate: () => ({ line: 0, column: 0 }) };
+  const main: Source = { file: "config", value, characters: 0, locate: () => ({ line: 0, column: 0 }) };
   return check({ main, beside: [], files: [], tenantsDir: "tenants", errors: [], warnings: [], cache });
 }
 
@@ -108,10 +140,7 @@ function check({ main, beside, files, tenantsDir, errors, warnings, cache }: Rea
   );
   const places = tenants.map(({ at }) => at);
   const placed = (finding: Finding) => toProblem(main, places, finding);
-  const locate = (path: Path) => {
-    const { file: where, line, column } = placed({ path, message: "", remedy: "" });
-    return { file: where, line, column };
-  };
+  const locate = (path: Path) => placeIn(main, places, path);
   const showPlace = (path: Path) => {
     const { file: where, line, column } = locate(path);
     return `${where}:${line}:${column}`;
@@ -125,7 +154,8 @@ function check({ main, beside, files, tenantsDir, errors, warnings, cache }: Rea
     );
   }
   if (errors.length > 0) throw new ConfigError(inFileOrder(errors, files), inFileOrder(warnings, files));
-  return { config, warnings: inFileOrder(warnings, files), files, tenantsDir, placeOf, locate };
+  const sources = { main, tenants: places };
+  return { config, warnings: inFileOrder(warnings, files), files, tenantsDir, placeOf, sources, locate };
 }
 
 /** Reading thousands of files takes seconds, in which a daemon has to feed its watchdog and answer. Milliseconds. */

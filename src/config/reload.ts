@@ -6,7 +6,7 @@
 import type { Problem } from "../errors.js";
 import { isRightInstead } from "./check.js";
 import type { FileCache } from "./file-cache.js";
-import { type LoadedConfig, parseTenant, tenantsOf } from "./load.js";
+import { type LoadedConfig, parseTenant, type TenantAt, tenantsOf } from "./load.js";
 import type { ConfigTenant } from "./schema.js";
 import { type Source, SourceError } from "./source.js";
 
@@ -22,23 +22,32 @@ export async function reloadFiles(
 ): Promise<LoadedConfig | undefined> {
   if (cache.hasLinks || last.warnings.some((warning) => files.has(warning.file))) return undefined;
   const tenants = [...last.config.tenants];
+  const places = [...last.sources.tenants];
   for (const file of files) {
     const place = last.placeOf.get(file);
     const found = place && (await readTenants(file, cache));
     if (!place || !found || found.length !== place.count) return undefined;
-    for (const [at, tenant] of found.entries()) {
+    for (const [at, { tenant, place: where }] of found.entries()) {
       const before = tenants[place.first + at] as ConfigTenant;
       if (!isRightInstead(tenant, before, last.config)) return undefined;
       tenants[place.first + at] = tenant;
+      places[place.first + at] = where;
     }
   }
   if (cache.hasLinks) return undefined;
   cache.sweepOnly(files);
-  return { ...last, config: { ...last.config, tenants } };
+  const sources = { ...last.sources, tenants: places };
+  const { config, warnings, files: all, tenantsDir, placeOf } = last;
+  return { config: { ...config, tenants }, warnings, files: all, tenantsDir, placeOf, sources };
+}
+
+interface ReadTenant {
+  readonly tenant: ConfigTenant;
+  readonly place: TenantAt;
 }
 
 /** Undefined when anything is wrong with them. */
-async function readTenants(file: string, cache: FileCache): Promise<ConfigTenant[] | undefined> {
+async function readTenants(file: string, cache: FileCache): Promise<ReadTenant[] | undefined> {
   let source: Source;
   try {
     source = await cache.read(file);
@@ -47,6 +56,9 @@ async function readTenants(file: string, cache: FileCache): Promise<ConfigTenant
     return undefined;
   }
   const problems: Problem[] = [];
-  const found = tenantsOf(source, problems).map((at) => parseTenant(at, cache, problems));
-  return problems.length > 0 ? undefined : found.flatMap((tenant) => tenant ?? []);
+  const found = tenantsOf(source, problems).flatMap((place): ReadTenant[] => {
+    const tenant = parseTenant(place, cache, problems);
+    return tenant ? [{ tenant, place }] : [];
+  });
+  return problems.length > 0 ? undefined : found;
 }

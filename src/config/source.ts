@@ -34,6 +34,8 @@ export const maxParseMs = 60_000;
 export interface Source {
   readonly file: string;
   readonly value: unknown;
+  /** Of its text: to find a place takes time and memory in proportion. */
+  readonly characters: number;
   /** Where a path's value is; for a path that is not there, where the nearest thing above it is. */
   locate(path: Path): { readonly line: number; readonly column: number };
 }
@@ -66,12 +68,13 @@ export async function readSource(file: string): Promise<Source> {
  */
 export function parseSource(file: string, text: string, limitMs = parseLimitMs(text)): Source {
   const value = withinBounds(file, text, limitMs, () => parseValue(file, text));
-  let again: ParsedText | undefined;
+  let again: WeakRef<ParsedText> | undefined; // good as long as places are asked for in one go
   const locate = (path: Path) => {
-    again ??= withinBounds(file, text, limitMs, () => parseAgain(text));
-    return placeIn(again.lines, offsetOf(again.document, path));
+    const parsed = again?.deref() ?? withinBounds(file, text, limitMs, () => parseAgain(text));
+    again = new WeakRef(parsed);
+    return placeIn(parsed.lines, offsetOf(parsed.document, path));
   };
-  return { file, value, locate };
+  return { file, value, characters: text.length, locate };
 }
 
 function parseAgain(text: string): ParsedText {

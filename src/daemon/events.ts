@@ -3,6 +3,7 @@
 import type { XgwError } from "../errors.js";
 import type { Finding } from "../finding.js";
 import type { Step } from "../plan/steps.js";
+import type { FileTrial } from "../trial.js";
 import type { PutOff } from "./pending.js";
 
 /** What the daemon logs by; a pino logger is one. */
@@ -11,12 +12,20 @@ export interface DaemonLog {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
+  /** Missing where it cannot be told. */
+  isLevelEnabled?(level: "debug"): boolean;
 }
 
 /** What has happened, for who embeds the daemon. Times in milliseconds. */
 export interface DaemonEvents {
   /** A config is in force: the first, a changed one, or the same again. */
-  reconciled: { readonly reason: string; readonly steps: readonly Step[]; readonly tookMs: number };
+  reconciled: {
+    readonly reason: string;
+    readonly steps: readonly Step[];
+    readonly tookMs: number;
+    /** The trial that the config is on; missing of what is for good. */
+    readonly trial?: FileTrial;
+  };
   /** A config is not taken, and the last good one stays in force. Without mistakes in it, it is tried again. */
   refused: { readonly reason: string; readonly error: XgwError };
   /** Something else had changed what is ours, and it is right again. */

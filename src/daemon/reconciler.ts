@@ -5,7 +5,10 @@ import type { Config } from "../config/schema.js";
 import { ConfigError, formatProblem, toXgwError, type XgwError } from "../errors.js";
 import { apply, type Converged, type InForce, type Plan } from "../gateway.js";
 import { describeStep } from "../plan/describe.js";
+import { outlineOf } from "../plan/outline.js";
+import { secondsLeft } from "../trial.js";
 import { askedFor, type ConfigSource } from "./config-source.js";
+import { toldEdits } from "./edits.js";
 import type { DaemonLog, Emit } from "./events.js";
 import type { InTheWay } from "./in-the-way.js";
 import type { InstanceClaim } from "./instance-claim.js";
@@ -14,7 +17,7 @@ import { locked } from "./locked.js";
 /** Why a config is not in force. */
 export type Failed = "refused" | "hindered" | "half-way";
 
-type Applied = Plan & Partial<Pick<Converged, "flowsLeft">>;
+type Applied = Plan & Partial<Pick<Converged, "flowsLeft" | "before">>;
 
 export class Reconciler {
   constructor(
@@ -28,7 +31,7 @@ export class Reconciler {
 
   /** @throws whatever is wrong */
   start(): Promise<InForce> {
-    return this.reconcile("start", (config) => apply(config));
+    return this.reconcile("start", undefined, (config) => apply(config));
   }
 
   /**
@@ -42,7 +45,7 @@ export class Reconciler {
       isChanged = true;
     };
     try {
-      return await this.reconcile(reason, async (config) => {
+      return await this.reconcile(reason, inForce.config, async (config) => {
         const isQuick = surroundings !== undefined && reason !== askedFor;
         const quick = isQuick ? await this.tryQuickly(config, inForce, surroundings, onChange) : undefined;
         return quick ?? apply(config, onChange);
@@ -71,23 +74,49 @@ export class Reconciler {
     }
   }
 
-  private async reconcile(reason: string, work: (config: Config) => Promise<Applied>): Promise<InForce> {
+  /** @param was the config that was in force before */
+  private async reconcile(
+    reason: string,
+    was: Config | undefined,
+    work: (config: Config) => Promise<Applied>,
+  ): Promise<InForce> {
     const started = performance.now();
-    const { config, warnings } = await this.source.load(reason);
+    const { config, warnings, trial, sources } = await this.source.load(reason);
     for (const warning of warnings) this.log.warn({ problem: formatProblem(warning) }, "config warning");
     this.claim.claim(config.instance);
     const applied = await locked(config, () => work(config));
     const { steps, desired, constants, context, flowsLeft = 0 } = applied;
-    for (const step of steps) this.log.debug({ step: describeStep(step) }, "step done");
+    this.logSteps(applied);
     if (flowsLeft > 0) this.log.warn({ flows: flowsLeft }, "flows have no room in the table, the kernel carries them");
     this.inTheWay.seen(applied.warnings);
     const tookMs = Math.round(performance.now() - started);
     const { instance, tenants } = config;
-    this.log.info({ instance, reason, tenants: tenants.length, steps: steps.length, durationMs: tookMs }, "reconciled");
+    const edits = was ? toldEdits(was, config, sources) : [];
+    const changed = edits.length > 0 ? { edits } : {};
+    this.log.info(
+      { instance, reason, tenants: tenants.length, ...changed, steps: steps.length, durationMs: tookMs },
+      "reconciled",
+    );
     const inForce: InForce = { config, desired, constants, context };
-    this.emit("reconciled", { reason, steps, tookMs });
+    if (trial)
+      this.log.warn({ from: trial.from, secondsLeft: Math.round(secondsLeft(trial)) }, "the config is on trial");
+    this.emit("reconciled", { reason, steps, tookMs, ...(trial ? { trial } : {}) });
     this.onInForce(inForce);
     return inForce;
+  }
+
+  /** Tens of thousands of steps are put into words only where somebody reads them. */
+  private logSteps({ steps, wanted, observed, before = observed }: Applied): void {
+    if (this.log.isLevelEnabled?.("debug") === false || steps.length === 0) return;
+    const { tenants, shared } = outlineOf({ steps, wanted, observed: before });
+    for (const step of shared) this.log.debug({ step: describeStep(step) }, "step done");
+    for (const { name: tenant, items } of tenants)
+      for (const { part, item, steps } of items)
+        for (const step of steps)
+          this.log.debug(
+            { tenant, for: item === "" ? part : `${part} ${item}`, step: describeStep(step) },
+            "step done",
+          );
   }
 
   private logFailure(thrown: unknown): XgwError {

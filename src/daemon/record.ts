@@ -5,6 +5,7 @@ import { ConfigError, formatProblem, toXgwError } from "../errors.js";
 import type { Finding } from "../finding.js";
 import { type Durations, noDurations, withDuration } from "../histogram.js";
 import type { Step } from "../plan/steps.js";
+import { type FileTrial, secondsLeft } from "../trial.js";
 
 /** Of what is wrong with a config: how many are told, and of each so many characters, which are kept until it is mended. */
 const problemsTold = 100;
@@ -15,6 +16,7 @@ export class DaemonRecord {
   private inForceSince = new Date();
   private since = new Date();
   private problems: readonly string[] = [];
+  private trial: FileTrial | undefined;
   private readonly repairs = new Map<string, number>();
   private redecisions = 0;
   private repairFailures = 0;
@@ -35,8 +37,9 @@ export class DaemonRecord {
     this.durations.set(work, withDuration(this.durations.get(work) ?? noDurations, tookMs / 1000));
   }
 
-  /** The config is in force. */
-  applied(): void {
+  /** The config is in force: for good, or on trial. */
+  applied(trial?: FileTrial): void {
+    this.trial = trial;
     this.inForceSince = new Date();
     if (this.problems.length > 0) this.since = new Date();
     this.problems = [];
@@ -106,6 +109,7 @@ export class DaemonRecord {
         since: this.since.toISOString(),
         inForceSince: this.inForceSince.toISOString(),
         problems: this.problems,
+        ...(this.trial ? { trial: toReport(this.trial) } : {}),
       },
       drifts: this.drifts,
       repairs: Object.fromEntries(this.repairs),
@@ -120,6 +124,12 @@ export class DaemonRecord {
     };
   }
 }
+
+const toReport = (trial: FileTrial) => ({
+  token: trial.token,
+  from: trial.from,
+  until: new Date(Date.now() + secondsLeft(trial) * 1000).toISOString(),
+});
 
 function count(counts: Map<string, number>, name: string): void {
   counts.set(name, (counts.get(name) ?? 0) + 1);

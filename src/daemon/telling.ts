@@ -1,5 +1,6 @@
 /** What others may know of the daemon: by its socket, and as metrics. */
 
+import { resolve } from "node:path";
 import { answerAs } from "../daemon-socket.js";
 import type { InForce } from "../gateway.js";
 import type { Logger } from "../log.js";
@@ -23,8 +24,8 @@ export async function startTelling(configFile: string, log: Logger): Promise<Tel
   let names: ReadonlyMap<number, string> = new Map();
   const metrics = new MetricsServer(async () => (inForce ? readMetrics(inForce.desired, record.report()) : []), log);
   const on: { readonly [K in keyof DaemonEvents]: (event: DaemonEvents[K]) => void } = {
-    reconciled: ({ tookMs }) => {
-      record.applied();
+    reconciled: ({ tookMs, trial }) => {
+      record.applied(trial);
       record.took("reconcile", tookMs);
     },
     refused: ({ error }) => record.refused(error),
@@ -41,10 +42,14 @@ export async function startTelling(configFile: string, log: Logger): Promise<Tel
     health: ({ findings }) => record.health(findings),
     neighbourForgotten: ({ tenant }) => record.neighbourForgotten(names.get(tenant) ?? ""),
   };
-  const answering = await answerAs(configFile, () => ({
-    ...record.report(),
-    ...(inForce ? { instance: inForce.config.instance } : {}),
-  }));
+  const answering = await answerAs(configFile, () => {
+    const report = record.report();
+    return {
+      ...report,
+      config: { ...report.config, file: resolve(configFile) },
+      ...(inForce ? { instance: inForce.config.instance } : {}),
+    };
+  });
   return {
     emit: (name, event) => on[name](event),
     onInForce(next) {

@@ -4,22 +4,14 @@ import type { Finding } from "../finding.js";
 import type { InterfaceAddress } from "../kernel/rtnetlink.js";
 import type { DesiredTenant } from "../model/desired.js";
 import { maskOf, type Prefix, parsePrefix } from "../model/ipv4.js";
-import { isOurs } from "../observe/slow-path.js";
+import { machineAddresses } from "../observe/machine-addresses.js";
 import type { Snapshot } from "./snapshot.js";
 
 /** Tenants that a finding names. */
 const namedMax = 3;
 
-/** Those of devices that are neither xgw's nor in a VRF: what the main tables know. */
-function machinesAddresses({ desired, links, addresses }: Snapshot): InterfaceAddress[] {
-  const vrfs = new Set(links.flatMap(({ name, vrf }) => (vrf ? [name] : [])));
-  const others = new Set(
-    links
-      .filter((link) => !isOurs(desired.instance, link) && !vrfs.has(link.master ?? link.name))
-      .map(({ name }) => name),
-  );
-  return addresses.filter(({ device }) => others.has(device));
-}
+const machinesAddresses = ({ desired, links, addresses }: Snapshot): InterfaceAddress[] =>
+  machineAddresses(desired.instance, links, addresses);
 
 export function underlayAddress(snapshot: Snapshot): Finding[] {
   const { device, address } = snapshot.desired.underlay;

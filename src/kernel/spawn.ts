@@ -62,6 +62,18 @@ export function run(program: string, args: readonly string[], options: RunOption
   });
 }
 
+/** Starts a program that outlives this process and its terminal. What it says is lost. */
+export function startDetached(program: string, args: readonly string[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { stdio: "ignore", detached: true, cwd: "/" });
+    child.on("error", (cause) => reject(new XgwError(`${program}: ${cause.message}`, { cause })));
+    child.on("spawn", () => {
+      child.unref();
+      resolve();
+    });
+  });
+}
+
 function text(chunks: Buffer[]): string {
   return Buffer.concat(chunks).toString("utf8");
 }

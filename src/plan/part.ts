@@ -28,7 +28,10 @@ export function changedTenants(now: Config, was: Config): ReadonlySet<number> | 
 }
 
 /** Those of each that are not the other's in the same place. Tenants of files that have not changed are the same objects. */
-function notInPlace(now: readonly ConfigTenant[], was: readonly ConfigTenant[]): [ConfigTenant[], ConfigTenant[]] {
+export function notInPlace(
+  now: readonly ConfigTenant[],
+  was: readonly ConfigTenant[],
+): [ConfigTenant[], ConfigTenant[]] {
   const [others, othersBefore]: [ConfigTenant[], ConfigTenant[]] = [[], []];
   for (let at = 0; at < Math.max(now.length, was.length); at++) {
     const [tenant, before] = [now[at], was[at]];

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BpfObject, inNetNamespace, interfaceIndex } from "libbpf-ts";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
+import { outputSchemas } from "../../src/cli/output/schemas.js";
 import { exampleText, thirdTenant } from "../unit/plan/fixture.js";
 import { objectFile } from "./support/datapath.js";
 import { makeNamespace } from "./support/kernel.js";
@@ -15,6 +16,7 @@ const main = fileURLToPath(new URL("../../dist/xgw/lib/main.js", import.meta.url
 const instance = `cmd${process.pid}`;
 const namespace = makeNamespace();
 namespace.ip("link", "add", "eth0", "type", "veth", "peer", "name", "peer0");
+namespace.ip("address", "add", "172.168.0.1/24", "dev", "eth0");
 
 const folder = mkdtempSync(join(tmpdir(), "xgw-commands-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -36,6 +38,12 @@ function xgw(words: readonly string[], text: string, prefix: readonly string[] =
   const { status, stdout, stderr } = spawnSync("nsenter", command, { encoding: "utf8" });
   return { code: status, stdout, stderr };
 }
+
+/** Where a line of that length has room for its place, it stands behind. */
+const placeBehind = (line: number, length: number) => {
+  const place = `${join(folder, "xgw.yaml")}:${line}`;
+  return length + 2 + place.length <= 80 ? `  ${place}` : "";
+};
 
 /** All that a command could have changed here. */
 const snapshot = () =>
@@ -99,6 +107,26 @@ describe("a NIC that does not exist", () => {
   });
 });
 
+describe("an underlay.address that no device has", () => {
+  const text = example.replace("address: 172.168.0.1 }", "address: 172.168.0.99 }");
+  const words =
+    /no device has underlay\.address 172\.168\.0\.99; there are: 172\.168\.0\.1\/24 on eth0; .*ip address add 172\.168\.0\.99\/24 dev eth0/;
+
+  for (const command of ["plan", "apply", "run"])
+    it(`${command}: exit code 3, the addresses that there are, and nothing changed`, () => {
+      const before = snapshot();
+      const { code, stderr, stdout } = xgw([command], text);
+      expect({ code, said: stderr + stdout }).toEqual({ code: 3, said: expect.stringMatching(words) });
+      expect(snapshot()).toBe(before);
+    });
+
+  it("is taken from any device of the machine's own, the loopback too", () => {
+    namespace.ip("address", "add", "172.168.0.99/32", "dev", "lo");
+    expect(xgw(["plan"], text).code).toBe(1);
+    namespace.ip("address", "del", "172.168.0.99/32", "dev", "lo");
+  });
+});
+
 it("an XDP mode that the NIC's driver does not have: exit code 3, and what works everywhere", () => {
   const { code, stderr } = xgw(["plan"], example.replace("xdp: native", "xdp: offload"));
   expect({ code, stderr }).toEqual({
@@ -129,24 +157,48 @@ describe("without privilege: exit code 4, what is missing, and nothing changed",
 });
 
 describe("plan", () => {
-  it("exits with 1 when changes are pending, and lists them", () => {
+  it("exits with 1 when changes are pending, and says for whom and what for, with the place", () => {
     const { code, stdout } = xgw(["plan"], example);
-    expect([code, stdout.split("\n")]).toEqual([
+    const lines = stdout.split("\n");
+    expect([code, lines[0], lines]).toEqual([
       1,
+      expect.stringMatching(new RegExp(`^${instance}: \\d+ steps, 2 tenants new$`)),
       expect.arrayContaining([
-        expect.stringMatching(/^\+ programs /),
-        "~ ip rules of ipv4: tenants' tables before the gateway's own addresses",
+        expect.stringMatching(/^ {2}the gateway +\d+ {2}1 datapath, /),
+        expect.stringMatching(/^ {2}\+ programs /),
+        "  ~ ip rules of ipv4: tenants' tables before the gateway's own addresses",
+        "  + inbound rule 0: allow tcp 22".concat(placeBehind(26, 31)),
       ]),
     ]);
   });
 
-  it("gives the same as JSON", () => {
+  it("--tenant shows one tenant's steps, -v each of them", () => {
+    const { stdout } = xgw(["plan", "--tenant", "user2", "-v"], example);
+    expect(stdout).toContain("    + nft dnat_to: 2 . 2.2.2.12 : 10.0.0.7\n");
+    expect(stdout).not.toContain("user1");
+  });
+
+  it("--tenant with a name that nobody has: exit code 2", () => {
+    const { code, stderr } = xgw(["plan", "--tenant", "user9"], example);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("there is no tenant user9") });
+  });
+
+  it("gives the same as JSON, as docs/output/plan.schema.json says", () => {
     const { code, stdout } = xgw(["plan", "-j"], example);
-    expect([
-      code,
-      JSON.parse(stdout).instance,
-      JSON.parse(stdout).steps.map(({ kind }: { kind: string }) => kind),
-    ]).toEqual([1, instance, expect.arrayContaining(["datapath.load", "rule-order.set"])]);
+    const plan = outputSchemas.plan.schema.parse(JSON.parse(stdout));
+    expect([code, plan.instance, plan.steps.map(({ kind }) => kind)]).toEqual([
+      1,
+      instance,
+      expect.arrayContaining(["datapath.load", "rule-order.set"]),
+    ]);
+    expect(plan.tenants[0]?.changes).toContainEqual({
+      sign: "+",
+      part: "inbound rule",
+      item: "0",
+      text: "inbound rule 0: allow tcp 22",
+      steps: 1,
+      place: { file: join(folder, "xgw.yaml"), line: 26 },
+    });
   });
 
   it("changes nothing", () => {

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BpfObject, inNetNamespace, interfaceIndex } from "libbpf-ts";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { outputSchemas } from "../../src/cli/output/schemas.js";
 import type { Health } from "../../src/doctor.js";
 import { healthSchema } from "../../src/health/schema.js";
 import { exampleText } from "../unit/plan/fixture.js";
@@ -173,7 +174,9 @@ describe("finds", () => {
     expect(pinned.stderr).toBe("");
     const [finding] = diagnosis();
     expect(finding).toMatchObject({ id: "xdp_detached", what: "XDP has been detached from NIC eth0" });
-    expect(JSON.parse(xgw("status", "-j").stdout).nics).toEqual([{ name: "eth0", xdp: "none", unsent: 0 }]);
+    expect(outputSchemas.status.schema.parse(JSON.parse(xgw("status", "-j").stdout)).nics).toEqual([
+      { name: "eth0", xdp: "none", unsent: 0 },
+    ]);
     expect(xgw("status").stdout).toContain("XDP on no NIC");
   });
 

@@ -46,17 +46,20 @@ const pure = ["node:crypto", "node:util"];
 
 /** The parts of src, each layer above those that it may import from. */
 const layers = [
-  ["bytes", "errors", "log", "log-level", "crash", "slices", "exposition", "finding", "histogram", "version"],
+  [
+    ...["bytes", "errors", "log", "log-level", "crash", "slices", "exposition", "finding", "histogram", "version"],
+    "atomic-file",
+  ],
   ["config", "model"],
   ["plan"],
   ["kernel"],
-  ["runtime-directory", "lock", "daemon-socket"],
+  ["runtime-directory", "lock", "daemon-socket", "trial", "applied"],
   ["datapath"],
   ["observe"],
   ["health"],
   ["execute"],
   ["gateway", "change", "repair"],
-  ["doctor", "status", "metrics", "flow", "top"],
+  ["doctor", "status", "metrics", "flow", "top", "confirm"],
   ["daemon"],
   ["cli", "index"],
 ];

@@ -12,6 +12,7 @@ import { revocations } from "./checks/revocation.js";
 import { offloads, pathMtu } from "./checks/sizes.js";
 import { strangerDropped, unknownKeyDropped } from "./checks/strangers.js";
 import { bulkTransfer, pings, simultaneousTransfers, tenantsReachClient, udpBothWays } from "./checks/traffic.js";
+import { trials } from "./checks/trial.js";
 
 /** What the demo shows. */
 export const demoChecks: readonly Check[] = [
@@ -32,4 +33,13 @@ export const demoChecks: readonly Check[] = [
 ];
 
 /** What the tests try beyond it. */
-export const moreChecks: readonly Check[] = [inspected, pathMtu, offloads, flowsSeen, flood, ...revocations, ...drifts];
+export const moreChecks: readonly Check[] = [
+  inspected,
+  pathMtu,
+  offloads,
+  flowsSeen,
+  flood,
+  ...revocations,
+  ...drifts,
+  ...trials,
+];

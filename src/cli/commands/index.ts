@@ -3,6 +3,7 @@
 import type { Command } from "../command.js";
 import { apply } from "./apply.js";
 import { completion } from "./completion.js";
+import { confirm } from "./confirm.js";
 import { doctor } from "./doctor.js";
 import { flow } from "./flow.js";
 import { link } from "./link.js";
@@ -20,6 +21,7 @@ export const commands: readonly Command[] = [
   validate,
   plan,
   apply,
+  confirm,
   run,
   status,
   doctor,

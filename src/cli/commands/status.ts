@@ -146,6 +146,9 @@ export function daemonLines(report: DaemonReport): string[] {
   return [
     `daemon ${pid} since ${startedAt}: ${mended}${failed}`,
     ...putOffLines(report),
+    ...(config.trial
+      ? [`on trial: ${config.trial.from}, until ${config.trial.until} unless \`xgw confirm\` keeps it`]
+      : []),
     ...(config.state === "good" ? [] : [refused, ...config.problems.map((problem) => `  ${problem}`)]),
   ];
 }

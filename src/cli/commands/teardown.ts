@@ -22,10 +22,18 @@ export const teardown = defineCommand({
     const { loadConfig } = await import("../../config/load.js");
     const { teardown } = await import("../../gateway.js");
     const { withLock } = await import("../../lock.js");
+    const { forgetApplied } = await import("../../applied.js");
+    const { endTrial, trialOf } = await import("../../trial.js");
     if (instance !== undefined) await checkInstance(instance);
     const name = instance ?? (await loadConfig(context.configFile)).config.instance;
     const lock = { instance: name, purpose: "teardown", waitMs: wait * 1000 };
-    const removed = await withLock(lock, () => teardown(name));
+    const removed = await withLock(lock, async () => {
+      const done = await teardown(name);
+      forgetApplied(name);
+      const trial = trialOf(name);
+      if (trial) endTrial(trial);
+      return done;
+    });
     if (context.json) return context.printJson({ instance: name, removed });
     const { attachments, devices, table } = removed;
     for (const attachment of attachments) context.print(`- attachment ${attachment}`);

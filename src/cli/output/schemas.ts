@@ -3,6 +3,8 @@
 import { z } from "zod";
 import { formatSchema } from "../../config/json-schema.js";
 import { topTableSchema } from "../../top/schema.js";
+import { applySchema, confirmSchema, planSchema } from "./plan-schema.js";
+import { statusSchema } from "./status-schema.js";
 
 const id = z.int().nonnegative();
 const count = z.number().nonnegative();
@@ -142,6 +144,10 @@ export const outputSchemas = {
   "map-dump": { title: "xgw map dump -j", schema: z.array(element) },
   "map-lookup": { title: "xgw map lookup -j; null when there is no such key", schema: element.nullable() },
   "link-show": { title: "xgw link show -j", schema: oneOrAll(link) },
+  plan: { title: "xgw plan -j", schema: planSchema },
+  confirm: { title: "xgw confirm -j", schema: confirmSchema },
+  status: { title: "xgw status -j", schema: statusSchema },
+  apply: { title: "xgw apply -j", schema: applySchema },
   "net-show": { title: "xgw net show -j", schema: net },
   completion: { title: "xgw completion -j", schema: completion },
   top: { title: "xgw top -j, a line", schema: topTableSchema },

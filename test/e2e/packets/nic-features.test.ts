@@ -32,7 +32,7 @@ it("a NIC that is told to take tags off is not in step, and apply turns it back"
   await raw.apply();
   expect({ code, stdout: stdout.trim(), after: await feature() }).toEqual({
     code: 1,
-    stdout: expect.stringMatching(/^~ NIC eth0: rx-vlan-hw-parse off$/m),
+    stdout: expect.stringMatching(/^ {2}~ NIC eth0: rx-vlan-hw-parse off$/m),
     after: "rx-vlan-offload: off",
   });
 });
@@ -44,7 +44,7 @@ it("flows are left to the kernel when the NIC no longer sends what XDP sends, an
   const status = await raw.tryXgw("status");
   expect({ code, stdout: stdout.trim(), warned: status.stdout + status.stderr }).toEqual({
     code: 1,
-    stdout: expect.stringMatching(/^- map nics.*eth0$/m),
+    stdout: expect.stringMatching(/^ {2}- map nics.*eth0$/m),
     warned: expect.stringMatching(/NIC eth0 does not send what XDP redirects to it: flows .* left to the kernel/),
   });
 });

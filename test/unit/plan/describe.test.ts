@@ -1,6 +1,7 @@
 // Every kind of step has words of its own.
 import { describe, expect, it } from "vitest";
 import { describeStep } from "../../../src/plan/describe.js";
+import { signOf } from "../../../src/plan/purpose.js";
 import { pinName } from "../../../src/plan/render.js";
 import { phaseOrder, type Step } from "../../../src/plan/steps.js";
 
@@ -110,6 +111,10 @@ const lines: readonly (readonly [Step, string])[] = [
 
 describe("a step in words", () => {
   for (const [step, line] of lines) it(line, () => expect(describeStep(step)).toBe(line));
+
+  it("begins with the sign of the step", () => {
+    for (const [step, line] of lines) expect([line, signOf(step)]).toEqual([line, line[0]]);
+  });
 
   it("is tried here for every kind there is", () => {
     expect(new Set(lines.map(([{ kind }]) => kind))).toEqual(new Set(phaseOrder));

@@ -4,6 +4,7 @@ import { readFile, rename, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Check } from "../check.js";
 import { snapshot } from "../snapshot.js";
+import { stateOfPort } from "./port.js";
 import { measuredTransfer } from "./traffic.js";
 
 export const stayInStep: Check = {
@@ -29,23 +30,13 @@ export const configEdited: Check = {
   id: "config-edited",
   title: "the config edited under the daemon: a port opened, then a mistake, then as it was, by SIGHUP",
   wanted:
-    "the port opens; the mistake changes nothing and is logged with its place, and `status` has its figures all the same; the port closes; no drift is seen",
+    "the port opens; the mistake changes nothing and is logged with its place, the edit by what it changed, and `status` has its figures all the same; the port closes; no drift is seen",
   async run({ client, user1, xgw }) {
     const asItWas = await readFile(xgw.configFile, "utf8");
     const drifts = () => xgw.timesLogged("drift repaired");
     const driftsBefore = drifts();
     const opened = asItWas.replace("ports: [22] }", "ports: [22, 2222] }");
-    const connects = async () => {
-      await user1.serveTcp({ port: 2222, seed: 9, bytes: 8 });
-      const outcome = await client
-        .connectTcp({ host: "2.2.2.11", port: 2222, seed: 9, bytes: 8, timeoutMs: 2500 })
-        .then(
-          () => "open",
-          () => "closed",
-        );
-      await user1.close(2222);
-      return outcome;
-    };
+    const connects = () => stateOfPort({ client, user1 }, 2222);
     const first = await connects();
     await xgw.causing("reconciled", () => replaceFile(xgw.configFile, opened));
     const second = await connects();
@@ -55,6 +46,7 @@ export const configEdited: Check = {
     const status = await xgw.run("status", "-j");
     const { error, tenants } = JSON.parse(status.stdout) as { error?: { code: string }; tenants?: { name: string }[] };
     const told = `${status.code} ${error?.code} ${tenants?.map(({ name }) => name)}`;
+    const named = xgw.daemonLog.includes("tenant user1: inbound rule 0 changed: allow tcp 22, 2222 (was allow tcp 22)");
     const placed = /xgw\.yaml:\d+:\d+: tenants\[0\]\.key/.test(xgw.daemonLog);
     await xgw.causing("reconciled", async () => {
       await writeFile(xgw.configFile, asItWas);
@@ -65,8 +57,13 @@ export const configEdited: Check = {
     const seen = [first, second, third, fourth].join(", ");
     const drifted = drifts() - driftsBefore;
     return {
-      ok: seen === "closed, open, open, closed" && placed && told === "2 XGW_CONFIG user1,user2" && drifted === 0,
-      seen: `${seen}; place ${placed ? "" : "not "}logged; status: ${told}; ${drifted} drifts`,
+      ok:
+        seen === "closed, open, open, closed" &&
+        placed &&
+        named &&
+        told === "2 XGW_CONFIG user1,user2" &&
+        drifted === 0,
+      seen: `${seen}; place ${placed ? "" : "not "}logged, edit ${named ? "" : "not "}named; status: ${told}; ${drifted} drifts`,
     };
   },
 };

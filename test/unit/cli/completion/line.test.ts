@@ -43,7 +43,7 @@ describe("a shell is offered", () => {
   });
 
   it("every option of a verb, and those of all verbs", async () => {
-    expect(await offered("plan", "-")).toEqual([
+    expect(await offered("validate", "-")).toEqual([
       ...["--config", "--json", "--pretty", "--verbose", "--log-level", "--help", "--version"],
     ]);
   });
