@@ -85,6 +85,12 @@ const finding = z.strictObject({
   remedy: z.string(),
 });
 
+const durations = z.strictObject({
+  counts: z.array(number).describe("By upper bound: 5, 25, 100 and 500 ms, 1, 2.5, 5, 10, 30, 60 and 300 s"),
+  count: number,
+  sum: z.number().nonnegative().describe("Seconds"),
+});
+
 const daemon = z
   .strictObject({
     pid: number,
@@ -112,6 +118,9 @@ const daemon = z
     notificationsLost: number,
     inTheWay: number,
     findings: z.array(finding).describe("Of its last look: see doctor.schema.json"),
+    durations: z
+      .strictObject({ reconcile: durations, repair: durations })
+      .describe("How long it took to put configs in force, and to put right what others had changed"),
     neighboursForgotten: z.record(z.string(), number),
   })
   .optional()
