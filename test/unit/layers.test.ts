@@ -57,6 +57,7 @@ const layers = [
   ["execute"],
   ["gateway", "change", "repair"],
   ["doctor", "status", "metrics", "flow"],
+  ["explain"],
   ["daemon"],
   ["cli", "index"],
 ];

@@ -3,6 +3,7 @@
 import type { Command } from "../command.js";
 import { apply } from "./apply.js";
 import { doctor } from "./doctor.js";
+import { explain } from "./explain.js";
 import { flow } from "./flow.js";
 import { link } from "./link.js";
 import { map } from "./map.js";
@@ -22,6 +23,7 @@ export const commands: readonly Command[] = [
   status,
   doctor,
   flow,
+  explain,
   prog,
   map,
   link,
