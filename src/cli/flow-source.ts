@@ -3,8 +3,8 @@
 import type { LoadedConfig, PlacedConfig } from "../config/load.js";
 import type { FlowView } from "../datapath/flow-view.js";
 import { ConfigError, XgwError } from "../errors.js";
-import type { Named } from "../flow/list.js";
 import type { RulesOf } from "../explain/subject.js";
+import type { Named } from "../flow/list.js";
 import type { DescribeRule } from "../flow/show.js";
 import type { Context } from "./command.js";
 import { checkInstance } from "./instance.js";

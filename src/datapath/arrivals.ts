@@ -52,5 +52,3 @@ export function readBucket(pins: Pins, id: number, perSecond: number): number {
   const elapsed = Math.min(1e9, Math.max(0, Number(process.hrtime.bigint()) - filled));
   return Math.floor(Math.min(perSecond, (level + elapsed * perSecond) / 1e9));
 }
-
-

@@ -16,7 +16,8 @@ export function tellAnswer(subject: Subject, leaves: ConnectionTuple): void {
   const { protocol, tuple } = trial.examined;
   const answer = turnedRound(leaves);
   const endpoint = endpointOf(pins, tenant.id, answer.source);
-  const by = endpoint !== undefined ? `the tunnel from ${endpoint}` : isPublic(pins, answer.destination) ? "the uplink" : "";
+  const by =
+    endpoint !== undefined ? `the tunnel from ${endpoint}` : isPublic(pins, answer.destination) ? "the uplink" : "";
   const line = findLine(gateway.view, tenant.id, protocol, tupleBytes(protocol, answer));
   const follows = line >= 0 && gateway.view.whyUnfollowed(line) === undefined;
   const words = [

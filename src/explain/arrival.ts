@@ -62,7 +62,10 @@ async function tunnelledArrival(
   const innerMac = arrives?.wrap === 0 ? tunnelMac(key) : undefined;
   const outer = { source: peer, destination: sides.underlayAddress, key, innerMac };
   const destinationMac = nicMac(pins, nic.ifindex) ?? nic.mac ?? "00:00:00:00:00:00";
-  return { frame: frameOf({ destinationMac, tags: sides.underlayTags, outer, packet }), ifindex: memberOf(nic.ifindex) };
+  return {
+    frame: frameOf({ destinationMac, tags: sides.underlayTags, outer, packet }),
+    ifindex: memberOf(nic.ifindex),
+  };
 }
 
 /** As src/kernel/slow-path.ts makes it from the key. */

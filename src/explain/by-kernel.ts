@@ -116,16 +116,20 @@ function beginning(subject: Subject): Next {
     tell(subject, "rules", `the kernel's path ${why}`, `nft table ${table}`, {}, "ends");
     return { ...judged, isDenied: true, ending };
   }
-  const snat = isInbound ? undefined : (ask("snat_to", `${zone} . ${tuple.source}`) ?? ask("shared_to", `${zone} . ${tuple.source}`));
+  const snat = isInbound
+    ? undefined
+    : (ask("snat_to", `${zone} . ${tuple.source}`) ?? ask("shared_to", `${zone} . ${tuple.source}`));
   const source = snat === undefined ? leaves : { ...leaves, source: snat };
   if (snat !== undefined) tell(subject, "translation", `SNAT: ${tuple.source} leaves as ${snat}`, `nft table ${table}`);
   return { isDenied: false, leaves, source, ending };
 }
 
 /** By the kernel's route: tunnel or uplink, neighbour and device. */
-async function tellOut(subject: Subject, { source, destination }: ConnectionTuple): Promise<"sent" | "dropped" | "delivered"> {
+async function tellOut(
+  subject: Subject,
+  { source, destination }: ConnectionTuple,
+): Promise<"sent" | "dropped" | "delivered"> {
   const { trial, gateway } = subject;
-  const { length } = trial.examined;
   const tunnel = tunnelOf(subject);
   const route = await askRoute({ destination, source, cameInBy: tunnel });
   if (route.refusal !== undefined || isRefusing(route.type)) {
@@ -137,7 +141,7 @@ async function tellOut(subject: Subject, { source, destination }: ConnectionTupl
     tell(subject, "route", `${destination} is the gateway's own address`, route.command, {}, "ends");
     return "delivered";
   }
-  tellRoute(subject, route, destination, length);
+  if (!tellRoute(subject, route, destination)) return "dropped";
   const device = route.device ?? "";
   if (route.encap === undefined) {
     await tellNeighbour(subject, device, route.gateway ?? destination);
@@ -159,6 +163,9 @@ async function tellOut(subject: Subject, { source, destination }: ConnectionTupl
   return "sent";
 }
 
+/** In the upper byte of flags and offset. */
+const dontFragment = 0x40;
+
 const isRefusing = (type: string | undefined) => ["unreachable", "blackhole", "prohibit", "throw"].includes(type ?? "");
 
 /** The name of the tenant's tunnel, by which its packets come to the stack. */
@@ -167,12 +174,23 @@ function tunnelOf({ gateway, tenant }: Subject): string | undefined {
   return readLinks().find(({ ifindex }) => ifindex === tunnel)?.name;
 }
 
-function tellRoute(subject: Subject, route: RouteAnswer, destination: string, length: number): void {
+/** False: it is too large, or expires, and its sender is told so. */
+function tellRoute(subject: Subject, route: RouteAnswer, destination: string): boolean {
+  const { frame, examined } = subject.trial;
+  const { length, offset } = examined;
+  const [ttl = 0, flags = 0] = [frame[offset + 8], frame[offset + 6]];
   const device = route.device ?? "";
   const mtu = route.mtu ?? readLinks().find(({ name }) => name === device)?.mtu ?? 0;
-  const fits = mtu === 0 || length <= mtu ? `${length} of ${mtu} bytes` : `${length} bytes do not fit ${mtu}`;
+  const isLarge = mtu > 0 && length > mtu;
   const by = route.gateway === undefined ? "" : ` by ${route.gateway}`;
-  tell(subject, "route", `${destination}${by} through ${device}: ${fits}`, route.command, { device, mtu, length });
+  const fits = isLarge ? `${length} bytes do not fit ${mtu}` : `${length} of ${mtu} bytes`;
+  const data = { device, mtu, length, ttl };
+  tell(subject, "route", `${destination}${by} through ${device}: ${fits}`, route.command, data);
+  const isKept = (flags & dontFragment) !== 0;
+  if (ttl <= 1) tell(subject, "answer", "its TTL ends here: the sender is told (time exceeded)", "the frame", {}, "ends");
+  else if (isLarge && isKept)
+    tell(subject, "answer", "it must not be cut: the sender is told (fragmentation needed)", "the frame", {}, "ends");
+  return ttl > 1 && !(isLarge && isKept);
 }
 
 async function tellNeighbour(subject: Subject, device: string, address: string): Promise<void> {
@@ -185,4 +203,3 @@ async function tellNeighbour(subject: Subject, device: string, address: string):
 }
 
 const sameAs = (a: ConnectionTuple, b: ConnectionTuple): boolean => tupleWords(a) === tupleWords(b);
-

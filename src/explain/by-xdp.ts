@@ -18,9 +18,7 @@ export function tellForwarded(subject: Subject): Ending {
   const leaves = leavesAs(flow.copy);
   tellFlow(subject);
   const isReply = gateway.view.isReply(flow.line);
-  const [original, reply] = isReply
-    ? [turnedRound(leaves), examined.tuple]
-    : [examined.tuple, turnedRound(leaves)];
+  const [original, reply] = isReply ? [turnedRound(leaves), examined.tuple] : [examined.tuple, turnedRound(leaves)];
   const nat = natOf(original, reply);
   const text = nat === "none" ? "nothing is translated" : `${tupleWords(examined.tuple)} becomes ${tupleWords(leaves)}`;
   tell(subject, "translation", text, "the flow", { nat });

@@ -85,7 +85,11 @@ function* blocksOf(file: Buffer): Generator<Captured> {
     }
     if (type === blocks.simple) {
       const length = section.u32(at + 8);
-      yield { bytes: file.subarray(at + 12, at + Math.min(size - 4, 12 + length)), length, linkType: linkTypes[0] ?? 1 };
+      yield {
+        bytes: file.subarray(at + 12, at + Math.min(size - 4, 12 + length)),
+        length,
+        linkType: linkTypes[0] ?? 1,
+      };
     }
     at += size;
   }
@@ -95,6 +99,8 @@ function* blocksOf(file: Buffer): Generator<Captured> {
 export function frameOfHex(text: string): Buffer {
   const digits = text.replaceAll(/[\s:]|0x/g, "");
   if (!/^([0-9a-fA-F]{2})+$/.test(digits))
-    throw new UsageError("--hex takes pairs of hex digits", { remedy: "give a whole frame, from the MAC addresses on" });
+    throw new UsageError("--hex takes pairs of hex digits", {
+      remedy: "give a whole frame, from the MAC addresses on",
+    });
   return Buffer.from(digits, "hex");
 }

@@ -43,7 +43,10 @@ export function parsePacket(words: PacketOptions): PacketWords {
 }
 
 function parseFlags(text: string): TcpFlag[] {
-  const names = text.toLowerCase().split(",").filter((name) => name !== "");
+  const names = text
+    .toLowerCase()
+    .split(",")
+    .filter((name) => name !== "");
   const wrong = names.find((name) => !(name in tcpFlags));
   if (wrong === undefined) return names as TcpFlag[];
   throw new UsageError(`TCP has no flag ${JSON.stringify(wrong)}`, { remedy: "use syn, ack, fin, rst, psh, urg" });

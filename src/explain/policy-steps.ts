@@ -28,7 +28,8 @@ export function tellJudgement(subject: Subject, mark: number, asked: string): Pa
   const rule = ruleOf(mark);
   const described = rule && tenant ? { ...rule, ...gateway.describeRule(tenant.key, rule) } : undefined;
   const verdict = isDenied(mark) ? "denies" : "admits";
-  if (!described) tell(subject, "policy", `no ${direction} rule admits ${tupleWords(tuple)}`, asked, { mark, direction });
+  if (!described)
+    tell(subject, "policy", `no ${direction} rule admits ${tupleWords(tuple)}`, asked, { mark, direction });
   else {
     const place = described.place ? ` (${described.place.file}:${described.place.line})` : "";
     const name = described.name === undefined ? "" : `, ${described.name}`;

@@ -3,8 +3,8 @@
 import type { FlowView } from "../datapath/flow-view.js";
 import type { Trial } from "../datapath/trial.js";
 import type { Named } from "../flow/list.js";
-import type { DescribeRule } from "../flow/show.js";
 import type { Rule } from "../flow/schema.js";
+import type { DescribeRule } from "../flow/show.js";
 import type { PolicyRule } from "../model/policy.js";
 import type { Explanation, Step } from "./schema.js";
 

@@ -3,10 +3,10 @@ import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { execFileSync } from "node:child_process";
-import { BpfMap } from "libbpf-ts";
+import type { BpfMap } from "libbpf-ts";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { explanationSchema } from "../../src/explain/schema.js";
+import { pcapOf } from "../unit/explain/fixture.js";
 import { FlowGateway } from "./support/flow-gateway.js";
 import { track } from "./support/kernel.js";
 import { connectionOf, macs, stranger, user1, user2 } from "./support/world.js";
@@ -20,6 +20,8 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 namespace.ip("link", "set", "v0", "down");
 namespace.ip("link", "set", "v0", "address", macs.gateway, "up");
 namespace.ip("addr", "add", "10.0.0.1/24", "dev", "v0");
+namespace.ip("addr", "add", "172.168.0.1/24", "dev", "v0");
+namespace.ip("neigh", "add", "172.168.0.11", "lladdr", macs.server, "dev", "v0");
 namespace.ip("route", "add", "1.1.1.0/24", "via", "10.0.0.254", "dev", "v0");
 namespace.ip("neigh", "add", "10.0.0.7", "lladdr", macs.innerServer, "dev", "v0");
 for (const name of ["all", "v0"]) namespace.exec("sysctl", "-qw", `net.ipv4.conf.${name}.rp_filter=0`);
@@ -141,6 +143,15 @@ describe("a packet that the kernel judges", () => {
     expect(stepsOf(told, "conntrack")).toEqual(["knows it (ESTABLISHED): this is its original direction"]);
   });
 
+  it.each([
+    [["--ttl", "1"], "time exceeded"],
+    [["--length", "1600"], "fragmentation needed"],
+  ])("is answered with an error when it is sent with %j", (words, error) => {
+    const told = explain(...inbound, "1.1.1.7:5000", "2.2.2.11:22", "tcp", ...words);
+    expect(told).toMatchObject({ verdict: "dropped", by: "kernel" });
+    expect(stepsOf(told, "answer")[0]).toContain(error);
+  });
+
   it("has nowhere to go without a route", () => {
     namespace.ip("route", "del", "1.1.1.0/24");
     const told = explain("--tenant", "user1", "--out", "10.0.0.7:5000", "1.1.1.9:53", "udp");
@@ -168,11 +179,9 @@ describe("a frame", () => {
     expect(explain("--hex", "00".repeat(60))).toMatchObject({ verdict: "delivered", reason: "host" });
   });
 
-  it.each(["pcap", "pcapng"])("of a %s file is found by its number, as tshark has written it", (form) => {
-    const text = [Buffer.alloc(60), frame].map((one) => `000000 ${one.toString("hex").replaceAll(/..(?!$)/g, "$& ")}\n`);
-    writeFileSync(join(folder, "frames.txt"), text.join("\n"));
-    const file = join(folder, `frames.${form}`);
-    execFileSync("text2pcap", ["-F", form, join(folder, "frames.txt"), file], { stdio: "ignore" });
+  it("of a capture file is found by its number", () => {
+    const file = join(folder, "frames.pcap");
+    writeFileSync(file, pcapOf([Buffer.alloc(60), frame]));
     expect([1, 2].map((n) => explain("--pcap", file, "--frame", `${n}`).reason)).toEqual(["host", "stranger"]);
   });
 });
@@ -197,7 +206,7 @@ it("fits 80 columns", () => {
   const { stdout } = gateway.xgw("explain", ...inbound, "1.1.1.7:4444", "2.2.2.11:22", "tcp");
   const lines = stdout.replaceAll(gateway.config, "/etc/xgw/xgw.yaml").replaceAll(/line \d+|\d+ s ago/g, "");
   expect(lines).toMatchInlineSnapshot(`
-    "tcp 1.1.1.7:4444 > 2.2.2.11:22 of user1 is sent, by the kernel (template)
+    "tcp 1.1.1.7:4444 > 2.2.2.11:22 of user1 is sent, by XDP (forwarded)
       as 1.1.1.7:4444 > 10.0.0.7:2222
       arrival        a frame of 96 bytes by v0
       decapsulation  GRE (gretap) with key 1000 from 172.168.0.7; inside, at 56, 40
@@ -205,16 +214,13 @@ it("fits 80 columns", () => {
       tenant         user1, zone 11
       peer           172.168.0.7 is one of its endpoints
       flow           XDP has a flow of it, 0 packets so far
-      xdp            leaves it to the kernel as template: the flow's header
-                     template, or the NIC that it names, has gone, or the kernel
-                     sends another way by now
-      conntrack      knows it (ESTABLISHED): this is its original direction
       translation    1.1.1.7:4444 > 2.2.2.11:22 becomes 1.1.1.7:4444 > 10.0.0.7:2222
-      policy         inbound:0, allow tcp 22 (/etc/xgw/xgw.yaml:26)
-                     admitted its connection
-      route          10.0.0.7 through v0: 40 of 1500 bytes
-      neighbour      10.0.0.7 is 0a:00:00:00:00:0b on v0 (PERMANENT)
-      device         leaves by v0
+      policy         the connection was admitted by inbound:0, allow tcp 22
+                     (/etc/xgw/xgw.yaml:26)
+      encapsulation  template 0: 56 bytes of headers, up to 1458 bytes of IP
+      neighbour      next hop 02:00:00:00:00:0b
+      device         leaves by v0, back by the device that it came in by, as 96
+                     bytes
       - answer       the answer, 10.0.0.7:2222 > 1.1.1.7:4444, comes by the tunnel
                      from 172.168.0.11, needs no rule, for conntrack knows its
                      connection, leaves as 2.2.2.11:22 > 1.1.1.7:4444, and XDP has a

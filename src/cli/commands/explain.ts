@@ -24,17 +24,23 @@ export const explain = defineCommand({
   summary: "Say what would become of a packet now, and why, without sending it",
   description:
     "The packet is given in words, as a frame of a capture file, or as hex digits. XDP's own program is run on it with maps of its own in place of those that it writes to, and the kernel is asked for connection, rules, route and neighbour: no counter, flow or limit moves. Shows its way from top to bottom, the rule with its place in the config, and the rules that came close. With -j: one JSON value (docs/output/explain.schema.json). Exit code 0: it would be sent, or is for the machine itself; 1: it would be dropped, or nobody can tell.",
-  positionalUsage: "[source] [destination] [protocol]",
+  positionalUsage: "[packet..]",
   positionals: {
-    source: { type: "string", describe: "ADDRESS:PORT; ADDRESS for icmp" },
-    destination: { type: "string", describe: "ADDRESS:PORT, as it arrives; ADDRESS for icmp" },
-    protocol: { type: "string", describe: "tcp (when missing), udp or icmp" },
+    packet: {
+      type: "string",
+      array: true,
+      describe:
+        "In words: SOURCE DESTINATION [PROTOCOL], as it arrives; ADDRESS:PORT (ADDRESS for icmp); tcp, udp, icmp",
+    },
   },
   options: {
     tenant: { type: "string", describe: "Whose it is: name or GRE key" },
     in: { type: "boolean", describe: "It comes from outside" },
     out: { type: "boolean", describe: "It comes from a host of the tenant's" },
-    flags: { type: "string", describe: "Of TCP, such as syn,ack; when missing: syn, or ack where a connection is known" },
+    flags: {
+      type: "string",
+      describe: "Of TCP, such as syn,ack; when missing: syn, or ack where a connection is known",
+    },
     ttl: { type: "number", default: 64, describe: "1 to 255" },
     length: { type: "number", describe: "Bytes of the IP packet; when missing, no payload" },
     peer: { type: "string", describe: "The tunnel endpoint that it comes from; when missing, by the tenant's routes" },
@@ -49,16 +55,18 @@ export const explain = defineCommand({
     ["xgw explain --tenant user1 --out 10.0.0.7:4444 8.8.8.8:53 udp", "may 10.0.0.7 ask 8.8.8.8?"],
     ["xgw explain --pcap trace.pcapng --frame 17", "what would become of this one now?"],
   ],
-  async handler({ instance, ...words }, context) {
-    checkWords(words);
-    const source = await openFlows(instance, context);
-    using view = source.view;
+  async handler({ instance, packet = [], ...options }, context) {
+    const [source, destination, protocol, ...others] = packet as readonly string[];
+    const words = { ...options, source, destination, protocol };
+    checkWords(words, others);
+    const flows = await openFlows(instance, context);
+    using view = flows.view;
     const { openTrial } = await import("../../datapath/trial.js");
     const { explain } = await import("../../explain/explain.js");
     const { explainLines } = await import("../explain-lines.js");
     using trial = openTrial(view.pins);
-    const arrival = await arrivalOf(words, source, trial);
-    const explanation = await explain(source, trial, arrival);
+    const arrival = await arrivalOf(words, flows, trial);
+    const explanation = await explain(flows, trial, arrival);
     if (context.json) context.printJson(explanation);
     else for (const line of explainLines(explanation)) context.print(line);
     const isWell = explanation.verdict === "sent" || explanation.verdict === "delivered";
@@ -69,7 +77,12 @@ export const explain = defineCommand({
 type Trial = Awaited<ReturnType<typeof import("../../datapath/trial.js")["openTrial"]>>;
 
 /** Words, a capture or hex: one of them. */
-function checkWords({ pcap, hex, source, destination, tenant, in: isIn = false, out = false }: Words): void {
+function checkWords(words: Words, others: readonly string[]): void {
+  const { pcap, hex, source, destination, tenant, in: isIn = false, out = false } = words;
+  if (others.length > 0)
+    throw new UsageError(`${JSON.stringify(others[0])} is one word too many`, {
+      remedy: "give SOURCE DESTINATION PROTOCOL",
+    });
   const given = [pcap, hex, source].filter((one) => one !== undefined).length;
   if (given !== 1)
     throw new UsageError(given === 0 ? "explain needs a packet" : "explain takes one packet", {
@@ -117,5 +130,11 @@ async function arrivalOfWords(words: Words, { view, tenants }: FlowSource, trial
   const packet = parsePacket(words);
   const flags = words.flags === undefined ? flagsFor(view, tenant.id, packet) : packet.flags;
   const { peer, device } = words;
-  return arrivalOf(view, trial, { tenant, from: words.in ? "outside" : "tenant", packet: { ...packet, flags }, peer, device });
+  return arrivalOf(view, trial, {
+    tenant,
+    from: words.in ? "outside" : "tenant",
+    packet: { ...packet, flags },
+    peer,
+    device,
+  });
 }
