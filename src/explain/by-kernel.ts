@@ -187,7 +187,8 @@ function tellRoute(subject: Subject, route: RouteAnswer, destination: string): b
   const data = { device, mtu, length, ttl };
   tell(subject, "route", `${destination}${by} through ${device}: ${fits}`, route.command, data);
   const isKept = (flags & dontFragment) !== 0;
-  if (ttl <= 1) tell(subject, "answer", "its TTL ends here: the sender is told (time exceeded)", "the frame", {}, "ends");
+  if (ttl <= 1)
+    tell(subject, "answer", "its TTL ends here: the sender is told (time exceeded)", "the frame", {}, "ends");
   else if (isLarge && isKept)
     tell(subject, "answer", "it must not be cut: the sender is told (fragmentation needed)", "the frame", {}, "ends");
   return ttl > 1 && !(isLarge && isKept);

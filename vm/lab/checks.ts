@@ -4,6 +4,7 @@ import type { Check } from "./check.js";
 import { accounting } from "./checks/accounting.js";
 import { denials } from "./checks/denials.js";
 import { drifts } from "./checks/drift.js";
+import { explained } from "./checks/explain.js";
 import { flood } from "./checks/flood.js";
 import { flowsSeen } from "./checks/flows.js";
 import { inspected } from "./checks/inspection.js";
@@ -32,4 +33,13 @@ export const demoChecks: readonly Check[] = [
 ];
 
 /** What the tests try beyond it. */
-export const moreChecks: readonly Check[] = [inspected, pathMtu, offloads, flowsSeen, flood, ...revocations, ...drifts];
+export const moreChecks: readonly Check[] = [
+  inspected,
+  pathMtu,
+  offloads,
+  flowsSeen,
+  explained,
+  flood,
+  ...revocations,
+  ...drifts,
+];
