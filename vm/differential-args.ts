@@ -12,6 +12,7 @@ gateway needs.
   --packets N      packets in all (default 400 a seed)
   --only NAME,…    with one of these things done to every packet (--list names them)
   --tenants N      instead: so many tenants with the identical tuple at once; no packet may reach another tenant
+  --explain        each packet is explained first (xgw explain) and sent then: verdict, reason, NAT and bytes have to be those told
   --kept           the seeds that once failed, too
   --report FILE    write the results as JSON, too
   --kernel NAME    always in a VM, with this kernel of vm/kernels.json
@@ -25,6 +26,7 @@ export interface DifferentialArgs {
   /** In all. */
   readonly packets: number;
   readonly only: readonly string[] | undefined;
+  readonly explain: boolean;
   readonly kept: boolean;
   readonly tenants: number | undefined;
   readonly report: string | undefined;
@@ -46,6 +48,7 @@ export function parseDifferentialArgs(argv: readonly string[]): DifferentialArgs
         packets: { type: "string" },
         only: { type: "string" },
         tenants: { type: "string" },
+        explain: { type: "boolean", default: false },
         kept: { type: "boolean", default: false },
         report: { type: "string" },
         kernel: { type: "string" },
@@ -65,6 +68,7 @@ export function parseDifferentialArgs(argv: readonly string[]): DifferentialArgs
       seeds,
       packets,
       only: values.only?.split(","),
+      explain: values.explain,
       kept: values.kept,
       tenants: values.tenants === undefined ? undefined : number("tenants", values.tenants),
       report: values.report,

@@ -23,10 +23,10 @@ export interface DifferentialReport {
 const timeoutMs = 60 * 60_000;
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
-function seedsOf({ seed, seeds, packets, only, kept }: DifferentialArgs): SeedOptions[] {
+function seedsOf({ seed, seeds, packets, only, kept, explain }: DifferentialArgs): SeedOptions[] {
   const share = (index: number) => Math.floor(packets / seeds) + (index < packets % seeds ? 1 : 0);
   const drawn = Array.from({ length: seeds }, (_, index) => ({ seed: seed + index, packets: share(index), only }));
-  return [...(kept ? keptSeeds : []), ...drawn];
+  return [...(kept ? keptSeeds : []), ...drawn].map((options) => ({ ...options, explain }));
 }
 
 const counts = (of: Record<string, number>) =>
@@ -87,10 +87,13 @@ const failedTenants = ({ tenants, sent, right, forwarded, insertFailed }: Tenant
 function summarize({ kernel, seeds }: DifferentialReport): string[] {
   const sum = (of: (result: SeedResult) => number) => seeds.reduce((total, result) => total + of(result), 0);
   const mismatches = sum((result) => result.mismatches.length);
+  const explained = sum((result) => result.explained ?? 0);
   const failed = seeds.filter((result) => result.mismatches.length > 0).map(({ seed }) => seed);
   say(
     `${sum(({ packets }) => packets)} packets over ${seeds.length} seeds on ${kernel}: ` +
-      `${sum(({ reasons }) => reasons.forwarded ?? 0)} sent by XDP, ${mismatches} mismatches` +
+      `${sum(({ reasons }) => reasons.forwarded ?? 0)} sent by XDP, ` +
+      (explained > 0 ? `${explained} explained before, ` : "") +
+      `${mismatches} mismatches` +
       (failed.length > 0 ? ` (seeds ${failed.join(", ")})` : ""),
   );
   return mismatches === 0 ? [] : [`${mismatches} mismatches`];

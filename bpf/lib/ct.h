@@ -235,9 +235,9 @@ static __always_inline void ct_renew(struct nf_conn *ct, __u8 protocol)
 		bpf_ct_change_status(ct, ct->status | CT_ASSURED);
 }
 
-/* From XDP: does the flow's connection still live? If so, it goes on living. */
-static __noinline __attribute__((unused)) int ct_keep(struct xdp_md *ctx, const struct xgw_flow_key *key,
-						      const struct xgw_flow *flow, __u16 zone)
+/* Does the flow's connection still live? With `renews`, it goes on living if so. */
+static __always_inline int ct_follow(struct xdp_md *ctx, const struct xgw_flow_key *key, const struct xgw_flow *flow,
+				     __u16 zone, int renews)
 {
 	struct bpf_sock_tuple tuple = {};
 	struct bpf_ct_opts___xgw opts;
@@ -253,10 +253,24 @@ static __noinline __attribute__((unused)) int ct_keep(struct xdp_md *ctx, const 
 	if (!ct)
 		return 0;
 	lives = ct_is_established(ct, key->protocol) && ct_is_flow(ct, opts.dir, flow);
-	if (lives)
+	if (lives && renews)
 		ct_renew(ct, key->protocol);
 	bpf_ct_release(ct);
 	return lives;
+}
+
+/* From XDP. */
+static __noinline __attribute__((unused)) int ct_keep(struct xdp_md *ctx, const struct xgw_flow_key *key,
+						      const struct xgw_flow *flow, __u16 zone)
+{
+	return ct_follow(ctx, key, flow, zone, 1);
+}
+
+/* The same, and nothing is changed by the question. */
+static __noinline __attribute__((unused)) int ct_lives(struct xdp_md *ctx, const struct xgw_flow_key *key,
+						       const struct xgw_flow *flow, __u16 zone)
+{
+	return ct_follow(ctx, key, flow, zone, 0);
 }
 
 #endif

@@ -107,8 +107,8 @@ static __always_inline enum beginning beginning_of(struct xdp_md *ctx, const str
 
 /* XGW_REASON_POLICY, with *mark of what refused it, XGW_REASON_QUOTA, or XGW_GO_ON for a packet that has no
  * flow. */
-static __noinline enum xgw_reason judge_beginning(struct xdp_md *ctx, const struct arrival *a,
-						  const struct xgw_tenant *tenant, __u32 *mark)
+static __noinline __attribute__((unused)) enum xgw_reason judge_beginning(struct xdp_md *ctx, const struct arrival *a,
+									  const struct xgw_tenant *tenant, __u32 *mark)
 {
 	__u32 id = tenant->id, generation = generation_of(id), has_policy = tenant->flags & XGW_TENANT_POLICY;
 	struct judgement judgement = {.mark = 1, .destination = a->key.daddr};

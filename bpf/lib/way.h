@@ -106,6 +106,29 @@ static __always_inline int is_refusal(int result)
 	return result >= BPF_FIB_LKUP_RET_BLACKHOLE && result <= BPF_FIB_LKUP_RET_NOT_FWDED;
 }
 
+/* Asks the kernel's tables for a template's way, by a packet of one of its flows; as bpf_fib_lookup answers. `tenant`:
+ * whose way it is. */
+static __always_inline int way_look_up(void *ctx, const struct xgw_encap *encap, const struct xgw_tenant *tenant,
+				       const struct xgw_flow_key *key, const struct xgw_flow *flow, int is_plain,
+				       struct bpf_fib_lookup *fib)
+{
+	const struct outer *outer = (const void *)encap->header + underlay_tag_bytes;
+
+	if (is_plain) {
+		fib->ifindex = tenant->vrf_ifindex;
+		fib->l4_protocol = key->protocol;
+		fib->ipv4_src = key->saddr;
+		fib->ipv4_dst = flow->daddr;
+	} else {
+		fib->ifindex = LOOPBACK_IFINDEX;
+		fib->l4_protocol = IPPROTO_GRE;
+		fib->tos = outer->ip.tos;
+		fib->ipv4_src = outer->ip.saddr;
+		fib->ipv4_dst = outer->ip.daddr;
+	}
+	return bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
+}
+
 /*
  * The device that the kernel's route names, if from and to there the template's frames go; XGW_WAY_REFUSED: the kernel
  * sends nothing there; 0: it would send otherwise, or has to find out first where to. That of a route over a VLAN or a
@@ -115,26 +138,13 @@ static __noinline __attribute__((unused)) __u32 way_named(void *ctx, struct xgw_
 							  const struct xgw_flow_key *key, const struct xgw_flow *flow,
 							  int *is_stale)
 {
-	const struct outer *outer = (const void *)encap->header + underlay_tag_bytes;
 	int is_plain = uplink_ifindex && encap->wrap == XGW_WRAP_PLAIN, refused;
 	struct xgw_tenant *tenant = tenant_by_key(is_plain ? key->realm : encap->realm);
 	struct bpf_fib_lookup fib = {.family = XGW_AF_INET, .tot_len = 1 /* any: asks for the MTU */};
 
 	if (!tenant)
 		return 0;
-	if (is_plain) {
-		fib.ifindex = tenant->vrf_ifindex;
-		fib.l4_protocol = key->protocol;
-		fib.ipv4_src = key->saddr;
-		fib.ipv4_dst = flow->daddr;
-	} else {
-		fib.ifindex = LOOPBACK_IFINDEX;
-		fib.l4_protocol = IPPROTO_GRE;
-		fib.tos = outer->ip.tos;
-		fib.ipv4_src = outer->ip.saddr;
-		fib.ipv4_dst = outer->ip.daddr;
-	}
-	refused = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
+	refused = way_look_up(ctx, encap, tenant, key, flow, is_plain, &fib);
 	if (is_refusal(refused))
 		return XGW_WAY_REFUSED;
 	if (!is_plain && !refused)

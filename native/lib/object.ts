@@ -186,6 +186,11 @@ export class BpfObject implements Disposable {
     return this.#setMap("resize map", name, "maxEntries", maxEntries);
   }
 
+  /** Makes the map as one of another type, which programs use in the same way: an array's keys can be a hash's. */
+  setMapType(name: string, type: MapType): this {
+    return this.#setMap("set type of map", name, "type", MAP_TYPES.indexOf(type));
+  }
+
   setMapFlags(name: string, flags: number): this {
     return this.#setMap("set flags of map", name, "flags", flags);
   }

@@ -3,6 +3,7 @@
 import type { LoadedConfig, PlacedConfig } from "../config/load.js";
 import type { FlowView } from "../datapath/flow-view.js";
 import { ConfigError, XgwError } from "../errors.js";
+import type { RulesOf } from "../explain/subject.js";
 import type { Named } from "../flow/list.js";
 import type { DescribeRule } from "../flow/show.js";
 import type { Context } from "./command.js";
@@ -15,6 +16,7 @@ export interface FlowSource {
   readonly describeRule: DescribeRule;
   /** The instance's, if there is one that can be read. */
   readonly config: PlacedConfig | undefined;
+  readonly rulesOf: RulesOf;
 }
 
 /**
@@ -35,7 +37,9 @@ export async function openFlows(asked: string | undefined, context: Context): Pr
   const view = new FlowView(new Pins(instance));
   const config = loaded?.config.instance === instance ? loaded : undefined;
   const describeRule = await ruleDescriber(config);
-  return { instance, view, tenants: namedTenants(view, config?.config.tenants), describeRule, config };
+  const rulesOf: RulesOf = (key, direction) =>
+    config?.config.tenants.find((tenant) => tenant.key === key)?.policy[direction];
+  return { instance, view, tenants: namedTenants(view, config?.config.tenants), describeRule, rulesOf, config };
 }
 
 /** A config that is refused does not keep anybody from looking: it is said. */

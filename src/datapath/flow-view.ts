@@ -204,13 +204,20 @@ export interface TenantArrivals {
   readonly zone: number;
   /** Enum xgw_wrap. */
   readonly wrap: number;
+  /** ifindex of its tunnel, by which its packets come to the stack. */
+  readonly tunnel: number;
 }
 
 function readTenants(pins: Pins): Map<number, TenantArrivals> {
   using map = BpfMap.openPinned(pins.map("tenants"));
   const tenants = new Map<number, TenantArrivals>();
   for (const [key, value] of map.entries())
-    tenants.set(readU32(value, 0), { key: readU32(key, 0), zone: readU32(value, 1), wrap: readU32(value, 5) });
+    tenants.set(readU32(value, 0), {
+      key: readU32(key, 0),
+      zone: readU32(value, 1),
+      wrap: readU32(value, 5),
+      tunnel: readU32(value, 3),
+    });
   return tenants;
 }
 

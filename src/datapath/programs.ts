@@ -86,7 +86,7 @@ export function mapIdsOf(pins: Pins, fingerprint: string): Set<number> {
 }
 
 /** The kernel keeps this much of a map's name (BPF_OBJ_NAME_LEN - 1). */
-const mapNameLength = 15;
+export const mapNameLength = 15;
 
 /** Whether a data path has all its programs, and maps for them. */
 export function isWhole(pins: Pins, fingerprint: string, programs: readonly ProgramName[] = baseProgramNames): boolean {

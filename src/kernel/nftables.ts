@@ -172,8 +172,8 @@ export function* scanSet(
 }
 
 /**
- * The elements with these keys that a set of the table has, looked up one by one; undefined when there is no such set. For
- * keys that are no ranges.
+ * The elements with these keys that a set of the table has, looked up one by one; undefined when there is no such set. A
+ * key is that of a packet: of a set of ranges, the element in whose range it is.
  */
 export function readElementsOf(
   table: string,
@@ -192,10 +192,14 @@ function lookUp(
   types: SetTypes,
   keys: Iterable<string>,
 ): NftElement[] | undefined {
-  if (!reader.one(asks.sets, named(table, set), toSet)) return undefined;
+  const found = reader.one(asks.sets, named(table, set), toSet);
+  if (!found) return undefined;
+  const { hasIntervals } = found;
   return Array.from(keys, (key) => {
-    const wanted = nest(ofElements.elements, nest(ofList.element, toKey(types.key, key)));
-    return reader.one(asks.elements, [...named(table, set), wanted], (told) => toElements(told, types, false)) ?? [];
+    const wanted = nest(ofElements.elements, nest(ofList.element, toKey(types.key, key, hasIntervals)));
+    return (
+      reader.one(asks.elements, [...named(table, set), wanted], (told) => toElements(told, types, hasIntervals)) ?? []
+    );
   }).flat();
 }
 
@@ -422,9 +426,10 @@ function format(types: readonly string[], from: Buffer, to: Buffer, known: typeo
 }
 
 /** The attributes of an element with this key, which is no range. */
-function toKey(types: readonly string[], key: string): Buffer {
+function toKey(types: readonly string[], key: string, hasIntervals: boolean): Buffer {
+  const known = hasIntervals ? ordered : fields;
   const parts = key.split(" . ").map((part, at) => {
-    const field = fields[types[at] ?? ""];
+    const field = known[types[at] ?? ""];
     if (!field) throw new Error(`${key}: not of ${types.join(" . ")}`);
     const bytes = Buffer.alloc(roomOf(field, types));
     bytes.set(field.toBytes(part));

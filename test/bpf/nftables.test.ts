@@ -198,3 +198,12 @@ it("a table that changes all the time is read as of one moment", async () => {
   await ended;
   expect(sizes.filter(([one, other]) => one !== other)).toEqual([]);
 });
+
+it("an element of ranges is found by a packet's key", () => {
+  const map = "map inbound0 { typeof ct zone . ip protocol . ip saddr . th dport : ct mark; flags interval; }";
+  told(map, "add element ip t inbound0 { 1 . 6 . 10.0.0.0/8 . 22-23 : 2, 1 . 6 . 0.0.0.0-9.255.255.255 . 22 : 3 }");
+  const keys = ["1 . 6 . 10.7.7.7 . 23", "1 . 6 . 8.8.8.8 . 22", "1 . 6 . 8.8.8.8 . 23", "2 . 6 . 10.7.7.7 . 23"];
+  const types = typesOfSet("inbound0") as SetTypes;
+  const found = inNetNamespace(path, () => keys.map((key) => readElementsOf("t", "inbound0", types, [key])));
+  expect(found.map((elements) => elements?.map(({ value }) => value))).toEqual([["2"], ["3"], [], []]);
+});

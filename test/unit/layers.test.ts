@@ -60,6 +60,7 @@ const layers = [
   ["execute"],
   ["gateway", "change", "repair"],
   ["doctor", "status", "metrics", "flow", "top", "confirm"],
+  ["explain"],
   ["daemon"],
   ["cli", "index"],
 ];

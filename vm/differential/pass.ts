@@ -6,6 +6,7 @@ import { dissect } from "../../test/bpf/support/dissect.js";
 import { type Draft, draftOf, frameOf } from "../frames/draft.js";
 import { answerTo, isSentByXdp, look } from "../frames/frame.js";
 import type { Departure } from "../lab/own-namespace.js";
+import { contradiction, type Explainer, type Told } from "./explained.js";
 import type { Gateway } from "./gateway.js";
 import type { Packet, Side } from "./packets.js";
 import type { Opening } from "./site.js";
@@ -15,6 +16,10 @@ export interface Outcome {
   readonly left: readonly Departure[];
   /** "forwarded" for what XDP sent, or why it dropped the packet; empty when it passed the packet up or is not on. */
   readonly reasons: readonly string[];
+  /** What XDP counted it by, whatever that did to it. */
+  readonly counted: readonly string[];
+  /** What was told of it before. */
+  readonly told?: Told | undefined;
 }
 
 const drops: ReadonlySet<string> = new Set(
@@ -36,11 +41,12 @@ export async function establishAll(gateway: Gateway, openings: readonly Opening[
 }
 
 /** The outcome of each packet. What comes out before the next packet goes in belongs to the one before. */
-export async function sendAll(gateway: Gateway, packets: readonly Packet[]): Promise<Outcome[]> {
-  const outcomes: { left: Departure[]; reasons: string[] }[] = [];
+export async function sendAll(gateway: Gateway, packets: readonly Packet[], explainer?: Explainer): Promise<Outcome[]> {
+  const outcomes: { left: Departure[]; reasons: string[]; counted: string[]; told?: Told | undefined }[] = [];
   let before = gateway.decided();
   for (const packet of packets) {
     outcomes.at(-1)?.left.push(...takeAll(gateway));
+    const told = await explainer?.tell(packet);
     for (const frame of packet.frames) gateway.send(packet.wire, frame);
     const left = takeAll(gateway);
     const after = gateway.decided();
@@ -50,11 +56,22 @@ export async function sendAll(gateway: Gateway, packets: readonly Packet[]): Pro
     // Of a plain packet nothing tells who sent it, but what XDP does not send it counts.
     const byXdp = gateway.isFast && counted.length === 0 && left.length > 0;
     if (byXdp || left.some(({ frame }) => isSentByXdp(frame))) reasons.push("forwarded");
-    outcomes.push({ left, reasons });
+    outcomes.push({ left, reasons, counted, told });
   }
   await sleep(patienceMs);
   outcomes.at(-1)?.left.push(...takeAll(gateway));
   return outcomes;
+}
+
+/** Of packets that were explained before they were sent: those that came otherwise, each with what was told. */
+export function contradictions(packets: readonly Packet[], outcomes: readonly Outcome[]): string[] {
+  return packets.flatMap((packet, n) => {
+    const { told, ...seen } = outcomes[n] ?? { left: [], counted: [] };
+    const why = told && contradiction(told, seen);
+    if (!told || why === undefined) return [];
+    const steps = told.explanation.steps.map(({ step, text }) => `  ${step}: ${text}`);
+    return [[`packet ${packet.number}, ${packet.story}: ${why}`, ...steps].join("\n")];
+  });
 }
 
 /** Whatever comes out of the cables by itself belongs to nobody. */

@@ -4,9 +4,10 @@ import { dissect } from "../../test/bpf/support/dissect.js";
 import { stream } from "../frames/stream.js";
 import type { Departure } from "../lab/own-namespace.js";
 import { type Comparison, judge } from "./compare.js";
+import { Explainer } from "./explained.js";
 import { Gateway } from "./gateway.js";
 import { drawPackets, type Packet } from "./packets.js";
-import { drain, establishAll, type Outcome, sendAll } from "./pass.js";
+import { contradictions, drain, establishAll, type Outcome, sendAll } from "./pass.js";
 import { drawOpenings, drawSite, linkOf, seedsOfASite } from "./site.js";
 
 export interface SeedResult {
@@ -18,6 +19,8 @@ export interface SeedResult {
   /** What XDP counted in its pass. */
   readonly reasons: Record<string, number>;
   readonly mismatches: readonly string[];
+  /** Packets that were explained before they were sent; undefined where none was to be. */
+  readonly explained?: number | undefined;
   readonly seconds: number;
   readonly only?: readonly string[] | undefined;
 }
@@ -26,6 +29,8 @@ export interface SeedOptions {
   readonly seed: number;
   readonly packets: number;
   readonly only?: readonly string[] | undefined;
+  /** Each packet is explained before XDP gets it, and has to come so. */
+  readonly explain?: boolean | undefined;
 }
 
 const add = (counts: Record<string, number>, name: string) => {
@@ -58,7 +63,8 @@ export async function runSite(number: number, seeds: readonly SeedOptions[], fol
         } else if (JSON.stringify(sides) !== work.sides)
           throw new Error(`the kernel made other connections of the same first packets in seed ${seed}`);
         const before = gateway.reasons();
-        outcomes.push(await sendAll(gateway, work.packets));
+        using explainer = mode.xdp && work.options.explain ? new Explainer(site) : undefined;
+        outcomes.push(await sendAll(gateway, work.packets, explainer));
         if (mode.xdp)
           reasons.push(
             Object.fromEntries([...gateway.reasons()].map(([name, n]) => [name, n - (before.get(name) ?? 0)])),
@@ -67,7 +73,7 @@ export async function runSite(number: number, seeds: readonly SeedOptions[], fol
       }
       passes.push(outcomes);
     }
-    return works.map(({ options: { seed, only }, seconds, packets }, index) => {
+    return works.map(({ options: { seed, only, explain }, seconds, packets }, index) => {
       const [tier3 = [], tier2 = [], seen = []] = passes.map((outcomes) => outcomes[index] ?? []);
       const judged: Record<string, number> = {};
       const mismatches: string[] = [];
@@ -78,8 +84,10 @@ export async function runSite(number: number, seeds: readonly SeedOptions[], fol
         add(judged, name ?? "MISMATCH");
         if (name === undefined) mismatches.push(describe(comparison));
       }
+      mismatches.push(...contradictions(packets, passes.at(-1)?.[index] ?? []));
+      const explained = explain ? (passes.at(-1)?.[index] ?? []).filter(({ told }) => told).length : undefined;
       const summary = { seed, site: site.summary, packets: packets.length, judged, reasons: reasons[index] ?? {} };
-      return { ...summary, mismatches, seconds, only };
+      return { ...summary, mismatches, explained, seconds, only };
     });
   } finally {
     await gateway.stop();

@@ -4,6 +4,7 @@ import type { Check } from "./check.js";
 import { accounting } from "./checks/accounting.js";
 import { denials } from "./checks/denials.js";
 import { drifts } from "./checks/drift.js";
+import { explained } from "./checks/explain.js";
 import { flood } from "./checks/flood.js";
 import { flowsSeen } from "./checks/flows.js";
 import { inspected } from "./checks/inspection.js";
@@ -38,6 +39,7 @@ export const moreChecks: readonly Check[] = [
   pathMtu,
   offloads,
   flowsSeen,
+  explained,
   flood,
   ...revocations,
   ...drifts,

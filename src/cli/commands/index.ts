@@ -5,6 +5,7 @@ import { apply } from "./apply.js";
 import { completion } from "./completion.js";
 import { confirm } from "./confirm.js";
 import { doctor } from "./doctor.js";
+import { explain } from "./explain.js";
 import { flow } from "./flow.js";
 import { link } from "./link.js";
 import { map } from "./map.js";
@@ -27,6 +28,7 @@ export const commands: readonly Command[] = [
   doctor,
   top,
   flow,
+  explain,
   prog,
   map,
   link,

@@ -17,6 +17,7 @@ export interface DatapathModules {
   readonly templates: typeof import("../../../src/datapath/templates.js");
   readonly usage: typeof import("../../../src/datapath/usage.js");
   readonly attachments: typeof import("../../../src/datapath/attachments.js");
+  readonly trial: typeof import("../../../src/datapath/trial.js");
 }
 
 async function modulesIn(folder: string): Promise<DatapathModules> {
@@ -34,6 +35,7 @@ async function modulesIn(folder: string): Promise<DatapathModules> {
     templates: await built("templates"),
     usage: await built("usage"),
     attachments: await built("attachments"),
+    trial: await built("trial"),
   };
 }
 

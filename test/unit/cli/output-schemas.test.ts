@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { type OutputName, outputSchemas, outputSchemaText, schemaFile } from "../../../src/cli/output/schemas.js";
+import { explainSchemaFile } from "../../../src/explain/json-schema.js";
 import { flowSchemaTexts } from "../../../src/flow/json-schema.js";
 import { healthSchemaFile } from "../../../src/health/schema.js";
 
@@ -12,8 +13,8 @@ describe("docs/output (else: node dist/src/cli/output/print-schemas.js docs/outp
     expect(readFileSync(new URL(schemaFile(name), folder), "utf8")).toBe(outputSchemaText(name));
   });
 
-  it("has no other but those of doctor and flow", () => {
-    const all = [...names.map(schemaFile), healthSchemaFile, ...flowSchemaTexts().keys()];
+  it("has no other but those of doctor, explain and flow", () => {
+    const all = [...names.map(schemaFile), healthSchemaFile, explainSchemaFile, ...flowSchemaTexts().keys()];
     expect(readdirSync(folder).sort()).toEqual(all.sort());
   });
 });

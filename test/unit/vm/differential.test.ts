@@ -76,6 +76,7 @@ describe("the judgement", () => {
   const out = (left: readonly Buffer[], ...reasons: string[]): Outcome => ({
     left: left.map((sent) => ({ wire: 0, frame: sent })),
     reasons,
+    counted: [],
   });
   const sent = { frames: [frame] } as unknown as Packet;
   const compare = (tier3: Outcome, tier2: Outcome, seen: Outcome, sentPacket = sent) =>
@@ -107,7 +108,7 @@ describe("the judgement", () => {
   });
 
   it("sees another NIC", () => {
-    const elsewhere: Outcome = { left: [{ wire: 1, frame }], reasons: ["forwarded"] };
+    const elsewhere: Outcome = { left: [{ wire: 1, frame }], reasons: ["forwarded"], counted: [] };
     expect(compare(same, same, elsewhere)).toBeUndefined();
   });
 
