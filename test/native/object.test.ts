@@ -234,3 +234,7 @@ test("a verifier's log level is kept on success", () => {
   open("names").setLogLevel("a_program_with_quite_a_long_name", 2).load();
   expect(lines.join("\n")).toContain("processed");
 });
+it("a map can be made as one of another type", () => {
+  using object = open().setMapType("flows", "lru_hash").load();
+  expect(object.map("flows").type).toBe("lru_hash");
+});
