@@ -7,12 +7,13 @@ import { askNeighbour, askRoute, type RouteAnswer } from "../kernel/ask.js";
 import { type ConnectionState, findConnectionState, statusBits } from "../kernel/connection-states.js";
 import { readElementsOf } from "../kernel/nftables.js";
 import { readLinks } from "../kernel/rtnetlink.js";
+import { formatAddress } from "../model/ipv4.js";
 import type { ConnectionTuple } from "../plan/admission.js";
 import { outboundMark, tableName, typesOfSet } from "../plan/rules.js";
-import { mapOf } from "../plan/shares.js";
 import { tellAnswer } from "./answer.js";
 import { tellFlow } from "./by-xdp.js";
 import { isDenied, tellJudgement } from "./policy-steps.js";
+import { askRules, translated } from "./rules.js";
 import { type Ending, type Subject, tell } from "./subject.js";
 import { tupleWords } from "./words.js";
 
@@ -24,13 +25,38 @@ export async function tellKernel(subject: Subject): Promise<Ending> {
   else if (isParsed) tell(subject, "flow", "XDP has no flow of it", "map flows");
   const meaning = reasons.find(({ name }) => name === reason)?.meaning ?? "";
   tell(subject, "xdp", `leaves it to the kernel as ${reason}: ${meaning}`, "xgw_xdp", { reason });
-  if (!isParsed || !subject.tenant) {
-    const text = "what the kernel does with it is not asked: only TCP and UDP with all their headers are followed here";
-    tell(subject, "rules", text, "xgw_examine", {}, "ends");
-    return { verdict: "unknown", by: "kernel" };
-  }
+  if (!subject.tenant) return unfollowed(subject);
+  if (!isParsed) return tellIcmp(subject);
   const connection = findConnectionState(examined.zone, examined.protocol, examined.tuple);
   const next = connection ? known(subject, connection) : beginning(subject);
+  return tellRest(subject, next);
+}
+
+/** An echo request, as the rules would judge it if it began something; of other packets nothing is asked. */
+async function tellIcmp(subject: Subject): Promise<Ending> {
+  const { frame, examined } = subject.trial;
+  const { offset, parsed } = examined;
+  const isEcho = parsed === "not_tcp_udp" && offset > 0 && frame[offset + 9] === icmp && frame[offset + 20] === echo;
+  if (!isEcho) return unfollowed(subject);
+  const address = (at: number) => formatAddress(frame.readUInt32BE(offset + at));
+  const tuple = { source: address(12), destination: address(16), sourcePort: 0, destinationPort: 0 };
+  const length = frame.readUInt16BE(offset + 2);
+  const trial = { ...subject.trial, examined: { ...examined, tuple, length, protocol: icmp } };
+  const asked = { ...subject, trial };
+  const { leaves, ...ending } = await tellRest(asked, beginning(asked));
+  return ending;
+}
+
+const [icmp, echo] = [1, 8];
+
+function unfollowed(subject: Subject): Ending {
+  const text =
+    "what the kernel does with it is not asked: TCP, UDP and echo requests with all their headers are followed";
+  tell(subject, "rules", text, "xgw_examine", {}, "ends");
+  return { verdict: "unknown", by: "kernel" };
+}
+
+async function tellRest(subject: Subject, next: Next): Promise<Ending> {
   if (next.isDenied) return { verdict: "dropped", by: "kernel", ...next.ending };
   const sent = await tellOut(subject, next.leaves);
   if (sent === "sent") tellAnswer(subject, next.source);
@@ -81,23 +107,10 @@ function beginning(subject: Subject): Next {
   const { gateway, trial } = subject;
   const { examined } = trial;
   const { tuple, protocol, zone } = examined;
-  tell(subject, "conntrack", "does not know it: it would begin a connection", "ctnetlink");
+  if (protocol !== icmp) tell(subject, "conntrack", "does not know it: it would begin a connection", "ctnetlink");
   const table = tableName(gateway.instance);
-  const ask = (set: string, key: string): string | undefined => {
-    const types = typesOfSet(set);
-    const map = mapOf(set, key);
-    const found = types && readElementsOf(table, map, types, [key])?.[0];
-    if (found) tell(subject, "rules", `${map}: ${found.key} : ${found.value}`, `nft list map ip ${table} ${map}`);
-    return found?.value;
-  };
-  const service = `${zone} . ${tuple.destination} . ${protocol} . ${tuple.destinationPort}`;
-  const [address = "", port = `${tuple.destinationPort}`] = (
-    ask("forward_to", service) ??
-    ask("forward_range", service) ??
-    ask("dnat_to", `${zone} . ${tuple.destination}`) ??
-    tuple.destination
-  ).split(" . ");
-  const leaves = { ...tuple, destination: address, destinationPort: Number(port) };
+  const ask = (set: string, key: string) => askRules(subject, set, key);
+  const leaves = translated(subject);
   const isInbound = !sameAs(leaves, tuple);
   const [set, far] = isInbound ? ["inbound", tuple.source] : ["outbound", tuple.destination];
   const said = ask(set as string, `${zone} . ${protocol} . ${far} . ${leaves.destinationPort}`);
@@ -109,7 +122,7 @@ function beginning(subject: Subject): Next {
   }
   // No element: no rule fits. Where there is no table of rules, XDP's maps are all that there is.
   const mark = said !== undefined ? Number(said) : hasTable ? (isInbound ? 0 : outboundMark) : examined.mark;
-  const ending = tellJudgement(subject, mark, hasTable ? `nft table ${table}` : "xgw_examine");
+  const ending = tellJudgement(subject, leaves, mark, hasTable ? `nft table ${table}` : "xgw_examine");
   const isRefused = isDenied(mark) || examined.hasQuota === "no";
   if (isRefused) {
     const why = isDenied(mark) ? "denies it" : "refuses it, for the tenant's limits have no room";

@@ -7,6 +7,7 @@ import { leavesAs, natOf, ruleOf, tupleBytes, turnedRound } from "../flow/line.j
 import { secondsSince, ticksNow } from "../kernel/clock.js";
 import { tellAnswer } from "./answer.js";
 import { tellJudgement } from "./policy-steps.js";
+import { translated } from "./rules.js";
 import { type Ending, type Subject, tell } from "./subject.js";
 import { duration, tupleWords } from "./words.js";
 
@@ -82,5 +83,5 @@ export function tellDenial(subject: Subject): Partial<Ending> {
   const { trial } = subject;
   tell(subject, "flow", "there is no flow of it: it may begin a connection", "map flows");
   tell(subject, "conntrack", "does not know it", "bpf_xdp_ct_lookup");
-  return tellJudgement(subject, trial.examined.mark, "xgw_xdp (maps destinations, policy_*)");
+  return tellJudgement(subject, translated(subject), trial.examined.mark, "xgw_xdp (maps destinations, policy_*)");
 }

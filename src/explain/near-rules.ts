@@ -48,6 +48,8 @@ function look(rule: PolicyRule, at: number, judged: Judged, decides: number | un
       : [`${judged.address} is not in ${formatAddress(address.from)}-${formatAddress(address.to)}`]),
     ...(ports.some((port) => isIn(port, judged.port)) ? [] : [`port ${judged.port} is not one of its ports`]),
   ];
-  const why = misses.length > 0 ? misses.join(", and ") : `it fits, but rule ${decides} comes first`;
+  const fits =
+    decides === undefined ? "it fits, but is not in force (xgw plan)" : `it fits, but rule ${decides} comes first`;
+  const why = misses.length > 0 ? misses.join(", and ") : fits;
   return { rule: at, why, fits: 3 - misses.length };
 }

@@ -4,10 +4,11 @@ import { readBucket } from "../datapath/arrivals.js";
 import { readSessions } from "../datapath/sessions.js";
 import { readLimit } from "../datapath/usage.js";
 import { ruleOf } from "../flow/line.js";
+import type { ConnectionTuple } from "../plan/admission.js";
 import { deniedMark, outboundMark } from "../plan/rules.js";
 import { nearRules } from "./near-rules.js";
 import { type Ending, type Subject, tell } from "./subject.js";
-import { tupleWords } from "./words.js";
+import { endWords, tupleWords } from "./words.js";
 
 /** Whether a mark, as the policy maps give it, lets the connection begin. */
 export const isDenied = (mark: number): boolean => mark >>> 0 >= deniedMark || (mark & 0xffff) === 0;
@@ -15,16 +16,17 @@ export const isDenied = (mark: number): boolean => mark >>> 0 >= deniedMark || (
 /**
  * DNAT, the rule and what came close to it.
  *
+ * @param leaves after DNAT
  * @param mark as the policy maps give it
  * @param asked what has said it
  */
-export function tellJudgement(subject: Subject, mark: number, asked: string): Partial<Ending> {
+export function tellJudgement(subject: Subject, leaves: ConnectionTuple, mark: number, asked: string): Partial<Ending> {
   const { gateway, trial, tenant } = subject;
   const { examined } = trial;
-  const { tuple, destination, protocol } = examined;
+  const { tuple, protocol } = examined;
   const direction = (mark & outboundMark) === 0 ? "inbound" : "outbound";
-  if (destination !== tuple.destination)
-    tell(subject, "translation", `DNAT: ${tuple.destination} is ${destination}`, asked, { destination });
+  if (tupleWords(leaves) !== tupleWords(tuple))
+    tell(subject, "translation", `DNAT: ${endWords(tuple)} is ${endWords(leaves)}`, asked);
   const rule = ruleOf(mark);
   const described = rule && tenant ? { ...rule, ...gateway.describeRule(tenant.key, rule) } : undefined;
   const verdict = isDenied(mark) ? "denies" : "admits";
@@ -38,7 +40,7 @@ export function tellJudgement(subject: Subject, mark: number, asked: string): Pa
   }
   const far = direction === "inbound" ? tuple.source : tuple.destination;
   const rules = (tenant && gateway.rulesOf(tenant.key, direction)) ?? [];
-  for (const near of nearRules(rules, { protocol, address: far, port: tuple.destinationPort }, described?.rule)) {
+  for (const near of nearRules(rules, { protocol, address: far, port: leaves.destinationPort }, described?.rule)) {
     const one = { direction, rule: near.rule } as const;
     const { name, place } = tenant ? gateway.describeRule(tenant.key, one) : {};
     const where = place ? ` (${place.file}:${place.line})` : "";

@@ -32,9 +32,11 @@ const table = `xgw_${gateway.pins.instance}`;
 const maps = `table ip ${table} {
   map dnat_to { typeof ct zone . ip daddr : ip daddr; elements = { ${user1.zone} . 2.2.2.11 : 10.0.0.7 } }
   map snat_to { typeof ct zone . ip saddr : ip saddr; elements = { ${user1.zone} . 10.0.0.7 : 2.2.2.11 } }
-  map forward_to { typeof ct zone . ip daddr . ip protocol . th dport : ip daddr . th dport; }
+  map forward_to { typeof ct zone . ip daddr . ip protocol . th dport : ip daddr . th dport;
+    elements = { ${user1.zone} . 2.2.2.13 . 6 . 80 : 10.0.0.7 . 8080 } }
   map inbound0 { typeof ct zone . ip protocol . ip saddr . th dport : ct mark; flags interval;
-    elements = { ${user1.zone} . 6 . 0.0.0.0/0 . 22 : 1, ${user1.zone} . 6 . 0.0.0.0/0 . 23 : 0x80000002 } }
+    elements = { ${user1.zone} . 6 . 0.0.0.0/0 . 22 : 1, ${user1.zone} . 6 . 0.0.0.0/0 . 23 : 0x80000002,
+      ${user1.zone} . 1 . 0.0.0.0/0 . 0-65535 : 3, ${user1.zone} . 6 . 0.0.0.0/0 . 8080 : 1 } }
   map outbound0 { typeof ct zone . ip protocol . ip daddr . th dport : ct mark; flags interval;
     elements = { ${user1.zone} . 17 . 0.0.0.0/0 . 53 : 0x10002 } }
 }`;
@@ -133,6 +135,24 @@ describe("a packet that the kernel judges", () => {
   it("leaves under a public address when it is the tenant's own", () => {
     const told = explain("--tenant", "user1", "--out", "10.0.0.7:5000", "1.1.1.9:53", "udp");
     expect(told).toMatchObject({ verdict: "sent", leaves: { source: "2.2.2.11", destination: "1.1.1.9" } });
+  });
+
+  it("is judged by the port that it is forwarded to", () => {
+    const told = explain(...inbound, "1.1.1.7:5000", "2.2.2.13:80", "tcp");
+    expect(told).toMatchObject({ verdict: "sent", leaves: { destination: "10.0.0.7", destinationPort: 8080 } });
+    expect(stepsOf(told, "translation")).toEqual(["DNAT: 2.2.2.13:80 is 10.0.0.7:8080"]);
+  });
+
+  it("is an echo request, which has rules, too", () => {
+    expect(explain(...inbound, "1.1.1.7", "2.2.2.11", "icmp")).toMatchObject({
+      ...{ verdict: "sent", by: "kernel", reason: "not_tcp_udp" },
+      rule: { direction: "inbound", rule: 2 },
+    });
+  });
+
+  it("is a fragment, of which nothing is claimed", () => {
+    const fragment = connectionOf({}).original.arrives({ more: true });
+    expect(explain("--hex", fragment.toString("hex"))).toMatchObject({ verdict: "unknown", reason: "fragment" });
   });
 
   it("is of a connection that conntrack has", () => {

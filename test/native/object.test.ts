@@ -181,6 +181,11 @@ test("flags that were set are the kernel's", () => {
   expect(object.map("flows").info.flags).toBe(MapFlag.noPrealloc);
 });
 
+test("a map can be made as one of another type", () => {
+  const object = open().setMapType("flows", "lru_hash").load();
+  expect(object.map("flows").type).toBe("lru_hash");
+});
+
 test("a map that is not to be made is not there", () => {
   const object = open().setAutocreate("flows", false).setAutoload("drop_all", false).load();
   expect(failure(() => object.map("flows")).code).toBe("EINVAL");

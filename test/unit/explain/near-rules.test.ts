@@ -33,3 +33,7 @@ it("the one that decides is not near, and there are so many at most", () => {
   const rules = Array.from({ length: 9 }, () => rule({ ports: [one(80)] }));
   expect(nearRules(rules, judged, 0).map(({ rule }) => rule)).toEqual([1, 2, 3]);
 });
+
+it("a rule that fits where none decides is the config's only", () => {
+  expect(nearRules([rule({})], judged, undefined)).toMatchObject([{ why: "it fits, but is not in force (xgw plan)" }]);
+});
