@@ -3,7 +3,7 @@
  * at once, and a detour through other threads for each of three settings a tenant takes ten times as long.
  */
 
-import { accessSync, constants, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { KernelError } from "../errors.js";
 import { isMinimum, suffices } from "../plan/sysctls.js";
 
@@ -15,6 +15,9 @@ function pathOf(name: string): string {
   const parts = prefix && device && key ? [...prefix.split("."), device, key] : name.split(".");
   return `/proc/sys/${parts.join("/")}`;
 }
+
+/** Whether there is such a setting (by now). Of thousands that there are not it is told in a tenth of the time of reading them. */
+export const hasSysctl = (name: string): boolean => statSync(pathOf(name), { throwIfNoEntry: false }) !== undefined;
 
 /** The value, or undefined when there is no such setting (yet). */
 export function readSysctl(name: string): string | undefined {

@@ -14,7 +14,7 @@ import {
   readNeighbours,
   readRoutes,
 } from "../kernel/rtnetlink.js";
-import { readSysctl } from "../kernel/sysctl.js";
+import { hasSysctl, readSysctl } from "../kernel/sysctl.js";
 import type { Desired } from "../model/desired.js";
 import { routeTableBase } from "../model/desired.js";
 import { formatPrefix } from "../model/ipv4.js";
@@ -243,7 +243,7 @@ export function checkForeignDevices(desired: Desired, links: readonly Link[]): v
 export function observeSysctls(names: Iterable<string>): Map<string, string> {
   const values = new Map<string, string>();
   for (const name of names) {
-    const value = readSysctl(name);
+    const value = hasSysctl(name) ? readSysctl(name) : undefined;
     if (value !== undefined) values.set(name, value);
   }
   return values;
