@@ -56,7 +56,7 @@ const layers = [
   ["health"],
   ["execute"],
   ["gateway", "change", "repair"],
-  ["doctor", "status", "metrics", "flow", "top"],
+  ["doctor", "status", "metrics", "flow", "tenant", "top"],
   ["daemon"],
   ["cli", "index"],
 ];

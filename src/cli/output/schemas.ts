@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { formatSchema } from "../../config/json-schema.js";
+import { tenantListSchema, tenantReportSchema } from "../../tenant/schema.js";
 import { topTableSchema } from "../../top/schema.js";
 
 const id = z.int().nonnegative();
@@ -144,6 +145,8 @@ export const outputSchemas = {
   "link-show": { title: "xgw link show -j", schema: oneOrAll(link) },
   "net-show": { title: "xgw net show -j", schema: net },
   completion: { title: "xgw completion -j", schema: completion },
+  tenant: { title: "xgw tenant NAME -j", schema: tenantReportSchema },
+  "tenant-list": { title: "xgw tenant -j", schema: tenantListSchema },
   top: { title: "xgw top -j, a line", schema: topTableSchema },
 } as const;
 
