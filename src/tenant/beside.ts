@@ -7,7 +7,7 @@ export interface Origin {
 }
 
 /**
- * Those of the config in its order, then others; of what is in both, the kernel's.
+ * Those of the config in its order, each once, then others; of what is in both, the kernel's.
  *
  * @param wanted undefined: nobody knows
  */
@@ -18,12 +18,12 @@ export function beside<T extends object>(
 ): (T & Origin)[] {
   if (!wanted) return found.map((one) => ({ ...one, isInKernel: true }));
   const inKernel = new Map(found.map((one) => [idOf(one), one]));
-  const ids = new Set(wanted.map(idOf));
+  const inConfig = new Map(wanted.map((one) => [idOf(one), one]));
   return [
-    ...wanted.map((one) => {
+    ...[...inConfig.values()].map((one) => {
       const same = inKernel.get(idOf(one));
       return { ...(same ?? one), isInKernel: same !== undefined, isInConfig: true };
     }),
-    ...found.filter((one) => !ids.has(idOf(one))).map((one) => ({ ...one, isInKernel: true, isInConfig: false })),
+    ...found.filter((one) => !inConfig.has(idOf(one))).map((one) => ({ ...one, isInKernel: true, isInConfig: false })),
   ];
 }

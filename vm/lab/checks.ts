@@ -11,6 +11,7 @@ import { configEdited, daemonKilled, flowtableCarries, stayInStep, tearDown } fr
 import { revocations } from "./checks/revocation.js";
 import { offloads, pathMtu } from "./checks/sizes.js";
 import { strangerDropped, unknownKeyDropped } from "./checks/strangers.js";
+import { tenantSeen } from "./checks/tenant.js";
 import { bulkTransfer, pings, simultaneousTransfers, tenantsReachClient, udpBothWays } from "./checks/traffic.js";
 
 /** What the demo shows. */
@@ -32,4 +33,8 @@ export const demoChecks: readonly Check[] = [
 ];
 
 /** What the tests try beyond it. */
-export const moreChecks: readonly Check[] = [inspected, pathMtu, offloads, flowsSeen, flood, ...revocations, ...drifts];
+export const moreChecks: readonly Check[] = [
+  ...[inspected, pathMtu, offloads, flowsSeen, tenantSeen, flood],
+  ...revocations,
+  ...drifts,
+];
