@@ -42,16 +42,18 @@ export class TenantsSource {
 }
 
 export class FlowsSource implements Disposable {
+  readonly by: "bits" | "packets";
   readonly #view: FlowView;
   readonly #flows: FlowTop;
   #isFirst = true;
 
   /** @throws UsageError when there is no such tenant */
-  constructor(pins: Pins, configured: readonly Named[], tenant: string, by: "bytes" | "packets", limit: number) {
+  constructor(pins: Pins, configured: readonly Named[], tenant: string, by: "bits" | "packets", limit: number) {
+    this.by = by;
     this.#view = new FlowView(pins);
     const tenants = namedTenants(this.#view, configured);
     const isMeant = lineTest(parseFilter({ tenant }, tenants), this.#view);
-    this.#flows = new FlowTop(this.#view, { by, limit, tenants, isMeant });
+    this.#flows = new FlowTop(this.#view, { by: by === "bits" ? "bytes" : by, limit, tenants, isMeant });
   }
 
   /** As of `TenantsSource`. */
