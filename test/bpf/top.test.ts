@@ -7,7 +7,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { topTableSchema } from "../../src/top/schema.js";
 import { FlowGateway } from "./support/flow-gateway.js";
 import { Pty } from "./support/pty.js";
-import { connectionOf, user1 } from "./support/world.js";
+import { connectionOf, user1, user2 } from "./support/world.js";
 
 const gateway = await FlowGateway.make(4096);
 beforeEach(() => {
@@ -127,6 +127,20 @@ describe("at a terminal", () => {
     await pty.untilShown("tcp   1.1.1.7:40000 > 2.2.2.11:22");
     pty.type("\x1b");
     await pty.untilShown("tenants by bits");
+  });
+
+  it("shows another tenant's flows, when Esc, the next and Enter come at once", async () => {
+    const connection = connectionOf({ tenant: user2, client: { address: "1.1.1.3", port: 40_003 } }).original;
+    gateway.put([[connection, connection.flow(gateway.template(connection))]]);
+    using pty = await watching();
+    await pty.untilShown(">user1");
+    pty.type("\r");
+    await pty.untilShown("0 others");
+    pty.type("\x1bj\r");
+    await pty.untilShown("flows of user2 in XDP by bits");
+    await pty.untilShown("0 others");
+    gateway.setCounts(connection, 20, 2000);
+    await pty.untilShown("1.1.1.3:40003");
   });
 
   it("ranks flows by bits, and by packets when asked", async () => {

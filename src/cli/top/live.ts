@@ -50,7 +50,7 @@ export async function runLive({ pins, tenants, first, intervalSeconds, outputClo
     draw();
     while (!state.isDone) {
       const by = flowsBy(state.sort);
-      if (state.view === "tenants" || (source && source.by !== by)) [source, flows] = [closed(source), undefined];
+      if (!source?.isOf(state.tenant, by)) [source, flows] = [closed(source), undefined];
       if (state.view === "flows") source ??= new FlowsSource(pins, tenants, state.tenant ?? "", by, flowsMax);
       if (!state.isPaused) {
         if (source) flows = source.look() ?? flows;
