@@ -7,7 +7,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { topTableSchema } from "../../src/top/schema.js";
 import { FlowGateway } from "./support/flow-gateway.js";
 import { Pty } from "./support/pty.js";
-import { connectionOf, user1 } from "./support/world.js";
+import { connectionOf, user1, user2 } from "./support/world.js";
 
 const gateway = await FlowGateway.make(4096);
 beforeEach(() => {
@@ -77,6 +77,14 @@ describe("in batches", () => {
     ]);
   });
 
+  it("ends well when nobody reads on", async () => {
+    const [program = "", ...args] = gateway.command("top", "-b", "--times", "0", "--interval", "0.5");
+    const child = spawn(program, args);
+    await once(child.stdout, "data");
+    child.stdout.destroy();
+    expect(await once(child, "exit")).toEqual([0, null]);
+  });
+
   it("says what to do without a terminal", () => {
     expect(gateway.xgw("top")).toEqual({
       code: 2,
@@ -113,12 +121,44 @@ describe("at a terminal", () => {
     using pty = await watching();
     await pty.untilShown(">user1");
     pty.type("\r");
-    await pty.untilShown("flows of user1 by XDP");
+    await pty.untilShown("flows of user1 in XDP by bits");
     await pty.untilShown("0 others");
     gateway.setCounts(connection.original, 20, 2000);
     await pty.untilShown("tcp   1.1.1.7:40000 > 2.2.2.11:22");
     pty.type("\x1b");
     await pty.untilShown("tenants by bits");
+  });
+
+  it("shows another tenant's flows, when Esc, the next and Enter come at once", async () => {
+    const connection = connectionOf({ tenant: user2, client: { address: "1.1.1.3", port: 40_003 } }).original;
+    gateway.put([[connection, connection.flow(gateway.template(connection))]]);
+    using pty = await watching();
+    await pty.untilShown(">user1");
+    pty.type("\r");
+    await pty.untilShown("0 others");
+    pty.type("\x1bj\r");
+    await pty.untilShown("flows of user2 in XDP by bits");
+    await pty.untilShown("0 others");
+    gateway.setCounts(connection, 20, 2000);
+    await pty.untilShown("1.1.1.3:40003");
+  });
+
+  it("ranks flows by bits, and by packets when asked", async () => {
+    const many = connectionOf({ client: { address: "1.1.1.1", port: 40_001 } }).original;
+    const large = connectionOf({ client: { address: "1.1.1.2", port: 40_002 } }).original;
+    for (const direction of [many, large]) gateway.put([[direction, direction.flow(gateway.template(direction))]]);
+    using pty = await watching();
+    pty.type("\r");
+    await pty.untilShown("flows of user1 in XDP by bits");
+    await pty.untilShown("0 others");
+    pty.type("s");
+    await pty.untilShown("flows of user1 in XDP by packets");
+    await pty.untilShown("0 others");
+    gateway.setCounts(many, 100, 100);
+    gateway.setCounts(large, 1, 100_000);
+    await pty.untilShown("1.1.1.2:40002");
+    const sources = pty.screen().flatMap((row) => /(1\.1\.1\.\d):4000\d/.exec(row)?.[1] ?? []);
+    expect(sources).toEqual(["1.1.1.1", "1.1.1.2"]);
   });
 
   it("shows the tenants that have what is typed", async () => {

@@ -59,7 +59,7 @@ const layers = [
   ["health"],
   ["execute"],
   ["gateway", "change", "repair"],
-  ["doctor", "status", "metrics", "flow", "top", "confirm"],
+  ["doctor", "status", "metrics", "flow", "tenant", "top", "confirm"],
   ["explain"],
   ["daemon"],
   ["cli", "index"],

@@ -12,6 +12,7 @@ import { configEdited, daemonKilled, flowtableCarries, stayInStep, tearDown } fr
 import { revocations } from "./checks/revocation.js";
 import { offloads, pathMtu } from "./checks/sizes.js";
 import { strangerDropped, unknownKeyDropped } from "./checks/strangers.js";
+import { tenantSeen } from "./checks/tenant.js";
 import { bulkTransfer, pings, simultaneousTransfers, tenantsReachClient, udpBothWays } from "./checks/traffic.js";
 import { trials } from "./checks/trial.js";
 
@@ -35,12 +36,7 @@ export const demoChecks: readonly Check[] = [
 
 /** What the tests try beyond it. */
 export const moreChecks: readonly Check[] = [
-  inspected,
-  pathMtu,
-  offloads,
-  flowsSeen,
-  explained,
-  flood,
+  ...[inspected, pathMtu, offloads, flowsSeen, tenantSeen, explained, flood],
   ...revocations,
   ...drifts,
   ...trials,

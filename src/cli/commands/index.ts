@@ -15,6 +15,7 @@ import { prog } from "./prog.js";
 import { run } from "./run.js";
 import { status } from "./status.js";
 import { teardown } from "./teardown.js";
+import { tenant } from "./tenant.js";
 import { top } from "./top.js";
 import { validate } from "./validate.js";
 
@@ -26,6 +27,7 @@ export const commands: readonly Command[] = [
   run,
   status,
   doctor,
+  tenant,
   top,
   flow,
   explain,

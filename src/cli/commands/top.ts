@@ -29,7 +29,7 @@ export const top = defineCommand({
   async handler({ tenant, batch = false, sort, interval, times, limit, instance }, context) {
     const { Pins } = await import("../../datapath/pins.js");
     const { parseTenant } = await import("../../flow/filter.js");
-    const { firstState } = await import("../top/state.js");
+    const { firstState, flowsBy } = await import("../top/state.js");
     check(
       interval >= intervals.least && interval <= intervals.most,
       `--interval ${interval}`,
@@ -50,8 +50,7 @@ export const top = defineCommand({
     const { batchLines } = await import("../top/screen.js");
     const { topLines } = await import("../flow-lines.js");
     if (chosen !== undefined) {
-      const by = sort === "packets" ? "packets" : "bytes";
-      using source = new FlowsSource(pins, tenants, chosen, by, limit);
+      using source = new FlowsSource(pins, tenants, chosen, flowsBy(first.sort), limit);
       await repeat(() => source.look(), topLines, { interval, times }, context);
     } else {
       const source = new TenantsSource(pins, tenants);

@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { formatSchema } from "../../config/json-schema.js";
+import { tenantListSchema, tenantReportSchema } from "../../tenant/schema.js";
 import { topTableSchema } from "../../top/schema.js";
 import { applySchema, confirmSchema, planSchema } from "./plan-schema.js";
 import { statusSchema } from "./status-schema.js";
@@ -150,6 +151,8 @@ export const outputSchemas = {
   apply: { title: "xgw apply -j", schema: applySchema },
   "net-show": { title: "xgw net show -j", schema: net },
   completion: { title: "xgw completion -j", schema: completion },
+  tenant: { title: "xgw tenant NAME -j", schema: tenantReportSchema },
+  "tenant-list": { title: "xgw tenant -j", schema: tenantListSchema },
   top: { title: "xgw top -j, a line", schema: topTableSchema },
 } as const;
 

@@ -7,7 +7,7 @@ import type { Named } from "../../top/sample.js";
 import type { TopTable } from "../../top/schema.js";
 import { ranked, screenLines } from "./screen.js";
 import { FlowsSource, TenantsSource } from "./source.js";
-import { keysIn, pressed, type State } from "./state.js";
+import { flowsBy, keysIn, pressed, type State } from "./state.js";
 import { Terminal } from "./terminal.js";
 
 export interface LiveOptions {
@@ -30,7 +30,9 @@ export async function runLive({ pins, tenants, first, intervalSeconds, outputClo
   const become = (next: State) => {
     const before = state;
     state = next;
-    if (next.isDone || next.view !== before.view || next.isPaused !== before.isPaused) wake.abort();
+    const isOther = next.view !== before.view || (next.view === "flows" && flowsBy(next.sort) !== flowsBy(before.sort));
+    if (isOther) flows = undefined;
+    if (next.isDone || isOther || next.isPaused !== before.isPaused) wake.abort();
     if (!next.isDone) draw(); // a terminal that has gone answers each try with an error
   };
   const names = () => ranked(table?.tenants ?? [], state).map(({ name }) => name);
@@ -47,8 +49,9 @@ export async function runLive({ pins, tenants, first, intervalSeconds, outputClo
   try {
     draw();
     while (!state.isDone) {
-      if (state.view === "tenants") [source, flows] = [closed(source), undefined];
-      else source ??= new FlowsSource(pins, tenants, state.tenant ?? "", "bytes", flowsMax);
+      const by = flowsBy(state.sort);
+      if (!source?.isOf(state.tenant, by)) [source, flows] = [closed(source), undefined];
+      if (state.view === "flows") source ??= new FlowsSource(pins, tenants, state.tenant ?? "", by, flowsMax);
       if (!state.isPaused) {
         if (source) flows = source.look() ?? flows;
         else table = (await all.look()) ?? table;

@@ -4,7 +4,7 @@ import type { Top } from "../../flow/schema.js";
 import { bitsOf, packetsOf } from "../../top/rates.js";
 import type { TenantRates, TopTable } from "../../top/schema.js";
 import { scaled, tupleWords } from "../flow-lines.js";
-import { help, type Sort, type State } from "./state.js";
+import { flowsBy, help, type Sort, type State } from "./state.js";
 
 export interface Size {
   readonly columns: number;
@@ -92,10 +92,11 @@ export function screenLines(
   { columns, rows }: Size,
 ): string[] {
   const shown = state.view === "flows" ? flows : table;
-  const what = state.view === "flows" ? `flows of ${state.tenant} by XDP` : `tenants by ${state.sort}`;
+  const what =
+    state.view === "flows" ? `flows of ${state.tenant} in XDP by ${flowsBy(state.sort)}` : `tenants by ${state.sort}`;
   const more = [
-    ...(state.isReversed ? ["least first"] : []),
-    ...(state.filter === "" ? [] : [`with "${state.filter}"`]),
+    ...(state.view === "tenants" && state.isReversed ? ["least first"] : []),
+    ...(state.view === "flows" || state.filter === "" ? [] : [`with "${state.filter}"`]),
     ...(state.isPaused ? ["standing still"] : []),
   ];
   const time = shown ? ` at ${shown.at.slice(11, 19)} UTC, over ${shown.seconds.toFixed(1)} s` : "";

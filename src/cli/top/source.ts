@@ -47,12 +47,21 @@ export class FlowsSource implements Disposable {
   #isFirst = true;
 
   /** @throws UsageError when there is no such tenant */
-  constructor(pins: Pins, configured: readonly Named[], tenant: string, by: "bytes" | "packets", limit: number) {
+  constructor(
+    pins: Pins,
+    configured: readonly Named[],
+    private readonly tenant: string,
+    private readonly by: "bits" | "packets",
+    limit: number,
+  ) {
     this.#view = new FlowView(pins);
     const tenants = namedTenants(this.#view, configured);
     const isMeant = lineTest(parseFilter({ tenant }, tenants), this.#view);
-    this.#flows = new FlowTop(this.#view, { by, limit, tenants, isMeant });
+    this.#flows = new FlowTop(this.#view, { by: by === "bits" ? "bytes" : by, limit, tenants, isMeant });
   }
+
+  /** Whether it is what somebody wants to see now. */
+  isOf = (tenant: string | undefined, by: "bits" | "packets"): boolean => tenant === this.tenant && by === this.by;
 
   /** As of `TenantsSource`. */
   look(): Top | undefined {

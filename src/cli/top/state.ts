@@ -20,6 +20,9 @@ export interface State {
   readonly isDone: boolean;
 }
 
+/** By what flows are ranked: they have no other figures than these. */
+export const flowsBy = (sort: Sort): "bits" | "packets" => (sort === "packets" ? "packets" : "bits");
+
 export const firstState = (tenant: string | undefined, sort: Sort): State => ({
   ...{ view: tenant === undefined ? "tenants" : "flows", tenant, sort, isReversed: false, filter: "" },
   ...{ typing: undefined, selected: 0, showsHelp: false, isPaused: false, isDone: false },
@@ -29,8 +32,9 @@ export const help: readonly string[] = [
   "up, down, k, j    move the marker",
   "Enter             the flows of the tenant under the marker",
   "Esc, Backspace    go back to the tenants",
-  "s                 sort by the next: bits, packets, dropped, sessions, flows, name",
-  "r                 the least first, or the greatest again",
+  "s                 sort by the next: bits, packets, dropped, sessions, flows, name;",
+  "                  flows by bits or packets",
+  "r                 tenants: the least first, or the greatest again",
   "/                 show tenants whose name or key has what is typed; Esc: all",
   "Space             stand still, or go on",
   "h, ?              this",
@@ -67,9 +71,9 @@ export function pressed(state: State, key: string, names: readonly string[]): St
       if (state.view === "flows") return { ...state, view: "tenants", tenant: undefined };
       return { ...state, filter: "", selected: 0 };
     case "s":
-      return { ...state, sort: sorts[(sorts.indexOf(state.sort) + 1) % sorts.length] ?? "bits", selected: 0 };
+      return { ...state, sort: nextSort(state), selected: 0 };
     case "r":
-      return { ...state, isReversed: !state.isReversed, selected: 0 };
+      return state.view === "tenants" ? { ...state, isReversed: !state.isReversed, selected: 0 } : state;
     case "/":
       return state.view === "tenants" ? { ...state, typing: state.filter } : state;
     case " ":
@@ -77,6 +81,11 @@ export function pressed(state: State, key: string, names: readonly string[]): St
     default:
       return state;
   }
+}
+
+function nextSort({ view, sort }: State): Sort {
+  if (view === "flows") return flowsBy(sort) === "bits" ? "packets" : "bits";
+  return sorts[(sorts.indexOf(sort) + 1) % sorts.length] ?? "bits";
 }
 
 function typed(state: State, text: string, key: string): State {

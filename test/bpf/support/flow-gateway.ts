@@ -1,13 +1,24 @@
 /** The pinned data path of a gateway with two tenants on a veth, to be looked at by the command: flows are taught as they are moved. */
 
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { BpfMap, type BpfObject, type Btf, type Codec, codecOf, inNetNamespace, layoutOf, TypedMap } from "libbpf-ts";
+import {
+  BpfMap,
+  type BpfObject,
+  type Btf,
+  type Codec,
+  codecOf,
+  inNetNamespace,
+  layoutOf,
+  possibleCpus,
+  TypedMap,
+} from "libbpf-ts";
 import { afterAll } from "vitest";
 import { addressBytes, u32 } from "../../../src/datapath/layout.js";
+import { reasons } from "../../../src/datapath/reasons.js";
 import { type Limits, noLimits } from "../../../src/model/shares.js";
 import type { Entry } from "../../../src/plan/state.js";
 import { exampleText } from "../../unit/plan/fixture.js";
@@ -178,6 +189,36 @@ export class FlowGateway {
     first.writeBigUInt64LE(BigInt(packets), 0);
     first.writeBigUInt64LE(BigInt(bytes), 8);
     stats.setPerCpu(u32(slot), [first, ...others]);
+  }
+
+  /** What XDP has counted of a tenant's packets under a reason. */
+  setReason(tenant: number, reason: string, packets: number, bytes: number): void {
+    using stats = this.map("reason_stats");
+    const [first, ...others] = stats.getPerCpu(u32(tenant)) ?? [];
+    const at = 16 * reasons.findIndex(({ name }) => name === reason);
+    if (!first || at < 0) throw new Error(`there is no place for ${reason} of tenant ${tenant}`);
+    first.writeBigUInt64LE(BigInt(packets), at);
+    first.writeBigUInt64LE(BigInt(bytes), at + 8);
+    stats.setPerCpu(u32(tenant), [first, ...others]);
+  }
+
+  /** What XDP has denied by a rule: of the mark that the rule gives. */
+  setDenied(tenant: number, mark: number, packets: number, bytes: number): void {
+    using denials = this.map("denials");
+    const value = Buffer.alloc(16);
+    value.writeBigUInt64LE(BigInt(packets), 0);
+    value.writeBigUInt64LE(BigInt(bytes), 8);
+    const others = Array.from({ length: possibleCpus() - 1 }, () => Buffer.alloc(16));
+    denials.setPerCpu(u32(tenant, mark), [value, ...others]);
+  }
+
+  forgetDenied(tenant: number, mark: number): void {
+    using denials = this.map("denials");
+    denials.delete(u32(tenant, mark));
+  }
+
+  configText(): string {
+    return readFileSync(this.config, "utf8");
   }
 
   usage(tenant: number): number {
