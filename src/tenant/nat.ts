@@ -15,8 +15,22 @@ type PublicIp = Pick<Nat["publicIps"][number], "address" | "to">;
 type Forward = Pick<Nat["portForwards"][number], "address" | "protocol" | "port" | "to" | "toPort">;
 type Source = Pick<Nat["sources"][number], "from" | "address">;
 
-/** @param tenant as the config has it, if that can be read */
-export function readNat(instance: string, zone: number, tenant: ConfigTenant | undefined): Nat {
+/** What the config wants of it. */
+interface Wanted {
+  readonly publicIps: readonly PublicIp[];
+  readonly forwards: readonly Forward[];
+  readonly sources: readonly Source[];
+}
+
+/** @param tenant undefined: the config does not have it */
+export const wantedNat = (tenant: ConfigTenant | undefined): Wanted => ({
+  publicIps: tenant?.publicIps ?? [],
+  forwards: tenant ? wantedForwards(tenant) : [],
+  sources: tenant ? wantedSources(tenant) : [],
+});
+
+/** @param wanted by the config, if it can be read */
+export function readNat(instance: string, zone: number, wanted: Wanted | undefined): Nat {
   const table = tableName(instance);
   const inAll = (set: string) => [...scanSet(table, set, typesOfSet(set) as SetTypes)].flat();
   const inShare = (set: string) => readSet(table, mapOf(set, String(zone)), typesOfSet(set) as SetTypes) ?? [];
@@ -24,9 +38,9 @@ export function readNat(instance: string, zone: number, tenant: ConfigTenant | u
   const forwards = [...fieldsOf(inShare("forward_range"), zone), ...fieldsOf(inAll("forward_to"), zone)].map(toForward);
   const sources = fieldsOf(inShare("shared_to"), zone).map(([from = "", address = ""]): Source => ({ from, address }));
   return {
-    publicIps: beside(tenant?.publicIps, publicIps, ({ address, to }) => `${address} ${to}`),
-    portForwards: forwardsBeside(tenant && wantedForwards(tenant), forwards),
-    sources: beside(tenant && wantedSources(tenant), sources, ({ from, address }) => `${from} ${address}`),
+    publicIps: beside(wanted?.publicIps, publicIps, ({ address, to }) => `${address} ${to}`),
+    portForwards: forwardsBeside(wanted?.forwards, forwards),
+    sources: beside(wanted?.sources, sources, ({ from, address }) => `${from} ${address}`),
   };
 }
 

@@ -18,9 +18,9 @@ import { readNftCounters } from "../observe/nft-counters.js";
 import { countConnections } from "./connections.js";
 import { byName, deviceNames, devicesOf } from "./devices.js";
 import { readTenantLimits } from "./limits.js";
-import { readNat } from "./nat.js";
+import { readNat, wantedNat } from "./nat.js";
 import { type Denials, policyOf, sumOf } from "./policy.js";
-import { readTenantRoutes } from "./routes.js";
+import { readTenantRoutes, wantedRoutes } from "./routes.js";
 import type { TenantReport } from "./schema.js";
 
 /** @param config of the instance, if it can be read */
@@ -42,8 +42,8 @@ export function reportTenant(
     ...{ instance: pins.instance, name, key, id, zone },
     ...(config && tenant ? { place: placeOf(config, at) } : {}),
     devices: devicesOf(key, byName(readLinksOf([vrf, tunnel]))),
-    routes: readTenantRoutes(id, tenant, config?.config.uplink),
-    nat: readNat(pins.instance, zone, tenant),
+    routes: readTenantRoutes(id, config && (tenant ? wantedRoutes(tenant, config.config) : [])),
+    nat: readNat(pins.instance, zone, config && wantedNat(tenant)),
     policy: policyOf(key, tenant, forwarded, denials, describeRule),
     limits: readTenantLimits(pins, id),
     losses: readLosses(pins, [id]).get(id) ?? noLosses,

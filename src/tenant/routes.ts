@@ -14,18 +14,14 @@ type Route = Pick<TenantReport["routes"][number], "to" | "via" | "device">;
 /** RTN_UNICAST (linux/rtnetlink.h): others end a look-up. */
 const toHost = 1;
 
-/** @param tenant and `uplink` of the config, as far as it can be read */
-export function readTenantRoutes(
-  id: number,
-  tenant: ConfigTenant | undefined,
-  uplink: Config["uplink"] | undefined,
-): TenantReport["routes"] {
+/** @param wanted by the config, if it can be read */
+export function readTenantRoutes(id: number, wanted: readonly Route[] | undefined): TenantReport["routes"] {
   const inKernel = readRoutes({ get: kernelNames.nameOf }, routeProtocol, routeTableBase + id);
   const found = inKernel.filter(({ type, family }) => type === toHost && family === undefined).map(toRoute);
-  return beside(tenant && wantedRoutes(tenant, uplink), found, ({ to, via }) => `${to} ${via}`);
+  return beside(wanted, found, ({ to, via }) => `${to} ${via}`);
 }
 
-const wantedRoutes = (tenant: ConfigTenant, uplink: Config["uplink"] | undefined): Route[] => [
+export const wantedRoutes = (tenant: ConfigTenant, { uplink }: Config): Route[] => [
   ...tenant.routes.map(({ to, via }) => ({ to: to === "0.0.0.0/0" ? "default" : to, via })),
   ...(uplink ? [{ to: "default", via: uplink.gateway }] : []),
 ];

@@ -282,6 +282,21 @@ describe("what cannot be", () => {
     ]);
   });
 
+  it("says so of what is in force of a tenant that the config has no more", () => {
+    nft([dnatTo], ["dnat_to", "12 . 2.2.2.12 : 10.0.0.7"]);
+    addRoute("10.0.0.7/32", "172.168.0.12", user2);
+    const config = gateway.configText();
+    writeFileSync(gateway.config, config.slice(0, config.indexOf("  - name: user2")));
+    const { name, nat, routes, place } = report("2000");
+    writeFileSync(gateway.config, config);
+    expect([name, place, nat.publicIps, routes]).toMatchObject([
+      "key 2000",
+      undefined,
+      [{ address: "2.2.2.12", isInKernel: true, isInConfig: false }],
+      [{ to: "10.0.0.7/32", isInKernel: true, isInConfig: false }],
+    ]);
+  });
+
   it("shows rules by number, and what is in force, where the config is refused", () => {
     gateway.setForwarded(9000, 12, 3400);
     nft([dnatTo], ["dnat_to", "11 . 2.2.2.11 : 10.0.0.7"]);
