@@ -29,6 +29,7 @@ const reserved = [
       "src/kernel/rtnetlink.ts",
       "src/kernel/tag-offload.ts",
       "src/lock.ts",
+      "src/report/manifest.ts",
     ],
     within: "src/",
   },
@@ -56,7 +57,7 @@ const layers = [
   ["health"],
   ["execute"],
   ["gateway", "change", "repair"],
-  ["doctor", "status", "metrics", "flow"],
+  ["doctor", "status", "metrics", "flow", "report"],
   ["daemon"],
   ["cli", "index"],
 ];

@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { formatSchema } from "../../config/json-schema.js";
+import { manifestSchema } from "../../report/schema.js";
 
 const id = z.int().nonnegative();
 const count = z.number().nonnegative();
@@ -143,6 +144,7 @@ export const outputSchemas = {
   "link-show": { title: "xgw link show -j", schema: oneOrAll(link) },
   "net-show": { title: "xgw net show -j", schema: net },
   completion: { title: "xgw completion -j", schema: completion },
+  report: { title: "xgw report -j", schema: manifestSchema },
 } as const;
 
 export type OutputName = keyof typeof outputSchemas;
