@@ -143,30 +143,28 @@ export class AddressStandIns {
     const value = family.parse(text);
     if (family === ipv6 && isIn(ipv6, value, mappedIpv4) && length === 128)
       return `::ffff:${this.#addressFor(formatIpv4(value & 0xffff_ffffn), "")}`;
-    const closed = [...family.kept, ...family.closed];
     const { width } = family;
-    const bits = this.#keyedBits(family, value);
-    let result = value;
-    for (let place = 0; place < length; place++) {
-      const before = value >> BigInt(width - place);
-      const leadsToClosed = closed.some((one) => place < one.length && before === one.start >> BigInt(width - place));
-      if (bits[place] && !leadsToClosed) result ^= 1n << BigInt(width - 1 - place);
-    }
-    return family.format(result);
+    // Bits that lead to a range of those are not flipped, so that no other address gets there.
+    const closed = [...family.kept, ...family.closed];
+    const fixed = Math.max(...closed.map((one) => Math.min(commonBits(width, value, one.start), one.length - 1)));
+    const flips = this.#keyedBits(width, value).map((bit, place) => (place > fixed && place < length ? bit : 0));
+    const kept = value & ~((1n << BigInt(width - length)) - 1n);
+    return family.format(kept ^ BigInt(`0b${flips.join("")}`));
   }
 
-  /** For each bit of an address whether it is flipped, from the bits before it. */
-  #keyedBits({ width }: Family, value: bigint): boolean[] {
+  /** For each bit of an address 1 when it is flipped, by a function of the bits before it. */
+  #keyedBits(width: number, value: bigint): number[] {
+    const bytes = Buffer.from(value.toString(16).padStart(width / 4, "0"), "hex");
     const blocks = Buffer.alloc(width * 16);
     for (let place = 0; place < width; place++) {
       // The bits before, a 1, and zeros: no two prefixes have the same block.
-      const block = (((value >> BigInt(width - place)) << 1n) | 1n) << BigInt(127 - place);
-      blocks.writeBigUInt64BE((block >> 64n) & 0xffff_ffff_ffff_ffffn, place * 16);
-      blocks.writeBigUInt64BE(block & 0xffff_ffff_ffff_ffffn, place * 16 + 8);
+      const [whole, rest] = [place >> 3, place & 7];
+      bytes.copy(blocks, place * 16, 0, whole);
+      blocks[place * 16 + whole] = ((bytes[whole] ?? 0) & (0xff00 >> rest) & 0xff) | (0x80 >> rest);
     }
     this.#cipher ??= createCipheriv("aes-256-ecb", this.#key, null).setAutoPadding(false);
     const encrypted = this.#cipher.update(blocks);
-    return Array.from({ length: width }, (_, place) => ((encrypted[place * 16] ?? 0) & 1) === 1);
+    return Array.from({ length: width }, (_, place) => (encrypted[place * 16] ?? 0) & 1);
   }
 
   /** With the bit of addresses that no manufacturer has given. */
@@ -194,6 +192,10 @@ function isKept(family: Family, text: string): boolean {
 
 const hostBits = ({ width }: Family, value: bigint, length: number): bigint =>
   value & ((1n << BigInt(width - length)) - 1n);
+
+/** Leading bits that two addresses have in common. */
+const commonBits = (width: number, a: bigint, b: bigint): number =>
+  a === b ? width : width - (a ^ b).toString(2).length;
 
 const isIn = ({ width }: Family, value: bigint, { start, length }: Range): boolean =>
   value >> BigInt(width - length) === start >> BigInt(width - length);
