@@ -15,7 +15,7 @@ const { name, version, license } = JSON.parse(readFileSync(join(root, "package.j
 
 const build = await rolldown({
   cwd: root,
-  input: { main: "src/cli/main.ts", index: "src/index.ts" },
+  input: { main: "src/cli/main.ts", index: "src/index.ts", view: "src/cli/view.ts" },
   platform: "node",
   tsconfig: false,
   resolve: { alias: { "string-width": join(root, "package", "text-width.mjs") } },
@@ -36,7 +36,7 @@ await build.write({
   chunkFileNames: "[name]-[hash].js",
 });
 await build.close();
-chmodSync(join(target, "lib", "main.js"), 0o755);
+for (const file of ["main.js", "view.js"]) chmodSync(join(target, "lib", file), 0o755);
 
 for (const file of programs) copy(join("dist", "bpf", file), join("bpf", file));
 for (const file of readdirSync(join(root, "package", "completion")))

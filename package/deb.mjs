@@ -40,17 +40,20 @@ cpSync(join(root, "dist", "xgw"), join(stage, "usr/lib/xgw"), {
   filter: (path) => !path.endsWith(".js.map"),
 });
 rmSync(join(stage, "usr/lib/xgw/bpf/LICENSE"), { force: true });
-const main = join(stage, "usr/lib/xgw/lib/main.js");
-writeFileSync(main, readFileSync(main, "utf8").replace(/^#!.*/, "#!/usr/bin/node"));
-for (const file of readdirSync(dirname(main))) {
-  const path = join(dirname(main), file);
+const lib = join(stage, "usr/lib/xgw/lib");
+const mains = [join(lib, "main.js"), join(lib, "view.js")];
+for (const main of mains) writeFileSync(main, readFileSync(main, "utf8").replace(/^#!.*/, "#!/usr/bin/node"));
+for (const file of readdirSync(lib)) {
+  const path = join(lib, file);
   writeFileSync(path, readFileSync(path, "utf8").replace(/\n?\/\/# sourceMappingURL=.*\n?$/, "\n"));
 }
 mkdirSync(join(stage, "usr/bin"), { recursive: true });
 symlinkSync("../lib/xgw/lib/main.js", join(stage, "usr/bin/xgw"));
+symlinkSync("../lib/xgw/lib/view.js", join(stage, "usr/bin/xgw-view"));
 
 put("usr/lib/systemd/system/xgw.service", readFileSync(join(root, "examples", "xgw.service")));
 put("usr/lib/modules-load.d/xgw.conf", part("modules-load.conf"));
+put("etc/sudoers.d/xgw-viewer", part("sudoers"));
 put("etc/xgw/xgw.yaml.example", readFileSync(join(root, "examples", "two-tenants.yaml")));
 put("usr/share/doc/xgw/copyright", part("copyright"));
 put("usr/share/doc/xgw/changelog.gz", compressed(readFileSync(join(root, "CHANGELOG.md"), "utf8")));
@@ -60,7 +63,7 @@ put(
     `xgw (${debVersion}) unstable; urgency=medium\n\n  * See changelog.gz.\n\n -- xgw <xgw@localhost>  ${date()}\n`,
   ),
 );
-for (const file of ["config.md", "daemon.md", "reasons.md", "xgw.schema.json", "xgw-tenants.schema.json"])
+for (const file of ["config.md", "daemon.md", "operate.md", "reasons.md", "xgw.schema.json", "xgw-tenants.schema.json"])
   put(`usr/share/doc/xgw/${file}`, readFileSync(join(root, "docs", file)));
 for (const [file, target] of [
   ["xgw.bash", "bash-completion/completions/xgw"],
@@ -74,7 +77,7 @@ for (const [file, text] of manPages(commands, { version, date: changed().toISOSt
 const files = output("find", stage, "-type", "f", "-printf", "%P\\n").split("\n").sort();
 const kilobytes = Number(output("du", "-sk", "--apparent-size", stage).split("\t")[0]);
 const libraries = [atLeast("libc6"), "libelf1t64 | libelf1", atLeast("libgcc-s1"), atLeast("libstdc++6"), "zlib1g"];
-const programs = ["nodejs (>= 20.19)", "nftables (>= 1.0.6)", "iproute2", "kmod"];
+const programs = ["nodejs (>= 20.19)", "nftables (>= 1.0.6)", "iproute2", "kmod", "passwd"];
 put(
   "DEBIAN/control",
   [
@@ -87,7 +90,7 @@ put(
     `Installed-Size: ${kilobytes}`,
     `Depends: ${[...libraries, ...programs, "init-system-helpers (>= 1.54)"].join(", ")}`,
     "Recommends: systemd",
-    "Suggests: bpftool, conntrack",
+    "Suggests: bpftool, conntrack, sudo",
     "Description: eBPF/XDP gateway for tenants with overlapping addresses",
     " One box carries the public traffic of many tenants whose private addresses",
     " overlap. The kernel decides the first packets of a connection (VRF, GRE, NAT",
@@ -114,7 +117,8 @@ put(
 );
 
 execFileSync("chmod", ["-R", "u=rwX,go=rX", stage]);
-chmodSync(main, 0o755);
+for (const main of mains) chmodSync(main, 0o755);
+chmodSync(join(stage, "etc/sudoers.d/xgw-viewer"), 0o440);
 const result = `dist/xgw_${version}_${architecture}.deb`;
 execFileSync("dpkg-deb", ["--root-owner-group", "-Zxz", "--build", stage, join(root, result)], {
   stdio: ["ignore", "ignore", "inherit"],

@@ -1,6 +1,6 @@
 /** From arguments to an exit code: parses, runs the command, and prints what it threw. Knows no process. */
 
-import { ConfigError, exitCodes, toXgwError, XgwError } from "../errors.js";
+import { ConfigError, exitCodes, PermissionError, toXgwError, XgwError } from "../errors.js";
 import type { LogTarget } from "../log.js";
 import { chooseLevel } from "../log-level.js";
 import { packageVersion } from "../version.js";
@@ -16,6 +16,8 @@ export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly outputClosed: AbortSignal;
   readonly readKey?: ReadKey;
+  /** Of the user; undefined: it does not matter. */
+  readonly uid?: number | undefined;
 }
 
 /** Runs one command line; never throws. */
@@ -43,7 +45,10 @@ export async function runCli(
     }
     json = parsed.globals.json;
     const context = makeContext(parsed.command, parsed.globals, surroundings);
-    return (await parsed.command.handler(parsed.args, context)) ?? exitCodes.done;
+    const { command } = parsed;
+    const mayLook = command.readOnly === true && surroundings.uid !== undefined && surroundings.uid !== 0;
+    const done = Promise.resolve(command.handler(parsed.args, context));
+    return (await (mayLook ? done.catch(asViewers) : done)) ?? exitCodes.done;
   } catch (thrown) {
     return complain(thrown, json, surroundings);
   }
@@ -73,6 +78,14 @@ function makeContext(command: Command, globals: GlobalArguments, surroundings: S
       return logger;
     },
   };
+}
+
+/** Who may not see it is told who may. */
+function asViewers(thrown: unknown): never {
+  const { code, message, details } = toXgwError(thrown);
+  if (code !== "XGW_PERMISSION") throw thrown;
+  const remedy = "run it as root, or, as a member of the group xgw-viewer, by `sudo xgw-view` instead of `xgw`";
+  throw new PermissionError(message, { cause: thrown, remedy, details });
 }
 
 /** An error for people on stderr, or for programs on stdout; and its exit code. */

@@ -68,6 +68,8 @@ export interface CommandSpec<O extends OptionTable, P extends PositionalTable> {
   readonly examples: readonly (readonly [line: string, meaning: string])[];
   /** Exit codes that say something else than usual. */
   readonly exitStatus?: readonly (readonly [code: ExitCode, meaning: string])[];
+  /** It changes nothing, and reads and writes no file that the command line names but the config: who may only look may run it. */
+  readonly readOnly?: true;
   /** What it logs when nobody says: `warn` unless given. */
   readonly logLevel?: LogLevel;
   /** Imports what is heavy when called. Returns the exit code, 0 when none. Throws XgwError for others to print. */

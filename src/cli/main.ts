@@ -1,23 +1,7 @@
 #!/usr/bin/env node
-/** The `xgw` command: gives this process to the command line. */
+/** The `xgw` command. */
 
-import { runCli } from "./cli.js";
 import { commands } from "./commands/index.js";
-import { readKeyOf } from "./key.js";
+import { runProcess } from "./process.js";
 
-const outputClosed = new AbortController();
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    // `xgw status | head` is no failure; work that was begun is finished all the same. EIO: the terminal has gone.
-    if (error.code !== "EPIPE" && error.code !== "EIO") throw error;
-    if (stream === process.stdout) outputClosed.abort();
-  });
-}
-
-process.exitCode = await runCli(process.argv.slice(2), commands, {
-  stdout: process.stdout,
-  stderr: process.stderr,
-  env: process.env,
-  outputClosed: outputClosed.signal,
-  ...(process.stdin.isTTY && process.stdout.isTTY ? { readKey: readKeyOf(process.stdin) } : {}),
-});
+await runProcess(commands);

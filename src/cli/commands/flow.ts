@@ -19,6 +19,7 @@ const filters = {
 
 const list = defineCommand({
   name: "list",
+  readOnly: true,
   summary: "List connections, with what carries them and what they have carried",
   description: `XDP's from the flow table, the others from conntrack. The first ${defaultLimit} are shown, those with the most bytes first. With -j: one JSON value a line, each a connection (docs/output/flow-list.schema.json).`,
   options: {
@@ -73,6 +74,7 @@ function checkLimit(limit: number, most: number, least = 1): void {
 
 const show = defineCommand({
   name: "show",
+  readOnly: true,
   summary: "Show one connection whole, and why it is not in a faster tier",
   description:
     "The connection is named by the two ends of a packet of it, in either direction, before or after NAT. Shows what conntrack, XDP and the flowtable have of it, the rule that admitted it with its place in the config, and of each direction what carries it and why nothing faster does. With -j: one JSON value a connection (docs/output/flow-show.schema.json).",
@@ -110,6 +112,7 @@ const intervals = { least: 0.5, most: 60 } as const;
 
 const top = defineCommand({
   name: "top",
+  readOnly: true,
   summary: "Show which flows XDP carries most of at the moment",
   description:
     "Looks at the flow table's own counts twice, an interval apart. A flow is one direction of a connection. What the kernel carries is not in it (see status --rules). With -j: one JSON value a line, each an interval (docs/output/flow-top.schema.json).",

@@ -12,6 +12,7 @@ import { map } from "./map.js";
 import { net } from "./net.js";
 import { plan } from "./plan.js";
 import { prog } from "./prog.js";
+import { report } from "./report.js";
 import { run } from "./run.js";
 import { status } from "./status.js";
 import { teardown } from "./teardown.js";
@@ -35,6 +36,7 @@ export const commands: readonly Command[] = [
   map,
   link,
   net,
+  report,
   teardown,
   completion,
 ];

@@ -3,6 +3,7 @@ import { checkAction, inspectOptions, show } from "../inspect.js";
 
 export const link = defineCommand({
   name: "link",
+  readOnly: true,
   summary: "Show BPF links as bpftool does, and for which tenant",
   description: "show, of xgw's links, or with --all of all. WHICH: id N, pinned PATH, or the name of xgw's attachment.",
   positionalUsage: "[words..]",

@@ -7,6 +7,7 @@ import type { Followed } from "../followed.js";
 
 export const plan = defineCommand({
   name: "plan",
+  readOnly: true,
   summary: "Show what apply would change, and change nothing",
   description:
     "Begins with how much there is to do for whom. Then comes what is done, for each tenant by the things of its config, with file and line, unless that is more than a screen or two: --tenant shows one of them, -v every step. While a daemon runs, edit a copy and look at that (-c COPY): the daemon applies its own file as soon as it is saved. Exits with 0 when there is nothing to do, 1 when changes are pending, and 2 or more on an error.",

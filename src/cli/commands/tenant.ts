@@ -7,6 +7,7 @@ import { openFlows } from "../flow-source.js";
 export const tenant = defineCommand({
   name: "tenant",
   summary: "Show one tenant whole, or list the tenants",
+  readOnly: true,
   description:
     "Devices, routes, NAT, policy with what each rule has let through and denied and its place in the config, limits and use, connections by tier, drops by reason. Without a name: a line for each tenant. What is looked at is what is in force, beside what the config wants; where that cannot be read, rules have numbers. No daemon is needed. With -j: docs/output/tenant.schema.json, of the list docs/output/tenant-list.schema.json.",
   positionalUsage: "[tenant]",

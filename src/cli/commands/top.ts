@@ -9,6 +9,7 @@ const intervals = { least: 0.5, most: 60 } as const;
 export const top = defineCommand({
   name: "top",
   summary: "Watch tenants, or the flows of one: rates by tier, drops, sessions",
+  readOnly: true,
   description:
     "A live table; the key h says what the keys do. What it reads are counters by tenant: the flow table is looked through for the flows of one tenant only. With --batch the tables are printed one after the other, with -j one JSON value a line, each an interval (docs/output/top.schema.json, of one tenant docs/output/flow-top.schema.json).",
   options: {

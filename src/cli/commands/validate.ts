@@ -4,6 +4,7 @@ import { configSummary, problemLines, warningLines } from "../problems.js";
 
 export const validate = defineCommand({
   name: "validate",
+  readOnly: true,
   summary: "Check the config and report everything that is wrong with it",
   description:
     "Reads the config file and tenants.d/*.yaml beside it, and reports every error and warning with its file, line and remedy. Touches nothing, needs no privilege.",

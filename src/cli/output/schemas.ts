@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { formatSchema } from "../../config/json-schema.js";
+import { manifestSchema } from "../../report/schema.js";
 import { tenantListSchema, tenantReportSchema } from "../../tenant/schema.js";
 import { topTableSchema } from "../../top/schema.js";
 import { applySchema, confirmSchema, planSchema } from "./plan-schema.js";
@@ -154,6 +155,7 @@ export const outputSchemas = {
   tenant: { title: "xgw tenant NAME -j", schema: tenantReportSchema },
   "tenant-list": { title: "xgw tenant -j", schema: tenantListSchema },
   top: { title: "xgw top -j, a line", schema: topTableSchema },
+  report: { title: "xgw report -j", schema: manifestSchema },
 } as const;
 
 export type OutputName = keyof typeof outputSchemas;

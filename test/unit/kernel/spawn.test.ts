@@ -1,5 +1,6 @@
-import { describe, expect, it } from "vitest";
-import { patienceMs, run } from "../../../src/kernel/spawn.js";
+import { readFileSync } from "node:fs";
+import { describe, expect, it, vi } from "vitest";
+import { capture, patienceMs, run } from "../../../src/kernel/spawn.js";
 
 it("gives input, and takes output", async () => {
   expect(await run("cat", [], { input: "as it was" })).toEqual({ code: 0, stdout: "as it was", stderr: "" });
@@ -61,3 +62,52 @@ describe("a failure", () => {
     });
   });
 });
+
+describe("what is captured", () => {
+  const bounds = { timeoutMs: 60_000, maxBytes: 1000 };
+
+  it("of a program that fails is what it said, and its exit code", async () => {
+    const captured = await capture("sh", ["-c", "echo said; echo complained >&2; exit 3"], bounds);
+    expect({ ...captured, stdout: String(captured.stdout) }).toEqual({
+      ...{ exitCode: 3, stdout: "said\n", stderr: "complained\n", truncated: false, timedOut: false },
+    });
+  });
+
+  it("of one that never ends is what it said in its time", async () => {
+    const { stdout, timedOut, exitCode } = await capture("sh", ["-c", "echo said; sleep 600"], {
+      ...bounds,
+      timeoutMs: 500,
+    });
+    expect([String(stdout), timedOut, exitCode]).toEqual(["said\n", true, undefined]);
+  });
+
+  it("of one that says too much is the start, and the program is killed", async () => {
+    const { stdout, truncated, timedOut } = await capture("yes", [], bounds);
+    expect([String(stdout), truncated, timedOut]).toEqual(["y\n".repeat(500), true, false]);
+  });
+
+  it("can be the end", async () => {
+    const { stdout, truncated, exitCode } = await capture("seq", ["100000"], { ...bounds, keep: "end" });
+    expect([stdout.length, String(stdout).endsWith("\n99999\n100000\n"), truncated, exitCode]).toEqual([
+      ...[1000, true, true, 0],
+    ]);
+  });
+
+  it("ends together with what the program has started", async () => {
+    const { stdout } = await capture("sh", ["-c", "sleep 600 & echo $!; wait"], { ...bounds, timeoutMs: 500 });
+    await vi.waitFor(() => expect(isAlive(Number(String(stdout)))).toBe(false));
+  });
+
+  it("is nothing of what is not installed", async () => {
+    await expect(capture("no-such-program", [], bounds)).rejects.toThrow("no-such-program is not installed");
+  });
+});
+
+/** A process that has ended and that nobody has waited for is a zombie. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
+}
