@@ -365,4 +365,39 @@ struct {
 	__type(value, struct xgw_event_usage);
 } event_usage SEC(".maps");
 
+/* A ring for each who watches, which it makes itself. */
+struct xgw_monitor_ring {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 18);
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, XGW_MONITORS);
+	__type(key, __u32);
+	__array(values, struct xgw_monitor_ring);
+} monitor_rings SEC(".maps");
+
+/* Until when each listens; and in the last slot, whether anybody does. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XGW_MONITORS + 1);
+	__type(key, __u32);
+	__type(value, __u64); /* bpf_ktime_get_ns; the last: 0 or 1 */
+} monitors SEC(".maps");
+
+/* Events that were not told: for a full ring, by slot; in the last slot, by the share of their tenant. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, XGW_MONITORS + 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} monitor_missed SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, XGW_MAX_TENANTS);
+	__type(key, __u32); /* tenant id; 0: nobody's */
+	__type(value, struct xgw_monitor_window);
+} monitor_windows SEC(".maps");
+
 #endif

@@ -22,7 +22,7 @@ static __always_inline int refuse(const struct sk_buff *skb, const struct nf_con
 	if (ct)
 		ct_read_original(ct, &tuple);
 	flow_key_of(&tuple, 0, 0, &key);
-	drop(tenant, reason, skb->len, &key, 0);
+	drop_ip(skb->data, tenant, reason, skb->len, &key);
 	return NF_DROP;
 }
 
@@ -89,7 +89,7 @@ int xgw_fragment(struct bpf_nf_ctx *ctx)
 	key.saddr = ip.saddr;
 	key.daddr = ip.daddr;
 	key.protocol = ip.protocol;
-	drop(slot < XGW_MAX_TENANTS ? slot : 0, XGW_REASON_FRAGMENTS, skb->len, &key, 0);
+	drop_ip(skb->data, slot < XGW_MAX_TENANTS ? slot : 0, XGW_REASON_FRAGMENTS, skb->len, &key);
 	return NF_DROP;
 }
 

@@ -113,7 +113,7 @@ int BPF_PROG(xgw_session_refused, struct sk_buff *skb, unsigned int verdict)
 		return 0;
 	ct_read_original(ct, &tuple);
 	flow_key_of(&tuple, 0, 0, &key);
-	drop(zone, XGW_REASON_NO_PORT, skb->len, &key, 0);
+	drop_ip(skb->data, zone, XGW_REASON_NO_PORT, skb->len, &key);
 	return 0;
 }
 

@@ -406,4 +406,31 @@ struct xgw_event {
 };
 _Static_assert(sizeof(struct xgw_event) == 40, "xgw_event");
 
+/* What the bytes of a packet begin with. */
+enum xgw_link { XGW_LINK_NONE, XGW_LINK_ETHERNET, XGW_LINK_IP };
+
+/* Those who watch at one time: lib/monitor.h. */
+#define XGW_MONITORS 4
+
+/* monitor_rings: an event, and of a drop the packet. */
+#define XGW_MONITOR_PACKET 128
+struct xgw_monitor_event {
+	struct xgw_event event;
+	__u32 mark;    /* of the rule that denied it (XGW_REASON_POLICY), without XGW_CT_MARK_DENIED; 0: none matched */
+	__u32 ifindex; /* that it came in by, with XGW_LINK_ETHERNET */
+	__u32 length;  /* of the packet, bytes */
+	__u16 captured;
+	__u8 link; /* enum xgw_link; XGW_LINK_NONE: there is no packet */
+	__u8 pad;
+	__u8 packet[XGW_MONITOR_PACKET];
+};
+_Static_assert(sizeof(struct xgw_monitor_event) == 184, "xgw_monitor_event");
+
+/* monitor_windows: of a tenant, or nobody (0), on one CPU. */
+struct xgw_monitor_window {
+	__u32 number; /* of the window that `events` is of */
+	__u32 events;
+};
+_Static_assert(sizeof(struct xgw_monitor_window) == 8, "xgw_monitor_window");
+
 #endif

@@ -31,7 +31,7 @@ int xgw_xdp(struct xdp_md *ctx)
 	 * forge. */
 	refusal = uplink_ifindex && a.key.wrap == XGW_WRAP_PLAIN ? NULL : refused_before(&a);
 	if (refusal)
-		return drop(refusal->tenant, refusal->reason, bytes, &a.key, a.peer);
+		return drop_frame(ctx, refusal->tenant, refusal->reason, bytes, &a.key, a.peer, 0);
 	if (reason == XGW_GO_ON)
 		reason = parse_inner(data, end, &a);
 	if (reason != XGW_GO_ON)
@@ -51,7 +51,7 @@ int xgw_xdp(struct xdp_md *ctx)
 	if (reason == XGW_REASON_OTHER_HOST)
 		return admit(ctx, &a, reason, bytes, 0); /* was found before the flow was asked who may send */
 	if (reason == XGW_REASON_STRANGER)
-		return drop(tenant, reason, bytes, &a.key, a.peer);
+		return drop_frame(ctx, tenant, reason, bytes, &a.key, a.peer, 0);
 	count(tenant, reason, bytes);
 	return action;
 }

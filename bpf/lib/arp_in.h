@@ -26,7 +26,7 @@ static __always_inline int may_ask(struct __sk_buff *skb)
 			return 1;
 		sender.saddr = key.address;
 	}
-	drop(*tenant, XGW_REASON_NEIGHBOURS, skb->len, &sender, 0);
+	drop_skb(skb, *tenant, XGW_REASON_NEIGHBOURS, skb->len, &sender);
 	return 0;
 }
 

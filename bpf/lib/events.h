@@ -6,6 +6,7 @@
 
 #include "../maps.h"
 #include "config.h"
+#include "monitor.h"
 #include "usage.h"
 
 #define EVENT_SECOND_NS 1000000000ull
@@ -23,8 +24,8 @@ static __always_inline int event_admitted(struct xgw_event_usage *usage, __u32 s
 	return __sync_fetch_and_add(&usage->emitted, 1) < share;
 }
 
-static __always_inline void emit(enum xgw_event_kind kind, enum xgw_reason reason, const struct xgw_flow_key *key,
-				 __u32 tenant, __be32 peer)
+static __always_inline void into_ring(enum xgw_event_kind kind, enum xgw_reason reason, const struct xgw_flow_key *key,
+				      __u32 tenant, __be32 peer)
 {
 	struct xgw_event_usage *usage = bpf_map_lookup_elem(&event_usage, &tenant);
 	struct xgw_event *event = NULL;
@@ -44,6 +45,15 @@ static __always_inline void emit(enum xgw_event_kind kind, enum xgw_reason reaso
 	event->kind = kind;
 	event->reason = reason;
 	bpf_ringbuf_submit(event, 0);
+}
+
+/* Of a flow. */
+static __always_inline void emit(enum xgw_event_kind kind, enum xgw_reason reason, const struct xgw_flow_key *key,
+				 __u32 tenant, __be32 peer)
+{
+	into_ring(kind, reason, key, tenant, peer);
+	if (is_watched(tenant))
+		tell_of_flow(key, TELL_WHO(tenant, peer), TELL_WHAT(kind, reason, 0));
 }
 
 #endif

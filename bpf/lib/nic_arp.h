@@ -67,7 +67,7 @@ static __always_inline int may_ask_nic(struct __sk_buff *skb)
 	}
 	if (ask_bucket(bpf_map_lookup_elem(&nic_buckets, &slot), XGW_NEWCOMERS_PER_SECOND, XGW_NEWCOMERS_SECONDS, 1))
 		return 1;
-	drop(0, XGW_REASON_NEIGHBOURS, skb->len, &sender, 0);
+	drop_skb(skb, 0, XGW_REASON_NEIGHBOURS, skb->len, &sender);
 	return 0;
 }
 

@@ -24,6 +24,7 @@ struct sk_buff {
 	unsigned long _skb_refdst;
 	__u16 network_header;
 	unsigned char *head;
+	unsigned char *data;
 };
 
 struct net_device {

@@ -8,6 +8,8 @@
 
 const volatile struct {
 	struct xgw_event event;
+	struct xgw_monitor_event monitor_event;
+	enum xgw_link link;
 	enum xgw_verdict verdict;
 	enum xgw_reason reason;
 	enum xgw_wrap wrap;

@@ -73,7 +73,7 @@ static __always_inline int from_uplink(struct __sk_buff *skb, int next, int shot
 	if (is_spoofed(public->tenant, &ip)) {
 		struct xgw_flow_key key = {.saddr = ip.saddr, .daddr = ip.daddr, .protocol = ip.protocol};
 
-		drop(public->tenant, XGW_REASON_SPOOFED, skb->len - ETH_HLEN, &key, 0);
+		drop_skb(skb, public->tenant, XGW_REASON_SPOOFED, skb->len - ETH_HLEN, &key);
 		return shot;
 	}
 	/* A gretap takes what is for its MAC address; for a gre the redirect takes the Ethernet header off. */

@@ -33,8 +33,35 @@ static __always_inline int drop(__u32 tenant, enum xgw_reason reason, __u64 byte
 	__u64 packets = count(tenant, reason, bytes);
 
 	if (drop_event_every && !((packets - 1) & (drop_event_every - 1)))
-		emit(XGW_EVENT_DROP, reason, key, tenant, peer);
+		into_ring(XGW_EVENT_DROP, reason, key, tenant, peer);
 	return XDP_DROP;
+}
+
+/* The same by XDP, with the frame for those who watch. `mark`: of the rule that denies it. */
+static __always_inline int drop_frame(struct xdp_md *ctx, __u32 tenant, enum xgw_reason reason, __u64 bytes,
+				      const struct xgw_flow_key *key, __be32 peer, __u32 mark)
+{
+	if (is_watched(tenant))
+		tell_of_frame(ctx, key, TELL_WHO(tenant, peer), TELL_WHAT(XGW_EVENT_DROP, reason, mark), bytes);
+	return drop(tenant, reason, bytes, key, peer);
+}
+
+/* By tc. `bytes`: as they are counted. */
+static __always_inline void drop_skb(struct __sk_buff *skb, __u32 tenant, enum xgw_reason reason, __u64 bytes,
+				     const struct xgw_flow_key *key)
+{
+	if (is_watched(tenant))
+		tell_of_skb(skb, key, TELL_WHO(tenant, 0), TELL_WHAT(XGW_EVENT_DROP, reason, 0), skb->len);
+	drop(tenant, reason, bytes, key, 0);
+}
+
+/* By netfilter, where a packet begins with its IP header. `data`: skb->data */
+static __always_inline void drop_ip(void *data, __u32 tenant, enum xgw_reason reason, __u32 bytes,
+				    const struct xgw_flow_key *key)
+{
+	if (is_watched(tenant))
+		tell(look_at_ip, data, key, TELL_WHO(tenant, 0), TELL_WHAT(XGW_EVENT_DROP, reason, 0), bytes);
+	drop(tenant, reason, bytes, key, 0);
 }
 
 #endif

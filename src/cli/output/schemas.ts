@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { formatSchema } from "../../config/json-schema.js";
+import { monitorSchema } from "../../monitor/schema.js";
 
 const id = z.int().nonnegative();
 const count = z.number().nonnegative();
@@ -142,6 +143,7 @@ export const outputSchemas = {
   "map-lookup": { title: "xgw map lookup -j; null when there is no such key", schema: element.nullable() },
   "link-show": { title: "xgw link show -j", schema: oneOrAll(link) },
   "net-show": { title: "xgw net show -j", schema: net },
+  monitor: { title: "xgw monitor -j, a line", schema: monitorSchema },
   completion: { title: "xgw completion -j", schema: completion },
 } as const;
 
