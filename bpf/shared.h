@@ -393,7 +393,7 @@ struct xgw_event_usage {
 };
 _Static_assert(sizeof(struct xgw_event_usage) == 16, "xgw_event_usage");
 
-enum xgw_event_kind { XGW_EVENT_FLOW_BORN = 1, XGW_EVENT_FLOW_DIED, XGW_EVENT_DROP };
+enum xgw_event_kind { XGW_EVENT_FLOW_BORN = 1, XGW_EVENT_FLOW_DIED, XGW_EVENT_DROP, XGW_EVENT_KERNEL_DROP };
 
 /* events */
 struct xgw_event {

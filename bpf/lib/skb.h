@@ -22,6 +22,8 @@ struct sk_buff {
 	int skb_iif;
 	unsigned long _nfct;
 	unsigned long _skb_refdst;
+	__be16 protocol;
+	struct net_device *dev;
 	__u16 network_header;
 	unsigned char *head;
 	unsigned char *data;

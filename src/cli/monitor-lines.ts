@@ -3,7 +3,12 @@
 import type { Happened, LeftOut } from "../monitor/schema.js";
 import { tupleWords, wrapped } from "./flow-lines.js";
 
-const kindWords = { drop: "drop", flow_born: "flow born", flow_died: "flow died" } as const;
+const kindWords = {
+  drop: "drop",
+  kernel_drop: "drop by the kernel",
+  flow_born: "flow born",
+  flow_died: "flow died",
+} as const;
 
 /** Of the day, UTC. */
 const clock = (time: string): string => time.slice(11, -1);
@@ -17,7 +22,11 @@ export function eventLines(event: Happened): string[] {
 
 /** The same for a packet's comment: without what the packet itself says. */
 export const commentOf = (event: Happened): string =>
-  [`xgw drop ${event.reason}`, `tenant ${event.tenant ?? "none"}`, ...ruleWords(event)].join(", ");
+  [
+    `${event.kind === "drop" ? "xgw" : "kernel"} drop ${event.reason}`,
+    `tenant ${event.tenant ?? "none"}`,
+    ...ruleWords(event),
+  ].join(", ");
 
 function detailWords(event: Happened): string[] {
   const peer = event.kind === "flow_born" ? "to" : "from";

@@ -26,7 +26,8 @@ export interface Missed {
 }
 
 export class MonitorRing implements Disposable {
-  readonly #slot: number;
+  /** Of all monitors' slots. */
+  readonly slot: number;
   readonly #lock: FileLock;
   readonly #ring: RingBuffer;
   readonly #monitors: BpfMap;
@@ -34,7 +35,7 @@ export class MonitorRing implements Disposable {
   readonly #before: Missed;
 
   private constructor(slot: number, lock: FileLock, pins: Pins) {
-    this.#slot = slot;
+    this.slot = slot;
     this.#lock = lock;
     this.#monitors = BpfMap.openPinned(pins.map("monitors"));
     this.#missed = BpfMap.openPinned(pins.map("monitor_missed"));
@@ -102,13 +103,13 @@ export class MonitorRing implements Disposable {
   }
 
   #listenUntil(time: bigint): void {
-    this.#monitors.set(u32(this.#slot), u64(time));
+    this.#monitors.set(u32(this.slot), u64(time));
   }
 
   #missedNow(): Missed {
     const sum = (slot: number) =>
       (this.#missed.getPerCpu(u32(slot)) ?? []).reduce((total, count) => total + readCount(count, 0), 0);
-    return { full: sum(this.#slot), overShare: sum(monitorSlots) };
+    return { full: sum(this.slot), overShare: sum(monitorSlots) };
   }
 }
 

@@ -16,7 +16,7 @@ const at = {
 } as const;
 
 /** enum xgw_event_kind */
-const kinds = [undefined, "flow_born", "flow_died", "drop"] as const;
+const kinds = [undefined, "flow_born", "flow_died", "drop", "kernel_drop"] as const;
 
 /** The first bytes of a packet. */
 export interface Captured {
@@ -37,21 +37,26 @@ export interface Seen {
 export interface Naming {
   readonly tenants: ReadonlyMap<number, Named>;
   readonly describeRule: DescribeRule;
+  /** Names of the kernel's own reasons. */
+  readonly kernelReasons: ReadonlyMap<number, string>;
   /** What to add to CLOCK_MONOTONIC for nanoseconds since 1970. */
   readonly epochNs: bigint;
 }
 
-export function readEvent(record: Buffer, { tenants, describeRule, epochNs }: Naming): Seen {
+export function readEvent(record: Buffer, { tenants, describeRule, kernelReasons, epochNs }: Naming): Seen {
   const timeNs = BigInt(readCount(record, at.time)) + epochNs;
   const kind = kinds[readU16(record, at.kind)] ?? "drop";
   const tenant = tenants.get(readU32(record, at.tenant / 4));
   const peer = record.readUInt32BE(at.peer);
   const packet = capturedOf(record);
-  const rule = ruleOf(readU32(record, at.mark / 4));
+  const mark = readU32(record, at.mark / 4);
+  const isDenied = kind === "drop" || mark >>> 31 === 1; // of a connection that a rule has admitted, it is not the rule that drops
+  const rule = isDenied ? ruleOf(mark) : undefined;
+  const number = readU16(record, at.reason);
   const event: Happened = {
     time: isoTime(timeNs),
     kind,
-    reason: reasons[readU16(record, at.reason)]?.name ?? "unknown",
+    reason: (kind === "kernel_drop" ? kernelReasons.get(number) : reasons[number]?.name) ?? `#${number}`,
     ...(tenant ? { tenant: tenant.name } : {}),
     key: readU32(record, at.realm / 4),
     protocol: protocolName(record.readUInt8(at.protocol)),
@@ -61,7 +66,7 @@ export function readEvent(record: Buffer, { tenants, describeRule, epochNs }: Na
     destinationPort: record.readUInt16BE(at.dport),
     ...(peer === 0 ? {} : { peer: formatAddress(peer) }),
     ...(rule ? { rule: { ...rule, ...(tenant ? describeRule(tenant.key, rule) : {}) } } : {}),
-    ...(kind === "drop" ? { bytes: readU32(record, at.length / 4) } : {}),
+    ...(kind === "drop" || kind === "kernel_drop" ? { bytes: readU32(record, at.length / 4) } : {}),
   };
   return { event, timeNs, ...(packet ? { packet } : {}) };
 }

@@ -17,10 +17,14 @@ export interface MonitorWords {
 }
 
 /** @throws UsageError */
-export function eventTest(words: MonitorWords, tenants: readonly Named[]): (event: Happened) => boolean {
+export function eventTest(
+  words: MonitorWords,
+  tenants: readonly Named[],
+  kernelReasons: ReadonlyMap<number, string>,
+): (event: Happened) => boolean {
   const { kind, reason, ...flowWords } = words;
   const filter = parseFilter(flowWords, tenants);
-  if (reason !== undefined && !reasons.some(({ name }) => name === reason)) throw unknownReason(reason);
+  if (reason !== undefined && !isReason(reason, kernelReasons)) throw unknownReason(reason);
   const tenant = filter.tenants && tenants.find(({ id }) => filter.tenants?.has(id))?.name;
   const tests: ((event: Happened) => boolean)[] = [];
   if (kind !== undefined) tests.push((event) => event.kind === kind);
@@ -35,6 +39,9 @@ export function eventTest(words: MonitorWords, tenants: readonly Named[]): (even
   if (filter.network) tests.push(networkTest(filter.network));
   return (event) => tests.every((test) => test(event));
 }
+
+const isReason = (word: string, kernelReasons: ReadonlyMap<number, string>): boolean =>
+  reasons.some(({ name }) => name === word) || [...kernelReasons.values()].includes(word);
 
 function networkTest({ address, length }: NonNullable<Filter["network"]>): (event: Happened) => boolean {
   const mask = maskOf(length);

@@ -5,12 +5,16 @@ import { z } from "zod";
 const count = z.int().nonnegative();
 const port = z.int().min(0).max(65_535);
 
-export const monitorKinds = ["drop", "flow_born", "flow_died"] as const;
+export const monitorKinds = ["drop", "kernel_drop", "flow_born", "flow_died"] as const;
 
 const happened = z.strictObject({
   time: z.string().describe("ISO 8601, microseconds, UTC"),
   kind: z.enum(monitorKinds),
-  reason: z.string().describe("of a drop, or of a flow's end (docs/reasons.md)"),
+  reason: z
+    .string()
+    .describe(
+      "of a drop, or of a flow's end (docs/reasons.md); of kernel_drop the kernel's own (enum skb_drop_reason)",
+    ),
   tenant: z.string().optional().describe("missing where it is no tenant's"),
   key: count.optional().describe("GRE key that the packet came with, 0 where it was not in a tunnel"),
   protocol: z.string().describe("tcp, udp, icmp or a number; 0 where the packet was not looked at so far"),

@@ -5,10 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it, onTestFinished } from "vitest";
+import { u32 } from "../../src/datapath/layout.js";
 import { monitorSchema } from "../../src/monitor/schema.js";
 import { FlowGateway } from "./support/flow-gateway.js";
 import { Monitor, receive } from "./support/monitors.js";
-import { connectionOf, stranger } from "./support/world.js";
+import { connectionOf, stranger, user1 } from "./support/world.js";
 
 const gateway = await FlowGateway.make(4096);
 
@@ -120,4 +121,23 @@ it("a flow that is forgotten is told as one that has died", async () => {
   const [first, second] = (await monitor.events()).map((event) => monitorSchema.parse(event));
   expect(first).toMatchObject({ kind: "flow_died", reason: "generation", tenant: "user1", protocol: "tcp" });
   expect(second).toMatchObject({ kind: "flow_died", tenant: "user1" });
+});
+
+it("what the kernel drops of a tenant's packets is told with the kernel's reason", async () => {
+  const { namespace, nic } = gateway;
+  using tunnels = gateway.map("tunnels");
+  tunnels.set(u32(nic), u32(user1.id));
+  onTestFinished(() => void namespace.exec("nft", "delete table ip refusing"));
+  namespace.ip("addr", "replace", "10.9.0.1/24", "dev", "v0");
+  namespace.exec("nft", "add table ip refusing");
+  namespace.exec("nft", "add chain ip refusing out { type filter hook postrouting priority 0; }");
+  namespace.exec("nft", "add rule ip refusing out ip daddr 10.9.0.2 drop");
+  const monitor = await Monitor.start(gateway, "-j", "--count", "1", "--kind", "kernel_drop", "--net", "10.9.0.2");
+  expect(() => namespace.exec("ping", "-c", "1", "-W", "1", "10.9.0.2")).toThrow();
+  const [event] = await monitor.events();
+  tunnels.delete(u32(nic));
+  expect(monitorSchema.parse(event)).toMatchObject({
+    ...{ kind: "kernel_drop", reason: "netfilter_drop", tenant: "user1" },
+    ...{ protocol: "icmp", source: "10.9.0.1", destination: "10.9.0.2", bytes: 84 },
+  });
 });

@@ -13,7 +13,7 @@ export const monitor = defineCommand({
     "An event a line, until it is stopped. Up to four monitors of an instance run at a time. Of a flood some are shown and the rest is counted: 64 events of a tenant for each CPU in about a quarter of a second; it is said what was left out. With -j: one JSON value a line (docs/output/monitor.schema.json).",
   options: {
     tenant: { type: "string", describe: "Of this tenant: name or GRE key" },
-    kind: { type: "string", choices: ["drop", "flow_born", "flow_died"], describe: "Of this kind" },
+    kind: { type: "string", choices: ["drop", "kernel_drop", "flow_born", "flow_died"], describe: "Of this kind" },
     reason: { type: "string", describe: "For this reason (docs/reasons.md)" },
     net: { type: "string", describe: "With an end, or a tunnel endpoint, in this network or of this address" },
     port: { type: "number", describe: "With this port at either end" },
@@ -30,6 +30,7 @@ export const monitor = defineCommand({
   async handler({ pcap, count, seconds, instance, ...words }, context) {
     const { Pins } = await import("../../datapath/pins.js");
     const { MonitorRing, renewMs } = await import("../../datapath/monitor-ring.js");
+    const kernel = await import("../../datapath/kernel-drops.js");
     const { eventTest } = await import("../../monitor/filter.js");
     const { isoTime, readEvent } = await import("../../monitor/event.js");
     const { PcapFile } = await import("../../monitor/pcap-file.js");
@@ -39,17 +40,28 @@ export const monitor = defineCommand({
         throw new UsageError(`--${name} ${number} cannot be`, { remedy: "use a number, 0 for no end" });
     const { tenants, describeRule, instance: of, view } = await openFlows(instance, context);
     view.close();
-    const isMeant = eventTest(words, tenants);
+    const kernelReasons = kernel.kernelReasons();
+    const isMeant = eventTest(words, tenants, kernelReasons);
     const epochNs = BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
-    const naming = { tenants: new Map(tenants.map((tenant) => [tenant.id, tenant])), describeRule, epochNs };
+    const naming = {
+      tenants: new Map(tenants.map((tenant) => [tenant.id, tenant])),
+      describeRule,
+      kernelReasons,
+      epochNs,
+    };
     using ring = MonitorRing.open(new Pins(of));
+    using drops = new kernel.KernelDrops(new Pins(of), ring.slot);
     using file = pcap === undefined ? undefined : new PcapFile(pcap);
     const stopped = stopSignal(context.outputClosed);
     const ends = seconds === 0 ? Number.POSITIVE_INFINITY : performance.now() + 1000 * seconds;
     let [shown, renewed, said] = [0, performance.now(), performance.now()];
-    let before = ring.missed();
+    const missed = () => {
+      const [byPrograms, byKernel] = [ring.missed(), drops.missed()];
+      return { overShare: byPrograms.overShare + byKernel.overShare, full: byPrograms.full + byKernel.full };
+    };
+    let before = missed();
     const sayLeftOut = () => {
-      const now = ring.missed();
+      const now = missed();
       const leftOut = { overShare: now.overShare - before.overShare, full: now.full - before.full };
       before = now;
       if (leftOut.overShare + leftOut.full === 0) return;
