@@ -30,6 +30,7 @@ export class MonitorRing implements Disposable {
   readonly slot: number;
   readonly #lock: FileLock;
   readonly #ring: RingBuffer;
+  readonly #rings: BpfMap;
   readonly #monitors: BpfMap;
   readonly #missed: BpfMap;
   readonly #before: Missed;
@@ -47,8 +48,8 @@ export class MonitorRing implements Disposable {
       maxEntries: ringBytes,
     });
     this.#ring = new RingBuffer(map);
-    using rings = BpfMap.openPinned(pins.map("monitor_rings"));
-    rings.set(u32(slot), u32(map.fd));
+    this.#rings = BpfMap.openPinned(pins.map("monitor_rings"));
+    this.#rings.set(u32(slot), u32(map.fd));
     this.#before = this.#missedNow();
     this.renew();
   }
@@ -92,7 +93,9 @@ export class MonitorRing implements Disposable {
   close(): void {
     if (this.#ring.closed) return;
     this.#listenUntil(0n); // the programs find out whether anybody else listens
+    this.#rings.delete(u32(this.slot)); // and its memory is free
     this.#ring.close();
+    this.#rings.close();
     this.#monitors.close();
     this.#missed.close();
     this.#lock.release();
