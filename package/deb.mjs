@@ -46,7 +46,8 @@ for (const file of readdirSync(dirname(main))) {
 mkdirSync(join(stage, "usr/bin"), { recursive: true });
 symlinkSync("../lib/xgw/lib/main.js", join(stage, "usr/bin/xgw"));
 
-put("usr/lib/systemd/system/xgw.service", readFileSync(join(root, "examples", "xgw.service")));
+for (const unit of ["xgw.service", "xgw-viewer.socket", "xgw-viewer@.service"])
+  put(`usr/lib/systemd/system/${unit}`, readFileSync(join(root, "examples", unit)));
 put("usr/lib/modules-load.d/xgw.conf", part("modules-load.conf"));
 put("etc/xgw/xgw.yaml.example", readFileSync(join(root, "examples", "two-tenants.yaml")));
 put("usr/share/doc/xgw/copyright", part("copyright"));
@@ -57,7 +58,7 @@ put(
     `xgw (${debVersion}) unstable; urgency=medium\n\n  * See changelog.gz.\n\n -- xgw <xgw@localhost>  ${date()}\n`,
   ),
 );
-for (const file of ["config.md", "daemon.md", "reasons.md", "xgw.schema.json", "xgw-tenants.schema.json"])
+for (const file of ["config.md", "daemon.md", "operate.md", "reasons.md", "xgw.schema.json", "xgw-tenants.schema.json"])
   put(`usr/share/doc/xgw/${file}`, readFileSync(join(root, "docs", file)));
 put("usr/share/man/man8/xgw.8.gz", compressed(part("xgw.8").replaceAll("@VERSION@", version)));
 
@@ -75,7 +76,7 @@ put(
     `Architecture: ${architecture}`,
     "Maintainer: xgw <xgw@localhost>",
     `Installed-Size: ${kilobytes}`,
-    `Depends: ${[...libraries, ...programs, "init-system-helpers (>= 1.54)"].join(", ")}`,
+    `Depends: ${[...libraries, ...programs, "init-system-helpers (>= 1.54)", "passwd"].join(", ")}`,
     "Recommends: systemd",
     "Suggests: bpftool, conntrack",
     "Description: eBPF/XDP gateway for tenants with overlapping addresses",

@@ -1,19 +1,23 @@
 /** From arguments to an exit code: parses, runs the command, and prints what it threw. Knows no process. */
 
-import { existsSync, readFileSync } from "node:fs";
 import { ConfigError, exitCodes, toXgwError, XgwError } from "../errors.js";
 import type { LogTarget } from "../log.js";
 import { chooseLevel } from "../log-level.js";
 import type { Command, Context } from "./command.js";
-import { type GlobalArguments, parseArguments } from "./parse.js";
+import { type GlobalArguments, type Parsed, parseArguments } from "./parse.js";
 import { problemLines } from "./problems.js";
 import { type StreamTarget, streamTo } from "./stream.js";
+import { packageVersion } from "./version.js";
 
 export interface Surroundings {
   readonly stdout: StreamTarget & { readonly columns?: number | undefined };
   readonly stderr: LogTarget;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly outputClosed: AbortSignal;
+  /** Has the command run by somebody who may, and returns its exit code; undefined when this process is to run it. */
+  readonly elsewhere?: (parsed: Parsed & { readonly kind: "run" }) => Promise<number | undefined>;
+  /** Says which config file it is to be. Throws for what is not to be run here. */
+  readonly admit?: (parsed: Parsed & { readonly kind: "run" }) => string;
 }
 
 /** Runs one command line; never throws. */
@@ -34,18 +38,27 @@ export async function runCli(
       return exitCodes.done;
     }
     json = parsed.globals.json;
-    const context = makeContext(parsed.command, parsed.globals, surroundings);
+    const elsewhere = await surroundings.elsewhere?.(parsed);
+    if (elsewhere !== undefined) return elsewhere;
+    const config = surroundings.admit?.(parsed) ?? parsed.globals.config;
+    const context = makeContext(parsed.command, { ...parsed.globals, config }, surroundings, commands);
     return (await parsed.command.handler(parsed.args, context)) ?? exitCodes.done;
   } catch (thrown) {
     return complain(thrown, json, surroundings);
   }
 }
 
-function makeContext(command: Command, globals: GlobalArguments, surroundings: Surroundings): Context {
+function makeContext(
+  command: Command,
+  globals: GlobalArguments,
+  surroundings: Surroundings,
+  commands: readonly Command[],
+): Context {
   const { stdout, stderr, env, outputClosed } = surroundings;
   let logger: ReturnType<Context["log"]> | undefined;
   return {
     configFile: globals.config,
+    commands,
     json: globals.json,
     pretty: globals.pretty,
     columns: stdout.columns,
@@ -74,13 +87,4 @@ function complain(thrown: unknown, json: boolean, { stdout, stderr }: Surroundin
   else stderr.write(`xgw: ${error.message}${error.remedy === undefined ? "" : `; ${error.remedy}`}\n`);
   if (isBug && thrown instanceof Error) stderr.write(`This is a bug in xgw:\n${thrown.stack}\n`);
   return error.exitCode;
-}
-
-/** From the package.json above this file, wherever the build put it. */
-function packageVersion(): string {
-  for (let directory = new URL(".", import.meta.url); ; directory = new URL("..", directory)) {
-    const file = new URL("package.json", directory);
-    if (existsSync(file)) return String((JSON.parse(readFileSync(file, "utf8")) as { version?: string }).version);
-    if (directory.pathname === "/") return "unknown";
-  }
 }

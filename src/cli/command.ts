@@ -9,6 +9,8 @@ import type { LogLevel } from "../log-level.js";
 export interface Context {
   /** From `-c`. */
   readonly configFile: string;
+  /** All that there are, for the one that runs others. */
+  readonly commands: readonly Command[];
   /** `-j` or `-p`: the result goes to stdout as one JSON value and nothing else does. */
   readonly json: boolean;
   /** `-p`: JSON with one member a line. */
@@ -44,6 +46,8 @@ export interface CommandSpec<O extends OptionTable, P extends PositionalTable> {
   readonly options: O;
   /** Whole command lines, each with what it does. */
   readonly examples: readonly (readonly [line: string, meaning: string])[];
+  /** It changes nothing, whatever its options say, so that members of the group xgw-viewer may have it run for them. */
+  readonly isForViewers?: boolean;
   /** What it logs when nobody says: `warn` unless given. */
   readonly logLevel?: LogLevel;
   /** Imports what is heavy when called. Returns the exit code, 0 when none. Throws XgwError for others to print. */

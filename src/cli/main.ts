@@ -13,9 +13,15 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
-process.exitCode = await runCli(process.argv.slice(2), commands, {
+const argv = process.argv.slice(2);
+process.exitCode = await runCli(argv, commands, {
   stdout: process.stdout,
   stderr: process.stderr,
   env: process.env,
   outputClosed: outputClosed.signal,
+  elsewhere: async ({ command }) => {
+    if (command.isForViewers !== true || process.geteuid?.() === 0) return undefined;
+    const { askAsViewer } = await import("./viewer/ask.js");
+    return askAsViewer(argv);
+  },
 });

@@ -39,7 +39,7 @@ export function run(program: string, args: readonly string[], options: RunOption
       stdio: ["pipe", "pipe", "pipe"],
       timeout: options.timeoutMs ?? patienceMs(options.input),
       killSignal: "SIGKILL",
-      env: { ...process.env, PATH: withSystemPrograms(process.env.PATH), LC_ALL: "C" },
+      env: environment(),
     });
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
@@ -61,6 +61,67 @@ export function run(program: string, args: readonly string[], options: RunOption
     child.stdin.end(options.input ?? "");
   });
 }
+
+/** What a program said, however it ended. */
+export interface Captured {
+  /** Undefined when it was not begun, or was killed. */
+  readonly code: number | undefined;
+  /** The first `maxBytes` of it. */
+  readonly stdout: Buffer;
+  /** The first characters of it, for people. */
+  readonly stderr: string;
+  /** Why it is not whole; undefined when it is. */
+  readonly cut: "size" | "time" | "not installed" | undefined;
+}
+
+/** Of stderr, bytes. */
+const saidBytes = 2000;
+
+/**
+ * Runs a program for its output. It is killed when its time is over or it has said enough. Never throws: that it is not there, or
+ * fails, is part of the answer.
+ */
+export function capture(
+  program: string,
+  args: readonly string[],
+  { timeoutMs, maxBytes }: { readonly timeoutMs: number; readonly maxBytes: number },
+): Promise<Captured> {
+  return new Promise((resolve) => {
+    const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], env: environment() });
+    const stdout: Buffer[] = [];
+    const stderr: Buffer[] = [];
+    let [room, said] = [maxBytes, saidBytes];
+    let cut: Captured["cut"];
+    const end = (why: Captured["cut"]) => {
+      cut ??= why;
+      child.kill("SIGKILL");
+      // What it has started may hold the pipes open.
+      child.stdout.destroy();
+      child.stderr.destroy();
+    };
+    const timer = setTimeout(() => end("time"), timeoutMs);
+    child.stdout.on("data", (chunk: Buffer) => {
+      stdout.push(chunk.subarray(0, room));
+      room -= Math.min(room, chunk.length);
+      if (room === 0) end("size");
+    });
+    child.stderr.on("data", (chunk: Buffer) => {
+      stderr.push(chunk.subarray(0, said));
+      said -= Math.min(said, chunk.length);
+    });
+    const done = (code: number | undefined, words = text(stderr)) => {
+      clearTimeout(timer);
+      resolve({ code, stdout: Buffer.concat(stdout), stderr: words, cut });
+    };
+    child.on("error", (cause: NodeJS.ErrnoException) => {
+      if (cause.code === "ENOENT") cut = "not installed";
+      done(undefined, cause.message);
+    });
+    child.on("close", (code) => done(code ?? undefined));
+  });
+}
+
+const environment = () => ({ ...process.env, PATH: withSystemPrograms(process.env.PATH), LC_ALL: "C" });
 
 function text(chunks: Buffer[]): string {
   return Buffer.concat(chunks).toString("utf8");

@@ -3,6 +3,7 @@ import { defineCommand } from "../command.js";
 export const doctor = defineCommand({
   name: "doctor",
   summary: "Find what keeps the gateway from working although every step is in place",
+  isForViewers: true,
   description:
     "Looks at devices, XDP, addresses, others' packet filters and routing rules, the kernel's tables and settings, and the daemon. Watches counters for a second. Changes nothing. Exits with 0 when there is nothing but notes, 1 with warnings, 2 when something is critical or the config is refused, and 3 when it cannot tell.",
   options: {},

@@ -20,6 +20,7 @@ const filters = {
 const list = defineCommand({
   name: "list",
   summary: "List connections, with what carries them and what they have carried",
+  isForViewers: true,
   description: `XDP's from the flow table, the others from conntrack. The first ${defaultLimit} are shown, those with the most bytes first. With -j: one JSON value a line, each a connection (docs/output/flow-list.schema.json).`,
   options: {
     ...filters,
@@ -74,6 +75,7 @@ function checkLimit(limit: number, most: number, least = 1): void {
 const show = defineCommand({
   name: "show",
   summary: "Show one connection whole, and why it is not in a faster tier",
+  isForViewers: true,
   description:
     "The connection is named by the two ends of a packet of it, in either direction, before or after NAT. Shows what conntrack, XDP and the flowtable have of it, the rule that admitted it with its place in the config, and of each direction what carries it and why nothing faster does. With -j: one JSON value a connection (docs/output/flow-show.schema.json).",
   positionalUsage: "<tenant> <source> <destination> <protocol>",
@@ -111,6 +113,7 @@ const intervals = { least: 0.5, most: 60 } as const;
 const top = defineCommand({
   name: "top",
   summary: "Show which flows XDP carries most of at the moment",
+  isForViewers: true,
   description:
     "Looks at the flow table's own counts twice, an interval apart. A flow is one direction of a connection. What the kernel carries is not in it (see status --rules). With -j: one JSON value a line, each an interval (docs/output/flow-top.schema.json).",
   options: {

@@ -9,10 +9,12 @@ import { map } from "./map.js";
 import { net } from "./net.js";
 import { plan } from "./plan.js";
 import { prog } from "./prog.js";
+import { report } from "./report.js";
 import { run } from "./run.js";
 import { status } from "./status.js";
 import { teardown } from "./teardown.js";
 import { validate } from "./validate.js";
+import { viewer } from "./viewer.js";
 
 export const commands: readonly Command[] = [
   validate,
@@ -26,5 +28,7 @@ export const commands: readonly Command[] = [
   map,
   link,
   net,
+  report,
   teardown,
+  viewer,
 ];

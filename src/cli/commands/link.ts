@@ -4,6 +4,7 @@ import { checkAction, inspectOptions, show } from "../inspect.js";
 export const link = defineCommand({
   name: "link",
   summary: "Show BPF links as bpftool does, and for which tenant",
+  isForViewers: true,
   description: "show, of xgw's links, or with --all of all. WHICH: id N, pinned PATH, or the name of xgw's attachment.",
   positionalUsage: "[words..]",
   positionals: { words: { type: "string", array: true, default: [], describe: "show, and WHICH" } },

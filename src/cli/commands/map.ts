@@ -10,6 +10,7 @@ import { parseSelection, reachesAll, type Selection, select } from "../selection
 export const map = defineCommand({
   name: "map",
   summary: "Show BPF maps as bpftool does, and what is in them",
+  isForViewers: true,
   description:
     "show, dump MAP, or lookup MAP KEY. MAP: id N, name NAME, pinned PATH, or a name alone. KEY: a word for each field as dump shows them, in their order or as field=value; or bytes as bpftool takes them, after the word key. lookup exits with 1 when there is none. dump tells the flow table by flows, not by buckets.",
   positionalUsage: "[words..]",

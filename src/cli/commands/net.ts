@@ -6,6 +6,7 @@ import { instancesInScope, scopeOptions } from "../scope.js";
 export const net = defineCommand({
   name: "net",
   summary: "Show what hangs on the devices, as bpftool does",
+  isForViewers: true,
   description:
     "show, of xgw's programs, or with --all of all: XDP and tc of this network namespace, and programs in netfilter of any.",
   positionalUsage: "[words..]",

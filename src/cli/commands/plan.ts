@@ -4,6 +4,7 @@ import { defineCommand } from "../command.js";
 export const plan = defineCommand({
   name: "plan",
   summary: "Show what apply would change, and change nothing",
+  isForViewers: true,
   description: "Exits with 0 when there is nothing to do, 1 when changes are pending, and 2 or more on an error.",
   options: {},
   examples: [

@@ -6,6 +6,7 @@ const statistics = "kernel.bpf_stats_enabled";
 export const prog = defineCommand({
   name: "prog",
   summary: "Show BPF programs as bpftool does, and whose they are",
+  isForViewers: true,
   description: `show, of xgw's programs, or with --all of all. How often and how long each ran is told while the kernel counts it (sysctl -w ${statistics}=1, which costs some nanoseconds a run). WHICH: id N, name NAME, tag TAG, pinned PATH, or a name alone.`,
   positionalUsage: "[words..]",
   positionals: { words: { type: "string", array: true, default: [], describe: "show, and WHICH" } },

@@ -9,6 +9,7 @@ import { problemLines } from "../problems.js";
 export const status = defineCommand({
   name: "status",
   summary: "Show whether the gateway is in step, and what each tenant's packets met",
+  isForViewers: true,
   description:
     "Where the config is refused, the figures of what is in force are shown all the same: of the instance that the daemon has, of --instance, or of the only one that there is. Exits with 0 whether the gateway is in step or not, and with the error's code when that cannot be told. With --check, as monitoring plugins do: 0 when there is nothing but notes, 1 with warnings, 2 when something is critical or the config is refused, 3 when it cannot tell.",
   options: {

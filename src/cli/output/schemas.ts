@@ -129,6 +129,18 @@ const element = z.strictObject({
 /** One, when words say which and there is one. */
 const oneOrAll = (schema: z.ZodType) => z.union([z.array(schema), schema]);
 
+const report = z.strictObject({
+  file: z.string(),
+  redacted: z.boolean(),
+  files: z.int().positive().describe("In the archive, its manifest.json among them"),
+  incomplete: z.array(
+    z.strictObject({
+      file: z.string().describe("In the archive"),
+      why: z.string().describe("It tells less than it should"),
+    }),
+  ),
+});
+
 /** By the verb. */
 export const outputSchemas = {
   "prog-show": { title: "xgw prog show -j", schema: oneOrAll(program) },
@@ -136,6 +148,7 @@ export const outputSchemas = {
   "map-dump": { title: "xgw map dump -j", schema: z.array(element) },
   "map-lookup": { title: "xgw map lookup -j; null when there is no such key", schema: element.nullable() },
   "link-show": { title: "xgw link show -j", schema: oneOrAll(link) },
+  report: { title: "xgw report -j", schema: report },
   "net-show": { title: "xgw net show -j", schema: net },
 } as const;
 

@@ -1,0 +1,3 @@
+/** Which libbpf the bindings have. */
+
+export { libbpfVersion as libraryVersion } from "libbpf-ts";
