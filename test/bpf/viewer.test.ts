@@ -154,12 +154,15 @@ describe("a member of the group changes nothing", () => {
     ["report", "/tmp/xgw-viewer-report.tar.gz"],
     ["viewer"],
   ];
-  it.each(changes.map((words) => [words.join(" "), words] as const))("%s, by asking as xgw itself does", async (_, words) => {
-    const before = snapshot();
-    const answer = await ask({ argv: words, namespace: namespaceOf() });
-    expect(answer).toEqual([{ err: expect.stringMatching(/viewers may not have \w+ run/) }, { exit: 4 }]);
-    expect(snapshot()).toBe(before);
-  });
+  it.each(changes.map((words) => [words.join(" "), words] as const))(
+    "%s, by asking as xgw itself does",
+    async (_, words) => {
+      const before = snapshot();
+      const answer = await ask({ argv: words, namespace: namespaceOf() });
+      expect(answer).toEqual([{ err: expect.stringMatching(/viewers may not have \w+ run/) }, { exit: 4 }]);
+      expect(snapshot()).toBe(before);
+    },
+  );
 
   it.each(changes.map((words) => [words.join(" "), words] as const))("%s, by the command", async (_, words) => {
     const before = snapshot();
@@ -184,14 +187,11 @@ describe("a member of the group changes nothing", () => {
     ["words that are none", '{"argv":"status"}'],
     ["numbers for words", '{"argv":[7],"namespace":1}'],
     ["too long", "x".repeat(100_000)],
-  ])(
-    "nor by what is no request: %s",
-    async (_, text) => {
-      const before = snapshot();
-      expect(await askText(`${text}\n`)).toBe("");
-      expect(snapshot()).toBe(before);
-    },
-  );
+  ])("nor by what is no request: %s", async (_, text) => {
+    const before = snapshot();
+    expect(await askText(`${text}\n`)).toBe("");
+    expect(snapshot()).toBe(before);
+  });
 });
 
 describe("others", () => {

@@ -4,7 +4,7 @@ import { packageVersion } from "../version.js";
 
 export const report = defineCommand({
   name: "report",
-  summary: "Write what inspection, kernel and logs say into one file, for whoever is to help",
+  summary: "Write inspection, kernel and logs into one file, for who is to help",
   description:
     "Writes a tar.gz that only its owner may read, with a manifest.json that says of each file which command it is from. Changes nothing else. What cannot be collected is said, and is no failure. It takes half a minute as a rule, 3 minutes at most.",
   positionalUsage: "<file>",

@@ -3,7 +3,7 @@ import { defineCommand } from "../command.js";
 
 export const viewer = defineCommand({
   name: "viewer",
-  summary: "Answer one request of a viewer on a socket that is standard input; systemd starts it",
+  summary: "Answer one request of a viewer on a socket; systemd starts it",
   description:
     "Members of the group xgw-viewer ask by running xgw themselves. It runs commands that change nothing, on its own config file. See docs/operate.md, Who may look.",
   options: {},
