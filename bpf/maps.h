@@ -353,10 +353,32 @@ struct {
 	__type(value, __u64);
 } nic_macs SEC(".maps");
 
+/* A ring for each monitor that listens: the monitor makes it, puts it here and takes it away. */
+#define XGW_MONITORS 4
+#define XGW_MONITOR_BYTES (1 << 18)
 struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 20);
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, XGW_MONITORS);
+	__type(key, __u32);
+	__array(values, struct {
+		__uint(type, BPF_MAP_TYPE_RINGBUF);
+		__uint(max_entries, XGW_MONITOR_BYTES);
+	});
 } events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct xgw_listeners);
+} listeners SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, XGW_MAX_TENANTS + 1);
+	__type(key, __u32); /* tenant id; XGW_MAX_TENANTS: all together */
+	__type(value, struct xgw_told);
+} told SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

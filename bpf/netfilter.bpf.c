@@ -4,6 +4,7 @@
  * and from wherever they come. XDP repeats the one about connections, earlier and for the plainest packets only.
  */
 #include "lib/ct.h"
+#include "lib/drop_skb.h"
 #include "lib/flow_key.h"
 #include "lib/fragments.h"
 #include "lib/neighbour.h"
@@ -11,7 +12,6 @@
 #include "lib/quota.h"
 #include "lib/skb.h"
 #include "lib/tenant.h"
-#include "lib/verdict.h"
 
 static __always_inline int refuse(const struct sk_buff *skb, const struct nf_conn *ct, __u32 tenant,
 				  enum xgw_reason reason)
@@ -22,7 +22,7 @@ static __always_inline int refuse(const struct sk_buff *skb, const struct nf_con
 	if (ct)
 		ct_read_original(ct, &tuple);
 	flow_key_of(&tuple, 0, 0, &key);
-	drop(tenant, reason, skb->len, &key, 0);
+	drop(skb, &key, tenant, reason);
 	return NF_DROP;
 }
 
@@ -89,7 +89,7 @@ int xgw_fragment(struct bpf_nf_ctx *ctx)
 	key.saddr = ip.saddr;
 	key.daddr = ip.daddr;
 	key.protocol = ip.protocol;
-	drop(slot < XGW_MAX_TENANTS ? slot : 0, XGW_REASON_FRAGMENTS, skb->len, &key, 0);
+	drop(skb, &key, slot < XGW_MAX_TENANTS ? slot : 0, XGW_REASON_FRAGMENTS);
 	return NF_DROP;
 }
 

@@ -8,9 +8,9 @@
  */
 #include "lib/ct.h"
 #include "lib/config.h"
+#include "lib/drop_skb.h"
 #include "lib/flow_table.h"
 #include "lib/skb.h"
-#include "lib/verdict.h"
 #include "maps.h"
 #include <bpf/bpf_tracing.h>
 
@@ -113,7 +113,7 @@ int BPF_PROG(xgw_session_refused, struct sk_buff *skb, unsigned int verdict)
 		return 0;
 	ct_read_original(ct, &tuple);
 	flow_key_of(&tuple, 0, 0, &key);
-	drop(zone, XGW_REASON_NO_PORT, skb->len, &key, 0);
+	drop(skb, &key, zone, XGW_REASON_NO_PORT);
 	return 0;
 }
 

@@ -386,24 +386,62 @@ enum xgw_mark {
 	XGW_MARK_UPLINK = 0x80000000, /* handed over by the uplink's program; the rules' first chain takes it off */
 };
 
-/* event_usage: what a tenant, or nobody (0), has put into the ring lately. */
+/* listeners: in the one slot, whether monitors listen. */
+struct xgw_listeners {
+	/* The tenth of a second, of CLOCK_MONOTONIC, in which one last said so, + 1; 0: none listens. */
+	__u32 round;
+	__u32 pad;
+};
+_Static_assert(sizeof(struct xgw_listeners) == 8, "xgw_listeners");
+
+/* told: how many drops of a tenant, or of nobody (0), a CPU has told of in a round; of all in slot XGW_MAX_TENANTS. */
+struct xgw_told {
+	__u32 round;
+	__u32 drops;
+	__u64 judged; /* in the slot of all: bpf_ktime_get_ns, when a program of ours had the kernel drop a packet */
+};
+_Static_assert(sizeof(struct xgw_told) == 16, "xgw_told");
+
+/* event_usage: what a tenant, or nobody (0), has caused of events lately. */
 struct xgw_event_usage {
 	__u64 second; /* bpf_ktime_get_ns / 10^9, that `emitted` is of */
 	__u64 emitted;
 };
 _Static_assert(sizeof(struct xgw_event_usage) == 16, "xgw_event_usage");
 
-enum xgw_event_kind { XGW_EVENT_FLOW_BORN = 1, XGW_EVENT_FLOW_DIED, XGW_EVENT_DROP };
+enum xgw_event_kind {
+	XGW_EVENT_FLOW_BORN = 1,
+	XGW_EVENT_FLOW_DIED,
+	XGW_EVENT_DROP,	       /* by a program of ours */
+	XGW_EVENT_KERNEL_DROP, /* by the kernel */
+};
 
-/* events */
+/* What the bytes of a packet begin with. */
+enum xgw_event_link { XGW_LINK_ETHERNET, XGW_LINK_IP };
+
+/* events: each monitor's ring has records of this, of a drop with the packet's bytes behind. */
 struct xgw_event {
 	__u64 time;		 /* bpf_ktime_get_ns */
+	__u64 location;		 /* of a drop by the kernel: address of the code */
 	struct xgw_flow_key key; /* of a drop only as much as was parsed */
-	__u32 tenant;
-	__be32 peer;  /* outer source, of a drop */
-	__u16 kind;   /* enum xgw_event_kind */
-	__u16 reason; /* enum xgw_reason */
+	__u32 tenant;		 /* 0: nobody's */
+	__be32 peer;		 /* outer source, of a drop */
+	__u16 kind;		 /* enum xgw_event_kind */
+	__u16 reason;		 /* enum xgw_reason; of a drop by the kernel enum skb_drop_reason */
+	__u32 mark;		 /* of a drop: conntrack's mark, which names the rule; 0: none */
+	__u32 ifindex;		 /* of a drop: came in by, as far as known; otherwise 0 */
+	__u32 length;		 /* of a drop: of the packet as it is seen, bytes */
+	__u16 captured;		 /* of them, in the record */
+	__u8 link;		 /* enum xgw_event_link */
+	__u8 cpu;		 /* its lower 8 bits */
 };
-_Static_assert(sizeof(struct xgw_event) == 40, "xgw_event");
+_Static_assert(sizeof(struct xgw_event) == 64, "xgw_event");
+
+#define XGW_EVENT_BYTES 128
+struct xgw_packet_event {
+	struct xgw_event event;
+	__u8 bytes[XGW_EVENT_BYTES];
+};
+_Static_assert(sizeof(struct xgw_packet_event) == 192, "xgw_packet_event");
 
 #endif

@@ -4,7 +4,7 @@
 #include "lib/account.h"
 #include "lib/admission.h"
 #include "lib/bond.h"
-#include "lib/events.h"
+#include "lib/drop_xdp.h"
 #include "lib/forward.h"
 #include "lib/parse.h"
 #include "lib/types.h"
@@ -31,7 +31,7 @@ int xgw_xdp(struct xdp_md *ctx)
 	 * forge. */
 	refusal = uplink_ifindex && a.key.wrap == XGW_WRAP_PLAIN ? NULL : refused_before(&a);
 	if (refusal)
-		return drop(refusal->tenant, refusal->reason, bytes, &a.key, a.peer);
+		return drop(ctx, &a, refusal->tenant, refusal->reason, 0, bytes);
 	if (reason == XGW_GO_ON)
 		reason = parse_inner(data, end, &a);
 	if (reason != XGW_GO_ON)
@@ -51,7 +51,7 @@ int xgw_xdp(struct xdp_md *ctx)
 	if (reason == XGW_REASON_OTHER_HOST)
 		return admit(ctx, &a, reason, bytes, 0); /* was found before the flow was asked who may send */
 	if (reason == XGW_REASON_STRANGER)
-		return drop(tenant, reason, bytes, &a.key, a.peer);
+		return drop(ctx, &a, tenant, reason, 0, bytes);
 	count(tenant, reason, bytes);
 	return action;
 }

@@ -4,18 +4,19 @@
 #ifndef XGW_ADMISSION_H
 #define XGW_ADMISSION_H
 
+#include "drop_xdp.h"
 #include "policy.h"
 #include "refusal.h"
-#include "verdict.h"
 
 /* `tenant`: the one whose peer it is not; NULL when no tenant has the key. `generation`: see refusal.h. */
-static __noinline int refuse(const struct arrival *a, const struct xgw_tenant *tenant, __u32 generation, __u64 bytes)
+static __noinline int refuse(struct xdp_md *ctx, const struct arrival *a, const struct xgw_tenant *tenant,
+			     __u32 generation, __u64 bytes)
 {
 	__u32 id = tenant ? tenant->id : 0;
 	enum xgw_reason reason = tenant ? XGW_REASON_STRANGER : XGW_REASON_UNKNOWN_KEY;
 
 	remember_refusal(a, id, reason, generation);
-	return drop(id, reason, bytes, &a->key, a->peer);
+	return drop(ctx, a, id, reason, 0, bytes);
 }
 
 /* TCP or UDP of the tenant, with all of its tuple. */
@@ -29,7 +30,7 @@ static __always_inline int admit_beginning(struct xdp_md *ctx, const struct arri
 		return pass(tenant->id, reason, bytes);
 	if (verdict == XGW_REASON_POLICY)
 		count_denial(tenant->id, mark, a->length);
-	return drop(tenant->id, verdict, bytes, &a->key, a->peer);
+	return drop(ctx, a, tenant->id, verdict, verdict == XGW_REASON_POLICY ? mark : 0, bytes);
 }
 
 /* On the uplink everybody may send to a public address, and all else is the gateway's own. */
@@ -54,10 +55,10 @@ static __noinline int admit_tunnelled(struct xdp_md *ctx, const struct arrival *
 	struct xgw_tenant *tenant = tenant_by_key(a->key.realm);
 
 	if (!tenant)
-		return refuse(a, NULL, nobody_yet, bytes);
+		return refuse(ctx, a, NULL, nobody_yet, bytes);
 	generation = generation_of(tenant->id);
 	if (!is_peer(tenant->id, a->peer))
-		return refuse(a, tenant, generation, bytes);
+		return refuse(ctx, a, tenant, generation, bytes);
 	if (!whole)
 		return pass(tenant->id, reason, bytes);
 	return admit_beginning(ctx, a, tenant, reason, bytes);

@@ -5,8 +5,8 @@
 #define XGW_ARP_IN_H
 
 #include "arp.h"
+#include "drop_tc.h"
 #include "neighbour.h"
-#include "verdict.h"
 
 static __always_inline int may_ask(struct __sk_buff *skb)
 {
@@ -26,7 +26,7 @@ static __always_inline int may_ask(struct __sk_buff *skb)
 			return 1;
 		sender.saddr = key.address;
 	}
-	drop(*tenant, XGW_REASON_NEIGHBOURS, skb->len, &sender, 0);
+	drop(skb, &sender, *tenant, XGW_REASON_NEIGHBOURS, skb->len);
 	return 0;
 }
 

@@ -67,7 +67,8 @@ XGW_SETTING __u32 fragment_pool = ~0u;
 XGW_SETTING __u32 fragment_share = 0;
 XGW_SETTING __u32 fragment_nic_share = 0;
 
-/* One drop in this many makes an event, for each tenant, reason and CPU; a power of two, or 0: none. */
-XGW_SETTING __u32 drop_event_every = 64;
+/* Drops that a CPU tells the monitors of in a tenth of a second: of one tenant, and of all. */
+XGW_SETTING __u32 drops_told = 16;
+XGW_SETTING __u32 drops_told_of_all = 256;
 
 #endif

@@ -10,8 +10,8 @@
 
 #include "arp.h"
 #include "bucket.h"
+#include "drop_tc.h"
 #include "fib.h"
-#include "verdict.h"
 
 /*
  * A neighbour that nobody uses goes after 75 s at most (gc_stale_time, and a period of the kernel's collector), so that
@@ -67,7 +67,7 @@ static __always_inline int may_ask_nic(struct __sk_buff *skb)
 	}
 	if (ask_bucket(bpf_map_lookup_elem(&nic_buckets, &slot), XGW_NEWCOMERS_PER_SECOND, XGW_NEWCOMERS_SECONDS, 1))
 		return 1;
-	drop(0, XGW_REASON_NEIGHBOURS, skb->len, &sender, 0);
+	drop(skb, &sender, 0, XGW_REASON_NEIGHBOURS, skb->len);
 	return 0;
 }
 

@@ -18,6 +18,7 @@
 
 struct sk_buff {
 	unsigned int len;
+	unsigned int tail; /* offset from head, where pointers have 64 bits */
 	char cb[48];
 	int skb_iif;
 	unsigned long _nfct;

@@ -19,9 +19,9 @@
 #include <linux/ip.h>
 #include <bpf/bpf_endian.h>
 #include "arp.h"
+#include "drop_tc.h"
 #include "entrance.h"
 #include "tenant.h"
-#include "verdict.h"
 
 /* Every tunnel device has its MAC address from its key: 02:67 and the key (src/kernel/slow-path.ts). */
 static __always_inline void tunnel_mac(__u32 gre_key, __be16 *mac)
@@ -73,7 +73,7 @@ static __always_inline int from_uplink(struct __sk_buff *skb, int next, int shot
 	if (is_spoofed(public->tenant, &ip)) {
 		struct xgw_flow_key key = {.saddr = ip.saddr, .daddr = ip.daddr, .protocol = ip.protocol};
 
-		drop(public->tenant, XGW_REASON_SPOOFED, skb->len - ETH_HLEN, &key, 0);
+		drop(skb, &key, public->tenant, XGW_REASON_SPOOFED, skb->len - ETH_HLEN);
 		return shot;
 	}
 	/* A gretap takes what is for its MAC address; for a gre the redirect takes the Ethernet header off. */

@@ -7,17 +7,17 @@
 #include "../maps.h"
 #include "events.h"
 
-/* How many of the kind this CPU has seen. Tenant 0 stands for "no tenant". */
-static __always_inline __u64 count(__u32 tenant, enum xgw_reason reason, __u64 bytes)
+/* Tenant 0 stands for "no tenant". */
+static __always_inline void count(__u32 tenant, enum xgw_reason reason, __u64 bytes)
 {
 	struct xgw_reason_counters *counters = bpf_map_lookup_elem(&reason_stats, &tenant);
 	struct xgw_counter *counter;
 
 	if (!counters)
-		return 0;
+		return;
 	counter = &counters->reasons[reason & (XGW_REASON_SLOTS - 1)];
 	counter->bytes += bytes;
-	return ++counter->packets;
+	counter->packets++;
 }
 
 static __always_inline int pass(__u32 tenant, enum xgw_reason reason, __u64 bytes)
@@ -26,15 +26,9 @@ static __always_inline int pass(__u32 tenant, enum xgw_reason reason, __u64 byte
 	return XDP_PASS;
 }
 
-/* Some drops are told as events: the counts say which, so that the first of a kind always is. */
-static __always_inline int drop(__u32 tenant, enum xgw_reason reason, __u64 bytes, const struct xgw_flow_key *key,
-				__be32 peer)
+static __always_inline __u32 captured_of(__u64 length)
 {
-	__u64 packets = count(tenant, reason, bytes);
-
-	if (drop_event_every && !((packets - 1) & (drop_event_every - 1)))
-		emit(XGW_EVENT_DROP, reason, key, tenant, peer);
-	return XDP_DROP;
+	return length < XGW_EVENT_BYTES ? length : XGW_EVENT_BYTES;
 }
 
 #endif

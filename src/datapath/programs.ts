@@ -26,6 +26,7 @@ export const mapNames = [
   "fragment_levels",
   "generations",
   "limits",
+  "listeners",
   "losses",
   "neighbour_counts",
   "neighbour_macs",
@@ -49,6 +50,7 @@ export const mapNames = [
   "settings",
   "stale_neighbours",
   "tenants",
+  "told",
   "tunnels",
   "unsent",
 ] as const;

@@ -252,7 +252,8 @@ describe("entries that the daemon writes", () => {
 it("the constants of config.h are those that the loader sets, and those that have a default", () => {
   const names = xdp.variables.filter(({ section }) => section === ".rodata").map(({ name }) => name);
   expect(names.filter((name) => name !== "xgw_types").sort()).toEqual([
-    "drop_event_every",
+    "drops_told",
+    "drops_told_of_all",
     "flow_buckets",
     "flow_seed",
     "fragment_nic_share",

@@ -81,6 +81,7 @@ describe("loading", () => {
       "fragment_levels",
       "generations",
       "limits",
+      "listeners",
       "losses",
       "neighbour_counts",
       "neighbour_macs",
@@ -109,7 +110,7 @@ describe("loading", () => {
       programs: pins.programs(fingerprint),
       attachments: pins.links(),
     }).toEqual({
-      maps: [...maps, "stale_neighbours", "tenants", "tunnels", "unsent"],
+      maps: [...maps, "stale_neighbours", "tenants", "told", "tunnels", "unsent"],
       fingerprints: [fingerprint],
       programs: [...baseProgramNames].sort(),
       attachments: [],

@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import {
-  type BpfMap,
+  BpfMap,
   BpfObject,
   type BpfProgram,
   type Btf,
@@ -160,7 +160,15 @@ export class Datapath implements Disposable {
     this.#reasonStats = this.#xdp.typedMap("reason_stats");
     this.rules = this.#xdp.typedMap("rules");
     this.#ruleStats = this.#xdp.typedMap("rule_stats");
-    this.#ring = new RingBuffer(this.#xdp.map("events"));
+    this.#ring = this.#listen();
+  }
+
+  /** As a monitor does. */
+  #listen(): RingBuffer {
+    using map = BpfMap.create({ type: "ringbuf", name: "ring", keySize: 0, valueSize: 0, maxEntries: 1 << 20 });
+    this.#xdp.map("events").set(u32(0), u32(map.fd));
+    this.#xdp.map("listeners").set(u32(0), u32(1, 0));
+    return new RingBuffer(map);
   }
 
   /** An object over the same maps. */
@@ -449,7 +457,8 @@ function prepare(file: string, sides: Sides, wayJiffies: number): BpfObject {
     }),
     liveness_jiffies: u32(livenessJiffies),
     way_jiffies: u32(wayJiffies),
-    drop_event_every: u32(1),
+    drops_told: u32(0xffff_ffff),
+    drops_told_of_all: u32(0xffff_ffff),
     flow_buckets: u32(flowEntries),
   };
   for (const { name } of object.variables) {
