@@ -188,6 +188,8 @@ export function prepare(generator: Generator, peer: Peer | undefined, roads: Roa
   const shared = new Datapath(generator, { flows: most, tenants: manyTenants });
   shared.fill(tunnelled, "udp", manyTenantsFlows);
   stock.fill(tunnelled, "tcp", most);
+  const monitored = new Datapath(generator, { flows: 4096 });
+  monitored.listen();
   const ways = waysCases(generator, roads);
   const tcp: FrameOptions = { wrap: "gretap", protocol: "tcp" };
   const udp: FrameOptions = { wrap: "gretap", protocol: "udp" };
@@ -211,13 +213,14 @@ export function prepare(generator: Generator, peer: Peer | undefined, roads: Roa
     ...ways.cases,
     ...(peer ? [forwarded(peer)] : []),
     declined(names.unknownKey, own, { ...tcp, key: 4242 }, 1, xdp.drop),
+    declined(names.monitoredDrop, monitored, { ...tcp, key: 4242 }, 1, xdp.drop),
     declined(names.stranger, own, { ...missing, outerSource: endpoints.stranger }, 1, xdp.drop),
   ];
   return {
     cases,
     empty: object.program("empty"),
     close: () => {
-      for (const part of [...ways.datapaths, shared, uplink, stock, own, object]) part.close();
+      for (const part of [...ways.datapaths, monitored, shared, uplink, stock, own, object]) part.close();
     },
   };
 }

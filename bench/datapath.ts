@@ -1,5 +1,5 @@
 /** xgw's own program over a full flow table, with one tenant or many. */
-import type { BpfMap, BpfObject, BpfProgram } from "libbpf-ts";
+import { BpfMap, type BpfObject, type BpfProgram } from "libbpf-ts";
 import { flowBuckets } from "../src/datapath/flow-table.js";
 import { ticksIn } from "../src/kernel/clock.js";
 import {
@@ -124,6 +124,14 @@ export class Datapath {
     this.generator.set({ frame: Buffer.alloc(128), inner: 0, flows: 2 ** 31, tenants: this.#tenants, ends }, first - 1);
     const { retval } = this.#filler.program("fill").testRun({ data: Buffer.alloc(128), repeat: flows });
     if (retval !== 3) throw new Error(`the flow table was not filled: ${retval}`);
+  }
+
+  /** As if a monitor listened that has been told of as many drops as it is told of in a tenth of a second. */
+  listen(): void {
+    const kind = { type: "ringbuf", name: "ring", keySize: 0, valueSize: 0, maxEntries: 1 << 18 } as const;
+    using ring = BpfMap.create(kind);
+    this.#object.map("events").set(u32(0), u32(ring.fd));
+    this.#object.map("listeners").set(u32(0), u32(1, 0));
   }
 
   close(): void {

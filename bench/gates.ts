@@ -74,6 +74,12 @@ function programGates({ programs: results, bindings }: Pick<Results, "programs" 
     }),
     gate("TCP, 1 flow ÷ xdp-forward fib-full", 0.4, "×", ratio(tcp(1), least(names.xdpForward, 1))),
     gate("unknown key, dropped", 20, "ns", least(names.unknownKey, 1)),
+    gate(
+      "unknown key, dropped: a monitor listens ÷ none",
+      1.05,
+      "×",
+      ratio(least(names.monitoredDrop, 1), least(names.unknownKey, 1)),
+    ),
     gate("stranger, dropped", 20, "ns", least(names.stranger, 1)),
     gate("libbpf-ts, batch update of 1,000,000 entries ÷ C", 2, "×", bindings?.ratio.batchUpdate),
     gate("libbpf-ts, batch read of 1,000,000 entries ÷ C", 2, "×", bindings?.ratio.batchRead),

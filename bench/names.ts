@@ -26,4 +26,5 @@ export const names = {
   miss: "miss",
   unknownKey: "unknown key",
   stranger: "stranger",
+  monitoredDrop: "unknown key, a monitor listens",
 } as const;

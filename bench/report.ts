@@ -147,6 +147,7 @@ export function writeReport(results: Results, folder: string): void {
       names.miss,
       names.unknownKey,
       names.stranger,
+      names.monitoredDrop,
       names.xdpForward,
     ],
   ];

@@ -416,6 +416,8 @@ enum xgw_event_kind {
 	XGW_EVENT_KERNEL_DROP, /* by the kernel */
 };
 
+#define XGW_EVENT_ARRIVING 1 /* dropped by the kernel on the device that it came in by */
+
 /* What the bytes of a packet begin with. */
 enum xgw_event_link { XGW_LINK_ETHERNET, XGW_LINK_IP };
 
@@ -433,7 +435,7 @@ struct xgw_event {
 	__u32 length;		 /* of a drop: of the packet as it is seen, bytes */
 	__u16 captured;		 /* of them, in the record */
 	__u8 link;		 /* enum xgw_event_link */
-	__u8 cpu;		 /* its lower 8 bits */
+	__u8 flags;		 /* XGW_EVENT_* */
 };
 _Static_assert(sizeof(struct xgw_event) == 64, "xgw_event");
 

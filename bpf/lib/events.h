@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Births and deaths of flows, and drops, for those who listen: `xgw monitor`, each of which has a ring. Where nobody does,
- * a look at one word is all. A monitor says in each tenth of a second that it is there, as the number of that round, which
- * is also the clock by which drops are rationed: when the last monitor has died, the rations of its last round are
- * used up and no more is told.
+ * Births and deaths of flows, and drops, for those who listen: `xgw monitor`, each of which has a ring. Where nobody
+ * does, a look at one word is all. A monitor says in each tenth of a second that it is there, as the number of that
+ * round, which is also the clock by which drops are rationed: when the last monitor has died, the rations of its last
+ * round are used up and no more is told.
  *
  * A full ring loses events, no packet; so does a tenant that has had its share of them in this second. What was dropped
  * and not told of, the counts by reason say.
@@ -92,7 +92,6 @@ static __always_inline void publish(struct xgw_event *event, enum event_packet h
 		return;
 	}
 	event->time = bpf_ktime_get_ns();
-	event->cpu = bpf_get_smp_processor_id();
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < XGW_MONITORS; i++) {
 		__u32 slot = i;

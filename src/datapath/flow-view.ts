@@ -206,7 +206,8 @@ export interface TenantArrivals {
   readonly wrap: number;
 }
 
-function readTenants(pins: Pins): Map<number, TenantArrivals> {
+/** By id; where a tenant's packets arrive. */
+export function readTenants(pins: Pins): Map<number, TenantArrivals> {
   using map = BpfMap.openPinned(pins.map("tenants"));
   const tenants = new Map<number, TenantArrivals>();
   for (const [key, value] of map.entries())

@@ -7,7 +7,7 @@ import type { Named } from "./list.js";
 
 /** @param configured the config's tenants, if there is one that can be read */
 export function namedTenants(
-  view: FlowView,
+  view: Pick<FlowView, "pins" | "tenants">,
   configured: readonly { readonly name: string; readonly key: number }[] = [],
 ): Named[] {
   const aliases = new Map(tenantsOf(view.pins.instance, readLinks()).map(({ key, name }) => [key, name]));

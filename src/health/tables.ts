@@ -170,7 +170,7 @@ const lossWords: Readonly<Record<keyof Losses, string>> = {
   flowsRefused: "flows found no place in XDP's table",
   templatesRefused: "flows found no header template",
   rulesRefused: "flows found no slot for their rule",
-  eventsLost: "events were lost: over a tenant's share, or nobody reads them",
+  eventsLost: "events were lost: over a tenant's share, or more than a monitor has read",
 };
 
 /** What is going on only: `status` has the sums. */

@@ -3,6 +3,7 @@ import { BpfObject, type Btf } from "libbpf-ts";
 import { afterAll, describe, expect, it } from "vitest";
 import { ruleRests, tiers } from "../../src/datapath/accounting.js";
 import { encodeEntry } from "../../src/datapath/layout.js";
+import { eventOffsets } from "../../src/datapath/raw-event.js";
 import { reasonSlots, reasons } from "../../src/datapath/reasons.js";
 import { templateStates } from "../../src/datapath/templates.js";
 import { maxTenants } from "../../src/model/desired.js";
@@ -242,6 +243,10 @@ describe("entries that the daemon writes", () => {
 
   it("of peers have the tenant, then the address", () => {
     expect(offsetsOf("xgw_peer_key")).toEqual({ tenant: 0, address: 4 });
+  });
+
+  it("of events are where they are read", () => {
+    expect(eventOffsets).toEqual(offsetsOf("xgw_event"));
   });
 
   it("of flows and counters are read where the programs write them", () => {

@@ -56,7 +56,7 @@ const layers = [
   ["health"],
   ["execute"],
   ["gateway", "change", "repair"],
-  ["doctor", "status", "metrics", "flow"],
+  ["doctor", "status", "metrics", "flow", "monitor"],
   ["daemon"],
   ["cli", "index"],
 ];

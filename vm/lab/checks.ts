@@ -7,6 +7,7 @@ import { drifts } from "./checks/drift.js";
 import { flood } from "./checks/flood.js";
 import { flowsSeen } from "./checks/flows.js";
 import { inspected } from "./checks/inspection.js";
+import { monitored } from "./checks/monitor.js";
 import { configEdited, daemonKilled, flowtableCarries, stayInStep, tearDown } from "./checks/operation.js";
 import { revocations } from "./checks/revocation.js";
 import { offloads, pathMtu } from "./checks/sizes.js";
@@ -32,4 +33,13 @@ export const demoChecks: readonly Check[] = [
 ];
 
 /** What the tests try beyond it. */
-export const moreChecks: readonly Check[] = [inspected, pathMtu, offloads, flowsSeen, flood, ...revocations, ...drifts];
+export const moreChecks: readonly Check[] = [
+  inspected,
+  pathMtu,
+  offloads,
+  flowsSeen,
+  monitored,
+  flood,
+  ...revocations,
+  ...drifts,
+];

@@ -6,6 +6,7 @@ import { doctor } from "./doctor.js";
 import { flow } from "./flow.js";
 import { link } from "./link.js";
 import { map } from "./map.js";
+import { monitor } from "./monitor.js";
 import { net } from "./net.js";
 import { plan } from "./plan.js";
 import { prog } from "./prog.js";
@@ -22,6 +23,7 @@ export const commands: readonly Command[] = [
   status,
   doctor,
   flow,
+  monitor,
   prog,
   map,
   link,

@@ -8,6 +8,7 @@ export interface DatapathModules {
   readonly objects: typeof import("../../../src/datapath/objects.js");
   readonly move: typeof import("../../../src/datapath/move.js");
   readonly programs: typeof import("../../../src/datapath/programs.js");
+  readonly eventTap: typeof import("../../../src/datapath/event-tap.js");
   readonly load: typeof import("../../../src/datapath/load.js");
   readonly pins: typeof import("../../../src/datapath/pins.js");
   readonly entries: typeof import("../../../src/datapath/entries.js");
@@ -25,6 +26,7 @@ async function modulesIn(folder: string): Promise<DatapathModules> {
     objects: await built("objects"),
     move: await built("move"),
     programs: await built("programs"),
+    eventTap: await built("event-tap"),
     load: await built("load"),
     pins: await built("pins"),
     entries: await built("entries"),

@@ -95,10 +95,16 @@ export class FlowGateway {
     return inNetNamespace(this.namespace.path, work as () => never);
   }
 
-  /** The command in the namespace. */
+  /** Of nsenter, for the command in the namespace. */
+  commandLine(...words: string[]): string[] {
+    return [`--net=${this.namespace.path}`, process.execPath, main, "-c", this.config, ...words];
+  }
+
   xgw(...words: string[]): Ended {
-    const args = [`--net=${this.namespace.path}`, process.execPath, main, "-c", this.config, ...words];
-    const { status, stdout, stderr } = spawnSync("nsenter", args, { encoding: "utf8", maxBuffer: 2 ** 30 });
+    const { status, stdout, stderr } = spawnSync("nsenter", this.commandLine(...words), {
+      encoding: "utf8",
+      maxBuffer: 2 ** 30,
+    });
     return { code: status, stdout, stderr };
   }
 

@@ -4,9 +4,10 @@
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { BpfMap, RingBuffer } from "libbpf-ts";
+import { BpfMap } from "libbpf-ts";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readReasons } from "../../../src/datapath/counters.js";
+import type { EventTap } from "../../../src/datapath/event-tap.js";
 import { littleEndian, u32 } from "../../../src/datapath/layout.js";
 import { Pins } from "../../../src/datapath/pins.js";
 import { type Losses, readLosses, type Table } from "../../../src/datapath/usage.js";
@@ -14,6 +15,7 @@ import { redecide } from "../../../src/gateway.js";
 import { nobody } from "../../../src/model/desired.js";
 import { type Resource, resources } from "../../../src/model/shares.js";
 import { run } from "../../../vm/lab/netns.js";
+import { datapathModules } from "../../bpf/support/built.js";
 import { ipv4, udp } from "../../bpf/support/packet.js";
 import { type Carried, type Conversation, Conversations } from "./conversations.js";
 import { type End, gatewayAddress, RawGateway } from "./raw-gateway.js";
@@ -120,7 +122,7 @@ export const absent = (at: number) => `10.0.${90 + (at >> 8)}.${at & 255}`;
 export class Stage implements AsyncDisposable {
   private constructor(
     readonly raw: RawGateway,
-    private readonly events: RingBuffer,
+    private readonly events: EventTap,
   ) {}
 
   static async set(): Promise<Stage> {
@@ -129,8 +131,7 @@ export class Stage implements AsyncDisposable {
       endpoints: [farSide, hostileHosts.endpoint, victimHosts.endpoint, stranger],
       neighbours: {},
     });
-    using map = BpfMap.openPinned(pins.map("events"));
-    return new Stage(raw, new RingBuffer(map));
+    return new Stage(raw, new datapathModules.eventTap.EventTap(pins));
   }
 
   /** As after a start: nothing is under way. */
@@ -211,15 +212,7 @@ export class Stage implements AsyncDisposable {
 
   /** Flows of the victim that were told of as born since the last look. */
   private drainEvents(): number {
-    const [tenantAt, kindAt, flowBorn] = [28, 36, 1];
-    const readU32 = (event: Buffer, at: number) => (littleEndian ? event.readUInt32LE(at) : event.readUInt32BE(at));
-    const readU16 = (event: Buffer, at: number) => (littleEndian ? event.readUInt16LE(at) : event.readUInt16BE(at));
-    let born = 0;
-    for (let some: Buffer[]; ; ) {
-      some = this.events.take(4096);
-      if (some.length === 0) return born;
-      born += some.filter((event) => readU32(event, tenantAt) === victim && readU16(event, kindAt) === flowBorn).length;
-    }
+    return this.events.take().filter(({ tenant, kind }) => tenant === victim && kind === "born").length;
   }
 
   /**
@@ -238,7 +231,7 @@ export class Stage implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.events.close();
+    this.events[Symbol.dispose]();
     await this.raw[Symbol.asyncDispose]();
   }
 }
