@@ -135,6 +135,18 @@ describe("loading", () => {
     ]);
   });
 
+  it("makes the one ring of an earlier version's events anew, as rings for monitors", () => {
+    unlinkSync(pins.map("events"));
+    using ring = BpfMap.create({ type: "ringbuf", name: "events", keySize: 0, valueSize: 0, maxEntries: 1 << 20 });
+    ring.pin(pins.map("events"));
+    const moving = move.mapsToMove(pins, constants);
+    expect([...moving.keys()]).toEqual(["events"]);
+    load.loadDatapath(pins, "000000000000", constants, new Set(moving.keys()));
+    pins.commitNext();
+    using rings = BpfMap.openPinned(pins.map("events"));
+    expect(rings.type).toBe("array_of_maps");
+  });
+
   it("refuses to move a map that it knows nothing of, and says what to do", () => {
     unpinAll();
     pins.prepare(fingerprint);

@@ -5,11 +5,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { BpfProgram } from "libbpf-ts";
+import { BpfObject, BpfProgram } from "libbpf-ts";
 import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { u32 } from "../../src/datapath/layout.js";
 import { eventSchema, type MonitorEvent } from "../../src/monitor/schema.js";
+import { objectFile } from "./support/datapath.js";
 import { FlowGateway } from "./support/flow-gateway.js";
+import { ethernet, ipv4, udp } from "./support/packet.js";
 import { connectionOf, stranger, user1, user2 } from "./support/world.js";
 
 const gateway = await FlowGateway.make(4096);
@@ -196,6 +198,62 @@ describe("a drop by the kernel", () => {
     send(4324);
     const events = await listener.until((events) => drops(events).length > 0);
     expect(drops(events).map(({ packet }) => packet?.destinationPort)).not.toContain(4323);
+  });
+});
+
+describe("a drop that a netfilter program has the kernel make", () => {
+  const own = "02:00:00:00:00:01";
+  const [host, address] = ["10.9.0.2", "10.9.0.1"];
+
+  /** Beginnings of connections that come in by v0, which is user1's. */
+  function begin(count: number): void {
+    using wire = BpfObject.open(objectFile("test-pass.bpf.o")).load();
+    const context = Buffer.alloc(24);
+    context.writeUInt32LE(gateway.nic, 12);
+    gateway.inside(() => {
+      for (let port = 1; port <= count; port++) {
+        const inner = ipv4({ src: host, dst: address }, udp({ sport: 20_000 + port, dport: 53, payload: "question" }));
+        const data = ethernet({ src: "02:00:00:00:00:02", dst: own }, inner);
+        context.writeUInt32LE(data.length, 4);
+        wire.program("pass").testRun({ data, context, liveFrames: true });
+      }
+    });
+  }
+
+  it("is told once, with our reason and the packet", async () => {
+    const { namespace, nic, pins } = gateway;
+    namespace.ip("link", "set", "v0", "address", own);
+    namespace.ip("addr", "add", `${address}/24`, "dev", "v0");
+    namespace.ip("neigh", "add", host, "lladdr", "02:00:00:00:00:02", "dev", "v0");
+    namespace.exec(
+      "nft",
+      `add table ip zones { chain zone { type filter hook prerouting priority raw; ct zone set ${user1.id}; }; }`,
+    );
+    const [fingerprint = ""] = pins.fingerprints();
+    using program = BpfProgram.openPinned(pins.program(fingerprint, "xgw_quota"));
+    using link = gateway.inside(() => program.attachNetfilter({ family: "ipv4", hook: "local_in", priority: 5 }));
+    gateway.setLimits(user1.id, { newPerSecond: 1 });
+    using tunnels = gateway.map("tunnels");
+    tunnels.set(u32(nic), u32(user1.id));
+    onTestFinished(() => {
+      using map = gateway.map("tunnels");
+      map.delete(u32(nic));
+      namespace.exec("nft", "delete", "table", "ip", "zones");
+      namespace.ip("addr", "del", `${address}/24`, "dev", "v0");
+      gateway.clear();
+    });
+    const listener = await Listener.start("-j", "--port", "53");
+    begin(8);
+    await listener.until((events) => drops(events).length > 0);
+    await sleep(300);
+    await listener.stop();
+    const quota = drops(listener.events).filter(({ reason }) => reason === "quota");
+    expect(quota[0]).toMatchObject({
+      ...{ by: "xgw", tenant: "user1", packet: { protocol: "udp", source: host, destinationPort: 53 } },
+      device: "v0",
+    });
+    const byNft = drops(listener.events).filter(({ reason }) => reason === "netfilter_drop");
+    expect([link.info.id > 0, quota.length > 3, byNft.length]).toEqual([true, true, 0]);
   });
 });
 

@@ -28,7 +28,7 @@ export const monitor = defineCommand({
     const { EventTap } = await import("../../datapath/event-tap.js");
     const { readTenants } = await import("../../datapath/flow-view.js");
     const { countDrops, monitor } = await import("../../monitor/monitor.js");
-    const { eventTest } = await import("../../monitor/filter.js");
+    const { eventFilter } = await import("../../monitor/filter.js");
     const { deviceNames } = await import("../../monitor/devices.js");
     const { Capture } = await import("../../monitor/capture.js");
     const { namedTenants } = await import("../../flow/subject.js");
@@ -39,7 +39,7 @@ export const monitor = defineCommand({
     const { view, tenants, describeRule, instance: name } = await openFlows(instance, context);
     view.close(); // only what it said of tenants is needed
     const { pins } = view;
-    const isMeant = eventTest(words, tenants);
+    const filter = eventFilter(words, tenants);
     using capture = pcap === undefined ? undefined : new Capture(pcap);
     const before = countDrops(pins, undefined, tenants);
     using tap = new EventTap(pins);
@@ -61,8 +61,8 @@ export const monitor = defineCommand({
     });
     try {
       for await (const told of events) {
-        const { event } = told;
-        if (!isMeant(event)) continue;
+        const event = filter(told.event);
+        if (!event) continue;
         if (shown >= (count ?? Infinity) && event.kind !== "left_out") continue;
         capture?.add(told);
         if (context.json) context.printJson(event);
