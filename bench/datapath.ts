@@ -1,5 +1,5 @@
 /** xgw's own program over a full flow table, with one tenant or many. */
-import { BpfMap, type BpfObject, type BpfProgram } from "libbpf-ts";
+import { BpfMap, type BpfObject, type BpfProgram, possibleCpus } from "libbpf-ts";
 import { flowBuckets } from "../src/datapath/flow-table.js";
 import { ticksIn } from "../src/kernel/clock.js";
 import {
@@ -131,7 +131,7 @@ export class Datapath {
     const kind = { type: "ringbuf", name: "ring", keySize: 0, valueSize: 0, maxEntries: 1 << 18 } as const;
     using ring = BpfMap.create(kind);
     this.#object.map("events").set(u32(0), u32(ring.fd));
-    this.#object.map("listeners").set(u32(0), u32(1, 0));
+    this.#object.map("listeners").setPerCpu(u32(0), Array<Buffer>(possibleCpus()).fill(u32(1, 0)));
   }
 
   close(): void {

@@ -386,11 +386,12 @@ enum xgw_mark {
 	XGW_MARK_UPLINK = 0x80000000, /* handed over by the uplink's program; the rules' first chain takes it off */
 };
 
-/* listeners: in the one slot, whether monitors listen. */
+/* listeners: in the one slot, for each CPU, whether monitors listen. They write all of it. */
 struct xgw_listeners {
 	/* The tenth of a second, of CLOCK_MONOTONIC, in which one last said so, + 1; 0: none listens. */
 	__u32 round;
-	__u32 pad;
+	__u32
+	    closed; /* 1 + id of a tenant of whose drops the CPU has told all that it tells of in the round; 0: none */
 };
 _Static_assert(sizeof(struct xgw_listeners) == 8, "xgw_listeners");
 

@@ -17,13 +17,19 @@
 
 #define EVENT_SECOND_NS 1000000000ull
 
+static __always_inline struct xgw_listeners *listeners_here(void)
+{
+	__u32 only = 0;
+
+	return bpf_map_lookup_elem(&listeners, &only);
+}
+
 /* The round; 0: nobody listens. */
 static __always_inline __u32 listening(void)
 {
-	__u32 only = 0;
-	const struct xgw_listeners *now = bpf_map_lookup_elem(&listeners, &only);
+	const struct xgw_listeners *here = listeners_here();
 
-	return now ? *(const volatile __u32 *)&now->round : 0;
+	return here ? *(const volatile __u32 *)&here->round : 0;
 }
 
 /* Is there a place in the tenant's share of this second? Two CPUs at the turn of a second may find a few more.
@@ -142,12 +148,21 @@ static __always_inline int ration(__u32 slot, __u32 round, __u32 most)
 	return 1;
 }
 
-/* Whether a drop is told of. */
+/* Whether a drop is told of. A flood, which is one tenant's, is not looked at further. */
 static __always_inline int is_told(__u32 tenant)
 {
-	__u32 round = listening();
+	struct xgw_listeners *here = listeners_here();
+	__u32 round;
 
-	return round && ration(tenant, round, drops_told) && ration(XGW_MAX_TENANTS, round, drops_told_of_all);
+	if (!here)
+		return 0;
+	round = *(volatile __u32 *)&here->round;
+	if (!round || here->closed == tenant + 1)
+		return 0;
+	if (ration(tenant, round, drops_told))
+		return ration(XGW_MAX_TENANTS, round, drops_told_of_all);
+	here->closed = tenant + 1;
+	return 0;
 }
 
 /* What the kernel drops on this CPU next is what we have told it to, and counted (bpf/monitor.bpf.c). */

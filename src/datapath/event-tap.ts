@@ -4,7 +4,7 @@
  * has left is taken away by the next.
  */
 
-import { BpfMap, type BpfObject, FileLock, RingBuffer } from "libbpf-ts";
+import { BpfMap, type BpfObject, FileLock, possibleCpus, RingBuffer } from "libbpf-ts";
 import { BusyError, KernelError, XgwError } from "../errors.js";
 import { namespaceInode } from "../kernel/namespace.js";
 import { holderOf, holderText } from "../lock.js";
@@ -100,7 +100,7 @@ export class EventTap implements Disposable {
 
   #sayRound(): void {
     const round = (process.hrtime.bigint() / BigInt(roundMs * 1_000_000)) & 0xffff_ffffn;
-    this.#listeners.set(u32(0), u32(Number(round) || 1, 0));
+    sayRound(this.#listeners, Number(round) || 1);
   }
 
   /** Where an upgrade has replaced the maps, the place of the same number in the new ones is this monitor's as well. */
@@ -123,13 +123,18 @@ export class EventTap implements Disposable {
 
   #leave(): void {
     this.#rings.delete(u32(this.#slot));
-    if (!isAnybodyThere(this.#rings)) this.#listeners.set(u32(0), u32(0, 0));
+    if (!isAnybodyThere(this.#rings)) sayRound(this.#listeners, 0);
   }
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
     disposeAll(this.#parts);
   }
+}
+
+/** To all CPUs: struct xgw_listeners. */
+function sayRound(listeners: BpfMap, round: number): void {
+  listeners.setPerCpu(u32(0), Array<Buffer>(possibleCpus()).fill(u32(round, 0)));
 }
 
 /** The last one first. */

@@ -46,7 +46,11 @@ export const mapMeanings: Readonly<Record<(typeof mapNames)[number], MapMeaning>
     "even; odd: being changed",
   ),
   limits: meaning("what a tenant may have", "tenant; 0: shares of the others", "numbers; 0: the share"),
-  listeners: meaning("whether monitors listen", "0", "a tenth of a second, in which one last said so; 0: none"),
+  listeners: meaning(
+    "whether monitors listen",
+    "0",
+    "a tenth of a second, in which one last said so, 0: none; whose drops are told of for now",
+  ),
   losses: meaning("what a tenant did not get, or had to give", "tenant; 0: nobody's", "counts of times"),
   neighbour_counts: meaning("neighbours on tunnels", tenantOrAll, "neighbours"),
   neighbour_macs: meaning("MAC addresses of neighbours on tunnels", "tunnel and address", "MAC address"),

@@ -11,6 +11,7 @@ import {
   codecOf,
   inNetNamespace,
   layoutOf,
+  possibleCpus,
   RingBuffer,
   type TypedMap,
 } from "libbpf-ts";
@@ -167,7 +168,7 @@ export class Datapath implements Disposable {
   #listen(): RingBuffer {
     using map = BpfMap.create({ type: "ringbuf", name: "ring", keySize: 0, valueSize: 0, maxEntries: 1 << 20 });
     this.#xdp.map("events").set(u32(0), u32(map.fd));
-    this.#xdp.map("listeners").set(u32(0), u32(1, 0));
+    this.#xdp.map("listeners").setPerCpu(u32(0), Array<Buffer>(possibleCpus()).fill(u32(1, 0)));
     return new RingBuffer(map);
   }
 
