@@ -15,6 +15,7 @@ export interface Surroundings {
   readonly stderr: LogTarget;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly outputClosed: AbortSignal;
+  readonly program: Context["program"];
   readonly readKey?: ReadKey;
   /** Of the user; undefined: it does not matter. */
   readonly uid?: number | undefined;
@@ -65,6 +66,7 @@ function makeContext(command: Command, globals: GlobalArguments, surroundings: S
     columns: stdout.columns,
     outputClosed,
     readKey: surroundings.readKey,
+    program: surroundings.program,
     stream: (pieces) => streamTo(stdout, pieces, outputClosed),
     print: (text) => void stdout.write(`${text}\n`),
     printJson: (value) => void stdout.write(`${JSON.stringify(value, null, globals.pretty ? 2 : undefined)}\n`),

@@ -25,6 +25,8 @@ export interface Context {
    * One of these keys, as soon as it is pressed; undefined when the signal comes first. Missing where nobody sits at a terminal.
    */
   readonly readKey: ReadKey | undefined;
+  /** The words by which `xgw` is started, for what a command leaves to a process of its own. */
+  readonly program: readonly [string, ...string[]];
   /** The result, for people. Adds the line end. */
   print(text: string): void;
   /** The result, for programs: compact, or indented with `-p`. */

@@ -18,6 +18,7 @@ export async function runProcess(commands: readonly Command[]): Promise<void> {
     stderr: process.stderr,
     env: process.env,
     outputClosed: outputClosed.signal,
+    program: [process.execPath, process.argv[1] as string],
     uid: process.geteuid?.(),
     ...(process.stdin.isTTY && process.stdout.isTTY ? { readKey: readKeyOf(process.stdin) } : {}),
   });

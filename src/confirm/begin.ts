@@ -19,7 +19,9 @@ import {
   endTrial,
   type FileTrial,
   type KernelTrial,
+  readTrial,
   secondsLeft,
+  type Trial,
   textDigest,
   trialOf,
   uptime,
@@ -32,6 +34,8 @@ export interface TrialOptions {
   readonly seconds: number;
   /** How long to wait for another xgw. */
   readonly waitMs: number;
+  /** The words by which `xgw` is started: the guard is one. */
+  readonly program: readonly [string, ...string[]];
 }
 
 /** What one that hangs may take until the change is in force, seconds. Its own time begins then. */
@@ -56,22 +60,35 @@ export async function tryInKernel(loaded: PlacedConfig, file: string, options: T
       deadline: uptime() + options.seconds + graceSeconds,
       before,
     };
-    writeTrial(trial);
-    if (older && older.file !== trial.file) endTrial(older);
-    crashPoint("trial written");
-    await startGuard(trial);
-    crashPoint("guard started");
-    const applied = await apply(config).catch((error) => {
-      // All is as it was; an older trial goes on, whose way back is the same.
-      if (older && older.file === trial.file && older.token !== trial.token) writeTrial(older);
-      else endTrial(trial);
-      throw error;
-    });
+    const applied = await applyGuarded(config, trial, older, options);
     crashPoint("trial in force");
+    if (older && older.file !== trial.file) endTrial(older);
     keepApplied(config);
     writeTrial({ ...trial, deadline: uptime() + options.seconds });
     return applied;
   });
+}
+
+/** Where it fails all is as it was: an older trial of the file, whose way back is the same, goes on. */
+async function applyGuarded(
+  config: Config,
+  trial: KernelTrial,
+  older: Trial | undefined,
+  { program }: TrialOptions,
+): Promise<Converged> {
+  writeTrial(trial);
+  crashPoint("trial written");
+  try {
+    await startGuard(trial, program);
+    crashPoint("guard started");
+    return await apply(config);
+  } catch (error) {
+    if (older?.file === trial.file) {
+      writeTrial(older);
+      await startGuard(older, program); // the one that it had has seen the other's
+    } else endTrial(trial);
+    throw error;
+  }
 }
 
 /** @returns null when nothing is in force */
@@ -122,11 +139,17 @@ export async function tryByDaemon(report: DaemonReport, from: string, options: T
   };
   writeTrial(trial);
   crashPoint("trial written");
-  await startGuard(trial);
+  await startGuard(trial, options.program).catch((error) => {
+    endTrial(trial);
+    throw error;
+  });
   crashPoint("guard started");
   await taken(trial);
   crashPoint("trial in force");
-  writeTrial({ ...trial, deadline: uptime() + options.seconds });
+  await withLock({ instance, purpose: "confirm", waitMs: options.waitMs, isOwnOnly: true }, async () => {
+    // Somebody may have ended it already.
+    if (readTrial(file)?.token === trial.token) writeTrial({ ...trial, deadline: uptime() + options.seconds });
+  });
   return { loaded, planned, file };
 }
 

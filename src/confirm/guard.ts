@@ -17,8 +17,12 @@ import { endTrial, readTrial, secondsLeft, type Trial, writeTrial } from "../tri
 /** The command that the guard is. */
 export const guardWords = (file: string) => ["confirm", "--guard", "-c", file];
 
-export function startGuard({ file }: Trial): Promise<void> {
-  return startDetached(process.execPath, [process.argv[1] as string, ...guardWords(file)]);
+/**
+ * @param program the words by which `xgw` is started
+ * @throws XgwError when it ends before it guards
+ */
+export function startGuard({ file }: Trial, [program, ...words]: readonly [string, ...string[]]): Promise<void> {
+  return startDetached(program, [...words, ...guardWords(file)]);
 }
 
 /** How long the daemon has for it by itself, seconds. */
@@ -27,9 +31,14 @@ const daemonsSeconds = 5;
 const retryMs = 5000;
 const lockWaitMs = 30_000;
 
-/** Until the trial that there is now has ended, by whoever. Another one has a guard of its own. */
-export async function guard(file: string): Promise<void> {
+/**
+ * Until the trial that there is now has ended, by whoever. Another one has a guard of its own.
+ *
+ * @param ready called once it is known which trial that is
+ */
+export async function guard(file: string, ready: () => void): Promise<void> {
   const token = readTrial(file)?.token;
+  ready();
   for (;;) {
     const trial = readTrial(file);
     if (!trial || trial.token !== token) return;

@@ -59,12 +59,26 @@ export function run(program: string, args: readonly string[], options: RunOption
   });
 }
 
-/** Starts a program that outlives this process and its terminal. What it says is lost. */
+/**
+ * Starts a program that outlives this process and its terminal, and waits until it says something: that it has begun. What it says
+ * later is lost.
+ *
+ * @throws KernelError when the program is not installed
+ * @throws XgwError when it ends without a word on its standard output
+ */
 export function startDetached(program: string, args: readonly string[]): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: "ignore", detached: true, cwd: "/" });
-    child.on("error", (cause) => reject(new XgwError(`${program}: ${cause.message}`, { cause })));
-    child.on("spawn", () => {
+    const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], detached: true, cwd: "/" });
+    const stderr: Buffer[] = [];
+    child.stderr.on("data", (chunk: Buffer) => stderr.push(chunk));
+    child.on("error", (cause: NodeJS.ErrnoException) => reject(startError(program, cause)));
+    child.on("close", (code, signal) => {
+      const why = text(stderr).trim() || `it ended with ${signal ?? code}`;
+      reject(new XgwError(`${program} ${args.join(" ")}: ${why}`, { details: { program, args, code, signal } }));
+    });
+    child.stdout.once("data", () => {
+      child.stdout.destroy();
+      child.stderr.destroy();
       child.unref();
       resolve();
     });

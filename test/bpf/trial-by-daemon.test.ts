@@ -53,8 +53,10 @@ afterEach(() => {
 const takes = (...configs: readonly string[]) =>
   vi.waitFor(() => expect(taken).toEqual(configs), { timeout: 15_000, interval: 50 });
 
-function xgw(...words: readonly string[]): Promise<{ code: number; said: string }> {
-  const args = [`--net=${namespace.path}`, process.execPath, main, ...words];
+const xgw = (...words: readonly string[]) => node(main, ...words);
+
+function node(...words: readonly string[]): Promise<{ code: number; said: string }> {
+  const args = [`--net=${namespace.path}`, process.execPath, ...words];
   return new Promise((done) => {
     execFile("nsenter", args, (error, stdout, stderr) =>
       done({ code: Number(error?.code ?? 0), said: stdout + stderr }),
@@ -113,6 +115,13 @@ it("goes on in a daemon that is started again", async () => {
   const first = await new Promise((done) => again.stdout?.once("data", (data: Buffer) => done(data.toString().trim())));
   again.kill("SIGKILL");
   expect(first).toBe("80");
+});
+
+it("does not begin where nobody can be left to take it back", async () => {
+  const { said } = await node(at("support/run-unguarded.mjs"), copy, file);
+  expect(said).toContain("no guard today");
+  await vi.waitFor(() => expect(taken.at(-1)).toBe("22"), 15_000);
+  expect(inside(() => readTrial(file))).toBeUndefined();
 });
 
 it("is refused with mistakes in it, by the place in the copy, and the daemon hears nothing of it", async () => {

@@ -67,9 +67,10 @@ async function noteWarnings({ warnings }: PlacedConfig, context: Context): Promi
 /** By the daemon where there is one. */
 async function tryIt(
   loaded: PlacedConfig,
-  options: { readonly seconds: number; readonly waitMs: number },
+  asked: { readonly seconds: number; readonly waitMs: number },
   context: Context,
 ) {
+  const options = { ...asked, program: context.program };
   const { tryByDaemon, tryInKernel } = await import("../../confirm/begin.js");
   const { findDaemon } = await import("../../daemon-socket.js");
   const { outlineOf } = await import("../../plan/outline.js");
@@ -84,16 +85,16 @@ async function tryIt(
     const { steps, warnings = [] } = tried.planned;
     const outline = outlineOf(tried.planned);
     await show(
-      { steps, warnings, flowsLeft: 0, outline, loaded: tried.loaded, trial: { file: tried.file, ...options } },
+      { steps, warnings, flowsLeft: 0, outline, loaded: tried.loaded, trial: { file: tried.file, ...asked } },
       context,
     );
-    return await askWhether(tried.file, options.seconds, context);
+    return await askWhether(tried.file, asked.seconds, context);
   }
   await noteWarnings(loaded, context);
   const applied = await tryInKernel(loaded, context.configFile, options);
   const outline = outlineOf({ ...applied, observed: applied.before });
-  await show({ ...shownOf(applied), outline, loaded, trial: { file: context.configFile, ...options } }, context);
-  return await askWhether(context.configFile, options.seconds, context);
+  await show({ ...shownOf(applied), outline, loaded, trial: { file: context.configFile, ...asked } }, context);
+  return await askWhether(context.configFile, asked.seconds, context);
 }
 
 interface Shown {

@@ -21,7 +21,8 @@ export const confirm = defineCommand({
   async handler({ cancel = false, guard = false }, context) {
     const end = await import("../../confirm/end.js");
     if (cancel && guard) throw new UsageError("--guard waits, and takes no --cancel", { remedy: "give one of them" });
-    if (guard) return await (await import("../../confirm/guard.js")).guard(context.configFile);
+    if (guard)
+      return await (await import("../../confirm/guard.js")).guard(context.configFile, () => context.print("guarding"));
     const trial = end.trialFor(context.configFile, await instanceOf(context));
     if (cancel) await end.cancel(trial);
     else await end.keep(trial);

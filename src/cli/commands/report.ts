@@ -38,7 +38,7 @@ export const report = defineCommand({
     checkTarget(file);
     if (mapFile !== undefined) checkTarget(mapFile);
     const parts = reportParts(context.configFile, await metricsListen(context));
-    const self = [process.execPath, process.argv[1] ?? "", "-c", context.configFile] as const;
+    const self = [...context.program, "-c", context.configFile] as const;
     const collected = await collect(parts, { self });
     const redactor = redact ? new Redactor(collected) : undefined;
     const { files, manifest } = makeReport(collected, redactor);

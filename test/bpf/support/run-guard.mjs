@@ -5,4 +5,4 @@ const { guard } = await load("confirm/guard");
 const { armCrash } = await load("crash");
 
 armCrash(Number(point));
-await guard(file);
+await guard(file, () => {});

@@ -17,7 +17,7 @@ const config = ["-c", ""];
 /** The tenant that never rests: every so often one of its hosts has another address. */
 const noiseEveryMs = 5;
 /** So many rounds in which flows are decided anew may come before other work that is waiting: on any machine, however slow. */
-const roundsMax = 6;
+const roundsMax = 4;
 
 const hostile = `name: hostile
 key: 3000

@@ -20,6 +20,7 @@ async function xgw(argv: readonly string[], among: readonly Command[] = commands
     stderr: { write: (text) => stderr.push(text) },
     env: {},
     outputClosed: new AbortController().signal,
+    program: ["xgw"],
   });
   return { code, stdout: stdout.join(""), stderr: stderr.join("") };
 }

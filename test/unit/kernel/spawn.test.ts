@@ -1,6 +1,8 @@
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
-import { capture, patienceMs, run } from "../../../src/kernel/spawn.js";
+import { capture, patienceMs, run, startDetached } from "../../../src/kernel/spawn.js";
 
 it("gives input, and takes output", async () => {
   expect(await run("cat", [], { input: "as it was" })).toEqual({ code: 0, stdout: "as it was", stderr: "" });
@@ -23,6 +25,21 @@ it("takes input that nobody reads without harm", async () => {
 it("has minutes for a question, and more for the changes of thousands of tenants", () => {
   const devices = "link del dev xgre1000\n".repeat(8000);
   expect([patienceMs(), patienceMs(devices)]).toEqual([300_000, 700_000]);
+});
+
+describe("a program that is left behind", () => {
+  it("has begun when it says something", async () => {
+    const file = join(mkdtempSync(join(tmpdir(), "xgw-left-")), "pid");
+    await startDetached("sh", ["-c", `echo $$ > ${file}; echo begun; exec sleep 60`]);
+    const pid = Number(readFileSync(file, "utf8"));
+    expect(process.kill(pid, 0)).toBe(true);
+    process.kill(pid, "SIGKILL");
+  });
+
+  it("and has not when it ends without a word: why, in its own words", async () => {
+    await expect(startDetached("sh", ["-c", "echo cannot >&2; exit 3"])).rejects.toThrow(/^sh -c .*: cannot$/);
+    await expect(startDetached("true", [])).rejects.toThrow(/ended with 0/);
+  });
 });
 
 describe("a failure", () => {

@@ -173,7 +173,4 @@ export const withoutDaemon: Check = {
   },
 };
 
-export const trials: readonly Check[] = [planOfCopy, takenBack, kept];
-
-/** The guard takes these back, which a process of its own begins: for an \`xgw\` that is one, unlike Xgw.run's. */
-export const guardedTrials: readonly Check[] = [daemonDiesOnTrial, withoutDaemon];
+export const trials: readonly Check[] = [planOfCopy, takenBack, kept, daemonDiesOnTrial, withoutDaemon];
